@@ -1,0 +1,141 @@
+"""MLflow -> one tidy DataFrame, a row a (run, network).
+
+Columns: signature, run_id, method, label, dataset, split, split_family, labels (int), ratio, seed (int),
+network, headline (bool: the network whose score is the run's), evaluation, iteration (of the last score; 0 until
+there is one), miou_last, miou_best (percent; NaN until the run has finished), best_iteration, status (MLflow's:
+FINISHED, FAILED, RUNNING, KILLED), error, seconds, commit, digest_labeled, digest_unlabeled, digest_val,
+digest_weights, classes (list), iou (list of percentages of the last iteration, NaN for an absent class; empty
+until there are any).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from gta import keys, store
+from gta.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+COLUMNS = {
+    "signature": "str",
+    "run_id": "str",
+    "method": "str",
+    "label": "str",
+    "dataset": "str",
+    "split": "str",
+    "split_family": "str",
+    "labels": "int64",
+    "ratio": "str",
+    "seed": "int64",
+    "network": "str",
+    "headline": "bool",
+    "evaluation": "str",
+    "iteration": "int64",
+    "miou_last": "float64",
+    "miou_best": "float64",
+    "best_iteration": "float64",
+    "status": "str",
+    "error": "str",
+    "seconds": "float64",
+    "commit": "str",
+    "digest_labeled": "str",
+    "digest_unlabeled": "str",
+    "digest_val": "str",
+    "digest_weights": "str",
+    "classes": "object",
+    "iou": "object",
+}
+_PAGE = 1000
+
+
+def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None = None) -> pd.DataFrame:
+    """The runs of a sweep, of these signatures, of both conditions, or (neither given) all; see above.
+
+    Give the sweep where there is one: MLflow then finds its runs by one query. A run without scores yet has
+    one row, its network "". An empty frame with all columns where there is no store. Raises UserError for a
+    tracking URI that cannot be used or a store that does not answer.
+    """
+    uri = store.normal(uri)
+    if not store.exists(uri):
+        return _frame([])
+    try:
+        runs = list(_search(uri, signatures, sweep))
+    except Exception as error:
+        line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(f"MLflow at {uri} cannot be read: {line}") from error
+    best: dict[str, Run] = {}
+    for run in runs:
+        signature = run.data.tags[keys.SIGNATURE]
+        if signatures is not None and signature not in signatures:
+            continue
+        # One run a signature, unless writers shared no lock: then the one that finished, then the later.
+        if signature not in best or _rank(run) > _rank(best[signature]):
+            best[signature] = run
+    return _frame([row for run in best.values() for row in _rows(run)])
+
+
+def _search(uri: str, signatures: Collection[str] | None, sweep: str | None) -> Iterator[Run]:
+    client = store.connect(uri)
+    experiment = client.get_experiment_by_name(keys.EXPERIMENT)
+    if experiment is None:
+        return
+    if sweep is not None:
+        filters = [f"tags.`{keys.SWEEP}{sweep}` = '1'"]
+    elif signatures is not None and len(signatures) <= 100:
+        filters = [f"tags.`{keys.SIGNATURE}` = '{signature}'" for signature in signatures]
+    else:
+        filters = [f"tags.`{keys.SIGNATURE}` IS NOT NULL"]
+    for text in filters:
+        token = None
+        while True:
+            page = client.search_runs([experiment.experiment_id], text, max_results=_PAGE, page_token=token)
+            yield from (run for run in page if keys.SIGNATURE in run.data.tags)
+            token = page.token
+            if not token:
+                break
+
+
+def _rank(run: Run) -> tuple[bool, int]:
+    return run.info.status == "FINISHED", run.info.start_time or 0
+
+
+def _rows(run: Run) -> list[dict[str, Any]]:
+    tags, metrics = run.data.tags, run.data.metrics
+    row: dict[str, Any] = {name: tags.get(keys.tag(name), "") for name in keys.CELL_TAGS}
+    row |= {f"digest_{name}": tags.get(keys.DIGEST + name, "") for name in ("labeled", "unlabeled", "val")}
+    row |= {
+        "run_id": run.info.run_id,
+        "labels": int(row["labels"] or 0),
+        "seed": int(row["seed"] or 0),
+        "digest_weights": tags.get(keys.DIGEST + "weights", ""),
+        "evaluation": tags.get(keys.EVALUATION, ""),
+        "iteration": int(tags.get(keys.ITERATION, 0)),
+        "status": run.info.status,
+        "error": tags.get(keys.ERROR, ""),
+        "seconds": float(tags.get(keys.SECONDS) or "nan"),
+        "commit": tags.get(keys.COMMIT, ""),
+        "classes": json.loads(tags.get(keys.CLASSES, "[]")),
+    }
+    headline = tags.get(keys.HEADLINE, "")
+    rows = []
+    for network in keys.networks(metrics) or [""]:
+        scores: dict[str, Any] = {
+            name: metrics.get(keys.final(network, name), float("nan"))
+            for name in (keys.MIOU_LAST, keys.MIOU_BEST, "best_iteration")
+        }
+        iou = json.loads(tags.get(keys.IOU + network, "[]"))
+        scores["iou"] = [float("nan") if value is None else value for value in iou]
+        rows.append({**row, **scores, "network": network, "headline": network == headline})
+    return rows
+
+
+def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=pd.Index(list(COLUMNS))).astype(COLUMNS)
+    order = ["dataset", "labels", "label", "seed", "signature", "network"]
+    return frame.sort_values(order, ignore_index=True)

@@ -1,0 +1,66 @@
+"""The command line: finds the command, and imports nothing heavy before it knows which.
+
+A user error is one sentence on stderr and exit code 2; a cell that failed is exit code 1.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+
+from gta.errors import UserError
+
+COMMANDS = {
+    "multirun": "run what is missing of a grid, watch it, and print the table",
+    "plan": "what multirun would do: cells done, running, resumable, failed, to run",
+    "status": "where every cell of a grid stands",
+    "table": "the results table of a grid, also as Markdown, LaTeX and CSV",
+    "train": "one cell, here (under torchrun: on several ranks)",
+    "eval": "per-class IoU and mIoU of a cell or a checkpoint",
+    "sync": "journals -> MLflow, for a grid or for every cell there is",
+    "data": "data make-shapes: generate the embedded data set",
+    "splits": "splits make: draw class-balanced labeled lists from a train list",
+}
+
+USAGE = """usage: python -m gta COMMAND [name=value ...]
+
+{commands}
+
+Commands that work on a grid take Hydra overrides:
+  python -m gta multirun sweep=shapes            the embedded table
+  python -m gta multirun sweep=shapes seed=0,1,2 more seeds; what is done stays done
+  python -m gta plan sweep=voc_blender           nothing is run
+`python -m gta COMMAND --help` says more about one."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; its exit code (0: well, 1: a cell failed, 2: the user can mend it, 130: interrupted)."""
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in COMMANDS:
+        meant = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {meant[0]}?" if meant else f"there are {', '.join(COMMANDS)}."
+        print(f"error: {name}: there is no such command; {hint}", file=sys.stderr)
+        return 2
+    command = importlib.import_module(f"gta.commands.{name}")
+    if "-h" in rest or "--help" in rest:
+        print(command.__doc__.strip())
+        return 0
+    try:
+        return command.run(rest)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # `... | head`
+        sys.stderr.close()
+        return 0
+
+
+def usage() -> str:
+    width = max(map(len, COMMANDS))
+    return USAGE.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()))

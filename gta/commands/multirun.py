@@ -1,0 +1,51 @@
+"""usage: python -m gta multirun sweep=NAME [retry=failed] [hydra/launcher=slurm] [name=value ...]
+
+Runs the cells of a grid that are missing, watches them, records them in MLflow, and prints the table.
+What is done is never run again; a cell that was interrupted goes on from its last checkpoint; a cell that failed
+runs again only with retry=failed. Doing it twice, or twice at once, is harmless. Ctrl-C saves and leaves.
+
+exit code: 0 complete, 1 a cell failed or is missing, 2 something to mend first, 130 interrupted
+"""
+
+from __future__ import annotations
+
+import sys
+
+from gta.commands import common, table
+from gta.errors import UserError
+
+
+def run(arguments: list[str]) -> int:
+    options, overrides = common.split_options(arguments, {"retry": "none"})
+    overrides = [*common.overrides_of(overrides), f"hydra.launcher.retry={options['retry']}"]
+    hydra = common.start()
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from gta.compose import explain
+    from launch.grid import master_config
+
+    master_config(hydra, overrides, list(options))
+    try:
+        returned = hydra.multirun("config", lambda config: None, overrides, with_log_configuration=False)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(explain(error)) from None
+    return finish(returned[0][0])
+
+
+def finish(report) -> int:  # type: ignore[no-untyped-def]
+    """Say what came of it: failures with the end of their logs, then the table."""
+    from launch.launcher import log_tail
+
+    for entry in report.failed:
+        print(f"\nfailed: {entry.cell.title} ({entry.cell.signature[:8]}): {entry.detail}")
+        if tail := log_tail(entry):
+            print(f"  the end of {entry.log}:")
+            print("\n".join(f"  | {line}" for line in tail.splitlines()))
+    if report.failed:
+        print("\nRun failed cells again with retry=failed, once the cause is mended.")
+    if report.interrupted:
+        print("Interrupted: cells are saved; the same command goes on.", file=sys.stderr)
+        return 130
+    table.show(report.sweep, report.entries)
+    return 0 if report.complete else 1

@@ -1,0 +1,29 @@
+"""usage: python -m gta sync [sweep=NAME] [name=value ...]
+
+Brings MLflow up to the journals: of the cells of a grid, or, without a sweep, of every cell below paths.runs.
+Doing it twice is harmless; each metric is there once.
+"""
+
+from __future__ import annotations
+
+from gta.commands import common
+
+
+def run(arguments: list[str]) -> int:
+    if any(argument.startswith("sweep=") for argument in arguments):
+        master, cells = common.grid(arguments)
+        folders = [cell.folder for cell in cells if (cell.folder / "cell.json").exists()]
+        sweeps, uri = [str(master.sweep_name)], cells[0].config.paths.tracking_uri
+    else:
+        from pathlib import Path
+
+        from launch.grid import absolute_paths, master_config
+
+        overrides = common.overrides_of(arguments)
+        paths = absolute_paths(master_config(common.start(), overrides))
+        folders = sorted(path.parent for path in Path(paths.runs).glob("cells/*/cell.json"))
+        sweeps, uri = [], paths.tracking_uri
+    from gta import tracking
+
+    print(tracking.sync(folders, uri, sweeps))
+    return 0

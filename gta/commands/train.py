@@ -1,0 +1,38 @@
+"""usage: python -m gta train [name=value ...]
+       torchrun --nproc-per-node N -m gta train [name=value ...]
+
+Trains one cell in this process, or on the ranks that torchrun starts. The cell is the same one that multirun would
+make of the same overrides, in the same folder: done stays done, interrupted goes on.
+"""
+
+from __future__ import annotations
+
+from gta.commands import common
+from gta.errors import UserError
+
+
+def run(arguments: list[str]) -> int:
+    from gta import distributed
+
+    _, cells = common.grid(arguments)
+    if len(cells) != 1:
+        raise UserError(f"train takes one cell, and this is a grid of {len(cells)}; use multirun.")
+    cell = cells[0]
+    from launch.job import run_cell
+    from launch.ledger import State, look
+
+    distributed.init_from_env(cell.config.site.device)
+    first = distributed.rank() == 0
+    state = distributed.broadcast_object(look(cell).state)
+    if state is State.DONE:
+        if first:
+            print(f"{cell.title} is done: {cell.folder / 'result.json'}")
+        return 0
+    if first:
+        print(f"{cell.title}: {cell.folder}", flush=True)
+        cell.write()
+    distributed.barrier()
+    how = run_cell(cell.folder)
+    if first:
+        print(f"{cell.title}: {how}")
+    return 0 if how == "done" else 1

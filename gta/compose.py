@@ -1,0 +1,242 @@
+"""From overrides to a typed config: Hydra's schema, groups and search path, and clear words for a wrong override."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gta.config import Config
+from gta.errors import UserError
+from gta.fields import describe, result_fields
+from gta.methods import METHODS
+
+CONF = Path(__file__).parent / "conf"
+SWEEPS = Path(__file__).parents[1] / "sweeps"
+GROUPS = ("method", "data", "model", "schedule", "site", "sweep", "hydra/launcher")
+
+
+def start() -> Hydra:
+    """Hydra with our schema, methods and sweeps; also a user's own `./conf` and `./sweeps`, where they exist."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    for name, method in METHODS.items():
+        store.store(group="method", name=name, node=method.Config)
+    for path in sweep_files().values():
+        store.store(group="sweep", name=path.stem, node=_sweep_node(path), package="_global_")
+    GlobalHydra.instance().clear()
+    search_path = create_config_search_path(str(CONF))
+    if Path("conf").is_dir():
+        search_path.append("user", f"file://{Path('conf').resolve()}")
+    return Hydra.create_main_hydra2("gta", search_path)
+
+
+def sweep_files() -> dict[str, Path]:
+    """Name -> file of every sweep: those shipped, and those in `./sweeps` (which win)."""
+    return {path.stem: path for folder in (SWEEPS, Path("sweeps")) for path in sorted(folder.glob("*.yaml"))}
+
+
+def _sweep_node(path: Path) -> DictConfig:
+    try:
+        node = OmegaConf.load(path)
+    except Exception as error:  # YAML's errors have no common base that says the file
+        raise UserError(f"The sweep file {path} is not valid YAML: {error}") from None
+    if not isinstance(node, DictConfig):
+        raise UserError(f"The sweep file {path} must hold a mapping; see {SWEEPS / 'shapes.yaml'} for one.")
+    node["sweep_name"] = path.stem
+    return node
+
+
+class Composer:
+    """Composes cells that differ in values quickly: groups are composed once, values are applied to a copy.
+
+    That is what Hydra does inside one composition (defaults list first, value overrides after), so the outcome is
+    Hydra's own; a test compares the two.
+    """
+
+    def __init__(self, loader: ConfigLoaderImpl, hydra_overrides: Sequence[str] = ()):
+        self.loader = loader
+        self.hydra_overrides = list(hydra_overrides)
+        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._parser = OverridesParser.create(config_loader=loader)
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """The composed, unresolved config of one cell, without the `hydra` node."""
+        parsed = self._parser.parse_overrides(list(overrides))
+        groups = tuple(str(o.input_line) for o in parsed if self.loader.get_group_options(o.key_or_group))
+        values = [o for o in parsed if not self.loader.get_group_options(o.key_or_group)]
+        if groups not in self._bases:
+            base = self.loader.load_configuration("config", [*self.hydra_overrides, *groups], RunMode.RUN)
+            OmegaConf.set_struct(base, False)
+            del base["hydra"]
+            OmegaConf.set_struct(base, True)
+            self._bases[groups] = base
+        config = self._bases[groups].copy()
+        ConfigLoaderImpl._apply_overrides_to_config(values, config)
+        return config
+
+
+def typed(config: DictConfig) -> Config:
+    """A resolved, typed `Config` from a composed one.
+
+    Raises UserError where a value is missing, has the wrong type, or where a field that can change a result depends
+    on the time, the environment or Hydra's own state.
+    """
+    _refuse_volatile(config)
+    try:
+        made = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise UserError(_first_line(error)) from None
+    assert isinstance(made, Config)
+    return made
+
+
+def read(path: Path) -> Config:
+    """The typed config from a frozen `config.yaml`. Raises UserError for one that this code cannot read."""
+    try:
+        stored = OmegaConf.load(path)
+        schema = OmegaConf.structured(Config)
+        schema.method = OmegaConf.structured(METHODS[stored.method.name].Config)
+        return typed(OmegaConf.merge(schema, stored))  # type: ignore[arg-type]
+    except (OmegaConfBaseException, KeyError, AttributeError, OSError) as error:
+        raise UserError(f"{path} cannot be read as the config of a cell by this version: {_first_line(error)}") from None
+
+
+def dump(config: Config) -> str:
+    """The resolved config as YAML, without the `hydra` node: what is frozen in a cell's folder."""
+    return OmegaConf.to_yaml(OmegaConf.structured(config), resolve=True)
+
+
+def _refuse_volatile(config: DictConfig) -> None:
+    """`${now:}`, `${oc.env:}` and `${hydra:}` may stand in result-neutral fields only, reached directly or not."""
+    method = METHODS[config.method.name].Config
+    rows = {**describe(Config), **describe(method, "method.")}
+    for name in (name for name, row in rows.items() if not row["neutral"]):
+        seen: set[str] = set()
+        names = [name]
+        while names:
+            raw = _raw(config, names.pop())
+            found = re.search(r"\$\{(now|hydra|oc\.env):?", raw)
+            if found:
+                raise UserError(
+                    f"{name} can change a result, so it must not depend on ${{{found[1]}:...}}: give it a plain value."
+                )
+            further = set(re.findall(r"\$\{([\w.]+)\}", raw)) - seen
+            seen |= further
+            names += further
+
+
+def _raw(config: DictConfig, name: str) -> str:
+    node: Any = config
+    for part in name.split("."):
+        if not isinstance(node, DictConfig) or OmegaConf.is_missing(node, part) or node._get_node(part) is None:
+            return ""
+        node = node._get_node(part)
+        value = node._value() if node is not None else None
+        if isinstance(value, str):
+            return value
+    return str(OmegaConf.to_container(node, resolve=False)) if OmegaConf.is_config(node) and not node._is_none() else ""
+
+
+@cache
+def _known_names() -> frozenset[str]:
+    names = set(describe(Config))
+    for method in METHODS.values():
+        names |= set(describe(method.Config, "method."))
+    return frozenset(names)
+
+
+def protect(override: str) -> str:
+    """Quote numbers with underscores: Hydra's grammar reads the split `1_16` as the number 116, without a word.
+
+    Where a number is wanted (10_000), it is still read as one.
+    """
+    name, equals, value = override.partition("=")
+    return name + equals + re.sub(r"(?<![\w'\"./:-])(\d+(?:_\d+)+)(?![\w'\"./:-])", r"'\1'", value)
+
+
+def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options: Sequence[str] = ()) -> None:
+    """Raises UserError for an override that names nothing, with the name that was probably meant.
+
+    `options` are names the command itself takes (`retry`); they are only suggested.
+    """
+    try:
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+    except HydraException as error:
+        raise UserError(f"Not an override: {_first_line(error)}. Overrides look like seed=0,1 or method=gta.") from None
+    names = _known_names()
+    sections = {name.rsplit(".", 1)[0] for name in names if "." in name}
+    for override in parsed:
+        key = override.key_or_group
+        choices = loader.get_group_options(key)
+        if choices and key not in sections - {"method", "data", "model", "schedule", "site"}:
+            wanted = override.sweep_string_iterator() if override.is_sweep_override() else [override.value()]
+            for value in (str(item) for item in wanted):
+                if value not in choices and value not in ("None", "null"):
+                    shown = [c for c in choices if not c.startswith("gta_")] if key == "hydra/launcher" else choices
+                    raise UserError(f"{key}={value}: there is no such {key}; {_meant(value, shown)}")
+            continue
+        if key.startswith("hydra") or key in names or any(key.startswith(name + ".") for name in names):
+            continue
+        raise UserError(f"{key}: there is no such setting; {_meant(key, [*names, *GROUPS, *options])}")
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.55)
+    if not close:  # also the last part alone: `lr` for `schedule.lr`, `epochs` nowhere
+        last = word.rsplit(".", 1)[-1]
+        close = [name for name in known if name.rsplit(".", 1)[-1] == last]
+        close = close or difflib.get_close_matches(last, {name.rsplit(".", 1)[-1] for name in known}, n=3)
+    else:
+        last = word.rsplit(".", 1)[-1]
+        close = sorted(close, key=lambda name: name.rsplit(".", 1)[-1] != last)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"there are {', '.join(sorted(known)[:12])}" + (", ..." if len(known) > 12 else ".")
+
+
+def explain(error: Exception) -> str:
+    """One sentence for what Hydra or OmegaConf refused."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = _first_line(cause)
+    key = re.search(r"Key '(\w+)' is not in struct|Key '(\w+)' not in '(\w+)'", str(cause))
+    full = re.search(r"full_key: (\S+)", str(cause))
+    if key and full:
+        return f"{full[1]}: the chosen method or group has no such setting ({text})"
+    return f"{full[1]}: {text}" if full and full[1] not in text else text
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def params(config: Config) -> dict[str, str]:
+    """Dotted name -> text of every field that can change a result: MLflow's params."""
+    flat: dict[str, str] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, below in value.items():
+                walk(f"{prefix}.{key}" if prefix else key, below)
+        else:
+            flat[prefix] = str(value)
+
+    walk("", result_fields(config))
+    return flat

@@ -1,0 +1,159 @@
+"""The typed schema of one cell's configuration: plain dataclasses, importable without Hydra or torch.
+
+Every field says what it is and, by `result` or `neutral`, whether it can change a result. The settings of a method live
+beside the method (`gta/methods/*.py`, its `Config`), on top of `MethodConfig`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gta.fields import neutral, result
+
+MISSING = "???"  # OmegaConf's mark for a value that must be given
+
+
+@dataclass
+class MethodConfig:
+    name: str = result(MISSING, "Key of the method in gta.methods.METHODS.")
+    label: str = neutral("", "Row name in tables; empty: the method's name.")
+
+
+@dataclass
+class AugmentConfig:
+    """Weak view: scale, crop, flip (and brightness, where asked for). Strong view: the weak view, then colour jitter, grayscale and blur."""
+
+    scale_min: float = result(0.5, "Smallest factor of the random rescaling.")
+    scale_max: float = result(2.0, "Largest factor; half the draws are uniform below 1 and half above where the range spans 1.")
+    flip: bool = result(True, "Horizontal flip with probability 0.5.")
+    weak_brightness: float = result(0.0, "Weak view: brightness factor drawn from 1 +- this, for every training image.")
+    jitter_probability: float = result(0.8, "Strong view: probability of the colour jitter.")
+    brightness: float = result(0.5, "Strong view: brightness factor drawn from 1 +- this.")
+    contrast: float = result(0.5, "Strong view: contrast factor drawn from 1 +- this.")
+    saturation: float = result(0.5, "Strong view: saturation factor drawn from 1 +- this.")
+    hue: float = result(0.25, "Strong view: hue shift drawn from +- this, as a fraction of the colour circle.")
+    grayscale_probability: float = result(0.2, "Strong view: probability of turning gray.")
+    blur_probability: float = result(0.5, "Strong view: probability of a Gaussian blur.")
+    blur_sigma_max: float = result(2.0, "Strong view: sigma in pixels is uniform in 0.1 to this.")
+
+
+@dataclass
+class ShapesConfig:
+    """The embedded, generated data set. Every option belongs to the identity of what is trained on it."""
+
+    train: int = result(400, "Number of training images.")
+    val: int = result(200, "Number of validation images.")
+    size: int = result(48, "Side of the square images in pixels.")
+    seed: int = result(0, "Seed of the generator.")
+    min_objects: int = result(1, "Fewest objects in a picture.")
+    max_objects: int = result(4, "Most objects in a picture.")
+    hue_spread: float = result(0.04, "Standard deviation of an object's hue around that of its class.")
+    noise: float = result(0.10, "Standard deviation of the pixel noise, of full range.")
+    illumination: float = result(0.8, "Strength of the light gradient across a picture.")
+    background_saturation: float = result(0.15, "Saturation of the background.")
+
+
+@dataclass
+class DataConfig:
+    """Images, index masks and id lists: the whole description of a data set."""
+
+    name: str = result(MISSING, "Name of the data set in tables and folders.")
+    root: str = neutral("${paths.data}/${data.name}", "Folder of the data set; never written to (but for generated data).")
+    images: str = result("JPEGImages", "Folder of the images below the root.")
+    image_suffix: str = result(".jpg", "What follows an id in an image's file name.")
+    masks: str = result("SegmentationClass", "Folder of the index masks below the root.")
+    mask_suffix: str = result(".png", "What follows an id in a mask's file name.")
+    classes: list[str] = result([], "Class names in index order; their number is num_classes.")
+    palette: list[list[int]] = neutral([], "RGB colour of each class, for pictures; empty: the VOC colours.")
+    ignore_index: int = result(255, "Mask value that counts nowhere; padding gets it too.")
+    mean: list[float] = result([0.485, 0.456, 0.406], "Channel means (RGB, 0 to 1) for normalisation; padding has this colour.")
+    std: list[float] = result([0.229, 0.224, 0.225], "Channel standard deviations for normalisation.")
+    train_list: str = neutral("ImageSets/Segmentation/train.txt", "All training ids, below the root; what split lists are drawn from.")
+    val_list: str = neutral("ImageSets/Segmentation/val.txt", "Validation ids, below the root (its digest is in the signature).")
+    split: str = neutral(MISSING, "Name of the split: the folder with labeled.txt and unlabeled.txt (their digests are in the signature).")
+    split_family: str = neutral("seed0", "Who drew the lists: seedN is drawn by this program with seed N; else a public family (u2pl, ...).")
+    split_dir: str = neutral("${paths.splits}/${data.name}/${data.split_family}", "Folder that holds the splits.")
+    crop_size: int = result(MISSING, "Side of the square training crop in pixels, after input_scale.")
+    input_scale: float = result(1.0, "Images enter the network at this fraction of their size; scores are at original size.")
+    augment: AugmentConfig = result(AugmentConfig, "Random changes of training images.")
+    generator: ShapesConfig | None = result(None, "Where set, the data set is generated with these options when it is absent.")
+
+
+@dataclass
+class ModelConfig:
+    """DeepLabV3+ over an encoder."""
+
+    encoder: str = result(MISSING, "Key of the encoder in gta.models.ENCODERS.")
+    width: int = result(0, "Base width of the tiny encoder; 0 for the others.")
+    output_stride: int = result(16, "Input size over encoder output size: 8 or 16.")
+    decoder_channels: int = result(256, "Planes of ASPP branches, head and mask predictor.")
+    aspp_rates: list[int] = result([6, 12, 18], "Dilations of the three 3x3 ASPP branches.")
+    dropout: float = result(0.1, "Dropout2d probability in the head and the mask predictor.")
+    auxiliary: bool = result(False, "An auxiliary head on layer3, trained with schedule.auxiliary_weight.")
+    weights: str = neutral(MISSING, "File with the encoder's initial weights (its sha256 is in the signature), or `random`.")
+
+
+@dataclass
+class ScheduleConfig:
+    iterations: int = result(MISSING, "Optimizer steps in all.")
+    warm_up: int = result(0, "Steps of supervised training before the teacher (and the assistant) start as copies of the student.")
+    batch_size: int = result(MISSING, "GLOBAL number of labeled images a step, and of unlabeled images as well.")
+    group_size: int = result(MISSING, "Images of a group: CutMix partners, percentiles and loss denominators stay inside it.")
+    lr: float = result(MISSING, "Learning rate of the encoder at iteration 0.")
+    decoder_lr_factor: float = result(1.0, "Learning rate of everything but the encoder, as a multiple of lr.")
+    momentum: float = result(0.9, "SGD momentum.")
+    weight_decay: float = result(1e-4, "SGD weight decay.")
+    power: float = result(0.9, "lr(i) = lr (1 - i / iterations) ** power, on every optimizer.")
+    ema_decay: float = result(0.999, "Cap of the teacher's EMA decay; the decay is min(1 - 1/(k + 1), cap) at step k after the warm-up.")
+    auxiliary_weight: float = result(0.4, "Weight of the auxiliary head's loss, where the model has one.")
+    eval_every: int = result(MISSING, "Iterations between evaluations (the best score is picked among them).")
+    eval_images: int = result(0, "Score only the first so many validation images; 0: all of them.")
+    checkpoint_every: int = neutral(200, "Iterations between checkpoints; a killed cell loses at most these.")
+    log_every: int = neutral(20, "Iterations between journal lines.")
+
+
+@dataclass
+class SiteConfig:
+    """What differs between machines and clusters."""
+
+    device: str = neutral("auto", "cuda, cpu, or auto (cuda where there is one).")
+    workers: int = neutral(2, "Data-loading processes a rank; 0 loads in the training process.")
+    cells_at_once: int = neutral(0, "Local launcher: cells that run at the same time; 0: as many as cores over threads.")
+    ranks: int = neutral(1, "Processes a node for one cell (one a GPU).")
+    nodes: int = neutral(1, "Nodes of one cell.")
+    partition: str | None = neutral(None, "Slurm partition.")
+    account: str | None = neutral(None, "Slurm account.")
+    qos: str | None = neutral(None, "Slurm quality of service.")
+    gpus_per_node: int | None = neutral(None, "GPUs a node.")
+    cpus_per_rank: int = neutral(1, "CPUs a rank.")
+    mem_gb: int | None = neutral(None, "Memory of a node's job in GB; null: the cluster's default.")
+    time_limit: int = neutral(1440, "Minutes a job may run.")
+    array_parallelism: int = neutral(256, "Most jobs of a sweep's array that run at the same time.")
+    setup: list[str] = neutral([], "Shell lines before the job's command (module load ...).")
+    sbatch: dict[str, str] = neutral({}, "Any other sbatch option, by its long name: {constraint: a100}.")
+
+
+@dataclass
+class PathsConfig:
+    data: str = neutral("data", "Folder of data sets.")
+    splits: str = neutral("splits", "Working folder of split lists.")
+    runs: str = neutral("runs", "Folder of cells and sweeps.")
+    results: str = neutral("results", "Folder of finished tables.")
+    weights: str = neutral("weights", "Folder of initial weights.")
+    tracking_uri: str = neutral("sqlite:///${paths.runs}/mlflow.db", "MLflow tracking URI.")
+
+
+@dataclass
+class Config:
+    """One cell: everything that `gta.train.train` needs."""
+
+    method: MethodConfig = result(MethodConfig, "The method and its settings.")
+    data: DataConfig = result(DataConfig, "The data set.")
+    model: ModelConfig = result(ModelConfig, "The network.")
+    schedule: ScheduleConfig = result(ScheduleConfig, "Optimisation and evaluation.")
+    site: SiteConfig = neutral(SiteConfig, "The machine.")
+    paths: PathsConfig = neutral(PathsConfig, "Where things are.")
+    seed: int = result(0, "Seed of everything that is drawn.")
+    precision: str = result("fp32", "fp32, or bf16 (autocast).")
+    num_threads: int = result(1, "Intra-op CPU threads of a rank: the order of sums, and so a result on CPU, depends on it.")
+    sweep_name: str = neutral("none", "The sweep (table) that asked for this cell.")

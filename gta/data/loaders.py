@@ -1,0 +1,188 @@
+"""Training batches and validation samples, equal for any number of workers, ranks and restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from gta.batch import Labeled, Unlabeled
+from gta.config import Config, ScheduleConfig
+from gta.data.dataset import SegmentationDataset
+from gta.data.resample import rescale
+from gta.data.seeds import generator
+from gta.data.splits import Split
+from gta.data.transforms import normalise, strong_view, weak_view
+from gta.errors import UserError
+
+
+def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
+    """Raise UserError unless the global batch is whole groups and every rank holds whole groups of it."""
+    batch, group = schedule.batch_size, schedule.group_size
+    if batch < 1 or group < 1:
+        raise UserError(
+            f"schedule.batch_size={batch} and schedule.group_size={group} must both be at least 1."
+        )
+    if batch % group:
+        raise UserError(
+            f"schedule.batch_size={batch} does not divide into groups of schedule.group_size={group}."
+        )
+    if (batch // group) % world_size:
+        raise UserError(
+            f"The {batch // group} groups of a batch (schedule.batch_size={batch}, schedule.group_size={group}) "
+            f"do not divide over {world_size} ranks: use a number of ranks that divides {batch // group}."
+        )
+
+
+def train_loader(
+    config: Config, split: Split, world_size: int, rank: int, start: int, strong: bool, unlabeled: bool
+) -> Iterator[tuple[Labeled, Unlabeled | None]]:
+    """This rank's batches of iterations `start` to `schedule.iterations`, in order.
+
+    Image number n = iteration * batch_size + position of the labeled stream (of the unlabeled one likewise)
+    is perm_e[n % N] with e = n // N, where perm_e is keyed by (seed, stream, e); what is drawn for it is
+    keyed by (seed, stream, iteration, position). Rank r of W holds positions r B/W to (r + 1) B/W. `strong`
+    asks for the strong view, and without `unlabeled` the second of each pair is None. Raises UserError for a
+    batch that does not divide; and, while iterating, for an image that cannot be used.
+    """
+    check_batch(config.schedule, world_size)
+    stream = _TrainStream(config, split, world_size, rank, strong, unlabeled)
+    return _load(stream, range(start, config.schedule.iterations), config.site.workers)
+
+
+def val_samples(
+    config: Config, ids: list[str], rank: int, world_size: int
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """(index into `ids`, image (1, 3, h, w) float32 at `input_scale`, mask (H, W) int64 at original size).
+
+    Every image comes once over the ranks: rank r has those with index % world_size == r, and nothing is
+    padded or repeated. Raises UserError, while iterating, for an image that cannot be used.
+    """
+    indices = range(rank, len(ids), world_size)
+    return _load(_ValSamples(config, ids), indices, min(config.site.workers, len(indices)))
+
+
+class _TrainStream(Dataset[Any]):
+    """Item i is the batch of iteration i: a worker makes whole batches, so nothing is collated later."""
+
+    def __init__(
+        self, config: Config, split: Split, world_size: int, rank: int, strong: bool, unlabeled: bool
+    ) -> None:
+        self.config = config
+        self.strong = strong
+        self.labeled = SegmentationDataset(config.data, split.labeled)
+        self.unlabeled = SegmentationDataset(config.data, split.unlabeled) if unlabeled else None
+        share = config.schedule.batch_size // world_size
+        self.positions = range(rank * share, (rank + 1) * share)
+        self.first_group = rank * share // config.schedule.group_size
+
+    def __getitem__(self, iteration: int) -> tuple[Labeled, Unlabeled | None]:
+        return self._labeled(iteration), self._unlabeled(iteration)
+
+    def _labeled(self, iteration: int) -> Labeled:
+        images, masks = [], []
+        for position in self.positions:
+            image, mask = self.labeled.training(self._index("labeled", iteration, position), with_mask=True)
+            view = weak_view(image, mask, self.config.data, self._rng("labeled", iteration, position))
+            assert view.mask is not None
+            images.append(view.image)
+            masks.append(view.mask)
+        return Labeled(self._normalised(images), torch.from_numpy(np.stack(masks)).long(), self.first_group)
+
+    def _unlabeled(self, iteration: int) -> Unlabeled | None:
+        if self.unlabeled is None:
+            return None
+        views, strong = [], []
+        for position in self.positions:
+            image, _ = self.unlabeled.training(self._index("unlabeled", iteration, position), with_mask=False)
+            rng = self._rng("unlabeled", iteration, position)
+            views.append(weak_view(image, None, self.config.data, rng))
+            if self.strong:
+                strong.append(strong_view(views[-1], self.config.data, rng))
+        padding = torch.from_numpy(np.stack([view.padding for view in views]))
+        weak = self._normalised([view.image for view in views])
+        return Unlabeled(weak, self._normalised(strong) if self.strong else None, padding, self.first_group)
+
+    def _index(self, stream: str, iteration: int, position: int) -> int:
+        dataset = self.labeled if stream == "labeled" else self.unlabeled
+        assert dataset is not None
+        epoch, offset = divmod(iteration * self.config.schedule.batch_size + position, len(dataset))
+        return int(_permutation(self.config.seed, stream, epoch, len(dataset))[offset])
+
+    def _rng(self, stream: str, iteration: int, position: int) -> np.random.Generator:
+        return generator(self.config.seed, f"{stream} views", iteration, position)
+
+    def _normalised(self, images: list[np.ndarray]) -> Tensor:
+        return normalise(np.stack(images), self.config.data)
+
+
+@lru_cache(maxsize=8)
+def _permutation(seed: int, stream: str, epoch: int, size: int) -> np.ndarray:
+    return generator(seed, f"{stream} order", epoch).permutation(size)
+
+
+class _ValSamples(Dataset[Any]):
+    def __init__(self, config: Config, ids: list[str]) -> None:
+        self.config = config
+        self.dataset = SegmentationDataset(config.data, ids)
+
+    def __getitem__(self, index: int) -> tuple[int, Tensor, Tensor]:
+        image, mask = self.dataset.labeled(index)
+        small = rescale(image, self.config.data.input_scale, labels=False)
+        return index, normalise(small[None], self.config.data), torch.from_numpy(mask.astype(np.int64))
+
+
+@dataclass
+class _Failure:
+    """A user's error on its way out of a worker: raised there, torch would bury its sentence in a stack
+    trace.
+    """
+
+    message: str
+
+
+class _Caught(Dataset[Any]):
+    def __init__(self, inner: Dataset[Any]) -> None:
+        self.inner = inner
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self.inner[index]
+        except UserError as error:
+            return _Failure(str(error))
+
+
+def _load(dataset: Dataset[Any], indices: Iterable[int], workers: int) -> Iterator[Any]:
+    """Items of `dataset` in the order of `indices`, made by `workers` processes (0: by this one)."""
+    _one_thread()
+    loader = DataLoader(
+        _Caught(dataset),
+        batch_size=None,  # an item is a batch already
+        sampler=indices,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        worker_init_fn=_one_thread,
+        generator=torch.Generator(),  # else starting a loader would move the training's random numbers on
+    )
+    for item in loader:
+        if isinstance(item, _Failure):
+            raise UserError(item.message)
+        yield item
+
+
+def _as_it_is(item: Any) -> Any:
+    return item
+
+
+def _one_thread(worker: int = 0) -> None:
+    """OpenCV's threads fight over cores with the training and with other workers (torch sets its own to 1 in
+    a worker).
+    """
+    cv2.setNumThreads(0)

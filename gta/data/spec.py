@@ -1,0 +1,70 @@
+"""What a data set must look like on disk, checked before anything reads it and shown when it is not so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from gta.config import MISSING, DataConfig
+from gta.errors import UserError
+
+IGNORE = 255  # the label that counts nowhere, in every mask that leaves `gta.data`, whatever it is on disk
+LABELED, UNLABELED = "labeled.txt", "unlabeled.txt"
+
+
+def own_seed(config: DataConfig) -> int | None:
+    """The seed of a split family that this program draws itself (`seed3` -> 3); None for a public family."""
+    found = re.fullmatch(r"seed(\d+)", config.split_family)
+    return int(found[1]) if found else None
+
+
+def own_ratio(config: DataConfig) -> str | None:
+    """`1/8` for the split 1/8 (folder `1_8`) of a family that this program draws itself; else None."""
+    found = re.fullmatch(r"(\d+)[/_](\d+)", config.split)
+    return f"{found[1]}/{found[2]}" if found and own_seed(config) is not None else None
+
+
+def split_folder(config: DataConfig) -> Path:
+    """The folder of the split's two lists; the split 1/8 is in the folder `1_8`."""
+    return Path(config.split_dir) / config.split.replace("/", "_")
+
+
+def check_layout(config: DataConfig) -> None:
+    """Raise UserError that shows the whole expected layout, and which parts of it are missing.
+
+    The two split lists are part of it unless this program can draw them. Nothing is written.
+    """
+    if not config.classes:
+        raise UserError(
+            f"Data set {config.name} names no classes: list them in data.classes, in index order."
+        )
+    if not 0 < len(config.classes) < 255:
+        raise UserError(
+            f"Data set {config.name} has {len(config.classes)} classes; an 8-bit mask holds at most 254."
+        )
+    root = Path(config.root)
+    wanted = [
+        (root / config.images, f"ID{config.image_suffix}", "images"),
+        (root / config.masks, f"ID{config.mask_suffix}", f"index masks, 0 to {len(config.classes) - 1}"),
+        (root / config.val_list, "", "validation ids, one a line"),
+    ]
+    if config.split != MISSING and own_ratio(config) is None:
+        wanted += [
+            (split_folder(config) / LABELED, "", "labeled ids, one a line"),
+            (split_folder(config) / UNLABELED, "", "unlabeled ids, one a line"),
+        ]
+    present = [path.is_dir() if inside else path.is_file() for path, inside, _ in wanted]
+    if all(present):
+        return
+    shown = [str(path / inside) if inside else str(path) for path, inside, _ in wanted]
+    width = max(map(len, shown))
+    lines = [
+        f"  {'ok     ' if there else 'MISSING'}  {text:<{width}}  {meaning}"
+        for there, text, (_, _, meaning) in zip(present, shown, wanted, strict=True)
+    ]
+    folder = f"the folder {root} is not there" if not root.is_dir() else "parts of it are not there"
+    raise UserError(
+        f"Data set {config.name}: {folder}. It is expected to look like this:\n"
+        + "\n".join(lines)
+        + "\nPut it there, or name its place with data.root=FOLDER (for split lists data.split_dir=FOLDER)."
+    )

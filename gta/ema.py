@@ -1,0 +1,24 @@
+"""Exponential moving average of one network's parameters towards another's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+
+def ramped_decay(step: int, cap: float) -> float:
+    """min(1 - 1/(step + 1), cap): 0 at step 0, so that the first update is a copy. `step` counts from the warm-up."""
+    return min(1.0 - 1.0 / (step + 1), cap)
+
+
+@torch.no_grad()
+def ema_update(target: Iterable[Tensor], source: Iterable[Tensor], decay: float) -> None:
+    """target <- decay target + (1 - decay) source, in place, tensor by tensor in the given order.
+
+    Give parameters, not buffers: BatchNorm statistics are never averaged (facts step 7).
+    """
+    targets, sources = list(target), list(source)
+    assert len(targets) == len(sources), "the two networks do not have the same parameters"
+    torch._foreach_lerp_(targets, sources, 1.0 - decay)

@@ -1,0 +1,9 @@
+"""The one exception that means "you can mend this"."""
+
+
+class UserError(ValueError):
+    """Something the user can put right: a missing folder, a bad override, a corrupt image, a wrong list.
+
+    The message is one clear sentence (a few lines where a layout must be shown) that says what is wrong and
+    what to do. The command line prints it without a stack trace and exits with code 2.
+    """

@@ -1,0 +1,62 @@
+"""How a config field declares what it is, and whether it can change a result.
+
+Identity is declared where the field lives: the signature of a cell (`launch.cell`) is made of the fields that
+can change a result, so a new field has to say on which side it stands. A test refuses a field that does not.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import MISSING, field, fields, is_dataclass
+from typing import Any, get_type_hints
+
+
+def result(default: Any, help: str) -> Any:
+    """A field that can change a result; it is part of the signature and an MLflow param."""
+    return _declare(default, help, neutral=False)
+
+
+def neutral(default: Any, help: str) -> Any:
+    """A field that cannot change a result (workers, paths, logging, the site); left out of the signature."""
+    return _declare(default, help, neutral=True)
+
+
+def _declare(default: Any, help: str, neutral: bool) -> Any:
+    metadata = {"help": help, "neutral": neutral}
+    if isinstance(default, type) and is_dataclass(default):
+        return field(default_factory=default, metadata=metadata)
+    if isinstance(default, (list, dict)):
+        return field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def result_fields(config: Any) -> dict[str, Any]:
+    """Nested dict of the fields of a dataclass instance that can change a result.
+
+    A nested dataclass is descended into with its own declarations; everything below a neutral field is neutral.
+    """
+    kept: dict[str, Any] = {}
+    for item in fields(config):
+        if item.metadata["neutral"]:
+            continue
+        value = getattr(config, item.name)
+        kept[item.name] = result_fields(value) if is_dataclass(value) else value
+    return kept
+
+
+def describe(schema: type, prefix: str = "") -> dict[str, dict[str, Any]]:
+    """Dotted name -> {"help", "neutral", "default"} for every leaf field of a dataclass type."""
+    rows: dict[str, dict[str, Any]] = {}
+    hints = get_type_hints(schema)
+    for item in fields(schema):
+        name = prefix + item.name
+        inner = next((t for t in (hints[item.name], *getattr(hints[item.name], "__args__", ())) if is_dataclass(t)), None)
+        if inner is not None:
+            below = describe(inner, name + ".")  # type: ignore[arg-type]
+            if item.metadata["neutral"]:
+                below = {key: {**row, "neutral": True} for key, row in below.items()}
+            rows.update(below)
+            continue
+        default = item.default_factory() if item.default_factory is not MISSING else item.default
+        rows[name] = {"help": item.metadata["help"], "neutral": item.metadata["neutral"], "default": default}
+    return rows

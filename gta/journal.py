@@ -1,0 +1,114 @@
+"""A cell's journal: everything a run has to say, one JSON object a line, only ever appended to.
+
+A line is {"time": unix seconds, "kind": "metrics", "iteration": int, "values": {name: float}} or
+{"time": ..., "kind": "event", "event": name, ...}. After a kill and a resume the same metric and iteration
+can stand there twice; the first occurrence counts (`gta.tracking` sees to that).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+Record = dict[str, Any]
+_TAIL = 8192
+
+
+class Journal:
+    """Appends to the journal at `path` (made, with its folder, where missing). One writer at a time."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        size = os.fstat(self._descriptor).st_size
+        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
+            # The last writer died within a line: end it, so that ours does not become part of it.
+            os.write(self._descriptor, b"\n")
+
+    def metrics(self, iteration: int, values: Mapping[str, Any]) -> None:
+        """Append the `values` (anything float() takes) of one iteration."""
+        numbers = {name: _number(value) for name, value in values.items()}
+        self._append({"time": time.time(), "kind": "metrics", "iteration": int(iteration), "values": numbers})
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Append an event, such as "started", "resumed", "stopped", "finished" or "failed"."""
+        self._append({"time": time.time(), "kind": "event", "event": name, **fields})
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _append(self, record: Record) -> None:
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        # One write call a line: what a kill can tear is the last line only, and readers drop that one.
+        written = os.write(self._descriptor, line)
+        if written < len(line):  # a full disk, say: the rest fails loudly
+            os.write(self._descriptor, line[written:])
+
+
+def read(path: str | Path) -> list[Record]:
+    """All records of the journal at `path`, in order; [] when there is none. Torn lines are left out."""
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        return []
+    return parse(data)
+
+
+def last(path: str | Path) -> Record | None:
+    """The last metrics record, or None. Reads the end of the file only: a status board stays cheap."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        end = os.fstat(descriptor).st_size
+        start, span = end, _TAIL
+        while start > 0:
+            start = max(0, end - span)
+            data = os.pread(descriptor, end - start, start)
+            if start > 0:  # the first line of the piece is cut
+                data = data.partition(b"\n")[2]
+            for record in reversed(parse(data)):
+                if record["kind"] == "metrics":
+                    return record
+            span *= 4
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def parse(data: bytes) -> list[Record]:
+    """The records in `data`, whole lines of a journal; what is no record (a torn line) is left out."""
+    records = []
+    for line in data.split(b"\n"):
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if not isinstance(record, dict) or not {"time", "kind"} <= record.keys():
+            continue
+        if record["kind"] == "metrics":
+            record["values"] = {name: float(value) for name, value in record["values"].items()}
+        records.append(record)
+    return records
+
+
+def _number(value: Any) -> float | str:
+    """A float; JSON knows no NaN or infinity, so these are written as text that float() reads back."""
+    number = float(value)
+    return number if math.isfinite(number) else str(number)

@@ -1,0 +1,65 @@
+"""Names of the MLflow experiment, tags and metrics: what `gta.tracking` writes and `analysis` reads."""
+
+from __future__ import annotations
+
+import re
+
+EXPERIMENT = "gta"
+
+# What a cell is; from its cell.json. One run has one signature.
+SIGNATURE = "gta.signature"
+CELL_TAGS = (
+    "signature",
+    "method",
+    "label",
+    "dataset",
+    "split",
+    "split_family",
+    "labels",
+    "unlabeled",
+    "val",
+    "ratio",
+    "seed",
+)
+DIGEST = "gta.digest."  # + labeled, unlabeled, val, weights
+
+# What came of it; from its result.json or failure.json.
+HEADLINE = "gta.headline"
+EVALUATION = "gta.evaluation"
+ITERATION = "gta.iteration"
+SECONDS = "gta.seconds"
+COMMIT = "gta.commit"
+CLASSES = "gta.classes"  # JSON list of names
+IOU = "gta.iou."  # + network: JSON list of percentages (null: class absent), last iteration
+ERROR = "gta.error"
+
+# How far the record is.
+JOURNAL = "gta.journal"  # when the journal that was sent began, unix seconds: its identity
+CURSOR = "gta.cursor"  # how many of its points (doubles left out) were sent
+
+SWEEP = "gta.sweep."  # + name of a sweep that has the cell; the value is "1"
+
+# Metrics of the finished run, beside the series from the journal. These two are the headline network's.
+MIOU_LAST = "miou_last"
+MIOU_BEST = "miou_best"
+_FINAL = re.compile(r"val/([^/]+)/miou_last")
+
+
+def tag(name: str) -> str:
+    """The tag of a cell.json field, such as "gta.method"."""
+    return f"gta.{name}"
+
+
+def final(network: str, name: str) -> str:
+    """The metric of a network in the finished run; `name` is miou_last, miou_best or best_iteration."""
+    return f"val/{network}/{name}"
+
+
+def networks(metrics: dict[str, float]) -> list[str]:
+    """The networks that have final metrics among `metrics`, sorted."""
+    return sorted(match[1] for match in map(_FINAL.fullmatch, metrics) if match)
+
+
+def metric(name: str) -> str:
+    """`name` with the characters that MLflow refuses in a metric's name replaced by an underscore."""
+    return re.sub(r"[^\w.\-:/ ]", "_", name)

@@ -1,0 +1,96 @@
+"""Pixel losses. Each is a ratio of two sums over the pixels of a group, and the mean of that over the groups.
+
+A group is `group_size` consecutive images of the batch. Because sums never cross a group, the loss of a global batch
+is the same on any number of ranks that hold whole groups, with nothing but DDP's gradient mean between them.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+IGNORE_INDEX = 255
+WEIGHTINGS = ("laplace", "confidence", "none")
+
+
+def cross_entropy(logits: Tensor, mask: Tensor, group_size: int) -> Tensor:
+    """Mean cross-entropy over the labeled pixels of each group, and of that over the groups.
+
+    logits (B, C, h, w), mask (B, h, w) int64 with 255 = ignore. A group without a labeled pixel counts as 0.
+    """
+    loss = F.cross_entropy(logits.float(), mask, ignore_index=IGNORE_INDEX, reduction="none")
+    return _ratio(loss, (mask != IGNORE_INDEX).float(), group_size)
+
+
+def thresholded_cross_entropy(
+    logits: Tensor, pseudo: Tensor, confidence: Tensor, threshold: float, group_size: int
+) -> tuple[Tensor, Tensor]:
+    """Cross-entropy against pseudo-labels whose confidence is at least `threshold`; returns (loss, kept share).
+
+    pseudo (B, h, w) int64 with 255 = padding, confidence (B, h, w). Divided by the number of ALL pixels that are not
+    padding, as FixMatch does: an unsure batch then weighs less.
+    """
+    loss = F.cross_entropy(logits.float(), pseudo, ignore_index=IGNORE_INDEX, reduction="none")
+    valid = pseudo != IGNORE_INDEX
+    kept = valid & (confidence >= threshold)
+    return _ratio(loss * kept, valid.float(), group_size), _ratio(kept.float(), valid.float(), group_size)
+
+
+def weighted_cross_entropy(
+    logits: Tensor,
+    pseudo: Tensor,
+    confidence: Tensor,
+    group_size: int,
+    drop_percent: float,
+    weighting: str = "laplace",
+) -> tuple[Tensor, Tensor]:
+    """GTA's unlabeled loss (facts step 5; section 3.3 of the paper); returns (loss, kept share).
+
+    pseudo (B, h, w) int64 with 255 = padding, confidence (B, h, w) in 0 to 1. In each group the pixels strictly above
+    the (100 - drop_percent)-th percentile of the confidence are kept, and the confidence is 0 at the others. Then
+    sum over kept of w CE / sum over ALL pixels of w, with w = 1 + confidence ("laplace"), confidence, or 1 ("none").
+    Padding is in no sum and in no percentile.
+    """
+    assert weighting in WEIGHTINGS, weighting
+    loss = F.cross_entropy(logits.float(), pseudo, ignore_index=IGNORE_INDEX, reduction="none")
+    valid = pseudo != IGNORE_INDEX
+    kept = valid & _above_percentile(confidence, valid, 100.0 - drop_percent, group_size)
+    confidence = torch.where(kept, confidence, 0.0)
+    weight = {"laplace": 1.0 + confidence, "confidence": confidence, "none": torch.ones_like(confidence)}[weighting]
+    weight = weight * valid
+    return _ratio(weight * kept * loss, weight, group_size), _ratio(kept.float(), valid.float(), group_size)
+
+
+def _above_percentile(values: Tensor, valid: Tensor, percent: float, group_size: int) -> Tensor:
+    """Where values lie strictly above the percentile (linear interpolation) of their group's valid values."""
+    above = []
+    for group, usable in zip(values.split(group_size), valid.split(group_size), strict=True):
+        chosen = group[usable]
+        # No valid pixel: the caller's `valid &` drops them all, any bound will do.
+        bound = percentile(chosen, percent) if chosen.numel() else group.new_zeros(())
+        above.append(group > bound)
+    return torch.cat(above)
+
+
+def percentile(values: Tensor, percent: float) -> Tensor:
+    """The percentile of a 1-d tensor with linear interpolation, as numpy defines it.
+
+    By selection, not by sorting: several times as fast as torch.quantile, which also refuses large inputs.
+    """
+    position = (values.numel() - 1) * percent / 100.0
+    below = int(position)
+    low = values.kthvalue(below + 1).values
+    if position == below:
+        return low
+    high = values.kthvalue(below + 2).values
+    return low + (high - low) * (position - below)
+
+
+def _ratio(numerator: Tensor, denominator: Tensor, group_size: int) -> Tensor:
+    """Mean over groups of sum(numerator) / sum(denominator); a group whose denominator is 0 counts as 0."""
+    assert numerator.shape[0] % group_size == 0, "a rank must hold whole groups"
+    groups = numerator.shape[0] // group_size
+    above = numerator.reshape(groups, -1).sum(1)
+    below = denominator.reshape(groups, -1).sum(1)
+    return (above / torch.where(below > 0, below, 1.0)).mean()

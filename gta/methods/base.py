@@ -1,0 +1,223 @@
+"""What the methods share: networks and their optimizers by name, the schedule, the warm-up, saving and loading."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC
+from collections.abc import Callable
+from typing import Any, ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from gta.batch import Labeled, Unlabeled
+from gta.config import MethodConfig, ScheduleConfig
+from gta.distributed import synchronise_batchnorm, unwrap, wrap
+from gta.ema import ema_update, ramped_decay
+from gta.errors import UserError
+from gta.losses import IGNORE_INDEX, cross_entropy
+from gta.models import SegmentationModel
+from gta.schedules import poly
+
+PRECISIONS = ("fp32", "bf16")
+
+
+class Method(ABC):
+    """One method: `step` does everything that an iteration does to its networks.
+
+    A subclass gives `Config`, `uses_unlabeled`, `headline`, and overrides `semi_supervised_step` (and `start`, where
+    more than a teacher begins at the end of the warm-up). Before the warm-up's end every method trains the student
+    with labels alone, so methods that differ only afterwards share these steps bit for bit.
+    """
+
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    uses_unlabeled: ClassVar[bool] = False
+    headline: ClassVar[str] = "student"  # name of the network whose score is the method's, once it exists
+
+    def __init__(
+        self,
+        config: Any,
+        model: Callable[[], SegmentationModel],
+        schedule: ScheduleConfig,
+        seed: int,
+        device: torch.device | str,
+        precision: str = "fp32",
+    ) -> None:
+        """`config` is an instance of `Config`; `model()` makes one network with its initial weights."""
+        if precision not in PRECISIONS:
+            raise UserError(f"precision is '{precision}'; use {' or '.join(PRECISIONS)}.")
+        self.config = config
+        self.schedule = schedule
+        self.seed = seed
+        self.device = torch.device(device)
+        self.precision = precision
+        self.models: dict[str, nn.Module] = {}  # under DDP where trained and there are several ranks
+        self.optimizers: dict[str, torch.optim.SGD] = {}  # of the networks that are trained, by the same names
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)  # so that all ranks, and all methods, begin with the same weights
+            student = model()
+        self.add("student", synchronise_batchnorm(student.to(self.device)), trained=True)
+
+    # --- what a subclass writes -----------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """The end of the warm-up: make the networks that start as copies of the student."""
+        self.add("teacher", self.copy_of_student(), trained=False)
+
+    def semi_supervised_step(self, labeled: Labeled, unlabeled: Unlabeled, iteration: int) -> dict[str, Tensor]:
+        """One step after the warm-up."""
+        raise NotImplementedError
+
+    # --- what the trainer calls -----------------------------------------------------------------------------------
+
+    def step(self, labeled: Labeled, unlabeled: Unlabeled | None, iteration: int) -> dict[str, Tensor]:
+        """Forward, backward, optimizers and EMA of all networks; returns detached scalars by name.
+
+        The batches are on the method's device. Each value is the mean over this rank's groups: its mean over the
+        ranks is that of the global batch.
+        """
+        semi_supervised = self.uses_unlabeled and iteration >= self.schedule.warm_up
+        if semi_supervised and "teacher" not in self.models:
+            self.start()
+        self.set_lr(iteration)
+        if not semi_supervised:
+            return self.supervised_step(labeled)
+        assert unlabeled is not None, "this method needs an unlabeled batch after the warm-up"
+        return self.semi_supervised_step(labeled, unlabeled, iteration)
+
+    def set_lr(self, iteration: int) -> None:
+        """Poly schedule on every optimizer, from the config's learning rates (never from the decayed groups')."""
+        factor = poly(iteration, self.schedule.iterations, self.schedule.power)
+        encoder_lr = self.schedule.lr * factor
+        for optimizer in self.optimizers.values():
+            encoder, decoder = optimizer.param_groups
+            encoder["lr"], decoder["lr"] = encoder_lr, encoder_lr * self.schedule.decoder_lr_factor
+
+    @property
+    def strong(self) -> bool:
+        """Whether unlabeled batches must carry the strong view."""
+        return self.uses_unlabeled and bool(getattr(self.config, "strong", False))
+
+    def networks(self) -> dict[str, nn.Module]:
+        """The networks to score, without DDP; the teacher once it exists. Set them to eval(); `step` sets its modes."""
+        return {name: unwrap(self.models[name]) for name in ("student", "teacher") if name in self.models}
+
+    def eval_model(self) -> nn.Module:
+        """The headline network; before it exists, the student."""
+        networks = self.networks()
+        return networks.get(self.headline, networks["student"])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Every network and optimizer, in tensors and plain Python. There are no counters: all follow the iteration."""
+        return {
+            "networks": {name: unwrap(network).state_dict() for name, network in self.models.items()},
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state_dict`, from before or after the warm-up; raises UserError if it is of another model."""
+        for name in [name for name in self.models if name not in state["networks"]]:
+            del self.models[name]
+            self.optimizers.pop(name, None)
+        if len(state["networks"]) > len(self.models):
+            self.start()
+        if set(state["networks"]) != set(self.models):
+            raise UserError(
+                f"The checkpoint holds the networks {', '.join(state['networks'])}; {type(self).__name__} has "
+                f"{', '.join(self.models)}: it is a checkpoint of another method."
+            )
+        try:
+            for name, network in self.models.items():
+                unwrap(network).load_state_dict(state["networks"][name])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+        except (RuntimeError, ValueError) as error:
+            first = str(error).strip().splitlines()[-1].strip()
+            raise UserError(f"The checkpoint is of another model than the config's: {first}") from error
+
+    # --- what subclasses build on ---------------------------------------------------------------------------------
+
+    def add(self, name: str, network: nn.Module, trained: bool) -> None:
+        """Keep a network under `name`, with an optimizer if it is trained and without gradients if not."""
+        if not trained:
+            self.models[name] = network.requires_grad_(False)
+            return
+        model = cast(SegmentationModel, network)
+        encoder = list(model.encoder.parameters())
+        inside = {id(parameter) for parameter in encoder}
+        decoder = [parameter for parameter in model.parameters() if id(parameter) not in inside]
+        self.optimizers[name] = torch.optim.SGD(
+            [{"params": encoder}, {"params": decoder}],
+            lr=self.schedule.lr,
+            momentum=self.schedule.momentum,
+            weight_decay=self.schedule.weight_decay,
+            fused=True,
+        )
+        self.models[name] = wrap(model)
+
+    def copy_of_student(self) -> SegmentationModel:
+        """The student's parameters and buffers in storage of their own (defects 1 and 5 of the public code)."""
+        network = copy.deepcopy(cast(SegmentationModel, unwrap(self.models["student"])))
+        network.zero_grad()
+        return network
+
+    def forward(self, name: str, images: Tensor) -> Tensor:
+        """Logits (B, C, h, w), float32, of the network of that name in the configured precision."""
+        with self._autocast():
+            return cast(Tensor, self.models[name](images)).float()
+
+    def student_loss(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The student's supervised loss on the first len(mask) images, and its logits on the others.
+
+        All images pass as one batch, so that BatchNorm sees them together. The auxiliary head, where the model has
+        one, adds its own loss.
+        """
+        with self._autocast():
+            logits, auxiliary = self.models["student"](images, auxiliary=True)
+        labeled = len(mask)
+        loss = cross_entropy(logits[:labeled], mask, self.schedule.group_size)
+        if auxiliary is not None:
+            extra = cross_entropy(auxiliary[:labeled], mask, self.schedule.group_size)
+            loss = loss + self.schedule.auxiliary_weight * extra
+        return loss, logits[labeled:].float()
+
+    def update(self, name: str, loss: Tensor) -> None:
+        """Backward and one optimizer step of the network of that name."""
+        optimizer = self.optimizers[name]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+    def supervised_step(self, labeled: Labeled) -> dict[str, Tensor]:
+        """One step of the student with labels alone."""
+        self.models["student"].train()
+        loss, _ = self.student_loss(labeled.image, labeled.mask)
+        self.update("student", loss)
+        return {"loss/supervised": loss.detach()}
+
+    @torch.no_grad()
+    def pseudo_labels(self, unlabeled: Unlabeled) -> tuple[Tensor, Tensor]:
+        """The teacher's classes (255 where padded) and confidences (0 where padded) on the weak view, both (B, h, w)."""
+        self.models["teacher"].eval()
+        confidence, pseudo = self.confidence("teacher", unlabeled.weak)
+        return pseudo.masked_fill(unlabeled.padding, IGNORE_INDEX), confidence.masked_fill(unlabeled.padding, 0.0)
+
+    def view(self, unlabeled: Unlabeled) -> Tensor:
+        """The unlabeled images as a trained network sees them: the strong view where the config asks for it."""
+        if not self.strong:
+            return unlabeled.weak
+        assert unlabeled.strong is not None, "this method needs the strong view"
+        return unlabeled.strong
+
+    def update_teacher(self, iteration: int) -> None:
+        """Teacher <- EMA of the student, over all parameters; buffers are the teacher's own."""
+        decay = ramped_decay(iteration - self.schedule.warm_up, self.schedule.ema_decay)
+        ema_update(self.models["teacher"].parameters(), self.models["student"].parameters(), decay)
+
+    @torch.no_grad()
+    def confidence(self, name: str, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Largest softmax probability and its class, both (B, h, w), of the upsampled logits."""
+        return self.forward(name, images).softmax(1).max(1)
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")

@@ -1,0 +1,32 @@
+"""Mean teacher with CutMix: the student sees mixed images and mixed pseudo-labels (French et al., 2020)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from gta.batch import Unlabeled
+from gta.fields import result
+from gta.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
+from gta.methods.mixing import cutmix_mask, mix
+
+
+@dataclass
+class CutMixConfig(MeanTeacherConfig):
+    name: str = result("cutmix", "Key of the method in gta.methods.METHODS.")
+    strong: bool = result(False, "The student sees the strong view of unlabeled images; else the weak one.")
+    cutmix_probability: float = result(0.5, "Probability that a group is mixed.")
+
+
+class CutMix(MeanTeacher):
+    """`MeanTeacher` with another perturbation."""
+
+    Config = CutMixConfig
+
+    def perturb(
+        self, unlabeled: Unlabeled, pseudo: Tensor, confidence: Tensor, iteration: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        size = self.schedule.group_size
+        inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
+        return mix(self.view(unlabeled), inside, size), mix(pseudo, inside, size), mix(confidence, inside, size)

@@ -1,0 +1,115 @@
+"""DeepLabV3+ in two explicit parts, the feature extractor and the mask predictor, because GTA treats them differently."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gta.models.resnet import conv3x3, initialise
+
+
+def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """(B, C, h', w') -> (B, C, *size), bilinear with aligned corners."""
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
+
+
+def norm_relu(planes: int) -> list[nn.Module]:
+    return [nn.BatchNorm2d(planes), nn.ReLU(inplace=True)]
+
+
+class ASPP(nn.Module):
+    """Context at five scales: image pooling, 1x1, and a 3x3 at each rate, concatenated to (2 + rates) x planes."""
+
+    def __init__(self, inputs: int, planes: int, rates: list[int]) -> None:
+        super().__init__()
+        self.pooling = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1), nn.Conv2d(inputs, planes, 1, bias=False), *norm_relu(planes)
+        )
+        convs = [nn.Conv2d(inputs, planes, 1, bias=False), *(conv3x3(inputs, planes, dilation=r) for r in rates)]
+        self.branches = nn.ModuleList(nn.Sequential(conv, *norm_relu(planes)) for conv in convs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = self.pooling(x).expand(-1, -1, *x.shape[2:])
+        return torch.cat([pooled, *(branch(x) for branch in self.branches)], dim=1)
+
+
+class FeatureExtractor(nn.Module):
+    """Everything but the mask predictor: encoder, ASPP, its head, and the projection of the low-level features.
+
+    (B, 3, h, w) -> (fused (B, 2 planes, h', w') at the size of the low-level features, middle features of the encoder).
+    """
+
+    def __init__(self, encoder: nn.Module, planes: int, rates: list[int], dropout: float) -> None:
+        super().__init__()
+        low, _, top = encoder.channels  # type: ignore[misc]
+        self.encoder = encoder
+        self.aspp = ASPP(top, planes, rates)
+        self.head = nn.Sequential(
+            conv3x3((2 + len(rates)) * planes, planes), *norm_relu(planes), nn.Dropout2d(dropout)
+        )
+        self.low_level = nn.Sequential(nn.Conv2d(low, planes, 1), *norm_relu(planes))
+        for part in (self.aspp, self.head, self.low_level):
+            initialise(part)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        low, middle, top = self.encoder(x)
+        context = upsample(self.head(self.aspp(top)), low.shape[2:])
+        return torch.cat([self.low_level(low), context], dim=1), middle
+
+
+class SegmentationModel(nn.Module):
+    """Feature extractor, mask predictor and, if asked for, an auxiliary head on the encoder's middle features."""
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        num_classes: int,
+        planes: int,
+        rates: list[int],
+        dropout: float,
+        auxiliary: bool,
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.feature_extractor = FeatureExtractor(encoder, planes, rates, dropout)
+        self.mask_predictor = nn.Sequential(
+            nn.Conv2d(2 * planes, planes, 3, padding=1),
+            *norm_relu(planes),
+            nn.Dropout2d(dropout),
+            nn.Conv2d(planes, planes, 3, padding=1),
+            *norm_relu(planes),
+            nn.Dropout2d(dropout),
+            nn.Conv2d(planes, num_classes, 1),
+        )
+        initialise(self.mask_predictor)
+        self.auxiliary: nn.Sequential | None = None
+        if auxiliary:
+            self.auxiliary = nn.Sequential(
+                nn.Conv2d(encoder.channels[1], planes, 3, padding=1),  # type: ignore[index]
+                *norm_relu(planes),
+                nn.Dropout2d(dropout),
+                nn.Conv2d(planes, num_classes, 1),
+            )
+            initialise(self.auxiliary)
+
+    @property
+    def encoder(self) -> nn.Module:
+        return self.feature_extractor.encoder
+
+    def feature_extractor_parameters(self) -> list[nn.Parameter]:
+        """What GTA transfers from the assistant to the student: neither the mask predictor nor the auxiliary head."""
+        return list(self.feature_extractor.parameters())
+
+    def forward(self, x: Tensor, auxiliary: bool = False) -> Tensor | tuple[Tensor, Tensor | None]:
+        """(B, 3, h, w) -> logits (B, C, h, w).
+
+        With `auxiliary`, (logits, logits of the auxiliary head or None where the model has none): only a training
+        step of the student asks for these.
+        """
+        size = (x.shape[2], x.shape[3])
+        fused, middle = self.feature_extractor(x)
+        logits = upsample(self.mask_predictor(fused), size)
+        if not auxiliary:
+            return logits
+        return logits, None if self.auxiliary is None else upsample(self.auxiliary(middle), size)

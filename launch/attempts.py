@@ -1,0 +1,154 @@
+"""Who runs a cell: numbered attempts that are claimed, kept alive by a heartbeat, and closed.
+
+`attempts/0003.json` is a lock and a history in one. Attempt n + 1 can be claimed only when attempt n is over or
+dead, and making its file is atomic and exclusive, so of any number of processes that see a dead attempt exactly one
+gets the next one. There is nothing to steal and nothing to clean up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gta.files import write_json
+
+BEAT_SECONDS = 5.0
+DEAD_SECONDS = 120.0  # another host's attempt without a heartbeat for so long is dead; generous to clocks and NFS caches
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is written of one attempt, and when its heartbeat was last seen."""
+
+    number: int
+    path: Path
+    fields: dict[str, Any]
+    beat: float
+
+    @property
+    def ended(self) -> str | None:
+        """How the attempt ended (done, failed, interrupted), or None while nobody closed it."""
+        return self.fields.get("ended")
+
+    def alive(self) -> bool:
+        """Whether a process still works on it: known at once on this host, by the heartbeat on another."""
+        if self.ended is not None:
+            return False
+        if self.fields.get("place") == _place():
+            return _started(int(self.fields["pid"])) == self.fields["started"]
+        return time.time() - self.beat < DEAD_SECONDS
+
+
+def history(folder: Path) -> list[Record]:
+    """All attempts of a cell, oldest first."""
+    found = []
+    for path in sorted((folder / "attempts").glob("[0-9]*.json")):
+        try:
+            found.append(Record(int(path.stem), path, json.loads(path.read_text()), path.stat().st_mtime))
+        except (OSError, ValueError):  # on its way in or out on a network file system: the next look will see it
+            continue
+    return found
+
+
+def latest(folder: Path) -> Record | None:
+    records = history(folder)
+    return records[-1] if records else None
+
+
+def claim(folder: Path, **fields: Any) -> Attempt | None:
+    """The next attempt at the cell in `folder`, or None when another process is at it or was faster."""
+    before = latest(folder)
+    if before is not None and before.alive():
+        return None
+    number = before.number + 1 if before else 1
+    path = folder / "attempts" / f"{number:04d}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    owner = {
+        "place": _place(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": _started(os.getpid()),
+        "time": time.time(),
+        **fields,
+    }
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".claim", delete=False) as file:
+        json.dump(owner, file, indent=2)
+    try:
+        os.link(file.name, path)  # atomic, and fails where the number is taken, on network file systems as well
+    except FileExistsError:
+        return None
+    finally:
+        os.unlink(file.name)
+    return Attempt(number, path, owner)
+
+
+class Attempt:
+    """A claimed attempt. As a context manager it keeps the heartbeat going and closes the record."""
+
+    def __init__(self, number: int, path: Path, fields: dict[str, Any]):
+        self.number = number
+        self.path = path
+        self.fields = fields
+        self.lost = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+
+    def start(self, on_lost: Callable[[], None] = lambda: None) -> None:
+        self._on_lost = on_lost
+        self._thread.start()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(BEAT_SECONDS):
+            try:
+                os.utime(self.path)
+                self.check()
+            except Superseded:
+                self._on_lost()
+                return
+            except OSError:  # a hiccup of the file system; the next beat may pass
+                continue
+
+    def check(self) -> None:
+        """Raises Superseded when a later attempt exists: we were taken for dead, and another process has the cell."""
+        if (self.path.parent / f"{self.number + 1:04d}.json").exists():
+            self.lost = True
+            raise Superseded(f"attempt {self.number} was taken for dead; attempt {self.number + 1} has the cell now")
+
+    def end(self, how: str, **fields: Any) -> None:
+        """Close the record; what is written says how the attempt ended."""
+        self._stop.set()
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
+            self._thread.join(timeout=BEAT_SECONDS)
+        write_json(self.path, {**self.fields, **fields, "ended": how, "end_time": time.time()})
+
+
+class Superseded(RuntimeError):
+    """A later attempt has the cell: stop without writing."""
+
+
+def _place() -> str:
+    """This host and process namespace: where a pid means the same process."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        boot, namespace = "", ""
+    return f"{socket.gethostname()}:{boot}:{namespace}"
+
+
+def _started(pid: int) -> str | None:
+    """When a process started (clock ticks since boot), or None where there is none: tells a reused pid apart."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]  # a zombie does nothing any more

@@ -1,0 +1,94 @@
+"""Where jobs run: this machine or Slurm, both through submitit's executors."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+import submitit
+
+from launch import slurm
+from launch.cell import Cell
+from launch.job import Job
+
+# hydra-submitit-launcher's parameters that submitit knows for every executor; the others get the executor's prefix
+_SHARED = {
+    "timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name", "stderr_to_stdout",
+}  # fmt: skip
+
+
+def executor(kind: str, params: dict[str, Any]) -> submitit.AutoExecutor:
+    """submitit's executor from the launcher's parameters."""
+    given = {key: value for key, value in params.items() if value is not None}
+    folder = given.pop("submitit_folder")
+    # ours to count: a time-out or a preemption is an attempt in the ledger
+    options = {"slurm_max_num_timeout": given.pop("max_num_timeout", 0)} if kind == "slurm" else {}
+    made = submitit.AutoExecutor(folder=folder, cluster=kind, **options)
+    given["stderr_to_stdout"] = True
+    made.update_parameters(**{key if key in _SHARED else f"{kind}_{key}": value for key, value in given.items()})
+    return made
+
+
+class LocalCluster:
+    """Processes on this machine, `at_once` cells at a time (0: as many as its GPUs, or its cores, can hold)."""
+
+    def __init__(self, params: dict[str, Any], at_once: int, threads: int, gpus: int):
+        self.ranks = int(params["tasks_per_node"])
+        self._executor = executor("local", params)
+        self._jobs: dict[str, submitit.Job[str]] = {}
+        self._slots: dict[str, int] = {}
+        self.gpus = gpus
+        cores = len(os.sched_getaffinity(0))
+        self.at_once = at_once or max(1, gpus // self.ranks if gpus else cores // (threads * self.ranks))
+
+    def submit(self, cells: Sequence[Cell]) -> list[str]:
+        names = []
+        for cell in cells:
+            slot = self._free_slot()
+            if self.gpus:
+                mine = [(slot * self.ranks + rank) % self.gpus for rank in range(self.ranks)]
+                self._executor.update_parameters(gpus_per_node=self.ranks, local_visible_gpus=mine)
+            job = self._executor.submit(Job(str(cell.folder)))
+            self._jobs[job.job_id] = job
+            self._slots[job.job_id] = slot
+            names.append(job.job_id)
+        return names
+
+    def _free_slot(self) -> int:
+        """The lowest place that none of the living jobs holds: it says which GPUs a cell gets."""
+        taken = {self._slots[name] for name in self.live(list(self._slots))}
+        return next(slot for slot in range(len(taken) + 1) if slot not in taken)
+
+    def live(self, jobs: Sequence[str]) -> set[str]:
+        """Of our own processes; those of another launcher are known by their cells' heartbeats."""
+        return {name for name in jobs if name in self._jobs and not self._jobs[name].done()}
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        for name in self.live(jobs):
+            # submitit's controller hands SIGTERM on to the ranks, which save
+            os.kill(int(name), signal.SIGTERM)
+
+
+class SlurmCluster:
+    """Slurm: one job array for each submission."""
+
+    at_once = 0
+
+    def __init__(self, params: dict[str, Any], at_once: int):
+        self.at_once = at_once
+        self._executor = executor("slurm", params)
+
+    def submit(self, cells: Sequence[Cell]) -> list[str]:
+        with self._executor.batch():
+            jobs = [self._executor.submit(Job(str(cell.folder))) for cell in cells]
+        return [job.job_id for job in jobs]
+
+    def live(self, jobs: Sequence[str]) -> set[str]:
+        return slurm.live(jobs)
+
+    def cancel(self, jobs: Sequence[str]) -> None:
+        if jobs:
+            slurm.cancel(jobs)
+

@@ -1,0 +1,51 @@
+"""Files are whole or absent."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from gta.files import replacing, write_json, write_text
+
+
+def test_text_and_json_arrive_whole_and_leave_nothing_else(tmp_path):
+    write_text(tmp_path / "new" / "a.txt", "grün\n")
+    write_json(tmp_path / "new" / "b.json", {"x": [1, 2.5, None], "name": "a–b"})
+    assert (tmp_path / "new" / "a.txt").read_text(encoding="utf-8") == "grün\n"
+    assert json.loads((tmp_path / "new" / "b.json").read_text(encoding="utf-8")) == {
+        "x": [1, 2.5, None],
+        "name": "a–b",
+    }
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.txt", "b.json"]
+
+
+def test_an_error_while_writing_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError), replacing(path) as temporary:
+        temporary.write_text("half of the n")
+        assert path.read_text() == "old"
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writing_nothing_is_an_error_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass
+    assert path.read_text() == "old"
+
+
+def test_nan_is_no_json(tmp_path):
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not (tmp_path / "a.json").exists()
+
+
+def test_new_files_have_the_usual_permissions(tmp_path):
+    (tmp_path / "plain").write_text("")
+    write_text(tmp_path / "ours", "")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
