@@ -51,7 +51,7 @@ def text(entry: Entry | None) -> str:
         return ""
     if entry.mean is None:
         # The short form of the reason: what went wrong in detail stands below the table.
-        return "–: " + ", ".join(dict.fromkeys(reason.partition(":")[0] for reason in entry.reasons))
+        return "–: " + ", ".join(dict.fromkeys(reason.partition(":")[0] for reason in entry.missing))
     count = f"({entry.n})" if entry.n == entry.wanted else f"({entry.n} of {entry.wanted})"
     std = "" if entry.std is None else f" ± {entry.std:.2f}"
     best = "" if entry.best_mean is None else f" [{entry.best_mean:.2f}]"
@@ -128,7 +128,7 @@ def to_csv(table: Table) -> str:
                     "n": entry.n,
                     "wanted": entry.wanted,
                     "network": ", ".join(dict.fromkeys(score.network for score in entry.done)),
-                    "reason": "; ".join(entry.reasons),
+                    "reason": "; ".join(entry.missing),
                 }
             )
             for score in entry.scores:
@@ -156,9 +156,7 @@ def write(table: Table, folder: str | Path) -> list[Path]:
 
 
 def _grid(table: Table) -> list[list[str]]:
-    return [
-        [row, *(text(table.entries.get((row, column))) for column in table.columns)] for row in table.rows
-    ]
+    return [[row, *(text(table.entries.get((row, column))) for column in table.columns)] for row in table.rows]
 
 
 def _pipes(cells: list[str]) -> str:

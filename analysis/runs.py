@@ -1,11 +1,11 @@
 """MLflow -> one tidy DataFrame, a row a (run, network).
 
 Columns: signature, run_id, method, label, dataset, split, split_family, labels (int), ratio, seed (int),
-network, headline (bool: the network whose score is the run's), evaluation, iteration (of the last score; 0 until
-there is one), miou_last, miou_best (percent; NaN until the run has finished), best_iteration, status (MLflow's:
-FINISHED, FAILED, RUNNING, KILLED), error, seconds, commit, digest_labeled, digest_unlabeled, digest_val,
-digest_weights, classes (list), iou (list of percentages of the last iteration, NaN for an absent class; empty
-until there are any).
+network, headline (bool: the network whose score is the run's), evaluation, iteration (of the last score; 0
+until there is one), miou_last, miou_best (percent; NaN until the run has finished), best_iteration, status
+(MLflow's: FINISHED, FAILED, RUNNING, KILLED), error, seconds, commit, digest_labeled, digest_unlabeled,
+digest_val, digest_weights, classes (list), iou (list of percentages of the last iteration, NaN for an absent
+class; empty until there are any).
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def _rows(run: Run) -> list[dict[str, Any]]:
         }
         iou = json.loads(tags.get(keys.IOU + network, "[]"))
         scores["iou"] = [float("nan") if value is None else value for value in iou]
-        rows.append({**row, **scores, "network": network, "headline": network == headline})
+        rows.append({**row, **scores, "network": network, "headline": network != "" and network == headline})
     return rows
 
 

@@ -82,14 +82,19 @@ class Entry:
         return _std([score.best for score in self.done])
 
     @property
-    def reasons(self) -> list[str]:
-        """Why seeds are missing, each reason once, in the order of the seeds."""
-        return list(dict.fromkeys(score.reason for score in self.scores if score.last is None))
+    def missing(self) -> dict[str, list[int]]:
+        """Why seeds are missing: reason -> seeds."""
+        found: dict[str, list[int]] = {}
+        for score in self.scores:
+            if score.last is None:
+                found.setdefault(score.reason, []).append(score.wanted.seed)
+        return found
 
 
 @dataclass
 class Table:
-    """A built table. `entries` has an Entry for each (row, column) that was wanted; `notes` is the footer."""
+    """A built table. `entries` has an Entry for each (row, column) that was wanted; `notes` is the footer,
+    `missing` a line for each (row, column) and reason."""
 
     title: str
     rows: list[str]
@@ -124,11 +129,10 @@ def build(frame: pd.DataFrame, wanted: Iterable[Wanted], title: str = "results")
     rows = list(dict.fromkeys(cell.row for cell in cells))
     used = finished[finished["signature"].isin([cell.signature for cell in cells])]
     missing = [
-        f"{score.wanted.row}, {score.wanted.column}, seed {score.wanted.seed}: {score.reason}"
+        f"{row}, {column}, {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}: {reason}"
         for row in rows
         for column in columns
-        for score in entries.get((row, column), Entry()).scores
-        if score.last is None
+        for reason, seeds in entries.get((row, column), Entry()).missing.items()
     ]
     return Table(title, rows, list(columns), entries, _notes(used, cells), missing)
 
@@ -139,7 +143,7 @@ def _check(cells: list[Wanted]) -> None:
         place = cell.row, cell.column, cell.seed
         if place in places:
             raise UserError(
-                f"two different cells of this table are both {cell.row!r}, {cell.column!r}, seed {cell.seed}: "
+                f"two cells of this table are both {cell.row!r}, {cell.column!r}, seed {cell.seed}: "
                 "give what differs a label of its own (method.label=...)"
             )
         places.add(place)
@@ -151,21 +155,20 @@ def _notes(used: pd.DataFrame, cells: Sequence[Wanted]) -> list[str]:
     notes.append("In brackets the mean of each seed's best evaluation, picked on the validation set")
     if used.empty:
         return [f"{note}." for note in notes]
-    row = {cell.signature: cell.row for cell in cells}
     column = {cell.signature: cell.column for cell in cells}
     networks: dict[str, list[str]] = {}
     lists: dict[str, list[str]] = {}
-    ordered = used.assign(column=used["signature"].map(column), row=used["signature"].map(row))
-    for _, run in ordered.sort_values(["labels", "seed"]).iterrows():
-        _add(networks, run["network"], run["row"])
-        _add(lists, f"{run['split_family']} {run['column']}", run["digest_labeled"][:8])
-    notes.append(
-        f"Data: {_several(used['dataset'])}; val list {_several(used['digest_val'].str[:8], 'lists')}"
-    )
+    for _, run in used.sort_values(["labels", "seed"]).iterrows():
+        name = f"{run['split_family']} {column[run['signature']]}"
+        _add(lists, name, run["digest_labeled"][:8])
+    network_of = dict(zip(used["signature"], used["network"], strict=True))
+    for cell in cells:
+        if cell.signature in network_of:
+            _add(networks, network_of[cell.signature], cell.row)
+    notes.append(f"Data: {_several(used['dataset'])}; val list {_several(used['digest_val'].str[:8], 'lists')}")
     notes.append("Labeled lists: " + ", ".join(f"{n} {_several(d, 'lists')}" for n, d in lists.items()))
     notes.append(f"Evaluation: {_several(used['evaluation'], 'evaluations')}")
-    order = list(dict.fromkeys(cell.row for cell in cells))
-    parts = [f"{network} ({', '.join(sorted(r, key=order.index))})" for network, r in networks.items()]
+    parts = [f"{network} ({', '.join(rows)})" for network, rows in networks.items()]
     notes.append("Network: " + ", ".join(parts if len(parts) > 1 else networks))
     notes.append("Seeds: " + ", ".join(str(seed) for seed in sorted({cell.seed for cell in cells})))
     commits = [commit[:9] for commit in used["commit"] if commit]

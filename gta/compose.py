@@ -73,12 +73,15 @@ class Composer:
         self.hydra_overrides = list(hydra_overrides)
         self._bases: dict[tuple[str, ...], DictConfig] = {}
         self._parser = OverridesParser.create(config_loader=loader)
+        self._is_group = cache(
+            lambda key: bool(loader.get_group_options(key))
+        )  # asking copies Hydra's repository
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The composed, unresolved config of one cell, without the `hydra` node."""
         parsed = self._parser.parse_overrides(list(overrides))
-        groups = tuple(str(o.input_line) for o in parsed if self.loader.get_group_options(o.key_or_group))
-        values = [o for o in parsed if not self.loader.get_group_options(o.key_or_group)]
+        groups = tuple(str(o.input_line) for o in parsed if self._is_group(o.key_or_group))
+        values = [o for o in parsed if not self._is_group(o.key_or_group)]
         if groups not in self._bases:
             base = self.loader.load_configuration("config", [*self.hydra_overrides, *groups], RunMode.RUN)
             OmegaConf.set_struct(base, False)
@@ -113,7 +116,9 @@ def read(path: Path) -> Config:
         schema.method = OmegaConf.structured(METHODS[stored.method.name].Config)
         return typed(OmegaConf.merge(schema, stored))  # type: ignore[arg-type]
     except (OmegaConfBaseException, KeyError, AttributeError, OSError) as error:
-        raise UserError(f"{path} cannot be read as the config of a cell by this version: {_first_line(error)}") from None
+        raise UserError(
+            f"{path} cannot be read as the config of a cell by this version: {_first_line(error)}"
+        ) from None
 
 
 def dump(config: Config) -> str:
@@ -125,11 +130,12 @@ def _refuse_volatile(config: DictConfig) -> None:
     """`${now:}`, `${oc.env:}` and `${hydra:}` may stand in result-neutral fields only, reached directly or not."""
     method = METHODS[config.method.name].Config
     rows = {**describe(Config), **describe(method, "method.")}
+    written = OmegaConf.to_container(config, resolve=False)
     for name in (name for name, row in rows.items() if not row["neutral"]):
         seen: set[str] = set()
         names = [name]
         while names:
-            raw = _raw(config, names.pop())
+            raw = _raw(written, names.pop())
             found = re.search(r"\$\{(now|hydra|oc\.env):?", raw)
             if found:
                 raise UserError(
@@ -140,16 +146,13 @@ def _refuse_volatile(config: DictConfig) -> None:
             names += further
 
 
-def _raw(config: DictConfig, name: str) -> str:
-    node: Any = config
+def _raw(written: Any, name: str) -> str:
+    """What is written at a dotted name, or at the parent that is an interpolation; empty where there is nothing."""
     for part in name.split("."):
-        if not isinstance(node, DictConfig) or OmegaConf.is_missing(node, part) or node._get_node(part) is None:
-            return ""
-        node = node._get_node(part)
-        value = node._value() if node is not None else None
-        if isinstance(value, str):
-            return value
-    return str(OmegaConf.to_container(node, resolve=False)) if OmegaConf.is_config(node) and not node._is_none() else ""
+        if not isinstance(written, dict):
+            break
+        written = written.get(part)
+    return "" if written is None else str(written)
 
 
 @cache
@@ -177,7 +180,9 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
     try:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     except HydraException as error:
-        raise UserError(f"Not an override: {_first_line(error)}. Overrides look like seed=0,1 or method=gta.") from None
+        raise UserError(
+            f"Not an override: {_first_line(error)}. Overrides look like seed=0,1 or method=gta."
+        ) from None
     names = _known_names()
     sections = {name.rsplit(".", 1)[0] for name in names if "." in name}
     for override in parsed:
@@ -187,7 +192,11 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
             wanted = override.sweep_string_iterator() if override.is_sweep_override() else [override.value()]
             for value in (str(item) for item in wanted):
                 if value not in choices and value not in ("None", "null"):
-                    shown = [c for c in choices if not c.startswith("gta_")] if key == "hydra/launcher" else choices
+                    shown = (
+                        [c for c in choices if not c.startswith("gta_")]
+                        if key == "hydra/launcher"
+                        else choices
+                    )
                     raise UserError(f"{key}={value}: there is no such {key}; {_meant(value, shown)}")
             continue
         if key.startswith("hydra") or key in names or any(key.startswith(name + ".") for name in names):

@@ -1,4 +1,4 @@
-"""Processes that train one cell together: start, sums, and the wrapping of a network. Also right for one process."""
+"""Processes that train one cell together: start, sums, wrapping a network. Also right for one process."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 def init_from_env(device: str = "auto") -> torch.device:
-    """Join the process group that torchrun or submitit has described in the environment; returns this rank's device.
+    """Join the process group that torchrun or submitit describe in the environment; returns the device.
 
-    device: cpu, cuda, or auto (cuda where there is one). Alone (no such environment, or one process) nothing is
-    started. Raises UserError where cuda is asked for and absent.
+    device: cpu, cuda, or auto (cuda where there is one). Alone (no such environment, or one process) nothing
+    is started. Raises UserError where cuda is asked for and absent.
     """
     if "WORLD_SIZE" not in os.environ and "SUBMITIT_EXECUTOR" in os.environ:
         _export_submitit()
@@ -33,12 +33,12 @@ def init_from_env(device: str = "auto") -> torch.device:
 
 
 def _export_submitit() -> None:
-    """RANK, WORLD_SIZE, MASTER_ADDR ... of the submitit job, local or Slurm, that this process is a task of."""
+    """RANK, WORLD_SIZE, MASTER_ADDR ... of the submitit job that this process is a task of."""
     from submitit import JobEnvironment
     from submitit.helpers import TorchDistributedEnvironment
 
     if JobEnvironment().num_tasks > 1:
-        # The GPU is chosen by local rank below; overwrite, because a job inherits its submitter's environment.
+        # overwrite, because a job inherits its submitter's environment; the GPU is chosen below.
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
 
 
@@ -54,10 +54,12 @@ def _device(name: str, local_rank: int) -> torch.device:
 
 
 def rank() -> int:
+    """Number of this process among those that train the cell."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def world_size() -> int:
+    """How many processes train the cell."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
@@ -119,7 +121,7 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 
 def synchronise_batchnorm(model: nn.Module) -> nn.Module:
-    """The network with BatchNorm statistics over all ranks; itself where there is one rank. Move it to its device first."""
+    """The network with BatchNorm statistics over all ranks (itself for one rank); move it to its device first."""
     if world_size() == 1:
         return model
     if next(model.parameters()).device.type == "cuda":
@@ -131,12 +133,17 @@ def synchronise_batchnorm(model: nn.Module) -> nn.Module:
 
 
 class AllReduceBatchNorm2d(nn.BatchNorm2d):
-    """BatchNorm over the images of all ranks by a differentiable all-reduce; torch's SyncBatchNorm refuses CPU tensors."""
+    """BatchNorm over the images of all ranks, by a differentiable all-reduce.
+
+    For CPU tensors, which torch's SyncBatchNorm refuses.
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or world_size() == 1:
             return super().forward(input)
-        assert self.running_mean is not None and self.running_var is not None and self.num_batches_tracked is not None
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
         assert self.momentum is not None
         x = input.float()
         ones = x.new_full((1,), x.numel() / x.shape[1])

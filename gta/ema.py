@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def ramped_decay(step: int, cap: float) -> float:
-    """min(1 - 1/(step + 1), cap): 0 at step 0, so that the first update is a copy. `step` counts from the warm-up."""
+    """min(1 - 1/(step + 1), cap), for `step` steps since the warm-up: the first update is a copy."""
     return min(1.0 - 1.0 / (step + 1), cap)
 
 
@@ -17,7 +17,7 @@ def ramped_decay(step: int, cap: float) -> float:
 def ema_update(target: Iterable[Tensor], source: Iterable[Tensor], decay: float) -> None:
     """target <- decay target + (1 - decay) source, in place, tensor by tensor in the given order.
 
-    Give parameters, not buffers: BatchNorm statistics are never averaged (facts step 7).
+    Give parameters, not buffers: BatchNorm statistics are never averaged.
     """
     targets, sources = list(target), list(source)
     assert len(targets) == len(sources), "the two networks do not have the same parameters"

@@ -80,10 +80,8 @@ def last(path: str | Path) -> Record | None:
         start, span = end, _TAIL
         while start > 0:
             start = max(0, end - span)
-            data = os.pread(descriptor, end - start, start)
-            if start > 0:  # the first line of the piece is cut
-                data = data.partition(b"\n")[2]
-            for record in reversed(parse(data)):
+            # The first line of the piece may be cut; as a torn line it is left out.
+            for record in reversed(parse(os.pread(descriptor, end - start, start))):
                 if record["kind"] == "metrics":
                     return record
             span *= 4

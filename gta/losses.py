@@ -1,7 +1,8 @@
 """Pixel losses. Each is a ratio of two sums over the pixels of a group, and the mean of that over the groups.
 
-A group is `group_size` consecutive images of the batch. Because sums never cross a group, the loss of a global batch
-is the same on any number of ranks that hold whole groups, with nothing but DDP's gradient mean between them.
+A group is `group_size` consecutive images of the batch. Because sums never cross a group, the loss of a
+global batch is the same on any number of ranks that hold whole groups, with nothing but DDP's gradient mean
+between them.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ def cross_entropy(logits: Tensor, mask: Tensor, group_size: int) -> Tensor:
 def thresholded_cross_entropy(
     logits: Tensor, pseudo: Tensor, confidence: Tensor, threshold: float, group_size: int
 ) -> tuple[Tensor, Tensor]:
-    """Cross-entropy against pseudo-labels whose confidence is at least `threshold`; returns (loss, kept share).
+    """Cross-entropy against pseudo-labels of confidence `threshold` or more; returns (loss, kept share).
 
-    pseudo (B, h, w) int64 with 255 = padding, confidence (B, h, w). Divided by the number of ALL pixels that are not
-    padding, as FixMatch does: an unsure batch then weighs less.
+    pseudo (B, h, w) int64 with 255 = padding, confidence (B, h, w). Divided by the number of ALL pixels that
+    are not padding, as FixMatch does: an unsure batch then weighs less.
     """
     loss = F.cross_entropy(logits.float(), pseudo, ignore_index=IGNORE_INDEX, reduction="none")
     valid = pseudo != IGNORE_INDEX
@@ -45,12 +46,12 @@ def weighted_cross_entropy(
     drop_percent: float,
     weighting: str = "laplace",
 ) -> tuple[Tensor, Tensor]:
-    """GTA's unlabeled loss (facts step 5; section 3.3 of the paper); returns (loss, kept share).
+    """GTA's unlabeled loss (step 5 of gta/methods/gta.py); returns (loss, kept share).
 
-    pseudo (B, h, w) int64 with 255 = padding, confidence (B, h, w) in 0 to 1. In each group the pixels strictly above
-    the (100 - drop_percent)-th percentile of the confidence are kept, and the confidence is 0 at the others. Then
-    sum over kept of w CE / sum over ALL pixels of w, with w = 1 + confidence ("laplace"), confidence, or 1 ("none").
-    Padding is in no sum and in no percentile.
+    pseudo (B, h, w) int64 with 255 = padding, confidence (B, h, w) in 0 to 1. In each group the pixels
+    strictly above the (100 - drop_percent)-th percentile of the confidence are kept, and the confidence is 0
+    at the others. Then sum over kept of w CE / sum over ALL pixels of w, with w = 1 + confidence ("laplace"),
+    confidence, or 1 ("none"). Padding is in no sum and in no percentile.
     """
     assert weighting in WEIGHTINGS, weighting
     loss = F.cross_entropy(logits.float(), pseudo, ignore_index=IGNORE_INDEX, reduction="none")

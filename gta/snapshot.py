@@ -78,9 +78,7 @@ class Snapshot:
         """What a person reads in MLflow's list of runs."""
         cell = self.cell
         split = f"{cell.get('ratio')} ({cell.get('labels')})"
-        return (
-            f"{cell.get('label') or cell.get('method')} {split} seed {cell.get('seed')} {self.signature[:8]}"
-        )
+        return f"{cell.get('label') or cell.get('method')} {split} seed {cell.get('seed')} {self.signature[:8]}"
 
     def params(self) -> dict[str, str]:
         """The settings that can change a result."""

@@ -55,9 +55,7 @@ class SyncReport:
         return "\n".join([text, *self.problems])
 
 
-def sync(
-    cells: Iterable[str | Path], uri: str, sweeps: str | Sequence[str] = (), force: bool = False
-) -> SyncReport:
+def sync(cells: Iterable[str | Path], uri: str, sweeps: str | Sequence[str] = (), force: bool = False) -> SyncReport:
     """Bring MLflow up to date with these cell folders, and tag their runs with the `sweeps`.
 
     Harmless to repeat, at any time, also while the cells run and while another process syncs. A store that is
@@ -141,9 +139,7 @@ class _Writer:
         tags = cell.tags() | {keys.SWEEP + name: "1" for name in self.sweeps}
         if run is None:
             begun = _milliseconds(cell.created)
-            run = self.client.create_run(
-                self.experiment, start_time=begun, tags=tags, run_name=cell.run_name()
-            )
+            run = self.client.create_run(self.experiment, start_time=begun, tags=tags, run_name=cell.run_name())
             self.report.created += 1
         else:
             self.report.updated += 1
@@ -200,9 +196,7 @@ class _Writer:
             self.client.set_terminated(run_id, status, end_time=_milliseconds(ended))
 
 
-def _find(
-    client: MlflowClient, experiment: str, signatures: list[str], known: dict[str, str]
-) -> dict[str, Run]:
+def _find(client: MlflowClient, experiment: str, signatures: list[str], known: dict[str, str]) -> dict[str, Run]:
     """Signature -> its run, in few queries. MLflow cannot search "tag in (...)", but "run id in (...)"."""
     found: dict[str, Run] = {}
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -19,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gta.compose import Composer, check_overrides, explain, protect, typed
 from gta.config import Config, PathsConfig
+from gta.data.loaders import check_batch
 from gta.data.prepare import prepare
 from gta.data.splits import Split, load_split
 from gta.errors import UserError
@@ -27,10 +29,15 @@ from launch.cell import Cell
 
 def expand(master: DictConfig, loader: ConfigLoaderImpl) -> list[list[str]]:
     """The overrides of every cell: the sweep's parameters, replaced or widened by those of the command line."""
-    swept = [protect(f"{key}={value}") for key, value in (master.hydra.sweeper.params or {}).items()]
-    given = list(master.hydra.overrides.task)
+    swept = [protect(f"{key}={value}") for key, value in _plain(master.hydra.sweeper.params or {}).items()]
+    given = _plain(master.hydra.overrides.task)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides([*swept, *given])
     return BasicSweeper.split_arguments(parsed, None)[0]
+
+
+def _plain(node: Any) -> Any:
+    """A config node as plain Python, with its interpolations as they were written."""
+    return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
 
 
 def cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Cell]:
@@ -39,7 +46,7 @@ def cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[
     Embedded data and lists that this program draws are made on the way. Raises UserError for whatever the user can mend.
     """
     HydraConfig.instance().set_config(master)  # so that ${hydra:...} resolves in neutral fields
-    composer = Composer(loader, list(master.hydra.overrides.hydra))
+    composer = Composer(loader, _plain(master.hydra.overrides.hydra))
     splits: dict[str, Split] = {}
     made: dict[str, Cell] = {}
     for overrides in jobs:
@@ -48,6 +55,7 @@ def cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(f"{explain(error)} (in the cell {' '.join(overrides)})") from None
         _absolute(config.paths, config)
+        check_batch(config.schedule, config.site.ranks * config.site.nodes)
         cell = Cell.of(config, _split(config, splits))
         made.setdefault(cell.signature, cell)
     return list(made.values())

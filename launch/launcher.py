@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from gta import tracking
+from gta.config import Config
 from gta.errors import UserError
 from gta.files import write_json
 from launch import grid, slurm
@@ -72,6 +73,9 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> Report:
     if retry not in ("none", "failed"):
         raise UserError(f"retry={retry}: use retry=failed to run failed cells again, or leave it out.")
     at_once = params.pop("at_once")
+    if kind == "slurm":  # lists and mappings: Hydra composes them before the site that an interpolation would name
+        params["setup"] = [*(params["setup"] or []), *master.site.setup]
+        params["additional_parameters"] = {**master.site.sbatch, **params["additional_parameters"]}
     cluster = _cluster(kind, params, cells, at_once)
     return run(cells, cluster, grid.sweep_name(master), retry, POLL_SECONDS[kind])
 
@@ -167,6 +171,7 @@ class _Recorder:
         self.sweep = sweep
         self.done = -1
         self.last = time.monotonic()
+        self.said: set[str] = set()
 
     def sometimes(self, entries: Sequence[Entry]) -> None:
         done = sum(entry.state in (State.DONE, State.FAILED) for entry in entries)
@@ -175,8 +180,14 @@ class _Recorder:
             self.now()
 
     def now(self) -> None:
-        sync(self.cells, self.sweep)
+        sync(self.cells, self.sweep, self._warn)
         self.last = time.monotonic()
+
+    def _warn(self, text: str) -> None:
+        """Each trouble once: a store that is down stays down for a while."""
+        if text not in self.said:
+            self.said.add(text)
+            print(text)
 
 
 def sync(cells: Sequence[Cell], sweep: str, warn: Callable[[str], None] = print) -> None:
@@ -184,10 +195,13 @@ def sync(cells: Sequence[Cell], sweep: str, warn: Callable[[str], None] = print)
     present = [cell for cell in cells if (cell.folder / "cell.json").exists()]
     for uri in sorted({cell.config.paths.tracking_uri for cell in present}):
         folders = [cell.folder for cell in present if cell.config.paths.tracking_uri == uri]
-        try:
-            tracking.sync(folders, uri, [] if sweep == "none" else [sweep])
-        except UserError as error:
-            warn(f"MLflow at {uri} was not brought up to date: {error}; `python -m gta sync` does it later.")
+        for problem in tracking.sync(folders, uri, sweep_tags(sweep)).problems:
+            warn(f"MLflow is not up to date: {problem}; `python -m gta sync` does it later.")
+
+
+def sweep_tags(sweep: str) -> list[str]:
+    """The sweeps to tag a run with: none for a grid without a name."""
+    return [] if sweep == Config().sweep_name else [sweep]
 
 
 def _cluster(kind: str, params: dict[str, Any], cells: Sequence[Cell], at_once: int) -> Cluster:

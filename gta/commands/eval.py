@@ -33,7 +33,14 @@ def run(arguments: list[str]) -> int:
     name, network, iteration = load_network(config, folder, device, options["network"], options["which"])
     score = evaluate({name: network}, config, load_split(config.data).val, device, iteration)[name]
     shown = ["-" if value is None else f"{value:.2f}" for value in score.iou]
-    print(tabulate(list(zip(config.data.classes, shown, strict=True)), headers=["class", "IoU (%)"], stralign="right"))
+    print(
+        tabulate(
+            list(zip(config.data.classes, shown, strict=True)),
+            headers=["class", "IoU (%)"],
+            disable_numparse=True,
+            colalign=("left", "right"),
+        )
+    )
     print(f"\nmIoU {score.miou:.2f} % ({name}, iteration {iteration}, {EVALUATION}, {folder.name[:8]})")
     return 0
 
@@ -46,5 +53,7 @@ def find(name: str, runs: Path) -> Path:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UserError(f"{name}: there is no such cell in {runs / 'cells'}; `python -m gta status sweep=...` shows their names.")
+        raise UserError(
+            f"{name}: there is no such cell in {runs / 'cells'}; `python -m gta status sweep=...` shows their names."
+        )
     raise UserError(f"{name} could be {', '.join(path.name[:8] for path in found[:5])}; give more of it.")

@@ -11,9 +11,11 @@ from gta.commands import common
 
 def run(arguments: list[str]) -> int:
     if any(argument.startswith("sweep=") for argument in arguments):
+        from launch.launcher import sweep_tags
+
         master, cells = common.grid(arguments)
         folders = [cell.folder for cell in cells if (cell.folder / "cell.json").exists()]
-        sweeps, uri = [str(master.sweep_name)], cells[0].config.paths.tracking_uri
+        sweeps, uri = sweep_tags(str(master.sweep_name)), cells[0].config.paths.tracking_uri
     else:
         from pathlib import Path
 
@@ -25,5 +27,6 @@ def run(arguments: list[str]) -> int:
         sweeps, uri = [], paths.tracking_uri
     from gta import tracking
 
-    print(tracking.sync(folders, uri, sweeps))
-    return 0
+    report = tracking.sync(folders, uri, sweeps)
+    print(report)
+    return 1 if report.problems else 0

@@ -27,6 +27,7 @@ def run(arguments: list[str]) -> int:
 def show(sweep: str, entries: list[Entry]) -> None:
     """Print the table of a grid and write its files."""
     from analysis import render, runs, table
+    from launch.launcher import sweep_tags
 
     cells = [entry.cell for entry in entries]
     wanted = [
@@ -41,7 +42,8 @@ def show(sweep: str, entries: list[Entry]) -> None:
         for entry in entries
     ]
     paths = cells[0].config.paths
-    frame = runs.load(paths.tracking_uri, signatures=[cell.signature for cell in cells])
+    tagged = sweep_tags(sweep)  # one query; a grid without a name is asked for cell by cell
+    frame = runs.load(paths.tracking_uri, None if tagged else [cell.signature for cell in cells], *tagged)
     made = table.build(frame, wanted, title=sweep)
     folder = Path(paths.results) / sweep
     files = render.write(made, folder)

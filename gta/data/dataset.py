@@ -111,9 +111,7 @@ def _decode(path: Path, mode: str | None) -> Image.Image:
     try:
         with Image.open(path) as picture:
             if mode is None and picture.mode not in ("P", "L"):
-                raise UserError(
-                    f"{path} is no index mask: its mode is {picture.mode}, not palette or 8-bit gray."
-                )
+                raise UserError(f"{path} is no index mask: its mode is {picture.mode}, not palette or 8-bit gray.")
             if mode is None or picture.mode == mode:
                 picture.load()
                 return picture

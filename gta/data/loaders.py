@@ -27,16 +27,12 @@ def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
     """Raise UserError unless the global batch is whole groups and every rank holds whole groups of it."""
     batch, group = schedule.batch_size, schedule.group_size
     if batch < 1 or group < 1:
-        raise UserError(
-            f"schedule.batch_size={batch} and schedule.group_size={group} must both be at least 1."
-        )
+        raise UserError(f"schedule.batch_size={batch} and schedule.group_size={group} must both be at least 1.")
     if batch % group:
-        raise UserError(
-            f"schedule.batch_size={batch} does not divide into groups of schedule.group_size={group}."
-        )
+        raise UserError(f"schedule.batch_size={batch} does not divide into groups of schedule.group_size={group}.")
     if (batch // group) % world_size:
         raise UserError(
-            f"The {batch // group} groups of a batch (schedule.batch_size={batch}, schedule.group_size={group}) "
+            f"The {batch // group} groups of a batch (batch_size={batch}, group_size={group}) "
             f"do not divide over {world_size} ranks: use a number of ranks that divides {batch // group}."
         )
 
@@ -57,9 +53,7 @@ def train_loader(
     return _load(stream, range(start, config.schedule.iterations), config.site.workers)
 
 
-def val_samples(
-    config: Config, ids: list[str], rank: int, world_size: int
-) -> Iterator[tuple[int, Tensor, Tensor]]:
+def val_samples(config: Config, ids: list[str], rank: int, world_size: int) -> Iterator[tuple[int, Tensor, Tensor]]:
     """(index into `ids`, image (1, 3, h, w) float32 at `input_scale`, mask (H, W) int64 at original size).
 
     Every image comes once over the ranks: rank r has those with index % world_size == r, and nothing is
@@ -72,9 +66,7 @@ def val_samples(
 class _TrainStream(Dataset[Any]):
     """Item i is the batch of iteration i: a worker makes whole batches, so nothing is collated later."""
 
-    def __init__(
-        self, config: Config, split: Split, world_size: int, rank: int, strong: bool, unlabeled: bool
-    ) -> None:
+    def __init__(self, config: Config, split: Split, world_size: int, rank: int, strong: bool, unlabeled: bool) -> None:
         self.config = config
         self.strong = strong
         self.labeled = SegmentationDataset(config.data, split.labeled)
@@ -136,7 +128,7 @@ class _ValSamples(Dataset[Any]):
     def __getitem__(self, index: int) -> tuple[int, Tensor, Tensor]:
         image, mask = self.dataset.labeled(index)
         small = rescale(image, self.config.data.input_scale, labels=False)
-        return index, normalise(small[None], self.config.data), torch.from_numpy(mask.astype(np.int64))
+        return index, normalise(np.stack([small]), self.config.data), torch.from_numpy(mask.astype(np.int64))
 
 
 @dataclass

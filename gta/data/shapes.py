@@ -45,17 +45,13 @@ def generate(options: ShapesConfig, root: Path) -> None:
             indexed = Image.fromarray(mask)
             indexed.putpalette(palette)
             indexed.save(folders["SegmentationClass"] / f"{item}.png")
-        (folders["ImageSets/Segmentation"] / f"{part}.txt").write_text(
-            "".join(f"{i}\n" for i in ids), encoding="utf-8"
-        )
+        (folders["ImageSets/Segmentation"] / f"{part}.txt").write_text("".join(f"{i}\n" for i in ids), encoding="utf-8")
 
 
 def check_options(options: ShapesConfig) -> None:
     """Raise UserError for options that make no data set."""
     if options.train < 2 or options.val < 1 or options.size < 8:
-        raise UserError(
-            "The shapes data set needs at least 2 training images, 1 validation image and 8 pixels a side."
-        )
+        raise UserError("The shapes data set needs at least 2 training images, 1 validation image and 8 pixels a side.")
     if not 0 <= options.min_objects <= options.max_objects or options.max_objects < 1:
         raise UserError(
             "The shapes data set needs 0 <= min_objects <= max_objects, "
@@ -115,7 +111,5 @@ def _light(side: int, strength: float, rng: np.random.Generator) -> np.ndarray:
     """(side, side) float32: a linear gradient in a random direction, 1 +- strength / 2 from edge to edge."""
     angle = rng.uniform(0, 2 * np.pi)
     ramp = np.linspace(-0.5, 0.5, side, dtype=np.float32)
-    slope = (np.cos(angle) * ramp[None, :] + np.sin(angle) * ramp[:, None]) / (
-        abs(np.cos(angle)) + abs(np.sin(angle))
-    )
+    slope = (np.cos(angle) * ramp[None, :] + np.sin(angle) * ramp[:, None]) / (abs(np.cos(angle)) + abs(np.sin(angle)))
     return (1 + strength * slope).astype(np.float32)

@@ -35,13 +35,9 @@ def check_layout(config: DataConfig) -> None:
     The two split lists are part of it unless this program can draw them. Nothing is written.
     """
     if not config.classes:
-        raise UserError(
-            f"Data set {config.name} names no classes: list them in data.classes, in index order."
-        )
+        raise UserError(f"Data set {config.name} names no classes: list them in data.classes, in index order.")
     if not 0 < len(config.classes) < 255:
-        raise UserError(
-            f"Data set {config.name} has {len(config.classes)} classes; an 8-bit mask holds at most 254."
-        )
+        raise UserError(f"Data set {config.name} has {len(config.classes)} classes; an 8-bit mask holds at most 254.")
     root = Path(config.root)
     wanted = [
         (root / config.images, f"ID{config.image_suffix}", "images"),

@@ -17,9 +17,7 @@ from gta.config import DataConfig
 from gta.data.spec import LABELED, UNLABELED, own_seed, split_folder
 from gta.errors import UserError
 
-_PUBLISHED = re.compile(
-    r"(_leftImg8bit)?\.(jpe?g|png)$", re.IGNORECASE
-)  # what published lists have after an id
+_PUBLISHED = re.compile(r"(_leftImg8bit)?\.(jpe?g|png)$", re.IGNORECASE)  # what published lists have after an id
 
 
 @dataclass(frozen=True)
@@ -200,11 +198,7 @@ def _id(entry: str, suffix: str) -> str | None:
     path = PurePosixPath(entry)
     if ".." in path.parts or "\\" in entry or "\0" in entry:
         return None
-    name = (
-        path.name.removesuffix(suffix)
-        if suffix and path.name.endswith(suffix)
-        else _PUBLISHED.sub("", path.name)
-    )
+    name = path.name.removesuffix(suffix) if suffix and path.name.endswith(suffix) else _PUBLISHED.sub("", path.name)
     if name in ("", ".") or (len(path.parts) > 1 and name == path.name):
         return None
     return name

@@ -27,9 +27,7 @@ class View:
     padding: np.ndarray  # (S, S) bool, True where there is no image
 
 
-def weak_view(
-    image: np.ndarray, mask: np.ndarray | None, config: DataConfig, rng: np.random.Generator
-) -> View:
+def weak_view(image: np.ndarray, mask: np.ndarray | None, config: DataConfig, rng: np.random.Generator) -> View:
     """Random scale, crop and flip, and a brightness factor where `weak_brightness` is set.
 
     image (H, W, 3) uint8, mask (H, W) uint8 or None. The image is resampled once: by area where it shrinks
@@ -137,9 +135,7 @@ def _part(
     return cv2.warpAffine(source, inverse, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _jitter(
-    image: np.ndarray, padding: np.ndarray, factors: tuple[float, float, float], hue: float
-) -> np.ndarray:
+def _jitter(image: np.ndarray, padding: np.ndarray, factors: tuple[float, float, float], hue: float) -> np.ndarray:
     """Brightness, contrast (about the mean gray of the picture, without padding), saturation, hue shift."""
     brightness, contrast, saturation = factors
     if brightness != 1:

@@ -1,4 +1,4 @@
-"""Training methods by name. A new one is a file with a `Config` and a subclass of `Method`, and a line here."""
+"""Training methods by name. A new one is a file with a `Config` and a `Method`, and a line here."""
 
 from __future__ import annotations
 

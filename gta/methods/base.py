@@ -1,9 +1,8 @@
-"""What the methods share: networks and their optimizers by name, the schedule, the warm-up, saving and loading."""
+"""What the methods share: networks and optimizers by name, schedule, warm-up, saving and loading."""
 
 from __future__ import annotations
 
 import copy
-from abc import ABC
 from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
@@ -22,12 +21,18 @@ from gta.schedules import poly
 PRECISIONS = ("fp32", "bf16")
 
 
-class Method(ABC):
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise UserError for a method's setting outside low to high."""
+    if not low <= value <= high:
+        raise UserError(f"method.{name} is {value}; it must be in {low} to {high}.")
+
+
+class Method:
     """One method: `step` does everything that an iteration does to its networks.
 
-    A subclass gives `Config`, `uses_unlabeled`, `headline`, and overrides `semi_supervised_step` (and `start`, where
-    more than a teacher begins at the end of the warm-up). Before the warm-up's end every method trains the student
-    with labels alone, so methods that differ only afterwards share these steps bit for bit.
+    A subclass gives `Config`, `uses_unlabeled`, `headline`, and overrides `semi_supervised_step` (and
+    `start`, where more than a teacher begins at the end of the warm-up). Before the warm-up's end every
+    method trains the student with labels alone, so that methods share these steps bit for bit.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
@@ -46,19 +51,21 @@ class Method(ABC):
         """`config` is an instance of `Config`; `model()` makes one network with its initial weights."""
         if precision not in PRECISIONS:
             raise UserError(f"precision is '{precision}'; use {' or '.join(PRECISIONS)}.")
+        if schedule.batch_size < 2:
+            raise UserError("schedule.batch_size is 1; BatchNorm needs at least 2 images a step.")
         self.config = config
         self.schedule = schedule
         self.seed = seed
         self.device = torch.device(device)
         self.precision = precision
         self.models: dict[str, nn.Module] = {}  # under DDP where trained and there are several ranks
-        self.optimizers: dict[str, torch.optim.SGD] = {}  # of the networks that are trained, by the same names
+        self.optimizers: dict[str, torch.optim.SGD] = {}  # of the trained ones
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)  # so that all ranks, and all methods, begin with the same weights
             student = model()
         self.add("student", synchronise_batchnorm(student.to(self.device)), trained=True)
 
-    # --- what a subclass writes -----------------------------------------------------------------------------------
+    # --- what a subclass writes -----------------------------------------------------------------------------
 
     def start(self) -> None:
         """The end of the warm-up: make the networks that start as copies of the student."""
@@ -68,13 +75,13 @@ class Method(ABC):
         """One step after the warm-up."""
         raise NotImplementedError
 
-    # --- what the trainer calls -----------------------------------------------------------------------------------
+    # --- what the trainer calls -----------------------------------------------------------------------------
 
     def step(self, labeled: Labeled, unlabeled: Unlabeled | None, iteration: int) -> dict[str, Tensor]:
         """Forward, backward, optimizers and EMA of all networks; returns detached scalars by name.
 
-        The batches are on the method's device. Each value is the mean over this rank's groups: its mean over the
-        ranks is that of the global batch.
+        The batches are on the method's device. Each value is the mean over this rank's groups: its mean over
+        the ranks is that of the global batch.
         """
         semi_supervised = self.uses_unlabeled and iteration >= self.schedule.warm_up
         if semi_supervised and "teacher" not in self.models:
@@ -86,7 +93,7 @@ class Method(ABC):
         return self.semi_supervised_step(labeled, unlabeled, iteration)
 
     def set_lr(self, iteration: int) -> None:
-        """Poly schedule on every optimizer, from the config's learning rates (never from the decayed groups')."""
+        """Poly schedule on every optimizer, from the config's learning rates, never from the decayed groups'."""
         factor = poly(iteration, self.schedule.iterations, self.schedule.power)
         encoder_lr = self.schedule.lr * factor
         for optimizer in self.optimizers.values():
@@ -99,7 +106,7 @@ class Method(ABC):
         return self.uses_unlabeled and bool(getattr(self.config, "strong", False))
 
     def networks(self) -> dict[str, nn.Module]:
-        """The networks to score, without DDP; the teacher once it exists. Set them to eval(); `step` sets its modes."""
+        """The networks to score (the teacher once it exists), without DDP. `step` sets train() and eval() itself."""
         return {name: unwrap(self.models[name]) for name in ("student", "teacher") if name in self.models}
 
     def eval_model(self) -> nn.Module:
@@ -108,14 +115,14 @@ class Method(ABC):
         return networks.get(self.headline, networks["student"])
 
     def state_dict(self) -> dict[str, Any]:
-        """Every network and optimizer, in tensors and plain Python. There are no counters: all follow the iteration."""
+        """Every network and optimizer, in tensors and plain Python; all else follows from the iteration."""
         return {
             "networks": {name: unwrap(network).state_dict() for name, network in self.models.items()},
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`, from before or after the warm-up; raises UserError if it is of another model."""
+        """Go on from a `state_dict` of before or after the warm-up; raises UserError for one of another model."""
         for name in [name for name in self.models if name not in state["networks"]]:
             del self.models[name]
             self.optimizers.pop(name, None)
@@ -135,7 +142,7 @@ class Method(ABC):
             first = str(error).strip().splitlines()[-1].strip()
             raise UserError(f"The checkpoint is of another model than the config's: {first}") from error
 
-    # --- what subclasses build on ---------------------------------------------------------------------------------
+    # --- what subclasses build on ---------------------------------------------------------------------------
 
     def add(self, name: str, network: nn.Module, trained: bool) -> None:
         """Keep a network under `name`, with an optimizer if it is trained and without gradients if not."""
@@ -156,10 +163,8 @@ class Method(ABC):
         self.models[name] = wrap(model)
 
     def copy_of_student(self) -> SegmentationModel:
-        """The student's parameters and buffers in storage of their own (defects 1 and 5 of the public code)."""
-        network = copy.deepcopy(cast(SegmentationModel, unwrap(self.models["student"])))
-        network.zero_grad()
-        return network
+        """The student's parameters and buffers, in storage of their own."""
+        return copy.deepcopy(cast(SegmentationModel, unwrap(self.models["student"])))
 
     def forward(self, name: str, images: Tensor) -> Tensor:
         """Logits (B, C, h, w), float32, of the network of that name in the configured precision."""
@@ -169,8 +174,8 @@ class Method(ABC):
     def student_loss(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The student's supervised loss on the first len(mask) images, and its logits on the others.
 
-        All images pass as one batch, so that BatchNorm sees them together. The auxiliary head, where the model has
-        one, adds its own loss.
+        All images pass as one batch, so that BatchNorm sees them together. The auxiliary head, where the
+        model has one, adds its own loss.
         """
         with self._autocast():
             logits, auxiliary = self.models["student"](images, auxiliary=True)
@@ -197,13 +202,13 @@ class Method(ABC):
 
     @torch.no_grad()
     def pseudo_labels(self, unlabeled: Unlabeled) -> tuple[Tensor, Tensor]:
-        """The teacher's classes (255 where padded) and confidences (0 where padded) on the weak view, both (B, h, w)."""
+        """The teacher's classes (255 where padded) and confidences (0 there) on the weak view, both (B, h, w)."""
         self.models["teacher"].eval()
         confidence, pseudo = self.confidence("teacher", unlabeled.weak)
         return pseudo.masked_fill(unlabeled.padding, IGNORE_INDEX), confidence.masked_fill(unlabeled.padding, 0.0)
 
     def view(self, unlabeled: Unlabeled) -> Tensor:
-        """The unlabeled images as a trained network sees them: the strong view where the config asks for it."""
+        """The unlabeled images as a trained network sees them: strong where the config asks for it, else weak."""
         if not self.strong:
             return unlabeled.weak
         assert unlabeled.strong is not None, "this method needs the strong view"

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gta.batch import Unlabeled
 from gta.fields import result
+from gta.methods.base import check_range
 from gta.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
 from gta.methods.mixing import cutmix_mask, mix
 
@@ -17,6 +18,10 @@ class CutMixConfig(MeanTeacherConfig):
     name: str = result("cutmix", "Key of the method in gta.methods.METHODS.")
     strong: bool = result(False, "The student sees the strong view of unlabeled images; else the weak one.")
     cutmix_probability: float = result(0.5, "Probability that a group is mixed.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_range("cutmix_probability", self.cutmix_probability, 0, 1)
 
 
 class CutMix(MeanTeacher):
@@ -29,4 +34,8 @@ class CutMix(MeanTeacher):
     ) -> tuple[Tensor, Tensor, Tensor]:
         size = self.schedule.group_size
         inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
-        return mix(self.view(unlabeled), inside, size), mix(pseudo, inside, size), mix(confidence, inside, size)
+        return (
+            mix(self.view(unlabeled), inside, size),
+            mix(pseudo, inside, size),
+            mix(confidence, inside, size),
+        )

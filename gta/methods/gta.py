@@ -1,7 +1,9 @@
 """GTA: a gentle teaching assistant learns the pseudo-labels, and hands on its feature extractor only.
 
-Jin, Wang and Lin, "Semi-Supervised Semantic Segmentation via Gentle Teaching Assistant", NeurIPS 2022. Pseudo-labels
-are wrong most of all in what they say of masks, so no pseudo-label's gradient may reach the student's mask predictor.
+Jin, Wang and Lin, "Semi-Supervised Semantic Segmentation via Gentle Teaching Assistant", NeurIPS 2022.
+Pseudo-labels teach features better than masks, so their gradient never reaches the student's mask predictor. The steps
+are those of the authors' code, on its per-GPU batch (our group); where that code departs from the paper (networks that
+share the mask predictor, a learning rate that never decays), this follows the paper.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from gta.ema import ema_update, ramped_decay
 from gta.errors import UserError
 from gta.fields import result
 from gta.losses import WEIGHTINGS, weighted_cross_entropy
-from gta.methods.base import Method
+from gta.methods.base import Method, check_range
 from gta.methods.mixing import cutmix_mask, mix
 from gta.models import SegmentationModel
 
@@ -27,7 +29,9 @@ from gta.models import SegmentationModel
 @dataclass
 class GTAConfig(MethodConfig):
     name: str = result("gta", "Key of the method in gta.methods.METHODS.")
-    drop_percent: float = result(80.0, "Percentage of the pixels, the most confident ones, that the unlabeled loss keeps.")
+    drop_percent: float = result(
+        80.0, "Percentage of the pixels, the most confident ones, that the unlabeled loss keeps."
+    )
     weighting: str = result("laplace", "Weight of a pixel of confidence c: laplace (1 + c), confidence (c), none (1).")
     transfer_decay: float | None = result(
         None, "Cap of the decay by which the student follows the assistant; null: schedule.ema_decay."
@@ -35,6 +39,12 @@ class GTAConfig(MethodConfig):
     cutmix_probability: float = result(0.5, "Probability that a group is mixed.")
     unsupervised_weight: float = result(1.0, "Weight of the assistant's loss.")
     strong: bool = result(False, "Assistant and student see the strong view of unlabeled images; else the weak one.")
+
+    def __post_init__(self) -> None:
+        check_range("drop_percent", self.drop_percent, 0, 100)
+        check_range("cutmix_probability", self.cutmix_probability, 0, 1)
+        if self.weighting not in WEIGHTINGS:
+            raise UserError(f"method.weighting is '{self.weighting}'; use {', '.join(WEIGHTINGS)}.")
 
 
 class GTA(Method):
@@ -47,7 +57,7 @@ class GTA(Method):
     def start(self) -> None:
         super().start()
         assistant = self.copy_of_student()
-        # It learns no labels, so an auxiliary head would get no gradient, which DDP refuses (defects 6 and 7).
+        # Nothing would train its auxiliary head, which DDP refuses; and that head is never transferred.
         assistant.auxiliary = None
         self.add("assistant", assistant, trained=True)
 
@@ -57,7 +67,8 @@ class GTA(Method):
         # 1. The teacher labels the weak view; padding is no label.
         pseudo, _ = self.pseudo_labels(unlabeled)
 
-        # 2. CutMix within each group, of images and pseudo-labels. (The confidence comes from the mixed images, in 4.)
+        # 2. CutMix within each group, of images and pseudo-labels. (The confidence comes from the mixed
+        #    images, in 4.)
         inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
         images, pseudo = mix(self.view(unlabeled), inside, size), mix(pseudo, inside, size)
         joint = torch.cat([labeled.image, images])
@@ -66,8 +77,8 @@ class GTA(Method):
         self.models["assistant"].train()
         logits = self.forward("assistant", joint)[batch:]
 
-        # 4. The teacher's confidence on the same batch, with BatchNorm in training mode. Nothing else moves the
-        #    statistics that it labels with.
+        # 4. The teacher's confidence on the same batch, with BatchNorm in training mode. Nothing else moves
+        #    the statistics that it labels with.
         self.models["teacher"].train()
         confidence = self.confidence("teacher", joint)[0][batch:]
 

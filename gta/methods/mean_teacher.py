@@ -1,4 +1,4 @@
-"""Mean teacher: the student learns labels, and pseudo-labels of the EMA of itself (Tarvainen and Valpola, 2017)."""
+"""Mean teacher: the student also learns pseudo-labels of its own EMA (Tarvainen and Valpola, 2017)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gta.batch import Labeled, Unlabeled
 from gta.config import MethodConfig
 from gta.fields import result
 from gta.losses import thresholded_cross_entropy
-from gta.methods.base import Method
+from gta.methods.base import Method, check_range
 
 
 @dataclass
@@ -20,6 +20,9 @@ class MeanTeacherConfig(MethodConfig):
     threshold: float = result(0.0, "Pseudo-labels of less confidence are left out of the loss.")
     unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
     strong: bool = result(True, "The student sees the strong view of unlabeled images; else the weak one.")
+
+    def __post_init__(self) -> None:
+        check_range("threshold", self.threshold, 0, 1)
 
 
 class MeanTeacher(Method):

@@ -11,10 +11,11 @@ from gta.batch import Unlabeled
 
 
 def cutmix_mask(unlabeled: Unlabeled, group_size: int, probability: float, seed: int, iteration: int) -> Tensor:
-    """(B, h, w) bool on the batch's device, True inside the box of each image; a group is mixed with `probability`, all of it or not at all.
+    """(B, h, w) bool on the batch's device, True inside the box of each image.
 
-    A box has half the image's area; its width is uniform in w/2 + 1 to w - 1 and its place uniform (facts step 2).
-    What is drawn depends on (seed, iteration, global index of the group) only, never on the rank.
+    A group is mixed with `probability`, all of it or not at all. A box has half the image's area; its width is uniform
+    in w/2 + 1 to w - 1, and so is its place. What is drawn depends on (seed, iteration, global index of the group)
+    only, never on the rank.
     """
     count, height, width = unlabeled.padding.shape
     inside = torch.zeros(count, height, width, dtype=torch.bool)

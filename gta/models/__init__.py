@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import logging
 from collections.abc import Callable
 
 from torch import nn
@@ -17,8 +16,6 @@ from gta.models.weights import WeightsReport, load_initial_weights
 
 __all__ = ["ENCODERS", "SegmentationModel", "WeightsReport", "build_model", "load_initial_weights"]
 
-log = logging.getLogger(__name__)
-
 # An encoder has `channels` (low, middle, top) and maps (B, 3, h, w) to features of these three.
 ENCODERS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "tiny": lambda config: TinyEncoder(config.width, config.output_stride),
@@ -29,18 +26,17 @@ ENCODERS: dict[str, Callable[[ModelConfig], nn.Module]] = {
 }
 
 
-def build_model(config: ModelConfig, num_classes: int, initial_weights: bool = True) -> SegmentationModel:
-    """A network as configured, on the CPU, with its initial weights: random ones from torch's generator, then the
-    encoder's from `config.weights` unless that is `random`.
+def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
+    """A network as configured, on the CPU, with random weights from torch's generator.
 
-    initial_weights: False where a checkpoint is loaded next; the file of initial weights need not be there then.
-    Raises UserError for an unknown encoder, a setting it cannot have, and weights that are absent or match nothing.
+    Initial weights from a file are the caller's to load (`load_initial_weights`): a network that a checkpoint
+    fills next does not need them. Raises UserError for an unknown encoder and a setting it cannot have.
     """
     if config.encoder not in ENCODERS:
         near = difflib.get_close_matches(config.encoder, ENCODERS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(ENCODERS)}."
         raise UserError(f"There is no encoder '{config.encoder}'; {hint}")
-    model = SegmentationModel(
+    return SegmentationModel(
         ENCODERS[config.encoder](config),
         num_classes,
         planes=config.decoder_channels,
@@ -48,6 +44,3 @@ def build_model(config: ModelConfig, num_classes: int, initial_weights: bool = T
         dropout=config.dropout,
         auxiliary=config.auxiliary,
     )
-    if initial_weights and config.weights != "random":
-        log.info("%s: %s", config.weights, load_initial_weights(model, config.weights))
-    return model

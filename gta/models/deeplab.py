@@ -1,6 +1,8 @@
-"""DeepLabV3+ in two explicit parts, the feature extractor and the mask predictor, because GTA treats them differently."""
+"""DeepLabV3+ in two explicit parts, feature extractor and mask predictor: GTA treats them differently."""
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -19,14 +21,17 @@ def norm_relu(planes: int) -> list[nn.Module]:
 
 
 class ASPP(nn.Module):
-    """Context at five scales: image pooling, 1x1, and a 3x3 at each rate, concatenated to (2 + rates) x planes."""
+    """Image pooling, 1x1, and a 3x3 at each rate, concatenated to (2 + number of rates) x planes."""
 
     def __init__(self, inputs: int, planes: int, rates: list[int]) -> None:
         super().__init__()
         self.pooling = nn.Sequential(
             nn.AdaptiveAvgPool2d(1), nn.Conv2d(inputs, planes, 1, bias=False), *norm_relu(planes)
         )
-        convs = [nn.Conv2d(inputs, planes, 1, bias=False), *(conv3x3(inputs, planes, dilation=r) for r in rates)]
+        convs = [
+            nn.Conv2d(inputs, planes, 1, bias=False),
+            *(conv3x3(inputs, planes, dilation=r) for r in rates),
+        ]
         self.branches = nn.ModuleList(nn.Sequential(conv, *norm_relu(planes)) for conv in convs)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -35,19 +40,18 @@ class ASPP(nn.Module):
 
 
 class FeatureExtractor(nn.Module):
-    """Everything but the mask predictor: encoder, ASPP, its head, and the projection of the low-level features.
+    """Everything but the mask predictor: encoder, ASPP, its head, and the low-level projection.
 
-    (B, 3, h, w) -> (fused (B, 2 planes, h', w') at the size of the low-level features, middle features of the encoder).
+    (B, 3, h, w) -> (fused (B, 2 planes, h', w') at the size of the low-level features, middle features of
+    the encoder).
     """
 
     def __init__(self, encoder: nn.Module, planes: int, rates: list[int], dropout: float) -> None:
         super().__init__()
-        low, _, top = encoder.channels  # type: ignore[misc]
+        low, _, top = cast(tuple[int, int, int], encoder.channels)
         self.encoder = encoder
         self.aspp = ASPP(top, planes, rates)
-        self.head = nn.Sequential(
-            conv3x3((2 + len(rates)) * planes, planes), *norm_relu(planes), nn.Dropout2d(dropout)
-        )
+        self.head = nn.Sequential(conv3x3((2 + len(rates)) * planes, planes), *norm_relu(planes), nn.Dropout2d(dropout))
         self.low_level = nn.Sequential(nn.Conv2d(low, planes, 1), *norm_relu(planes))
         for part in (self.aspp, self.head, self.low_level):
             initialise(part)
@@ -59,7 +63,7 @@ class FeatureExtractor(nn.Module):
 
 
 class SegmentationModel(nn.Module):
-    """Feature extractor, mask predictor and, if asked for, an auxiliary head on the encoder's middle features."""
+    """Feature extractor, mask predictor and, if asked for, an auxiliary head on the middle features."""
 
     def __init__(
         self,
@@ -85,8 +89,9 @@ class SegmentationModel(nn.Module):
         initialise(self.mask_predictor)
         self.auxiliary: nn.Sequential | None = None
         if auxiliary:
+            _, middle, _ = cast(tuple[int, int, int], encoder.channels)
             self.auxiliary = nn.Sequential(
-                nn.Conv2d(encoder.channels[1], planes, 3, padding=1),  # type: ignore[index]
+                nn.Conv2d(middle, planes, 3, padding=1),
                 *norm_relu(planes),
                 nn.Dropout2d(dropout),
                 nn.Conv2d(planes, num_classes, 1),
@@ -98,14 +103,14 @@ class SegmentationModel(nn.Module):
         return self.feature_extractor.encoder
 
     def feature_extractor_parameters(self) -> list[nn.Parameter]:
-        """What GTA transfers from the assistant to the student: neither the mask predictor nor the auxiliary head."""
+        """What GTA transfers to the student: neither the mask predictor nor the auxiliary head."""
         return list(self.feature_extractor.parameters())
 
     def forward(self, x: Tensor, auxiliary: bool = False) -> Tensor | tuple[Tensor, Tensor | None]:
         """(B, 3, h, w) -> logits (B, C, h, w).
 
-        With `auxiliary`, (logits, logits of the auxiliary head or None where the model has none): only a training
-        step of the student asks for these.
+        With `auxiliary`, (logits, logits of the auxiliary head or None where the model has none): only a
+        training step of the student asks for these.
         """
         size = (x.shape[2], x.shape[3])
         fused, middle = self.feature_extractor(x)

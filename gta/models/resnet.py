@@ -1,4 +1,4 @@
-"""Residual encoders with a deep stem and dilation: ResNet-18/34/50/101, as facts/reference-code describes the network."""
+"""Residual encoders with a deep stem and dilation: ResNet-18/34/50/101, as GTA-Seg and U2PL use them."""
 
 from __future__ import annotations
 
@@ -65,9 +65,10 @@ def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
 class ResNet(nn.Module):
     """(B, 3, h, w) -> features of layer1 (stride 4), layer3 and layer4 (both at the output stride at most).
 
-    `channels` are the planes of these three. At output stride 8, layer3 is dilated by 2 and layer4 by 4 instead of
-    strided, at 16 layer4 by 2 only; layer4's blocks multiply that by `multi_grid`. The first block of a dilated layer
-    keeps the dilation of the layer before. Module names are those of the usual deep-stem weight files.
+    `channels` are the planes of these three. At output stride 8, layer3 is dilated by 2 and layer4 by 4
+    instead of strided, at 16 layer4 by 2 only; layer4's blocks multiply that by `multi_grid`. The first block
+    of a dilated layer keeps the dilation of the layer before. Module names are those of the usual deep-stem
+    weight files.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gta.errors import UserError
 from gta.models.deeplab import SegmentationModel
@@ -19,8 +19,11 @@ PREFIXES = ("module.", "backbone.", "encoder.", "feature_extractor.encoder.")
 
 @dataclass
 class WeightsReport:
-    """Names of the encoder's tensors that the file gave (`matched`), did not give (`missing`), gave in another shape
-    (`reshaped`), and names in the file that the encoder does not have (`unused`, the classifier say)."""
+    """What became of each tensor of the encoder and of the file.
+
+    Of the encoder: `matched`, `missing` from the file, `reshaped` (there in another shape). Of the file:
+    `unused`.
+    """
 
     matched: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -37,8 +40,10 @@ class WeightsReport:
 
 
 def load_initial_weights(model: SegmentationModel, path: str | Path) -> WeightsReport:
-    """Load what matches by name and shape into the encoder; raises UserError for an absent or unreadable file, and
-    for one that matches nothing."""
+    """Load what matches by name and shape into the encoder; says what did and what did not.
+
+    Raises UserError for an absent or unreadable file, and for one that matches nothing.
+    """
     given = _read(Path(path))
     own = model.encoder.state_dict()
     report = WeightsReport(unused=sorted(set(given) - set(own)))
@@ -53,7 +58,8 @@ def load_initial_weights(model: SegmentationModel, path: str | Path) -> WeightsR
     if not any(name in dict(model.encoder.named_parameters()) for name in report.matched):
         shown = ", ".join(sorted(given)[:3])
         raise UserError(
-            f"Nothing in the weights file {path} matches the encoder by name and shape (its names begin: {shown}); "
+            f"Nothing in the weights file {path} matches the encoder by name and shape "
+            f"(its names begin: {shown}); "
             "give a file for this encoder, or model.weights=random."
         )
     model.encoder.load_state_dict({name: given[name] for name in report.matched}, strict=False)
@@ -63,7 +69,7 @@ def load_initial_weights(model: SegmentationModel, path: str | Path) -> WeightsR
 def _read(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise UserError(
-            f"The initial weights {path} are not there; put the file in place, or ask for model.weights=random."
+            f"The initial weights {path} are not there; put the file in place, or use model.weights=random."
         )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)

@@ -23,10 +23,15 @@ def test_text_and_json_arrive_whole_and_leave_nothing_else(tmp_path):
 def test_an_error_while_writing_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError), replacing(path) as temporary:
-        temporary.write_text("half of the n")
-        assert path.read_text() == "old"
-        raise RuntimeError
+
+    def write_half():
+        with replacing(path) as temporary:
+            temporary.write_text("half of the n")
+            assert path.read_text() == "old"
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_half()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 

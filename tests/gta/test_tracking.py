@@ -1,8 +1,9 @@
-"""Journals arrive in MLflow, each point once, whatever happened before. A real MLflow on SQLite, one store for all."""
+"""Journals arrive in MLflow, each point once, whatever happened before. A real MLflow on one SQLite store."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import math
@@ -36,7 +37,7 @@ def client(uri):
 
 def make_cell(folder: Path, seed: int = 0, method: str = "gta", **changes) -> Path:
     """A cell folder that has started; its signature is made from the folder's name."""
-    signature = f"{abs(hash(str(folder))):016x}"[:16]
+    signature = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     cell = {
         "signature": signature,
         "method": method,
@@ -154,9 +155,10 @@ def test_config_and_per_class_iou_are_artifacts_beside_the_store(tmp_path, uri, 
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["class"] for row in rows] == CLASSES
     assert [row["teacher_last"] for row in rows] == ["90.0", "50.12345", ""]
-    assert Path(uri.removeprefix("sqlite:///")).parent in Path(
-        run_of(client, cell).info.artifact_uri.removeprefix("file://")
-    ).parents
+    assert (
+        Path(uri.removeprefix("sqlite:///")).parent
+        in Path(run_of(client, cell).info.artifact_uri.removeprefix("file://")).parents
+    )
 
 
 def test_syncing_again_changes_nothing(tmp_path, uri, client):
@@ -316,13 +318,15 @@ def test_a_deleted_run_is_made_again(tmp_path, uri, client):
     assert history(client, cell) == expected(range(4))
 
 
-def test_many_cells_are_found_again_without_their_stamps(tmp_path, uri, client):
-    cells = [make_cell(tmp_path / f"cell{i}", seed=i) for i in range(105)]  # more than one page
-    assert tracking.sync(cells, uri).created == 105
-    for cell in cells:
+@pytest.mark.parametrize("stamped", [0, 4, 7])
+def test_cells_are_found_again_page_by_page(tmp_path, uri, monkeypatch, stamped):
+    monkeypatch.setattr(tracking, "_PAGE", 3)
+    cells = [make_cell(tmp_path / f"cell{i}", seed=i) for i in range(7)]
+    assert tracking.sync(cells, uri).created == 7
+    for cell in cells[stamped:]:
         (cell / tracking.STAMP).unlink()
-    report = tracking.sync(cells, uri)
-    assert (report.created, report.updated, report.problems) == (0, 105, [])
+    report = tracking.sync(cells, uri, force=True)
+    assert (report.created, report.updated, report.problems) == (0, 7, [])
 
 
 def test_nothing_new_does_not_import_mlflow(tmp_path, uri):
@@ -344,7 +348,8 @@ def test_two_syncs_at_once_on_no_store_yet_make_one_run_a_cell(tmp_path):
     for cell in cells:
         train(cell, range(50))
     code = (
-        "import sys\nfrom gta.tracking import sync\nreport = sync(sys.argv[2:], sys.argv[1], 'x', force=True)\n"
+        "import sys\nfrom gta.tracking import sync\n"
+        "report = sync(sys.argv[2:], sys.argv[1], 'x', force=True)\n"
         "print(report)\nsys.exit(bool(report.problems))"
     )
     command = [sys.executable, "-c", code, uri, *map(str, cells)]

@@ -1,0 +1,63 @@
+# make help lists the targets. Variables: SPLIT, DATA, LAUNCHER, ARGS, PIP_ARGS, PYTHON.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+SPLIT ?= shapes
+DATA ?=
+LAUNCHER ?= $(shell command -v scontrol >/dev/null 2>&1 && timeout 5 scontrol ping 2>/dev/null | grep -q ' UP' && echo slurm || echo local)
+ARGS ?=
+PIP_ARGS ?=
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
+
+BIN := .venv/bin
+GTA := $(BIN)/python -m gta
+OVERRIDES = sweep=$(SPLIT) hydra/launcher=$(LAUNCHER) $(if $(filter slurm,$(LAUNCHER)),site=slurm) $(if $(DATA),paths.data=$(DATA)) $(ARGS)
+
+.PHONY: help install sweep plan status table mlflow test lint clean
+
+help:  ## this list
+	@echo 'make TARGET [SPLIT=shapes] [DATA=folder of data sets] [LAUNCHER=local|slurm] [ARGS="more Hydra overrides"] [PIP_ARGS=...]'
+	@echo
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-9s %s\n", $$1, $$2}'
+	@echo
+	@echo "SPLIT is one of: $(notdir $(basename $(wildcard sweeps/*.yaml)))"
+	@echo 'No GPU? PIP_ARGS="--index-url <the CPU index of PyTorch>" saves gigabytes.'
+
+install: .venv/.installed  ## make .venv and install the project (the others do it by themselves)
+
+.venv/.installed: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed; name it with PYTHON=..." >&2; exit 2; }
+	@echo "installing the project into .venv (once; some minutes) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet $(PIP_ARGS) -e .
+	@touch $@
+
+.venv/.tests-installed: .venv/.installed
+	@echo "installing what the tests need ..."
+	@$(BIN)/pip install --quiet $(PIP_ARGS) -e '.[test]'
+	@touch $@
+
+sweep: .venv/.installed  ## run what is missing of the table SPLIT, and print it
+	@$(GTA) multirun $(OVERRIDES)
+
+plan: .venv/.installed  ## what `make sweep` would do
+	@$(GTA) plan $(OVERRIDES)
+
+status: .venv/.installed  ## where every cell of SPLIT stands
+	@$(GTA) status $(OVERRIDES)
+
+table: .venv/.installed  ## print the table of SPLIT as it is now
+	@$(GTA) table $(OVERRIDES)
+
+mlflow: .venv/.installed  ## MLflow's page on http://127.0.0.1:5000
+	@test -f runs/mlflow.db || { echo "error: runs/mlflow.db is not there yet; make sweep first." >&2; exit 2; }
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --host 127.0.0.1 --port 5000 --workers 1
+
+test: .venv/.tests-installed lint  ## lint, types, and all tests (under ten minutes on two cores)
+	@$(BIN)/python -m pytest
+
+lint: .venv/.tests-installed  ## ruff and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+clean:  ## remove .venv and caches; data, runs and results stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,153 @@
+"""From cell folders through a real MLflow into the DataFrame, and on into the table."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+
+from analysis import render, runs, table
+from gta import tracking
+from gta.errors import UserError
+from gta.files import write_json
+from gta.journal import Journal
+
+
+def make_cell(folder, signature, method, labels, seed, last=None, error=None):
+    cell = {
+        "signature": signature,
+        "method": method,
+        "label": f"the {method}",
+        "dataset": "shapes",
+        "split": f"1_{400 // labels}",
+        "split_family": "seed0",
+        "labels": labels,
+        "unlabeled": 400 - labels,
+        "val": 200,
+        "ratio": f"1/{round(400 / labels)}",
+        "seed": seed,
+        "digests": {"labeled": f"{labels:064x}", "unlabeled": "b" * 64, "val": "c" * 64, "weights": "random"},
+        "params": {"seed": str(seed)},
+        "created": time.time(),
+    }
+    write_json(folder / "cell.json", cell)
+    with Journal(folder / "journal.jsonl") as log:
+        log.metrics(400, {"val/student/miou": 30.0, "loss/supervised": 1.0})
+    if error:
+        write_json(folder / "failure.json", {"error": error, "time": time.time()})
+    if last is not None:
+        behind = 0 if method == "supervised" else 2
+        student = {"last": {"iteration": 800, "miou": last - behind, "iou": [90.0, None]}}
+        teacher = {"last": {"iteration": 800, "miou": last, "iou": [95.5, 40.25]}}
+        student["best"] = {"iteration": 600, "miou": last, "iou": [90.0, 1.0]}
+        teacher["best"] = {"iteration": 400, "miou": last + 1, "iou": [95.5, 40.0]}
+        networks = {"student": student} if method == "supervised" else {"student": student, "teacher": teacher}
+        result = {
+            "signature": signature,
+            "iteration": 800,
+            "headline": "student" if method == "supervised" else "teacher",
+            "evaluation": "original size",
+            "classes": ["background", "disc"],
+            "networks": networks,
+            "seconds": 12.5,
+            "commit": "abcdef1234567890",
+            "finished": time.time(),
+        }
+        write_json(folder / "result.json", result)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory):
+    """A store with a sweep of 2 x 2 x 2 cells (one failed, one running), and a cell of another sweep."""
+    root = tmp_path_factory.mktemp("store")
+    uri = f"sqlite:///{root}/mlflow.db"
+    cells = []
+    for method, lift in (("supervised", 0.0), ("gta", 10.0)):
+        for labels in (50, 6):
+            for seed in (0, 1):
+                name = f"{method[:1]}{labels}{seed}"
+                last, error = 50 + lift + labels / 10 + seed, None
+                if name == "g61":
+                    last, error = None, "out of memory"
+                if name == "g501":
+                    last = None
+                cells.append(make_cell(root / "cells" / name, name, method, labels, seed, last, error))
+    assert tracking.sync(cells, uri, "shapes").problems == []
+    other = make_cell(root / "cells" / "other", "other", "cutmix", 6, 0, 99.0)
+    assert tracking.sync([other, cells[0]], uri, "another").problems == []
+    return uri
+
+
+def test_a_row_a_network_typed_and_complete(uri):
+    frame = runs.load(uri, sweep="shapes")
+    assert list(frame.columns) == list(runs.COLUMNS)
+    assert len(frame) == 4 + 2 * 2 + 2  # supervised; gta with two networks; two without a score
+    assert set(frame["signature"]) == {f"{m}{n}{s}" for m in "sg" for n in (50, 6) for s in (0, 1)}
+    one = frame[(frame["signature"] == "g60") & frame["headline"]].iloc[0]
+    assert (one["method"], one["label"], one["labels"], one["ratio"], one["seed"]) == (
+        "gta",
+        "the gta",
+        6,
+        "1/67",
+        0,
+    )
+    assert (one["network"], one["miou_last"], one["miou_best"]) == ("teacher", 60.6, 61.6)
+    assert (one["iteration"], one["best_iteration"], one["evaluation"]) == (800, 400, "original size")
+    assert (one["status"], one["seconds"], one["commit"]) == ("FINISHED", 12.5, "abcdef1234567890")
+    assert (one["digest_labeled"], one["digest_weights"]) == (f"{6:064x}", "random")
+    assert (one["classes"], one["iou"]) == (["background", "disc"], [95.5, 40.25])
+    student = frame[(frame["signature"] == "g60") & ~frame["headline"]].iloc[0]
+    assert (student["network"], student["miou_last"]) == ("student", 58.6)
+    assert student["iou"][0] == 90.0
+    assert math.isnan(student["iou"][1])
+
+
+def test_runs_without_scores_are_there_with_their_status(uri):
+    frame = runs.load(uri, sweep="shapes").set_index("signature")
+    failed, running = frame.loc["g61"], frame.loc["g501"]
+    assert (failed["status"], failed["error"], failed["network"]) == ("FAILED", "out of memory", "")
+    assert (running["status"], running["iteration"]) == ("RUNNING", 0)
+    assert math.isnan(running["miou_last"])
+    assert not failed["headline"]
+
+
+def test_the_choice_of_runs(uri):
+    assert set(runs.load(uri, sweep="another")["signature"]) == {"other", "s500"}
+    assert set(runs.load(uri, signatures=["g60", "other", "none"])["signature"]) == {"g60", "other"}
+    assert set(runs.load(uri, signatures=["g60", "other"], sweep="shapes")["signature"]) == {"g60"}
+    assert len(set(runs.load(uri)["signature"])) == 9
+    assert runs.load(uri, sweep="never-run").empty
+
+
+def test_no_store_is_an_empty_frame_and_makes_none(tmp_path):
+    frame = runs.load(f"sqlite:///{tmp_path}/mlflow.db", sweep="shapes")
+    assert (len(frame), list(frame.columns)) == (0, list(runs.COLUMNS))
+    assert list(tmp_path.iterdir()) == []
+    assert table.build(frame, [table.Wanted("a", "gta", "1/8", 50, 0, "never run")]).missing
+
+
+def test_a_store_that_does_not_answer_is_told():
+    with pytest.raises(UserError, match="cannot be read"):
+        runs.load("http://127.0.0.1:9", sweep="shapes")
+
+
+def test_from_the_store_to_the_table(uri):
+    reasons = {"g61": "failed: out of memory", "g501": "running"}
+    wanted = [
+        table.Wanted(f"{row[:1]}{n}{seed}", row, f"1/{400 // n} ({n})", n, seed, reasons.get(f"g{n}{seed}", ""))
+        for row in ("supervised", "gta")
+        for n in (50, 6)
+        for seed in (0, 1)
+    ]
+    built = table.build(runs.load(uri, [w.signature for w in wanted], "shapes"), wanted, "shapes")
+    assert [[render.text(built.entries[r, c]) for c in built.columns] for r in built.rows] == [
+        ["51.10 ± 0.71 (2) [51.10]", "55.50 ± 0.71 (2) [55.50]"],
+        ["60.60 (1 of 2) [61.60]", "65.00 (1 of 2) [66.00]"],
+    ]
+    assert built.missing == [
+        "gta, 1/66 (6), seed 1: failed: out of memory",
+        "gta, 1/8 (50), seed 1: running",
+    ]
+    assert "Network: student (supervised), teacher (gta)." in built.notes

@@ -1,0 +1,147 @@
+"""The table says what the runs say: means, spreads, what is missing and why, what does not fit together."""
+
+from __future__ import annotations
+
+import statistics
+
+import pandas as pd
+import pytest
+
+from analysis.runs import COLUMNS
+from analysis.table import Wanted, build
+from gta.errors import UserError
+
+
+def run(signature: str, last: float, **changes) -> dict:
+    row: dict = dict.fromkeys(COLUMNS, "")
+    row |= {
+        "signature": signature,
+        "method": "gta",
+        "dataset": "shapes",
+        "split_family": "seed0",
+        "labels": 6,
+        "seed": 0,
+        "network": "teacher",
+        "headline": True,
+        "evaluation": "original size",
+        "miou_last": last,
+        "miou_best": last + 1,
+        "status": "FINISHED",
+        "digest_labeled": "1111111122222222",
+        "digest_val": "3333333344444444",
+        "commit": "abcdef1234567890",
+    }
+    return row | changes
+
+
+def frame(*rows: dict) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"headline": "bool", "miou_last": "float64"})
+
+
+def want(signature: str, row: str = "gta", column: str = "1/67 (6)", labels: int = 6, seed: int = 0, reason=""):
+    return Wanted(signature, row, column, labels, seed, reason)
+
+
+def test_mean_std_and_best_are_over_the_seeds_of_the_headline_network():
+    scores = [60.0, 62.0, 67.0]
+    rows = [run(f"s{i}", score, seed=i) for i, score in enumerate(scores)]
+    rows += [run(f"s{i}", 10.0, seed=i, network="student", headline=False) for i in range(3)]
+    table = build(frame(*rows), [want(f"s{i}", seed=i) for i in range(3)])
+    entry = table.entries["gta", "1/67 (6)"]
+    assert (entry.n, entry.wanted) == (3, 3)
+    assert entry.mean == pytest.approx(63.0)
+    assert entry.std == pytest.approx(statistics.stdev(scores))
+    assert entry.best_mean == pytest.approx(64.0)
+    assert table.complete
+
+
+def test_one_seed_has_no_spread():
+    assert build(frame(run("s", 60.0)), [want("s")]).entries["gta", "1/67 (6)"].std is None
+
+
+def test_rows_stand_as_wanted_and_columns_by_label_count():
+    wanted = [
+        want("a", "supervised", "1/8 (50)", 50),
+        want("b", "supervised", "1/16 (6)", 6),
+        want("c", "gta", "1/8 (50)", 50),
+        want("d", "gta", "full (400)", 400),
+    ]
+    table = build(frame(), wanted)
+    assert table.rows == ["supervised", "gta"]
+    assert table.columns == ["1/16 (6)", "1/8 (50)", "full (400)"]
+
+
+def test_missing_cells_are_named_with_their_reason():
+    wanted = [
+        want("a", seed=1, reason="failed: out of memory"),
+        want("b", seed=0),
+        want("c", "other", reason="never run"),
+        want("d", "other", seed=1),
+        want("e", "other", seed=2, reason="never run"),
+    ]
+    table = build(frame(run("b", 50.0)), wanted)
+    assert table.missing == [
+        "gta, 1/67 (6), seed 1: failed: out of memory",
+        "other, 1/67 (6), seeds 0, 2: never run",
+        "other, 1/67 (6), seed 1: no result",
+    ]
+    assert not table.complete
+    assert table.entries["gta", "1/67 (6)"].n == 1
+    assert table.entries["other", "1/67 (6)"].mean is None
+
+
+def test_only_a_finished_run_counts():
+    rows = [run("a", 50.0, status="RUNNING"), run("b", float("nan"), seed=1)]
+    table = build(frame(*rows), [want("a"), want("b", seed=1)])
+    assert table.entries["gta", "1/67 (6)"].n == 0
+
+
+def test_a_run_that_was_not_asked_for_stays_out():
+    table = build(frame(run("a", 50.0), run("b", 90.0, seed=1, evaluation="center crop")), [want("a")])
+    assert table.entries["gta", "1/67 (6)"].mean == 50.0
+    assert "center" not in " ".join(table.notes)
+
+
+def test_the_footer_states_data_lists_evaluation_network_seeds_and_code():
+    rows = [run("a", 50.0), run("b", 40.0, seed=1, network="student", labels=50, digest_labeled="9" * 16)]
+    notes = "\n".join(build(frame(*rows), [want("a"), want("b", "sup", "1/8 (50)", 50, seed=1)], "shapes").notes)
+    for part in (
+        "Data: shapes; val list 33333333.",
+        "Labeled lists: seed0 1/67 (6) 11111111, seed0 1/8 (50) 99999999.",
+        "Evaluation: original size.",
+        "Network: teacher (gta), student (sup).",
+        "Seeds: 0, 1.",
+        "Code: abcdef123.",
+    ):
+        assert part in notes
+    assert "MIXED" not in notes
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("digest_labeled", "f" * 16, "MIXED lists"),
+        ("digest_val", "f" * 16, "MIXED lists"),
+        ("evaluation", "center crop", "MIXED evaluations"),
+        ("commit", "f" * 16, "MIXED commits"),
+    ],
+)
+def test_runs_that_do_not_belong_together_are_called_mixed(field, value, said):
+    rows = [run("a", 50.0), run("b", 60.0, seed=1, **{field: value})]
+    notes = " ".join(build(frame(*rows), [want("a"), want("b", seed=1)]).notes)
+    assert notes.count("MIXED") == 1
+    assert said in notes
+
+
+def test_two_cells_in_one_place_are_refused():
+    with pytest.raises(UserError, match=r"method\.label"):
+        build(frame(), [want("a"), want("b")])
+
+
+def test_the_same_cell_asked_for_twice_counts_once():
+    assert build(frame(run("a", 50.0)), [want("a"), want("a")]).entries["gta", "1/67 (6)"].wanted == 1
+
+
+def test_nothing_wanted_is_an_empty_table():
+    table = build(frame(), [])
+    assert (table.rows, table.columns, table.missing) == ([], [], [])

@@ -1,0 +1,70 @@
+"""What all tests share: shared data where it is there, and the command line as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+# one intra-op thread in this process and every child: what the shipped sweeps use, and what two cores can bear
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with real data sets and lists, named by GTA_SHARED or beside the checkout; skips where it is absent."""
+    folder = Path(os.environ.get("GTA_SHARED", ROOT.parent / "shared"))
+    if not (folder / "datasets").is_dir():
+        pytest.skip(f"the shared data sets are not there ({folder}; name another folder with GTA_SHARED)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of data sets with a small generated `shapes` (40 training, 6 validation images)."""
+    folder = tmp_path_factory.mktemp("data")
+    answer = run_gta("data", "make-shapes", *SMALL_SHAPES, f"paths.data={folder}", cwd=folder)
+    assert answer.returncode == 0, answer.stderr
+    return folder
+
+
+SMALL_SHAPES = ("data.generator.train=40", "data.generator.val=6")
+SMALL_SCHEDULE = (
+    "schedule.iterations=8",
+    "schedule.warm_up=3",
+    "schedule.eval_every=4",
+    "schedule.checkpoint_every=2",
+    "schedule.log_every=2",
+)
+
+
+def run_gta(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`python -m gta ...` in a process of its own, in `cwd`."""
+    command = [sys.executable, "-m", "gta", *arguments]
+    return subprocess.run(
+        command, cwd=cwd, env={**os.environ, "COLUMNS": "200", **environment}, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.fixture
+def small(generated: Path, tmp_path: Path) -> list[str]:
+    """Overrides for a grid that takes seconds, with every folder below tmp_path."""
+    folders = [f"paths.{name}={tmp_path / name}" for name in ("splits", "runs", "results")]
+    return [*SMALL_SHAPES, *SMALL_SCHEDULE, f"paths.data={generated}", *folders, "data.split=1/5"]
+
+
+@pytest.fixture
+def gta(tmp_path: Path) -> Run:
+    """The command line, run in tmp_path."""
+
+    def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return run_gta(*arguments, cwd=tmp_path, **environment)
+
+    return run

@@ -1,0 +1,122 @@
+"""Preparing a data set: generated once, never overwritten, shown when it is absent, drawn when it is ours."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gta.config import DataConfig, ShapesConfig
+from gta.data.prepare import make_shapes, prepare
+from gta.data.spec import check_layout
+from gta.data.splits import load_split
+from gta.errors import UserError
+
+Tiny = Callable[..., DataConfig]
+
+
+def _snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def _fresh(shapes_data: DataConfig, folder: Path) -> DataConfig:
+    return replace(shapes_data, root=str(folder / "data" / "shapes"), split_dir=str(folder / "splits"))
+
+
+def test_generated_once_and_then_left_alone(shapes_data: DataConfig, tmp_path: Path) -> None:
+    config = _fresh(shapes_data, tmp_path)
+    prepare(config)
+    before = _snapshot(tmp_path)
+    assert load_split(config).ratio == "1/4"
+    prepare(config)
+    assert _snapshot(tmp_path) == before
+    assert sorted(entry.name for entry in (tmp_path / "data").iterdir()) == ["shapes"]  # no temporary folder stays
+
+
+def test_other_options_are_refused_and_named(shapes_data: DataConfig) -> None:
+    assert shapes_data.generator is not None
+    other = replace(shapes_data, generator=replace(shapes_data.generator, noise=0.3, val=8))
+    with pytest.raises(UserError, match=r"other options \(noise 0.1 there, 0.3 wanted, val 7 there, 8 wanted\)"):
+        prepare(other)
+
+
+def test_somebody_elses_folder_is_not_touched(shapes_data: DataConfig, tmp_path: Path) -> None:
+    config = _fresh(shapes_data, tmp_path)
+    Path(config.root).mkdir(parents=True)
+    (Path(config.root) / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="was not made by this program"):
+        prepare(config)
+    assert list(_snapshot(tmp_path)) == ["data/shapes/thesis.txt"]
+
+
+def test_impossible_options_leave_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="min_objects <= max_objects"):
+        make_shapes(ShapesConfig(min_objects=5, max_objects=2), tmp_path / "shapes")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_processes_that_prepare_at_once_agree(shapes_data: DataConfig, tmp_path: Path) -> None:
+    config = _fresh(shapes_data, tmp_path)
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        pool.map(prepare, [config] * 3, chunksize=1)
+    assert load_split(config) == load_split(shapes_data)
+    assert sorted(str(p.relative_to(tmp_path)) for p in tmp_path.glob("*/*")) == ["data/shapes", "splits/1_4"]
+
+
+def test_a_data_set_that_is_not_generated_is_never_written_to(tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(split="1_2", split_family="seed0", split_dir=str(tmp_path / "drawn"))
+    before = _snapshot(Path(config.root))
+    prepare(config)
+    assert _snapshot(Path(config.root)) == before
+    split = load_split(config)
+    assert (len(split.labeled), len(split.unlabeled)) == (2, 3)
+
+
+def test_a_missing_data_set_is_shown_as_it_must_look(tmp_path: Path) -> None:
+    config = DataConfig(
+        name="voc",
+        root=str(tmp_path / "voc"),
+        classes=["a", "b"],
+        split="662",
+        split_family="u2pl",
+        split_dir=str(tmp_path),
+    )
+    with pytest.raises(UserError) as error:
+        prepare(config)
+    lines = str(error.value).splitlines()
+    assert lines[0] == f"Data set voc: the folder {tmp_path}/voc is not there. It is expected to look like this:"
+    for part in (
+        "voc/JPEGImages/ID.jpg",
+        "voc/SegmentationClass/ID.png",
+        "val.txt",
+        "662/labeled.txt",
+        "662/unlabeled.txt",
+    ):
+        assert any(line.startswith(f"  MISSING  {tmp_path}/") and part in line for line in lines)
+    assert "data.root=FOLDER" in lines[-1]
+    assert len(lines) < 10
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_missing_part_is_marked(tiny: Tiny) -> None:
+    config = tiny()
+    check_layout(config)
+    (Path(config.split_dir) / "mine" / "unlabeled.txt").unlink()
+    with pytest.raises(UserError, match="parts of it are not there") as error:
+        check_layout(config)
+    marked = [line for line in str(error.value).splitlines() if "MISSING" in line]
+    assert len(marked) == 1
+    assert "mine/unlabeled.txt" in marked[0]
+
+
+def test_a_list_that_this_program_draws_need_not_be_there(tiny: Tiny) -> None:
+    check_layout(tiny(split="1_2", split_family="seed7"))
+
+
+def test_classes_must_be_named(tiny: Tiny) -> None:
+    with pytest.raises(UserError, match=r"data\.classes"):
+        check_layout(tiny(classes=[]))

@@ -1,0 +1,98 @@
+"""One rank of tests/gta/methods/test_ranks.py, under torchrun or alone: trains on its share and writes what came
+out.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).parent))
+from conftest import make_batch, make_method
+
+from gta import distributed
+from gta.batch import Labeled, Unlabeled
+
+IMAGES, GROUP, STEPS = 8, 2, 6
+SCENARIOS: dict[str, dict[str, Any]] = {
+    "supervised": {"name": "supervised"},
+    "mean_teacher": {"name": "mean_teacher"},
+    "cutmix": {"name": "cutmix", "cutmix_probability": 0.7},
+    "gta": {"name": "gta", "cutmix_probability": 0.7},
+    "gta_auxiliary": {"name": "gta", "cutmix_probability": 0.7, "model": {"auxiliary": True}},
+}
+
+
+def share(iteration: int) -> tuple[Labeled, Unlabeled]:
+    """This rank's part of the global batch."""
+    labeled, unlabeled = make_batch(iteration, IMAGES)
+    count = IMAGES // distributed.world_size()
+    mine = slice(distributed.rank() * count, (distributed.rank() + 1) * count)
+    first = distributed.rank() * count // GROUP
+    assert unlabeled.strong is not None
+    views = (unlabeled.weak[mine], unlabeled.strong[mine], unlabeled.padding[mine])
+    return Labeled(labeled.image[mine], labeled.mask[mine], first), Unlabeled(*views, first)
+
+
+def train(name: str, model: dict[str, Any] | None = None, **config: Any) -> dict[str, Any]:
+    """Values of each step, averaged over the ranks as the trainer does, and every network at the end."""
+    schedule = {"batch_size": IMAGES, "group_size": GROUP, "warm_up": 2, "iterations": 50}
+    method = make_method(name, model={"dropout": 0.0, **(model or {})}, schedule=schedule, **config)
+    values = []
+    for iteration in range(STEPS):
+        torch.manual_seed(1000 * iteration + distributed.rank())
+        step = method.step(*share(iteration), iteration)
+        means = {k: distributed.all_reduce_sum(v) / distributed.world_size() for k, v in step.items()}
+        values.append({k: v.item() for k, v in means.items()})
+    return {"values": values, "networks": method.state_dict()["networks"]}
+
+
+def batchnorm() -> dict[str, Tensor]:
+    """Synchronised BatchNorm on unequal shares of 8 images; the output, gradients and statistics of this rank."""
+    torch.manual_seed(0)
+    x, weights = torch.randn(8, 3, 4, 5) * 3 + 10, torch.randn(8, 3, 4, 5)
+    shares = {1: [slice(0, 8)], 2: [slice(0, 3), slice(3, 8)]}[distributed.world_size()]
+    mine = shares[distributed.rank()]
+    norm = nn.BatchNorm2d(3)
+    nn.init.normal_(norm.weight)
+    model = distributed.synchronise_batchnorm(nn.Sequential(norm))
+    own = x[mine].requires_grad_()
+    out = model(own)
+    (out * weights[mine]).square().sum().backward()
+    assert own.grad is not None
+    grads = {n: distributed.all_reduce_sum(p.grad) for n, p in model.named_parameters() if p.grad is not None}
+    evaluated = model.eval()(x[mine])
+    return {
+        "out": out.detach(),
+        "grad": own.grad,
+        **grads,
+        **dict(model.named_buffers()),
+        "evaluated": evaluated.detach(),
+    }
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    device = distributed.init_from_env("cpu")
+    assert device.type == "cpu"
+    rank, world = distributed.rank(), distributed.world_size()
+    answer: dict[str, Any] = {name: train(**scenario) for name, scenario in SCENARIOS.items()}
+    answer["batchnorm"] = batchnorm()
+    counts = torch.tensor([2**40 + rank, 1])
+    answer["collectives"] = {
+        "sum": distributed.all_reduce_sum(counts),
+        "argument": counts,
+        "any": [distributed.any_rank(False), distributed.any_rank(rank == world - 1), distributed.any_rank(True)],
+        "broadcast": distributed.broadcast_object({"from": rank}),
+    }
+    torch.save(answer, folder / f"{world}_{rank}.pt")
+    distributed.barrier()
+    distributed.shutdown()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,95 @@
+"""The maths does not depend on the number of ranks: one process against two under torchrun (gloo, DDP), dropout off."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+WORKER = Path(__file__).parent / "rank_worker.py"
+SCENARIOS = ["supervised", "mean_teacher", "cutmix", "gta", "gta_auxiliary"]
+Answers = dict[tuple[int, int], dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
+    """What each rank wrote, by (world size, rank)."""
+    folder = tmp_path_factory.mktemp("ranks")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    started = [
+        subprocess.Popen([*command, str(WORKER), str(folder)], stderr=subprocess.PIPE, text=True)
+        for command in ([sys.executable], torchrun)
+    ]
+    for process in started:
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors[-4000:]
+    keys = [(1, 0), (2, 0), (2, 1)]
+    return {key: torch.load(folder / f"{key[0]}_{key[1]}.pt", weights_only=True) for key in keys}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_one_and_two_ranks_give_the_same_losses(answers: Answers, scenario: str) -> None:
+    one, two = answers[1, 0][scenario]["values"], answers[2, 0][scenario]["values"]
+    assert len(one) == 6
+    assert ("loss/unsupervised" in one[2]) == (scenario != "supervised"), "the warm-up ends within the test"
+    for a, b in zip(one, two, strict=True):
+        assert a.keys() == b.keys()
+        assert list(a.values()) == pytest.approx(list(b.values()), rel=2e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_one_and_two_ranks_give_the_same_networks(answers: Answers, scenario: str) -> None:
+    """Parameters and BatchNorm statistics of every network, with the same names (a checkpoint fits either way)."""
+    one, two = answers[1, 0][scenario]["networks"], answers[2, 0][scenario]["networks"]
+    assert one.keys() == two.keys()
+    assert set(one) >= ({"student"} if scenario == "supervised" else {"student", "teacher"})
+    for name in one:
+        assert one[name].keys() == two[name].keys()
+        for key, tensor in one[name].items():
+            assert torch.allclose(tensor.double(), two[name][key].double(), rtol=1e-4, atol=2e-5), f"{name} {key}"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_ranks_agree_bit_for_bit(answers: Answers, scenario: str) -> None:
+    first, second = (answers[2, rank][scenario]["networks"] for rank in (0, 1))
+    for name in first:
+        assert all(torch.equal(tensor, second[name][key]) for key, tensor in first[name].items()), name
+
+
+def test_batchnorm_is_that_of_the_joined_batch_and_so_are_its_gradients(answers: Answers) -> None:
+    """Shares of 3 and 5 images; the mean is several deviations away from 0 (digits must not be lost)."""
+    whole, first, second = (answers[key]["batchnorm"] for key in ((1, 0), (2, 0), (2, 1)))
+    assert whole["grad"].abs().max() > 0.1
+    for key in ("out", "grad", "evaluated"):
+        joined = torch.cat([first[key], second[key]])
+        assert torch.allclose(whole[key], joined, atol=1e-4 * float(whole[key].abs().max())), key
+    for key in ("0.weight", "0.bias", "0.running_mean", "0.running_var", "0.num_batches_tracked"):
+        assert torch.allclose(whole[key].double(), first[key].double(), rtol=1e-4), key
+        assert torch.equal(first[key], second[key]), key
+
+
+def test_one_process_keeps_torchs_batchnorm(answers: Answers) -> None:
+    """The reference of the test above is nn.BatchNorm2d itself."""
+    torch.manual_seed(0)
+    x: Tensor = torch.randn(8, 3, 4, 5) * 3 + 10
+    torch.randn(8, 3, 4, 5)
+    norm = nn.BatchNorm2d(3)
+    nn.init.normal_(norm.weight)
+    assert torch.equal(norm(x), answers[1, 0]["batchnorm"]["out"])
+
+
+def test_collectives(answers: Answers) -> None:
+    for rank in (0, 1):
+        found = answers[2, rank]["collectives"]
+        assert found["sum"].tolist() == [2**41 + 1, 2]
+        assert found["argument"].tolist() == [2**40 + rank, 1]
+        assert found["any"] == [False, True, True]
+        assert found["broadcast"] == {"from": 0}
+    alone = answers[1, 0]["collectives"]
+    assert alone["any"] == [False, True, True]
+    assert alone["sum"].tolist() == [2**40, 1]

@@ -1,0 +1,104 @@
+"""DeepLabV3+: parts, planes, shapes, and the shipped model configs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+import gta
+from gta.config import ModelConfig
+from gta.errors import UserError
+from gta.models import build_model
+
+CONFIGS = Path(gta.__file__).parent / "conf" / "model"
+
+
+def shipped(name: str, **changes: object) -> ModelConfig:
+    return ModelConfig(**{**yaml.safe_load((CONFIGS / f"{name}.yaml").read_text()), **changes})
+
+
+def count(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+@pytest.mark.parametrize("side", [48, 33])
+@pytest.mark.parametrize("output_stride", [8, 16])
+def test_logits_have_the_size_of_the_image(side: int, output_stride: int) -> None:
+    network = build_model(shipped("tiny", output_stride=output_stride), 5)
+    assert network(torch.randn(2, 3, side, side + 4)).shape == (2, 5, side, side + 4)
+
+
+def test_every_shipped_config_is_complete() -> None:
+    for file in CONFIGS.glob("*.yaml"):
+        config = shipped(file.stem)
+        with torch.device("meta"):
+            build_model(config, 3)
+
+
+def test_tiny_is_tiny() -> None:
+    assert 35_000 < count(build_model(shipped("tiny"), 5)) < 60_000
+
+
+def test_parts_are_the_whole_and_overlap_nowhere() -> None:
+    network = build_model(shipped("tiny", auxiliary=True), 5)
+    parts = [network.feature_extractor, network.mask_predictor, network.auxiliary]
+    ids = [id(p) for part in parts for p in part.parameters()]
+    assert len(ids) == len(set(ids))
+    assert set(ids) == {id(p) for p in network.parameters()}
+    assert {id(p) for p in network.feature_extractor_parameters()} == {id(p) for p in parts[0].parameters()}
+    assert network.encoder is network.feature_extractor.encoder
+
+
+def test_planes_of_the_published_network() -> None:
+    """DeepLabV3+ over ResNet-101 with 256 planes, 21 classes, counted from its description."""
+    with torch.device("meta"):
+        network = build_model(shipped("resnet101", auxiliary=True), 21)
+    d, bn = 256, 2 * 256
+    assert count(network.feature_extractor.aspp) == (2048 * d + bn) * 2 + 3 * (9 * 2048 * d + bn)
+    assert count(network.feature_extractor.head) == 9 * 5 * d * d + bn
+    assert count(network.feature_extractor.low_level) == d * d + d + bn
+    first, second = 9 * 2 * d * d + d + bn, 9 * d * d + d + bn
+    assert count(network.mask_predictor) == first + second + d * 21 + 21
+    assert count(network.auxiliary) == 9 * 1024 * d + d + bn + d * 21 + 21
+    rates = [branch[0].dilation[0] for branch in network.feature_extractor.aspp.branches]
+    assert rates == [1, 12, 24, 36]
+
+
+def test_dropout_of_head_and_mask_predictor_follows_the_config() -> None:
+    network = build_model(shipped("tiny", dropout=0.3, auxiliary=True), 5)
+    drops = [m.p for m in network.modules() if isinstance(m, nn.Dropout2d)]
+    assert drops == [0.3] * 4
+    images = torch.randn(4, 3, 48, 48)
+    assert not torch.equal(network(images), network(images))
+    still = build_model(shipped("tiny", dropout=0.0), 5)
+    assert torch.equal(still(images), still(images))
+
+
+def test_auxiliary_logits_only_when_asked_for() -> None:
+    images = torch.randn(2, 3, 48, 48)
+    network = build_model(shipped("tiny", auxiliary=True), 5)
+    assert isinstance(network(images), torch.Tensor)
+    logits, auxiliary = network(images, auxiliary=True)
+    assert logits.shape == auxiliary.shape == (2, 5, 48, 48)
+    assert build_model(shipped("tiny"), 5)(images, auxiliary=True)[1] is None
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    """The last BatchNorm of a residual block starts at zero, so this is after one step away from it."""
+    network = build_model(ModelConfig(encoder="resnet18", decoder_channels=8, auxiliary=True), 3)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.weight)
+    logits, auxiliary = network(torch.randn(2, 3, 33, 33), auxiliary=True)
+    (logits.square().mean() + auxiliary.square().mean()).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+
+
+def test_unknown_encoder_names_a_near_one() -> None:
+    with pytest.raises(UserError, match="did you mean 'resnet101'"):
+        build_model(ModelConfig(encoder="resnet-101"), 3)

@@ -1,0 +1,105 @@
+"""Initial weights: what matches is loaded and named, what cannot be right is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gta.config import ModelConfig
+from gta.errors import UserError
+from gta.models import SegmentationModel, build_model, load_initial_weights
+
+
+def network(encoder: str = "resnet18") -> SegmentationModel:
+    return build_model(ModelConfig(encoder=encoder, width=8, decoder_channels=8), 3)
+
+
+def deep_stem_file() -> dict[str, torch.Tensor]:
+    """Another ResNet-18 under the names that deep-stem files use, with a classifier and without counters."""
+    planes = {"layer1": (128, 64), "layer2": (64, 128), "layer3": (128, 256), "layer4": (256, 512)}
+    shapes: dict[str, tuple[int, ...]] = {
+        "conv1.0.weight": (64, 3, 3, 3),
+        "conv1.3.weight": (64, 64, 3, 3),
+        "conv1.6.weight": (128, 64, 3, 3),
+        "fc.weight": (1000, 512),
+        "fc.bias": (1000,),
+    }
+    norms = {"conv1.1": 64, "conv1.4": 64, "bn1": 128}
+    for layer, (inputs, outputs) in planes.items():
+        for block, before in ((0, inputs), (1, outputs)):
+            shapes[f"{layer}.{block}.conv1.weight"] = (outputs, before, 3, 3)
+            shapes[f"{layer}.{block}.conv2.weight"] = (outputs, outputs, 3, 3)
+            norms |= {f"{layer}.{block}.bn1": outputs, f"{layer}.{block}.bn2": outputs}
+        shapes[f"{layer}.0.downsample.0.weight"] = (outputs, inputs, 1, 1)
+        norms[f"{layer}.0.downsample.1"] = outputs
+    for norm, size in norms.items():
+        shapes |= {f"{norm}.{part}": (size,) for part in ("weight", "bias", "running_mean", "running_var")}
+    return {name: torch.rand(shape) for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("wrapping", ["plain", "nested", "prefixed"])
+def test_a_deep_stem_file_fills_the_encoder(tmp_path: Path, wrapping: str) -> None:
+    given = deep_stem_file()
+    file: object = given
+    if wrapping == "nested":
+        file = {"epoch": 3, "state_dict": given}
+    if wrapping == "prefixed":
+        file = {f"module.encoder.{name}": tensor for name, tensor in given.items()}
+    torch.save(file, tmp_path / "weights.pth")
+    model = network()
+    decoder = {n: p.clone() for n, p in model.state_dict().items() if ".encoder." not in n}
+    report = load_initial_weights(model, tmp_path / "weights.pth")
+    own = model.encoder.state_dict()
+    assert report.missing == report.reshaped == []
+    assert report.unused == ["fc.bias", "fc.weight"]
+    for name, tensor in given.items():
+        if not name.startswith("fc"):
+            assert torch.equal(own[name], tensor), name
+    for name, tensor in decoder.items():
+        assert torch.equal(model.state_dict()[name], tensor), name
+
+
+def test_what_did_not_match_is_listed(tmp_path: Path) -> None:
+    given = deep_stem_file()
+    del given["layer2.0.conv1.weight"]
+    given["conv1.0.weight"] = torch.zeros(64, 3, 7, 7)
+    torch.save(given, tmp_path / "weights.pth")
+    model = network()
+    stem = model.encoder.state_dict()["conv1.0.weight"].clone()
+    report = load_initial_weights(model, tmp_path / "weights.pth")
+    assert report.missing == ["layer2.0.conv1.weight"]
+    assert report.reshaped == ["conv1.0.weight"]
+    assert torch.equal(model.encoder.state_dict()["conv1.0.weight"], stem)
+    for name in ("layer2.0.conv1.weight", "conv1.0.weight", "fc.bias"):
+        assert name in str(report)
+
+
+def test_a_file_that_matches_nothing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(deep_stem_file(), path)
+    with pytest.raises(UserError, match="matches the encoder"):
+        load_initial_weights(network("tiny"), path)
+    # a counter alone is no match
+    torch.save({"bn1.num_batches_tracked": torch.tensor(3)}, path)
+    with pytest.raises(UserError, match="matches the encoder"):
+        load_initial_weights(network(), path)
+
+
+def test_an_absent_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"not there.*random"):
+        load_initial_weights(network(), tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a torch file", b"<html>404</html>"])
+def test_a_file_that_is_no_weights_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "weights.pth").write_bytes(content)
+    with pytest.raises(UserError, match=r"weights\.pth"):
+        load_initial_weights(network(), tmp_path / "weights.pth")
+
+
+def test_a_file_that_is_a_list_is_refused(tmp_path: Path) -> None:
+    torch.save([torch.zeros(1)], tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="not a state dict"):
+        load_initial_weights(network(), tmp_path / "weights.pth")

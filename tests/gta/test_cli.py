@@ -1,0 +1,100 @@
+"""The command line as a user meets it: fast help, one-sentence errors, exit code 2, never a stack trace."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gta.cli import COMMANDS
+from tests.conftest import SMALL_SCHEDULE, SMALL_SHAPES, Run
+
+
+def test_help_names_every_command_and_is_fast(gta: Run) -> None:
+    start = time.monotonic()
+    answer = gta()
+    seconds = time.monotonic() - start
+    assert answer.returncode == 0
+    assert all(name in answer.stdout for name in COMMANDS)
+    assert gta("--help").stdout == answer.stdout
+    assert seconds < 2, "0.1 s on an idle machine; nothing heavy is imported"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "import sys, gta.cli; gta.cli.main([]); sys.exit(any(m in sys.modules for m in ('torch', 'hydra', 'numpy')))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_itself(gta: Run, command: str) -> None:
+    answer = gta(command, "--help")
+    assert answer.returncode == 0
+    assert answer.stdout.startswith(f"usage: python -m gta {command}")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["plam"], "did you mean plan?"),
+        (["plan", "sweep=shapes", "sede=0"], "did you mean seed"),
+        (["plan", "sweep=shapes", "method=unimatsh"], "there is no such method"),
+        (["plan", "sweep=shapes", "-m"], "not an override"),
+        (["multirun", "sweep=shapes", "schedule.lr=fast"], "schedule.lr"),
+        (["multirun", "sweep=shapes", "retry=all"], "retry=failed"),
+        (["multirun", "sweep=shapes", "schedule.group_size=3"], "groups"),
+        (["multirun", "sweep=shapes", "site.ranks=2"], "do not divide over 2 ranks"),
+        (["multirun", "sweep=shapes", "method=supervised", "method.drop_percent=3"], "has no such setting"),
+        (["multirun", "sweep=shapes", "model.weights=nowhere.pth"], "model.weights=random"),
+        (["multirun", "sweep=voc_blender"], "SegmentationClassAug"),
+        (["train", "sweep=shapes"], "use multirun"),
+        (["eval"], "one cell"),
+        (["eval", "abcdef"], "no such cell"),
+        (["data", "make"], "make-shapes"),
+        (["splits", "make", "data=shapes", "ratios=3/2"], "1/8"),
+        (["sync", "paths.tracking_uri=file:///tmp/x"], "tracking URI"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_user_error_is_a_sentence_and_exit_code_2(
+    gta: Run, generated: Path, words: list[str], said: str
+) -> None:
+    data = [] if words[0] in ("plam", "eval") or "voc" in words[-1] else [*SMALL_SHAPES, f"paths.data={generated}"]
+    answer = gta(*words, *data)
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    assert answer.stderr.startswith("error: ")
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_missing_data_show_the_expected_layout(gta: Run) -> None:
+    answer = gta("multirun", "sweep=voc_classic", "paths.data=/nowhere")
+    assert answer.returncode == 2
+    for part in ("/nowhere/voc/JPEGImages/ID.jpg", "SegmentationClassAug", "labeled.txt", "MISSING"):
+        assert part in answer.stderr
+    assert len(answer.stderr.splitlines()) < 12
+
+
+def test_train_eval_and_sync_of_one_cell(gta: Run, generated: Path, tmp_path: Path) -> None:
+    words = [*SMALL_SHAPES, *SMALL_SCHEDULE, f"paths.data={generated}", "data.split=1/5"]
+    trained = gta("train", *words)
+    assert trained.returncode == 0, trained.stderr
+    folder = next((tmp_path / "runs/cells").iterdir())
+    assert "is done" in gta("train", *words).stdout
+    scored = {}
+    for network in ("student", "teacher"):
+        answer = gta("eval", folder.name[:6], f"network={network}")
+        assert answer.returncode == 0, answer.stderr
+        assert all(name in answer.stdout for name in ("background", "violet", "original size"))
+        scored[network] = float(answer.stdout.split("mIoU ")[1].split()[0])
+    from json import loads
+
+    result = loads((folder / "result.json").read_text())["networks"]
+    assert scored == {name: pytest.approx(result[name]["last"]["miou"], abs=0.006) for name in scored}
+    assert gta("eval", str(folder), "which=best").returncode == 0
+    assert "assistant" not in gta("eval", folder.name, "network=assistant").stdout
+    synced = gta("sync")
+    assert synced.returncode == 0, synced.stderr
+    assert (tmp_path / "runs/mlflow.db").exists()
