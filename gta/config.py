@@ -47,10 +47,10 @@ class ShapesConfig:
     seed: int = result(0, "Seed of the generator.")
     min_objects: int = result(1, "Fewest objects in a picture.")
     max_objects: int = result(4, "Most objects in a picture.")
-    hue_spread: float = result(0.04, "Standard deviation of an object's hue around that of its class.")
-    noise: float = result(0.10, "Standard deviation of the pixel noise, of full range.")
+    hue_spread: float = result(0.05, "Standard deviation of an object's hue around that of its class.")
+    noise: float = result(0.15, "Standard deviation of the pixel noise, of full range.")
     illumination: float = result(0.8, "Strength of the light gradient across a picture.")
-    background_saturation: float = result(0.15, "Saturation of the background.")
+    background_saturation: float = result(0.3, "Saturation of the background.")
 
 
 @dataclass

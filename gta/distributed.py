@@ -37,9 +37,12 @@ def _export_submitit() -> None:
     from submitit import JobEnvironment
     from submitit.helpers import TorchDistributedEnvironment
 
-    if JobEnvironment().num_tasks > 1:
+    job = JobEnvironment()
+    if job.num_tasks > 1:
         # overwrite, because a job inherits its submitter's environment; the GPU is chosen below.
         TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
+        if job.num_nodes == 1:
+            os.environ["MASTER_ADDR"] = "127.0.0.1"  # not every machine can resolve its own name
 
 
 def _device(name: str, local_rank: int) -> torch.device:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gta import distributed, metrics
 from gta.config import Config
 from gta.data.loaders import val_samples
+from gta.data.spec import IGNORE
 
 EVALUATION = "original size"
 
@@ -31,7 +32,7 @@ class Score:
 
 @torch.no_grad()
 def confusion_matrices(
-    networks: Mapping[str, nn.Module], config: Config, ids: Sequence[str], device: torch.device
+    networks: Mapping[str, nn.Module], config: Config, ids: list[str], device: torch.device
 ) -> dict[str, Tensor]:
     """Confusion matrix (C, C) int64 of each network, rows truth, summed over the ranks.
 
@@ -50,7 +51,7 @@ def confusion_matrices(
             logits = network(image)
             if logits.shape[-2:] != mask.shape:
                 logits = F.interpolate(logits, size=mask.shape, mode="bilinear", align_corners=True)
-            totals[name] += metrics.confusion(logits.argmax(1)[0], mask, classes, config.data.ignore_index)
+            totals[name] += metrics.confusion(logits.argmax(1)[0], mask, classes, IGNORE)
     for name, network in networks.items():
         network.train(modes[name])
     return {name: distributed.all_reduce_sum(total).cpu() for name, total in totals.items()}
@@ -63,7 +64,7 @@ def score(confusion: Tensor, iteration: int) -> Score:
 
 
 def evaluate(
-    networks: Mapping[str, nn.Module], config: Config, ids: Sequence[str], device: torch.device, iteration: int
+    networks: Mapping[str, nn.Module], config: Config, ids: list[str], device: torch.device, iteration: int
 ) -> dict[str, Score]:
     """The score of each network on the images `ids`, the same on every rank."""
     matrices = confusion_matrices(networks, config, ids, device)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import submitit
+from submitit.core.utils import FailedJobError
 
+from gta.errors import UserError
 from launch import slurm
 from launch.cell import Cell
 from launch.job import Job
@@ -27,8 +30,33 @@ def executor(kind: str, params: dict[str, Any]) -> submitit.AutoExecutor:
     options = {"slurm_max_num_timeout": given.pop("max_num_timeout", 0)} if kind == "slurm" else {}
     made = submitit.AutoExecutor(folder=folder, cluster=kind, **options)
     given["stderr_to_stdout"] = True
+    if kind == "slurm":
+        # one dead rank ends the others at once; and ranks get the job's environment under SBATCH_EXPORT=NONE as well
+        given["srun_args"] = ["--kill-on-bad-exit=1", "--export=ALL"]
+        given["additional_parameters"] = _flags(given.pop("additional_parameters", {}))
     made.update_parameters(**{key if key in _SHARED else f"{kind}_{key}": value for key, value in given.items()})
+    if kind == "slurm":
+        made.parameters["wckey"] = None  # submitit's own idea; clusters that check these keys refuse it
     return made
+
+
+def _flags(options: dict[str, Any]) -> dict[str, Any]:
+    """sbatch options by their long names, `true` standing for an option without a value, `false` for none."""
+    words = {name: str(value).lower() for name, value in options.items()}
+    return {name: True if words[name] == "true" else options[name] for name in options if words[name] != "false"}
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Processes started here never see a terminal's Ctrl-C: it is the launcher's, which lets cells save first.
+
+    (submitit's controller of a local job would kill its ranks within a second.)
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class LocalCluster:
@@ -50,7 +78,8 @@ class LocalCluster:
             if self.gpus:
                 mine = [(slot * self.ranks + rank) % self.gpus for rank in range(self.ranks)]
                 self._executor.update_parameters(gpus_per_node=self.ranks, local_visible_gpus=mine)
-            job = self._executor.submit(Job(str(cell.folder)))
+            with _interrupts_blocked():
+                job = self._executor.submit(Job(str(cell.folder)))
             self._jobs[job.job_id] = job
             self._slots[job.job_id] = slot
             names.append(job.job_id)
@@ -81,8 +110,13 @@ class SlurmCluster:
         self._executor = executor("slurm", params)
 
     def submit(self, cells: Sequence[Cell]) -> list[str]:
-        with self._executor.batch():
-            jobs = [self._executor.submit(Job(str(cell.folder))) for cell in cells]
+        """Raises UserError where sbatch refuses (a wrong partition, account, limit ...)."""
+        try:
+            with slurm.outside_of_jobs(), self._executor.batch():
+                jobs = [self._executor.submit(Job(str(cell.folder))) for cell in cells]
+        except FailedJobError as error:
+            reason = " ".join(str(error).replace("sbatch: error: ", "").split())
+            raise UserError(f"sbatch refused the jobs ({reason}): mend the settings of the site.") from None
         return [job.job_id for job in jobs]
 
     def live(self, jobs: Sequence[str]) -> set[str]:
@@ -91,4 +125,3 @@ class SlurmCluster:
     def cancel(self, jobs: Sequence[str]) -> None:
         if jobs:
             slurm.cancel(jobs)
-

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 import traceback
@@ -14,19 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch.distributed import TCPStore
+
 from gta import distributed
 from gta.compose import read
 from gta.errors import UserError
 from gta.files import write_json
 from gta.trainer import Control
-from launch.attempts import Attempt, Superseded, claim
+from launch.attempts import Attempt, Superseded, claim, latest
+from launch.ledger import read_json
 
 RENDEZVOUS_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class Job:
-    """Runs the cell in `folder`. An exception leaves the process with a non-zero exit code, for the scheduler to see."""
+    """Runs the cell in `folder`. A failure leaves the process with a non-zero exit code, for the scheduler to see."""
 
     folder: str
 
@@ -34,27 +36,33 @@ class Job:
         import submitit
 
         environment = submitit.JobEnvironment()
-        _place_ranks(Path(self.folder), environment)
-        log = str(environment.paths.stdout).replace(f"_{environment.global_rank}_log", "_0_log")
-        # ours come after submitit's handlers, which would count a preemption as a time-out and requeue by themselves
-        return run_cell(Path(self.folder), job=environment.job_id, log=log)
+        folder = Path(self.folder)
+        with _meeting(folder, environment):
+            try:
+                return run_cell(folder, job=environment.job_id, log=str(environment.paths.stdout))
+            except Exception:
+                sys.exit(1)  # the log has the cause: let that be its end, not the way up through submitit
 
 
 def run_cell(folder: Path, **fields: Any) -> str:
     """One attempt at the cell in `folder`, on every rank: `done`, `interrupted` (saved; it can go on), or `taken`.
 
-    `fields` go into the attempt's record. Raises what the training raises, after `failure.json` was written.
+    `fields` go into the attempt's record; `log` is this rank's. Raises what the attempt raises, after `failure.json`
+    and the log were written.
     """
-    config = read(folder / "config.yaml")
-    distributed.init_from_env(config.site.device)
-    first = distributed.rank() == 0
-    attempt = claim(folder, **fields) if first else None
-    number = distributed.broadcast_object(attempt.number if attempt else None)
-    if number is None:
-        print("Another process has this cell; leaving it alone.", flush=True)
-        return "taken"
-    control = _Control(attempt)
+    number, attempt = None, None
     try:
+        config = read(folder / "config.yaml")
+        if int(os.environ.get("RANK", 0)) == 0 and (attempt := claim(folder, **fields)):
+            number = attempt.number
+            attempt.start()
+        distributed.init_from_env(config.site.device)
+        number = distributed.broadcast_object(number)
+        if number is None:
+            print("Another process has this cell; leaving it alone.", flush=True)
+            return "taken"
+        control = _Control(attempt)
+        # our handlers come after submitit's, which would count a preemption as a time-out and requeue by themselves
         with control.signals():
             from gta.train import train
 
@@ -67,7 +75,7 @@ def run_cell(folder: Path, **fields: Any) -> str:
         print(f"Stopping: {error}.", flush=True)
         os._exit(0)  # the ranks must not wait for each other, and nothing more may be written
     except BaseException as error:
-        _record_failure(folder, number, error, attempt)
+        _record_failure(folder, number, error, attempt, fields.get("log"))
         raise
     finally:
         distributed.shutdown()
@@ -79,8 +87,6 @@ class _Control(Control):
     def __init__(self, attempt: Attempt | None):
         self.attempt = attempt
         self.asked = False
-        if attempt:
-            attempt.start()
 
     def stopping(self) -> bool:
         return self.asked
@@ -105,45 +111,63 @@ class _Control(Control):
                 signal.signal(kind, handler)
 
 
-def _record_failure(folder: Path, number: int, error: BaseException, attempt: Attempt | None) -> None:
+def _record_failure(
+    folder: Path, number: int | None, error: BaseException, attempt: Attempt | None, log: str | None
+) -> None:
     """Say why the attempt failed. The rank that failed first writes it: the others only see a lost connection."""
     text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     line = next((part for part in text.splitlines() if part.strip()), type(error).__name__)
+    if number is None:  # failed before rank 0 could say which attempt this is
+        last = latest(folder)
+        number = last.number if last else 0
     path = folder / "failure.json"
-    from launch.ledger import read_json
-
-    if (read_json(path) or {}).get("attempt") != number:
-        write_json(path, {"attempt": number, "error": line, "time": time.time(), "rank": distributed.rank()})
+    first = read_json(path)
+    if first is None or first["attempt"] != number:
+        first = {"attempt": number, "error": line, "time": time.time(), "rank": distributed.rank(), "log": log}
+        write_json(path, first)
     if attempt:
-        attempt.end("failed", error=line)
+        attempt.end("failed", error=first["error"], log=first["log"])  # the log that tells the cause
     if isinstance(error, UserError):
         print(f"error: {error}", file=sys.stderr, flush=True)
     else:
-        traceback.print_exc()
+        traceback.print_exception(error)
 
 
-def _place_ranks(folder: Path, environment: Any) -> None:
-    """Tell torch which rank this is and where rank 0 listens.
+@contextlib.contextmanager
+def _meeting(folder: Path, environment: Any) -> Iterator[None]:
+    """Tell torch which rank this is, and where rank 0 listens, until the job is over.
 
-    Rank 0 asks the kernel for a free port and says it in the cell's folder, so two jobs on a node never share one.
+    Rank 0 opens the rendezvous store on a port of the kernel's choice and says which in the cell's folder, so two jobs
+    on a node never share one.
     """
     world, rank = environment.num_tasks, environment.global_rank
     os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(environment.local_rank))
     if world == 1:
+        yield
         return
     restart = os.environ.get("SLURM_RESTART_COUNT", "0")
     path = folder / f".rendezvous-{environment.job_id}-{restart}.json"
-    if rank == 0:
-        host = environment.hostname if len(environment.hostnames) > 1 else "127.0.0.1"
-        with socket.socket() as probe:
-            probe.bind(("", 0))
-            port = probe.getsockname()[1]
-        write_json(path, {"host": host, "port": port})
-    deadline = time.monotonic() + RENDEZVOUS_SECONDS
-    from launch.ledger import read_json
+    host = environment.hostname if len(environment.hostnames) > 1 else "127.0.0.1"
+    store = TCPStore(host, 0, world, is_master=True, wait_for_workers=False) if rank == 0 else None
+    if store:
+        write_json(path, {"host": host, "port": store.port, "time": time.time()})
+    try:
+        place = _wait_for(path)
+        os.environ.update(MASTER_ADDR=place["host"], MASTER_PORT=str(place["port"]))
+        os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # torch's word for: the store is there already
+        yield
+    finally:
+        if store:
+            path.unlink(missing_ok=True)
 
-    while (meeting := read_json(path)) is None:
+
+def _wait_for(path: Path) -> dict[str, Any]:
+    """What rank 0 wrote. A file from long ago is that of another job, whose id came round again."""
+    deadline = time.monotonic() + RENDEZVOUS_SECONDS
+    while True:
+        place = read_json(path)
+        if place and abs(time.time() - place["time"]) < 2 * RENDEZVOUS_SECONDS:
+            return place
         if time.monotonic() > deadline:
             raise TimeoutError(f"rank 0 did not say within {RENDEZVOUS_SECONDS:.0f} s where it listens ({path})")
         time.sleep(0.2)
-    os.environ.update(MASTER_ADDR=meeting["host"], MASTER_PORT=str(meeting["port"]))

@@ -49,7 +49,12 @@ def run_gta(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
     """`python -m gta ...` in a process of its own, in `cwd`."""
     command = [sys.executable, "-m", "gta", *arguments]
     return subprocess.run(
-        command, cwd=cwd, env={**os.environ, "COLUMNS": "200", **environment}, capture_output=True, text=True, timeout=300
+        command,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gta.cli import COMMANDS
+from gta.cli import COMMANDS, main
 from tests.conftest import SMALL_SCHEDULE, SMALL_SHAPES, Run
 
 
@@ -29,10 +30,9 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_explains_itself(gta: Run, command: str) -> None:
-    answer = gta(command, "--help")
-    assert answer.returncode == 0
-    assert answer.stdout.startswith(f"usage: python -m gta {command}")
+def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert capsys.readouterr().out.startswith(f"usage: python -m gta {command}")
 
 
 @pytest.mark.parametrize(
@@ -59,14 +59,15 @@ def test_each_command_explains_itself(gta: Run, command: str) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_user_error_is_a_sentence_and_exit_code_2(
-    gta: Run, generated: Path, words: list[str], said: str
-) -> None:
+    generated: Path, tmp_path: Path, words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
     data = [] if words[0] in ("plam", "eval") or "voc" in words[-1] else [*SMALL_SHAPES, f"paths.data={generated}"]
-    answer = gta(*words, *data)
-    assert answer.returncode == 2, answer.stdout + answer.stderr
-    assert answer.stderr.startswith("error: ")
-    assert said in answer.stderr
-    assert "Traceback" not in answer.stderr
+    assert main([*words, *data]) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("error: ")
+    assert said in shown
+    assert "Traceback" not in shown
 
 
 def test_missing_data_show_the_expected_layout(gta: Run) -> None:
@@ -74,27 +75,32 @@ def test_missing_data_show_the_expected_layout(gta: Run) -> None:
     assert answer.returncode == 2
     for part in ("/nowhere/voc/JPEGImages/ID.jpg", "SegmentationClassAug", "labeled.txt", "MISSING"):
         assert part in answer.stderr
+    assert "Traceback" not in answer.stderr
     assert len(answer.stderr.splitlines()) < 12
 
 
-def test_train_eval_and_sync_of_one_cell(gta: Run, generated: Path, tmp_path: Path) -> None:
+def test_train_eval_and_sync_of_one_cell(
+    generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     words = [*SMALL_SHAPES, *SMALL_SCHEDULE, f"paths.data={generated}", "data.split=1/5"]
-    trained = gta("train", *words)
-    assert trained.returncode == 0, trained.stderr
+
+    def say(*arguments: str) -> str:
+        assert main(list(arguments)) == 0
+        return capsys.readouterr().out
+
+    assert "gta 1/5 seed 0: done" in say("train", *words)
     folder = next((tmp_path / "runs/cells").iterdir())
-    assert "is done" in gta("train", *words).stdout
+    assert "is done" in say("train", *words)
     scored = {}
     for network in ("student", "teacher"):
-        answer = gta("eval", folder.name[:6], f"network={network}")
-        assert answer.returncode == 0, answer.stderr
-        assert all(name in answer.stdout for name in ("background", "violet", "original size"))
-        scored[network] = float(answer.stdout.split("mIoU ")[1].split()[0])
-    from json import loads
-
-    result = loads((folder / "result.json").read_text())["networks"]
+        shown = say("eval", folder.name[:6], f"network={network}")
+        assert all(name in shown for name in ("background", "violet", "original size"))
+        scored[network] = float(shown.split("mIoU ")[1].split()[0])
+    result = json.loads((folder / "result.json").read_text())["networks"]
     assert scored == {name: pytest.approx(result[name]["last"]["miou"], abs=0.006) for name in scored}
-    assert gta("eval", str(folder), "which=best").returncode == 0
-    assert "assistant" not in gta("eval", folder.name, "network=assistant").stdout
-    synced = gta("sync")
-    assert synced.returncode == 0, synced.stderr
+    best = float(say("eval", str(folder), "which=best").split("mIoU ")[1].split()[0])
+    assert best == pytest.approx(result["teacher"]["best"]["miou"], abs=0.006)
+    assert main(["eval", folder.name, "network=assistant"]) == 2
+    say("sync")
     assert (tmp_path / "runs/mlflow.db").exists()

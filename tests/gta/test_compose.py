@@ -46,7 +46,9 @@ def test_composing_from_a_kept_base_is_what_hydra_composes(loader: ConfigLoaderI
 
 
 def groups() -> list[tuple[str, str]]:
-    found = [(path.parent.relative_to(CONF).as_posix(), path.stem) for path in CONF.rglob("*.yaml") if path.parent != CONF]
+    found = [
+        (path.parent.relative_to(CONF).as_posix(), path.stem) for path in CONF.rglob("*.yaml") if path.parent != CONF
+    ]
     return sorted(found + [("method", name) for name in METHODS] + [("sweep", name) for name in compose.sweep_files()])
 
 
@@ -97,7 +99,9 @@ def test_a_result_must_not_depend_on_time_or_environment(loader: ConfigLoaderImp
         compose.typed(config)
 
 
-def test_neutral_fields_may_depend_on_the_environment(loader: ConfigLoaderImpl, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neutral_fields_may_depend_on_the_environment(
+    loader: ConfigLoaderImpl, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("WHERE", "/there")
     config = compose.typed(compose.Composer(loader).compose(["paths.data=${oc.env:WHERE}"]))
     assert config.data.root == "/there/shapes"

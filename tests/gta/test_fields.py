@@ -27,7 +27,9 @@ def every_schema(schema: type) -> list[type]:
 def test_every_field_is_declared(schema: type) -> None:
     for owner in every_schema(schema):
         for item in fields(owner):
-            assert "neutral" in item.metadata, f"{owner.__name__}.{item.name}: declare it with result(...) or neutral(...)"
+            assert "neutral" in item.metadata, (
+                f"{owner.__name__}.{item.name}: declare it with result(...) or neutral(...)"
+            )
             assert item.metadata["help"].endswith("."), f"{owner.__name__}.{item.name}: say what it is, in a sentence"
 
 

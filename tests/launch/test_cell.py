@@ -17,7 +17,9 @@ from launch.cell import Cell, signature
 def config() -> Config:
     return Config(
         method=METHODS["gta"].Config(),
-        data=DataConfig(name="toy", split="1/8", classes=["a", "b"], crop_size=32, root="/data/toy", split_dir="/splits"),
+        data=DataConfig(
+            name="toy", split="1/8", classes=["a", "b"], crop_size=32, root="/data/toy", split_dir="/splits"
+        ),
         model=ModelConfig(encoder="tiny", width=8, weights="random"),
         schedule=ScheduleConfig(iterations=10, batch_size=4, group_size=2, lr=0.1, eval_every=5),
     )
@@ -29,7 +31,9 @@ def split() -> Split:
 
 def test_the_signature_of_a_fixed_config_is_what_it_was() -> None:
     """If this fails, finished cells are no longer found: bump it only when a result-changing field came or went."""
-    assert Cell.of(config(), split()).signature == (Path(__file__).parents[1] / "golden/signature.txt").read_text().strip()
+    assert (
+        Cell.of(config(), split()).signature == (Path(__file__).parents[1] / "golden/signature.txt").read_text().strip()
+    )
 
 
 @pytest.mark.parametrize(

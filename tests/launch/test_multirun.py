@@ -102,7 +102,9 @@ def test_a_failing_cell_stops_no_other(gta: Run, small: list[str], generated: Pa
     words.append(f"paths.data={data}")
     assert gta("splits", "make", "data=shapes", "ratios=1/5,1/2", *small[:-1], *SMALL_SHAPES).returncode == 0
     lists = tmp_path / "splits/shapes/seed0"
-    only_in_half = set((lists / "1_2/labeled.txt").read_text().split()) - set((lists / "1_5/labeled.txt").read_text().split())
+    only_in_half = set((lists / "1_2/labeled.txt").read_text().split()) - set(
+        (lists / "1_5/labeled.txt").read_text().split()
+    )
     broken = {name: (data / f"shapes/JPEGImages/{name}.jpg") for name in only_in_half}
     whole = {name: path.read_bytes() for name, path in broken.items()}
     for name, path in broken.items():

@@ -1,0 +1,32 @@
+"""One rank of tests/gta/test_evaluate.py, under torchrun or alone: writes the confusion matrices that it got."""
+
+from __future__ import annotations
+
+import sys
+
+import torch
+
+from gta import distributed
+from gta.evaluate import confusion_matrices
+from gta.models import build_model
+from tests.gta.test_trainer import make
+
+
+def main(folder: str, out: str) -> None:
+    from pathlib import Path
+
+    device = distributed.init_from_env("cpu")
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    config = make(Path(folder))
+    config.data.input_scale = 0.5
+    networks = {name: build_model(config.model, len(config.data.classes)) for name in ("student", "teacher")}
+    ids = [f"val_{number:05d}" for number in range(5)]
+    matrices = confusion_matrices(networks, config, ids, device)
+    if distributed.rank() == 0:
+        torch.save({"world": distributed.world_size(), **matrices}, out)
+    distributed.shutdown()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,54 @@
+"""Joining a process group from the environment. The maths over ranks is in tests/gta/methods/test_ranks.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import submitit
+import torch
+from torch import nn
+
+from gta import distributed
+from gta.errors import UserError
+
+
+def test_alone_nothing_is_started() -> None:
+    assert distributed.init_from_env("cpu") == torch.device("cpu")
+    assert (distributed.rank(), distributed.world_size()) == (0, 1)
+    model = nn.Sequential(nn.BatchNorm2d(3))
+    assert distributed.synchronise_batchnorm(model) is model
+    assert distributed.unwrap(distributed.wrap(model)) is model
+    distributed.barrier()
+    distributed.shutdown()
+
+
+def test_two_tasks_of_a_submitit_job_form_a_group(tmp_path: Path) -> None:
+    """Through submitit's own local executor, as a cell of two ranks is run."""
+
+    def task() -> tuple[int, int, int]:
+        import torch
+
+        from gta import distributed
+
+        distributed.init_from_env("cpu")
+        total = int(distributed.all_reduce_sum(torch.tensor(10 + distributed.rank())))
+        place = distributed.rank(), distributed.world_size(), total
+        distributed.shutdown()
+        return place
+
+    executor = submitit.LocalExecutor(tmp_path)
+    executor.update_parameters(tasks_per_node=2, nodes=1, timeout_min=2)
+    assert executor.submit(task).results() == [(0, 2, 21), (1, 2, 21)]
+
+
+def test_an_unknown_device_is_a_user_error() -> None:
+    with pytest.raises(UserError, match=r"site\.device is 'gpu'"):
+        distributed.init_from_env("gpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_cuda_without_a_gpu_is_a_user_error() -> None:
+    with pytest.raises(UserError, match="no GPU"):
+        distributed.init_from_env("cuda")
+    assert distributed.init_from_env("auto").type == "cpu"
