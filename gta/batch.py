@@ -18,8 +18,7 @@ class Labeled:
 
     def to(self, device: torch.device | str) -> Labeled:
         """The same batch on `device`."""
-        move = {"device": device, "non_blocking": True}
-        return Labeled(self.image.to(**move), self.mask.to(**move), self.first_group)
+        return Labeled(_move(self.image, device), _move(self.mask, device), self.first_group)
 
 
 @dataclass
@@ -33,6 +32,9 @@ class Unlabeled:
 
     def to(self, device: torch.device | str) -> Unlabeled:
         """The same batch on `device`."""
-        move = {"device": device, "non_blocking": True}
-        strong = None if self.strong is None else self.strong.to(**move)
-        return Unlabeled(self.weak.to(**move), strong, self.padding.to(**move), self.first_group)
+        strong = None if self.strong is None else _move(self.strong, device)
+        return Unlabeled(_move(self.weak, device), strong, _move(self.padding, device), self.first_group)
+
+
+def _move(tensor: Tensor, device: torch.device | str) -> Tensor:
+    return tensor.to(device=device, non_blocking=True)
