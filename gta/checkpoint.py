@@ -28,9 +28,13 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
         raise UserError(f"There is no checkpoint {path}.") from None
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
         first = str(error).strip().splitlines()[0]
-        raise UserError(f"{path} cannot be read as a checkpoint ({first}); remove it to start the cell again.") from None
+        raise UserError(
+            f"{path} cannot be read as a checkpoint ({first}); remove it to start the cell again."
+        ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise UserError(f"{path} is not a checkpoint of this program (format {FORMAT}); remove it to start the cell again.")
+        raise UserError(
+            f"{path} is not a checkpoint of this program (format {FORMAT}); remove it to start the cell again."
+        )
     return state
 
 

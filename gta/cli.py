@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         return 2
     command = importlib.import_module(f"gta.commands.{name}")
     if "-h" in rest or "--help" in rest:
-        print(command.__doc__.strip())
+        print((command.__doc__ or "").strip())
         return 0
     try:
         return command.run(rest)

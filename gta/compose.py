@@ -41,7 +41,7 @@ def start() -> Hydra:
     GlobalHydra.instance().clear()
     search_path = create_config_search_path(str(CONF))
     if Path("conf").is_dir():
-        search_path.append("user", f"file://{Path('conf').resolve()}")
+        search_path.prepend("user", f"file://{Path('conf').resolve()}", anchor="schema")
     return Hydra.create_main_hydra2("gta", search_path)
 
 
@@ -73,9 +73,7 @@ class Composer:
         self.hydra_overrides = list(hydra_overrides)
         self._bases: dict[tuple[str, ...], DictConfig] = {}
         self._parser = OverridesParser.create(config_loader=loader)
-        self._is_group = cache(
-            lambda key: bool(loader.get_group_options(key))
-        )  # asking copies Hydra's repository
+        self._is_group = cache(lambda key: bool(loader.get_group_options(key)))  # asking copies Hydra's repository
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The composed, unresolved config of one cell, without the `hydra` node."""
@@ -180,9 +178,7 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
     try:
         parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
     except HydraException as error:
-        raise UserError(
-            f"Not an override: {_first_line(error)}. Overrides look like seed=0,1 or method=gta."
-        ) from None
+        raise UserError(f"Not an override: {_first_line(error)}. Overrides look like seed=0,1 or method=gta.") from None
     names = _known_names()
     sections = {name.rsplit(".", 1)[0] for name in names if "." in name}
     for override in parsed:
@@ -192,11 +188,7 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
             wanted = override.sweep_string_iterator() if override.is_sweep_override() else [override.value()]
             for value in (str(item) for item in wanted):
                 if value not in choices and value not in ("None", "null"):
-                    shown = (
-                        [c for c in choices if not c.startswith("gta_")]
-                        if key == "hydra/launcher"
-                        else choices
-                    )
+                    shown = [c for c in choices if not c.startswith("gta_")] if key == "hydra/launcher" else choices
                     raise UserError(f"{key}={value}: there is no such {key}; {_meant(value, shown)}")
             continue
         if key.startswith("hydra") or key in names or any(key.startswith(name + ".") for name in names):

@@ -21,10 +21,12 @@ class MethodConfig:
 
 @dataclass
 class AugmentConfig:
-    """Weak view: scale, crop, flip (and brightness, where asked for). Strong view: the weak view, then colour jitter, grayscale and blur."""
+    """Weak view: scale, crop, flip (and brightness, where asked for). Strong view: then jitter, grayscale and blur."""
 
     scale_min: float = result(0.5, "Smallest factor of the random rescaling.")
-    scale_max: float = result(2.0, "Largest factor; half the draws are uniform below 1 and half above where the range spans 1.")
+    scale_max: float = result(
+        2.0, "Largest factor; half the draws are uniform below 1 and half above where the range spans 1."
+    )
     flip: bool = result(True, "Horizontal flip with probability 0.5.")
     weak_brightness: float = result(0.0, "Weak view: brightness factor drawn from 1 +- this, for every training image.")
     jitter_probability: float = result(0.8, "Strong view: probability of the colour jitter.")
@@ -58,7 +60,9 @@ class DataConfig:
     """Images, index masks and id lists: the whole description of a data set."""
 
     name: str = result(MISSING, "Name of the data set in tables and folders.")
-    root: str = neutral("${paths.data}/${data.name}", "Folder of the data set; never written to (but for generated data).")
+    root: str = neutral(
+        "${paths.data}/${data.name}", "Folder of the data set; never written to (but for generated data)."
+    )
     images: str = result("JPEGImages", "Folder of the images below the root.")
     image_suffix: str = result(".jpg", "What follows an id in an image's file name.")
     masks: str = result("SegmentationClass", "Folder of the index masks below the root.")
@@ -66,17 +70,32 @@ class DataConfig:
     classes: list[str] = result([], "Class names in index order; their number is num_classes.")
     palette: list[list[int]] = neutral([], "RGB colour of each class, for pictures; empty: the VOC colours.")
     ignore_index: int = result(255, "Mask value that counts nowhere; padding gets it too.")
-    mean: list[float] = result([0.485, 0.456, 0.406], "Channel means (RGB, 0 to 1) for normalisation; padding has this colour.")
+    mean: list[float] = result(
+        [0.485, 0.456, 0.406], "Channel means (RGB, 0 to 1) for normalisation; padding has this colour."
+    )
     std: list[float] = result([0.229, 0.224, 0.225], "Channel standard deviations for normalisation.")
-    train_list: str = neutral("ImageSets/Segmentation/train.txt", "All training ids, below the root; what split lists are drawn from.")
-    val_list: str = neutral("ImageSets/Segmentation/val.txt", "Validation ids, below the root (its digest is in the signature).")
-    split: str = neutral(MISSING, "Name of the split: the folder with labeled.txt and unlabeled.txt (their digests are in the signature).")
-    split_family: str = neutral("seed0", "Who drew the lists: seedN is drawn by this program with seed N; else a public family (u2pl, ...).")
+    train_list: str = neutral(
+        "ImageSets/Segmentation/train.txt", "All training ids, below the root; what split lists are drawn from."
+    )
+    val_list: str = neutral(
+        "ImageSets/Segmentation/val.txt", "Validation ids, below the root (its digest is in the signature)."
+    )
+    split: str = neutral(
+        MISSING,
+        "Name of the split: the folder with labeled.txt and unlabeled.txt (their digests are in the signature).",
+    )
+    split_family: str = neutral(
+        "seed0", "Who drew the lists: seedN is drawn by this program with seed N; else a public family (u2pl, ...)."
+    )
     split_dir: str = neutral("${paths.splits}/${data.name}/${data.split_family}", "Folder that holds the splits.")
     crop_size: int = result(MISSING, "Side of the square training crop in pixels, after input_scale.")
-    input_scale: float = result(1.0, "Images enter the network at this fraction of their size; scores are at original size.")
+    input_scale: float = result(
+        1.0, "Images enter the network at this fraction of their size; scores are at original size."
+    )
     augment: AugmentConfig = result(AugmentConfig, "Random changes of training images.")
-    generator: ShapesConfig | None = result(None, "Where set, the data set is generated with these options when it is absent.")
+    generator: ShapesConfig | None = result(
+        None, "Where set, the data set is generated with these options when it is absent."
+    )
 
 
 @dataclass
@@ -90,21 +109,29 @@ class ModelConfig:
     aspp_rates: list[int] = result([6, 12, 18], "Dilations of the three 3x3 ASPP branches.")
     dropout: float = result(0.1, "Dropout2d probability in the head and the mask predictor.")
     auxiliary: bool = result(False, "An auxiliary head on layer3, trained with schedule.auxiliary_weight.")
-    weights: str = neutral(MISSING, "File with the encoder's initial weights (its sha256 is in the signature), or `random`.")
+    weights: str = neutral(
+        MISSING, "File with the encoder's initial weights (its sha256 is in the signature), or `random`."
+    )
 
 
 @dataclass
 class ScheduleConfig:
     iterations: int = result(MISSING, "Optimizer steps in all.")
-    warm_up: int = result(0, "Steps of supervised training before the teacher (and the assistant) start as copies of the student.")
+    warm_up: int = result(
+        0, "Steps of supervised training before the teacher (and the assistant) start as copies of the student."
+    )
     batch_size: int = result(MISSING, "GLOBAL number of labeled images a step, and of unlabeled images as well.")
-    group_size: int = result(MISSING, "Images of a group: CutMix partners, percentiles and loss denominators stay inside it.")
+    group_size: int = result(
+        MISSING, "Images of a group: CutMix partners, percentiles and loss denominators stay inside it."
+    )
     lr: float = result(MISSING, "Learning rate of the encoder at iteration 0.")
     decoder_lr_factor: float = result(1.0, "Learning rate of everything but the encoder, as a multiple of lr.")
     momentum: float = result(0.9, "SGD momentum.")
     weight_decay: float = result(1e-4, "SGD weight decay.")
     power: float = result(0.9, "lr(i) = lr (1 - i / iterations) ** power, on every optimizer.")
-    ema_decay: float = result(0.999, "Cap of the teacher's EMA decay; the decay is min(1 - 1/(k + 1), cap) at step k after the warm-up.")
+    ema_decay: float = result(
+        0.999, "Cap of the teacher's EMA decay; the decay is min(1 - 1/(k + 1), cap) at step k after the warm-up."
+    )
     auxiliary_weight: float = result(0.4, "Weight of the auxiliary head's loss, where the model has one.")
     eval_every: int = result(MISSING, "Iterations between evaluations (the best score is picked among them).")
     eval_images: int = result(0, "Score only the first so many validation images; 0: all of them.")
@@ -118,7 +145,9 @@ class SiteConfig:
 
     device: str = neutral("auto", "cuda, cpu, or auto (cuda where there is one).")
     workers: int = neutral(2, "Data-loading processes a rank; 0 loads in the training process.")
-    cells_at_once: int = neutral(0, "Local launcher: cells that run at the same time; 0: as many as cores over threads.")
+    cells_at_once: int = neutral(
+        0, "Local launcher: cells that run at the same time; 0: as many as cores over threads."
+    )
     ranks: int = neutral(1, "Processes a node for one cell (one a GPU).")
     nodes: int = neutral(1, "Nodes of one cell.")
     partition: str | None = neutral(None, "Slurm partition.")
@@ -155,5 +184,7 @@ class Config:
     paths: PathsConfig = neutral(PathsConfig, "Where things are.")
     seed: int = result(0, "Seed of everything that is drawn.")
     precision: str = result("fp32", "fp32, or bf16 (autocast).")
-    num_threads: int = result(1, "Intra-op CPU threads of a rank: the order of sums, and so a result on CPU, depends on it.")
+    num_threads: int = result(
+        1, "Intra-op CPU threads of a rank: the order of sums, and so a result on CPU, depends on it."
+    )
     sweep_name: str = neutral("none", "The sweep (table) that asked for this cell.")

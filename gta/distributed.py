@@ -148,7 +148,7 @@ class AllReduceBatchNorm2d(nn.BatchNorm2d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         assert self.momentum is not None
-        x = input.float()
+        x = input if input.dtype == torch.float64 else input.float()
         ones = x.new_full((1,), x.numel() / x.shape[1])
         total = cast(Tensor, _AllReduceSum.apply(torch.cat([x.sum((0, 2, 3)), ones])))
         count = total[-1].detach()

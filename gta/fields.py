@@ -50,7 +50,9 @@ def describe(schema: type, prefix: str = "") -> dict[str, dict[str, Any]]:
     hints = get_type_hints(schema)
     for item in fields(schema):
         name = prefix + item.name
-        inner = next((t for t in (hints[item.name], *getattr(hints[item.name], "__args__", ())) if is_dataclass(t)), None)
+        inner = next(
+            (t for t in (hints[item.name], *getattr(hints[item.name], "__args__", ())) if is_dataclass(t)), None
+        )
         if inner is not None:
             below = describe(inner, name + ".")  # type: ignore[arg-type]
             if item.metadata["neutral"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -70,13 +71,16 @@ def load_network(
     path = folder / ("checkpoint.pt" if which == "last" else "best.pt")
     state = checkpoint.load(path, device)
     checkpoint.check_owner(path, state, folder.name)
-    method = build_method(config, device)
     if which == "best":
         if name not in ("", state["network"]):
-            raise UserError(f"The best weights are kept of the {state['network']} only; leave out network=, or use which=last.")
+            raise UserError(
+                f"The best weights are kept of the {state['network']} only; leave out network=, or use which=last."
+            )
         network = build_model(config.model, len(config.data.classes)).to(device)
         network.load_state_dict(state["model"])
         return state["network"], network, state["iteration"]
+    # trained weights replace the initial ones, whose file need not be there any more
+    method = build_method(replace(config, model=replace(config.model, weights="random")), device)
     method.load_state_dict(state["method"])
     networks = method.networks()
     name = name or method.headline

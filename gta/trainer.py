@@ -188,4 +188,3 @@ class Trainer:
 def step_seed(seed: int, iteration: int, rank: int) -> int:
     """Seed of torch's generator for one step on one rank."""
     return int(np.random.SeedSequence([seed, iteration, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
-

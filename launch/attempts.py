@@ -21,7 +21,9 @@ from typing import Any
 from gta.files import write_json
 
 BEAT_SECONDS = 5.0
-DEAD_SECONDS = 120.0  # another host's attempt without a heartbeat for so long is dead; generous to clocks and NFS caches
+DEAD_SECONDS = (
+    120.0  # another host's attempt without a heartbeat for so long is dead; generous to clocks and NFS caches
+)
 
 
 @dataclass(frozen=True)

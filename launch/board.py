@@ -97,7 +97,9 @@ class Board:
             return
         changed = [e for e in entries if self._states.get(e.cell.signature, e.state) is not e.state]
         for entry in changed:
-            self.console.print(f"  {entry.cell.title}: {entry.state} {entry.detail}".rstrip(), markup=False, soft_wrap=True)
+            self.console.print(
+                f"  {entry.cell.title}: {entry.state} {entry.detail}".rstrip(), markup=False, soft_wrap=True
+            )
         self._states = {entry.cell.signature: entry.state for entry in entries}
         if time.monotonic() - self._last_lines >= LINES_EVERY or changed:
             self._last_lines = time.monotonic()

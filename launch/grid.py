@@ -43,7 +43,7 @@ def _plain(node: Any) -> Any:
 def cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Cell]:
     """One cell for each list of overrides, in order, without repetitions (equal signatures are one cell).
 
-    Embedded data and lists that this program draws are made on the way. Raises UserError for whatever the user can mend.
+    Embedded data and lists that this program draws are made on the way. Raises UserError for what the user can mend.
     """
     HydraConfig.instance().set_config(master)  # so that ${hydra:...} resolves in neutral fields
     composer = Composer(loader, _plain(master.hydra.overrides.hydra))

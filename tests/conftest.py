@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with real data sets and lists, named by GTA_SHARED or beside the checkout; skips where it is absent."""
+    """The folder with real data sets and lists, named by GTA_SHARED or beside the checkout; else a skip."""
     folder = Path(os.environ.get("GTA_SHARED", ROOT.parent / "shared"))
     if not (folder / "datasets").is_dir():
         pytest.skip(f"the shared data sets are not there ({folder}; name another folder with GTA_SHARED)")

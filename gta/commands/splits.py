@@ -13,9 +13,7 @@ from gta.errors import UserError
 def run(arguments: list[str]) -> int:
     if not arguments or arguments[0] != "make":
         raise UserError("splits takes one word: make (python -m gta splits make data=camvid ratios=1/8,1/4).")
-    options, overrides = common.split_options(
-        arguments[1:], {"ratios": "1/16,1/8,1/4,1/2", "split_seed": "0"}
-    )
+    options, overrides = common.split_options(arguments[1:], {"ratios": "1/16,1/8,1/4,1/2", "split_seed": "0"})
     if not options["split_seed"].isdigit():
         raise UserError(f"split_seed={options['split_seed']}: give a whole number from 0.")
     seed = int(options["split_seed"])

@@ -10,7 +10,16 @@ import pytest
 import torch
 
 from gta import checkpoint, journal
-from gta.config import AugmentConfig, Config, DataConfig, ModelConfig, PathsConfig, ScheduleConfig, ShapesConfig, SiteConfig
+from gta.config import (
+    AugmentConfig,
+    Config,
+    DataConfig,
+    ModelConfig,
+    PathsConfig,
+    ScheduleConfig,
+    ShapesConfig,
+    SiteConfig,
+)
 from gta.data.prepare import prepare
 from gta.errors import UserError
 from gta.methods import METHODS
@@ -35,7 +44,15 @@ def make(folder: Path, method: str = "gta", **schedule: Any) -> Config:
         augment=AugmentConfig(),
         generator=ShapesConfig(train=40, val=5),
     )
-    times = {"iterations": 10, "warm_up": 4, "eval_every": 5, "checkpoint_every": 3, "log_every": 1, "lr": 0.05, **schedule}
+    times = {
+        "iterations": 10,
+        "warm_up": 4,
+        "eval_every": 5,
+        "checkpoint_every": 3,
+        "log_every": 1,
+        "lr": 0.05,
+        **schedule,
+    }
     config = Config(
         method=METHODS[method].Config(),
         data=data,

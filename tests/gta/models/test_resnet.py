@@ -90,11 +90,13 @@ def test_last_batchnorm_of_a_block_starts_at_zero(name: str, last: str) -> None:
         assert (module.weight == expected).all(), module_name
 
 
-@pytest.mark.parametrize(("output_stride", "side"), [(8, 6), (16, 3)])
-def test_tiny(output_stride: int, side: int) -> None:
+@pytest.mark.parametrize(("output_stride", "side", "low_level"), [(8, 6, (8, 24)), (16, 3, (16, 12))])
+def test_tiny(output_stride: int, side: int, low_level: tuple[int, int]) -> None:
+    """The low-level features are four times as fine as the last ones."""
     network = encoder("tiny", output_stride, width=8)
     low, middle, top = network(torch.randn(2, 3, 48, 48))
-    assert low.shape == (2, 8, 24, 24)
+    assert low.shape == (2, low_level[0], low_level[1], low_level[1])
+    assert network.channels == (low_level[0], 32, 64)
     assert middle.shape == (2, 32, 6, 6)
     assert top.shape == (2, 64, side, side)
 

@@ -1,0 +1,129 @@
+"""`python -m gta multirun hydra/launcher=slurm` on a real Slurm: the same numbers as here, and failures that show."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Run
+from tests.slurm.conftest import SCRIPT, Slurm
+
+pytestmark = pytest.mark.slurm
+
+GRID = ("multirun", "sweep=shapes", "seed=0")
+RANKS = ("site.ranks=2", "schedule.group_size=4")  # of a batch of 8
+# the shipped profile of a cluster, on nodes without a GPU
+SITE = ("hydra/launcher=slurm", "site=slurm", "site.gpus_per_node=null", "site.cpus_per_rank=1", "site.workers=0")
+
+
+def numbers(runs: Path) -> dict[str, Any]:
+    """Signature -> the scores in its result, all digits."""
+    return {path.parent.name: json.loads(path.read_text())["networks"] for path in runs.glob("cells/*/result.json")}
+
+
+def attempts(runs: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(runs.glob("cells/*/attempts/*.json"))]
+
+
+def submitted(runs: Path) -> set[str]:
+    return {json.loads(path.read_text())["job"] for path in runs.glob("cells/*/submitted.json")}
+
+
+def test_cells_of_two_ranks_give_the_local_numbers(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
+    words = [*GRID, "method=supervised,gta", *small, *RANKS]
+    # SBATCH_EXPORT=NONE: some clusters set it, and srun would then start the ranks without submitit's environment
+    remote = gta(*words, *SITE, SBATCH_EXPORT="NONE", **slurm.environment)
+    assert remote.returncode == 0, remote.stdout + remote.stderr
+    assert "2 cells: 2 done" in remote.stdout
+
+    made = attempts(tmp_path / "runs")
+    assert [attempt["ended"] for attempt in made] == ["done", "done"], "exactly one attempt each"
+    jobs = submitted(tmp_path / "runs")
+    assert len(jobs) == 2
+    assert {job.partition("_")[2] for job in jobs} == {"0", "1"}, "one array"
+    assert {attempt["job"] for attempt in made} == jobs
+    assert {slurm.jobs()[job] for job in jobs} == {"COMPLETED"}
+    assert "NumCPUs=2 NumTasks=2" in slurm.ask("scontrol", "show", "job", min(jobs))
+
+    local = gta(*words, f"paths.runs={tmp_path / 'local'}")
+    assert local.returncode == 0, local.stdout + local.stderr
+    here, there = numbers(tmp_path / "local"), numbers(tmp_path / "runs")
+    assert len(here) == 2
+    assert here == there
+
+
+def test_a_cell_that_fails_is_failed_in_slurm_too(
+    gta: Run, small: list[str], generated: Path, tmp_path: Path, slurm: Slurm
+) -> None:
+    shutil.copytree(generated, tmp_path / "data")
+    words = [*GRID, "method=supervised", *small, f"paths.data={tmp_path / 'data'}", "data.split=1/5,1/10", *RANKS]
+    assert gta("plan", *words[1:]).returncode == 0  # draws the lists
+    lists = [(tmp_path / f"splits/shapes/seed0/{name}/labeled.txt").read_text().split() for name in ("1_5", "1_10")]
+    broken = max(set(lists[0]) - set(lists[1]))  # one cell trains on it (its rank 1 first), the other does not
+    with open(tmp_path / f"data/shapes/JPEGImages/{broken}.jpg", "r+b") as picture:
+        picture.truncate(600)
+
+    first = gta(*words, *SITE, **slurm.environment)
+    assert first.returncode == 1, first.stdout + first.stderr
+    assert "2 cells: 1 done, 1 failed" in first.stdout
+    (failed,) = [attempt for attempt in attempts(tmp_path / "runs") if attempt["ended"] == "failed"]
+    (done,) = [attempt for attempt in attempts(tmp_path / "runs") if attempt["ended"] == "done"]
+    assert broken in failed["error"]
+    jobs = slurm.jobs()
+    assert (jobs[failed["job"]], jobs[done["job"]]) == ("FAILED", "COMPLETED")
+    assert "ExitCode=0:0" not in slurm.ask("scontrol", "show", "job", failed["job"])
+    shown = [line for line in first.stdout.splitlines() if line.startswith("  | ")]
+    assert any(broken in line for line in shown), "the end of the log of the rank that met the picture"
+
+    again = gta(*words, *SITE, **slurm.environment)
+    assert again.returncode == 1
+    assert set(slurm.jobs()) == set(jobs), "nothing was submitted again"
+    assert len(attempts(tmp_path / "runs")) == 2
+
+
+def test_a_job_can_submit_jobs(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
+    words = [*GRID, "method=supervised", *small, *SITE, "site.mem_gb=1"]
+    # its memory a CPU would contradict the new job's memory a node
+    inside = ["srun", "--mem-per-cpu=200", sys.executable, "-m", "gta", *words]
+    environment = {**os.environ, **slurm.environment}
+    said = subprocess.run(inside, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert said.returncode == 0, said.stdout + said.stderr
+    assert [attempt["ended"] for attempt in attempts(tmp_path / "runs")] == ["done"]
+    (job,) = submitted(tmp_path / "runs")
+    assert "_" not in job, "a single cell is no array"
+    assert "MinMemoryNode=1G" in slurm.ask("scontrol", "show", "job", job)
+
+
+def test_what_sbatch_refuses_is_one_sentence(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
+    said = gta(*GRID, "method=supervised", *small, *SITE, "site.partition=nowhere", **slurm.environment)
+    assert said.returncode == 2
+    assert "sbatch refused the jobs" in said.stderr
+    assert "invalid partition specified: nowhere" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert not attempts(tmp_path / "runs")
+
+
+def test_the_cluster_leaves_nothing_running(tmp_path: Path, slurm: Slurm) -> None:
+    other = Slurm(str(tmp_path / "c"))
+    other.ask(str(SCRIPT), "start")
+    other.ask("sbatch", "--output=/dev/null", "--wrap=trap '' TERM; srun sleep 1000 & sleep 1000")
+    other.ask(str(SCRIPT), "stop")
+    environments = [path for path in Path("/proc").glob("[0-9]*/environ") if _mentions(path, str(tmp_path / "c"))]
+    assert not environments
+    with pytest.raises(AssertionError):
+        other.ask(str(SCRIPT), "status")
+    assert "n1" in slurm.ask(str(SCRIPT), "status"), "the other cluster on this machine is left alone"
+
+
+def _mentions(path: Path, text: str) -> bool:
+    try:
+        return text.encode() in path.read_bytes()
+    except OSError:  # gone, or another user's
+        return False
