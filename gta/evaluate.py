@@ -37,7 +37,7 @@ def confusion_matrices(
     """Confusion matrix (C, C) int64 of each network, rows truth, summed over the ranks.
 
     Images go through the network one by one at `data.input_scale` of their size; logits are brought to the original
-    size (bilinear) before the argmax. No image is padded or seen twice, so the sums are the same on any number of ranks.
+    size (bilinear) before the argmax. No image is padded or seen twice, so the sums are the same on any ranks.
     """
     classes = len(config.data.classes)
     totals = {name: torch.zeros(classes, classes, dtype=torch.int64, device=device) for name in networks}

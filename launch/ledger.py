@@ -52,7 +52,8 @@ def look(cell: Cell, live_jobs: Collection[str] = ()) -> Entry:
     log = past.fields.get("log") if past else None
     result = read_json(folder / "result.json")
     if result is not None:
-        return Entry(cell, State.DONE, attempts=number, log=log)
+        miou = result["networks"][result["headline"]]["last"]["miou"]
+        return Entry(cell, State.DONE, f"mIoU {miou:.2f}", number, log)
     if past is not None and past.alive():
         return Entry(cell, State.RUNNING, _where(past), number, log)
     submitted = read_json(folder / "submitted.json") or {"job": "", "time": 0.0}

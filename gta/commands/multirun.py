@@ -17,6 +17,7 @@ from gta.errors import UserError
 
 def run(arguments: list[str]) -> int:
     options, overrides = common.split_options(arguments, {"retry": "none"})
+    print("composing the grid ...", flush=True)  # the imports that follow take seconds
     overrides = [*common.overrides_of(overrides), f"hydra.launcher.retry={options['retry']}"]
     hydra = common.start()
     from hydra.errors import HydraException

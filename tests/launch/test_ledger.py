@@ -51,9 +51,9 @@ def test_the_life_of_a_cell(cell: Cell) -> None:
     attempts.Attempt(2, cell.folder / "attempts" / "0002.json", {}).end("failed")
     failed = look(cell)
     assert (failed.state, failed.detail, failed.reason) == (State.FAILED, "boom", "failed: boom")
-    write_json(cell.folder / "result.json", {"signature": cell.signature})
+    write_json(cell.folder / "result.json", {"headline": "student", "networks": {"student": {"last": {"miou": 55.125}}}})
     done = look(cell)
-    assert (done.state, done.reason, done.attempts) == (State.DONE, "", 2)
+    assert (done.state, done.detail, done.reason, done.attempts) == (State.DONE, "mIoU 55.12", "", 2)
 
 
 def test_a_failure_of_an_earlier_attempt_is_history(cell: Cell) -> None:
