@@ -31,8 +31,11 @@ def executor(kind: str, params: dict[str, Any]) -> submitit.AutoExecutor:
     made = submitit.AutoExecutor(folder=folder, cluster=kind, **options)
     given["stderr_to_stdout"] = True
     if kind == "slurm":
-        # one dead rank ends the others at once; and ranks get the job's environment under SBATCH_EXPORT=NONE as well
+        # one dead rank ends the others at once; ranks get the job's environment under SBATCH_EXPORT=NONE as well, and
+        # their share of its CPUs, which srun does not read from the job since Slurm 22.05
         given["srun_args"] = ["--kill-on-bad-exit=1", "--export=ALL"]
+        if cpus := given.get("cpus_per_task"):
+            given["srun_args"].append(f"--cpus-per-task={cpus}")
         given["additional_parameters"] = _flags(given.pop("additional_parameters", {}))
     made.update_parameters(**{key if key in _SHARED else f"{kind}_{key}": value for key, value in given.items()})
     if kind == "slurm":

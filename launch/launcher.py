@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,14 +50,11 @@ class Report:
     sweep: str
     interrupted: bool = False
     return_value: None = None
-    failed: list[Entry] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.failed = [entry for entry in self.entries if entry.state is State.FAILED]
 
     @property
-    def complete(self) -> bool:
-        return all(entry.state is State.DONE for entry in self.entries)
+    def missing(self) -> list[Entry]:
+        """The cells without a result: failed, or dead so often that they were left as they are."""
+        return [entry for entry in self.entries if entry.state is not State.DONE]
 
 
 def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> Report:

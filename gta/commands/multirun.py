@@ -10,9 +10,13 @@ exit code: 0 complete, 1 a cell failed or is missing, 2 something to mend first,
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from gta.commands import common, table
 from gta.errors import UserError
+
+if TYPE_CHECKING:
+    from launch.launcher import Report
 
 
 def run(arguments: list[str]) -> int:
@@ -34,19 +38,19 @@ def run(arguments: list[str]) -> int:
     return finish(returned[0][0])
 
 
-def finish(report) -> int:  # type: ignore[no-untyped-def]
-    """Say what came of it: failures with the end of their logs, then the table."""
+def finish(report: Report) -> int:
+    """Say what came of it: cells without a result with the end of their logs, then the table."""
     from launch.launcher import log_tail
 
-    for entry in report.failed:
-        print(f"\nfailed: {entry.cell.title} ({entry.cell.signature[:8]}): {entry.detail}")
-        if tail := log_tail(entry):
-            print(f"  the end of {entry.log}:")
-            print("\n".join(f"  | {line}" for line in tail.splitlines()))
-    if report.failed:
-        print("\nRun failed cells again with retry=failed, once the cause is mended.")
     if report.interrupted:
         print("Interrupted: cells are saved; the same command goes on.", file=sys.stderr)
         return 130
+    for entry in report.missing:
+        print(f"\n{entry.state}: {entry.cell.title} ({entry.cell.signature[:8]}): {entry.detail}")
+        if tail := log_tail(entry):
+            print(f"  the end of {entry.log}:")
+            print("\n".join(f"  | {line}" for line in tail.splitlines()))
+    if report.missing:
+        print("\nRun failed cells again with retry=failed, once the cause is mended; the others go on by themselves.")
     table.show(report.sweep, report.entries)
-    return 0 if report.complete else 1
+    return 1 if report.missing else 0

@@ -51,7 +51,8 @@ def test_the_life_of_a_cell(cell: Cell) -> None:
     attempts.Attempt(2, cell.folder / "attempts" / "0002.json", {}).end("failed")
     failed = look(cell)
     assert (failed.state, failed.detail, failed.reason) == (State.FAILED, "boom", "failed: boom")
-    write_json(cell.folder / "result.json", {"headline": "student", "networks": {"student": {"last": {"miou": 55.125}}}})
+    networks = {"student": {"last": {"miou": 55.125}}}
+    write_json(cell.folder / "result.json", {"headline": "student", "networks": networks})
     done = look(cell)
     assert (done.state, done.detail, done.reason, done.attempts) == (State.DONE, "mIoU 55.12", "", 2)
 

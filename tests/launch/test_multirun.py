@@ -74,6 +74,17 @@ def test_kill_9_of_launcher_and_cells_loses_nothing(gta: Run, small: list[str], 
     assert max(attempts(tmp_path / "runs").values()) == 2
 
 
+def test_a_cell_that_is_killed_goes_on(small: list[str], tmp_path: Path) -> None:
+    words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, "schedule.iterations=60"]
+    launcher = subprocess.Popen([sys.executable, "-m", "gta", *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    wait_for(lambda: list(tmp_path.glob("runs/cells/*/checkpoint.pt")))
+    (owner,) = tmp_path.glob("runs/cells/*/attempts/0001.json")
+    os.kill(json.loads(owner.read_text())["pid"], signal.SIGKILL)
+    said, _ = launcher.communicate(timeout=120)
+    assert launcher.returncode == 0, said
+    assert set(attempts(tmp_path / "runs").values()) == {2}
+
+
 def test_a_launcher_that_dies_alone_leaves_its_cells_to_the_next(gta: Run, small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, "schedule.iterations=60"]
     launcher = subprocess.Popen([sys.executable, "-m", "gta", *words], cwd=tmp_path, stdout=subprocess.DEVNULL)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
+import shlex
 import shutil
-import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +88,20 @@ def test_a_cell_that_fails_is_failed_in_slurm_too(
     assert len(attempts(tmp_path / "runs")) == 2
 
 
-def test_a_job_can_submit_jobs(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
-    words = [*GRID, "method=supervised", *small, *SITE]
+def test_a_job_can_submit_jobs(small: list[str], tmp_path: Path, slurm: Slurm) -> None:
+    command = [sys.executable, "-m", "gta", *GRID, "method=supervised", *small, *SITE]
     # its memory a node would contradict the new job's memory a CPU
-    inside = ["srun", "--mem=500", sys.executable, "-m", "gta", *words]
-    environment = {**os.environ, **slurm.environment}
-    said = subprocess.run(inside, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
-    assert said.returncode == 0, said.stdout + said.stderr
+    said = slurm.ask("sbatch", "--mem=500", f"--chdir={tmp_path}", f"--wrap={shlex.join(command)}")
+    outer = said.split()[-1]
+    deadline = time.monotonic() + 120
+    while slurm.jobs()[outer] in ("PENDING", "RUNNING", "COMPLETING"):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert "1 cells: 1 done" in (tmp_path / f"slurm-{outer}.out").read_text()
     assert [attempt["ended"] for attempt in attempts(tmp_path / "runs")] == ["done"]
     (job,) = submitted(tmp_path / "runs")
     assert "_" not in job, "a single cell is no array"
+    assert slurm.jobs()[job] == "COMPLETED"
 
 
 def test_what_sbatch_refuses_is_one_sentence(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:

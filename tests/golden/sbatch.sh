@@ -1,0 +1,27 @@
+#!/bin/bash
+
+# Parameters
+#SBATCH --account=vision
+#SBATCH --array=0-2%2
+#SBATCH --constraint=a100
+#SBATCH --cpus-per-task=5
+#SBATCH --gpus-per-node=2
+#SBATCH --job-name=gta-shapes
+#SBATCH --mem=60GB
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=2
+#SBATCH --open-mode=append
+#SBATCH --output=FOLDER/runs/sweeps/shapes/jobs/%A_%a/%A_%a_0_log.out
+#SBATCH --partition=gpu
+#SBATCH --qos=long
+#SBATCH --requeue
+#SBATCH --signal=USR2@120
+#SBATCH --time=1440
+
+# setup
+module load cuda
+ulimit -n 4096
+
+# command
+export SUBMITIT_EXECUTOR=slurm
+srun --unbuffered --output FOLDER/runs/sweeps/shapes/jobs/%A_%a/%A_%a_%t_log.out --kill-on-bad-exit=1 --export=ALL --cpus-per-task=5 PYTHON -u -m submitit.core._submit FOLDER/runs/sweeps/shapes/jobs/%j
