@@ -13,12 +13,12 @@ BIN := .venv/bin
 GTA := $(BIN)/python -m gta
 OVERRIDES = sweep=$(SPLIT) hydra/launcher=$(LAUNCHER) $(if $(filter slurm,$(LAUNCHER)),site=slurm) $(if $(DATA),paths.data=$(DATA)) $(ARGS)
 
-.PHONY: help install sweep plan status table mlflow test lint clean
+.PHONY: help install sweep plan status table mlflow test test-slurm lint clean
 
 help:  ## this list
 	@echo 'make TARGET [SPLIT=shapes] [DATA=folder of data sets] [LAUNCHER=local|slurm] [ARGS="more Hydra overrides"] [PIP_ARGS=...]'
 	@echo
-	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-9s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  %-10s %s\n", $$1, $$2}'
 	@echo
 	@echo "SPLIT is one of: $(notdir $(basename $(wildcard sweeps/*.yaml)))"
 	@echo 'No GPU? PIP_ARGS="--index-url <the CPU index of PyTorch>" saves gigabytes.'
@@ -53,8 +53,11 @@ mlflow: .venv/.installed  ## MLflow's page on http://127.0.0.1:5000
 	@test -f runs/mlflow.db || { echo "error: runs/mlflow.db is not there yet; make sweep first." >&2; exit 2; }
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --host 127.0.0.1 --port 5000 --workers 1
 
-test: .venv/.tests-installed lint  ## lint, types, and all tests (under ten minutes on two cores)
-	@$(BIN)/python -m pytest -n auto --dist worksteal
+test: .venv/.tests-installed lint  ## lint, types, and all tests but those on a real Slurm
+	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slurm"
+
+test-slurm: .venv/.tests-installed  ## the tests on a real Slurm, which they start and stop (skipped where it is not installed)
+	@$(BIN)/python -m pytest -m slurm
 
 lint: .venv/.tests-installed  ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

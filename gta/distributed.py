@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any, TypeVar, cast
 
 import torch
@@ -16,13 +17,11 @@ T = TypeVar("T")
 
 
 def init_from_env(device: str = "auto") -> torch.device:
-    """Join the process group that torchrun or submitit describe in the environment; returns the device.
+    """Join the process group that torchrun, or `launch.job`, describes in the environment; returns the device.
 
     device: cpu, cuda, or auto (cuda where there is one). Alone (no such environment, or one process) nothing
     is started. Raises UserError where cuda is asked for and absent.
     """
-    if "WORLD_SIZE" not in os.environ and "SUBMITIT_EXECUTOR" in os.environ:
-        _export_submitit()
     local_rank = int(os.environ.get("LOCAL_RANK", 0))
     chosen = _device(device, local_rank)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
@@ -30,19 +29,6 @@ def init_from_env(device: str = "auto") -> torch.device:
             torch.cuda.set_device(chosen)
         dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     return chosen
-
-
-def _export_submitit() -> None:
-    """RANK, WORLD_SIZE, MASTER_ADDR ... of the submitit job that this process is a task of."""
-    from submitit import JobEnvironment
-    from submitit.helpers import TorchDistributedEnvironment
-
-    job = JobEnvironment()
-    if job.num_tasks > 1:
-        # overwrite, because a job inherits its submitter's environment; the GPU is chosen below.
-        TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
-        if job.num_nodes == 1:
-            os.environ["MASTER_ADDR"] = "127.0.0.1"  # not every machine can resolve its own name
 
 
 def _device(name: str, local_rank: int) -> torch.device:
@@ -115,7 +101,9 @@ def wrap(model: nn.Module) -> nn.Module:
         return model
     device = next(model.parameters()).device
     ids = [device] if device.type == "cuda" else None
-    return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
+    with warnings.catch_warnings():  # torch 2.13 has a new name for the option, which 2.11 does not know
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers.*", category=FutureWarning)
+        return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
 
 
 def unwrap(model: nn.Module) -> nn.Module:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -117,6 +117,7 @@ class _Watch:
         live = self.cluster.live([*self.jobs.values(), *submitted_jobs(self.cells)])
         entries = ledger(self.cells, live)
         self._bury(entries, live)
+        entries = [self._with_deaths(entry) for entry in entries]
         waiting = [entry.cell for entry in entries if self._wanted(entry)]
         room = self.cluster.at_once - len(self.jobs) if self.cluster.at_once else len(waiting)
         chosen = waiting[: max(0, room)]
@@ -143,8 +144,15 @@ class _Watch:
             if job is None or job in live:
                 continue
             del self.jobs[entry.cell.signature]
-            if entry.state in (State.NEVER_RUN, State.RESUMABLE):
+            if entry.state in (State.NEVER_RUN, State.RESUMABLE) and not entry.stopped:
                 self.deaths[entry.cell.signature] += 1
+
+    def _with_deaths(self, entry: Entry) -> Entry:
+        """A cell that was given up says so."""
+        deaths = self.deaths[entry.cell.signature]
+        if deaths < DEATHS or entry.state not in (State.NEVER_RUN, State.RESUMABLE):
+            return entry
+        return replace(entry, detail=f"{entry.detail}; its process died {deaths} times without a word".lstrip("; "))
 
     def over(self, entries: list[Entry]) -> bool:
         """Nothing of ours runs, nothing waits, and nobody else is at one of the cells."""

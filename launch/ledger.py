@@ -34,7 +34,8 @@ class Entry:
     state: State
     detail: str = ""
     attempts: int = 0
-    log: str | None = None
+    log: str | None = None  # of the rank that failed, or of rank 0 of the last attempt
+    stopped: bool = False  # the last attempt was asked to stop, saved, and left
 
     @property
     def reason(self) -> str:
@@ -59,15 +60,15 @@ def look(cell: Cell, live_jobs: Collection[str] = ()) -> Entry:
     submitted = read_json(folder / "submitted.json") or {"job": "", "time": 0.0}
     failure = read_json(folder / "failure.json")
     if failure is not None and failure["attempt"] == number and failure["time"] > submitted["time"]:
-        return Entry(cell, State.FAILED, failure["error"], number, log)
+        return Entry(cell, State.FAILED, failure["error"], number, failure.get("log") or log)
     if submitted["job"] in live_jobs:
         return Entry(cell, State.QUEUED, f"job {submitted['job']}", number, log)
     if failure is not None and failure["attempt"] == number:  # submitted again, and that job came to nothing
-        return Entry(cell, State.FAILED, failure["error"], number, log)
+        return Entry(cell, State.FAILED, failure["error"], number, failure.get("log") or log)
     if past is not None:
         seen = journal.last(folder / "journal.jsonl")
         at = f"stopped near iteration {seen['iteration']}" if seen else "stopped before its first iterations"
-        return Entry(cell, State.RESUMABLE, at, number, log)
+        return Entry(cell, State.RESUMABLE, at, number, log, stopped=past.ended == "interrupted")
     return Entry(cell, State.NEVER_RUN)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-import submitit
 import torch
 from torch import nn
 
@@ -21,25 +18,6 @@ def test_alone_nothing_is_started() -> None:
     assert distributed.unwrap(distributed.wrap(model)) is model
     distributed.barrier()
     distributed.shutdown()
-
-
-def test_two_tasks_of_a_submitit_job_form_a_group(tmp_path: Path) -> None:
-    """Through submitit's own local executor, as a cell of two ranks is run."""
-
-    def task() -> tuple[int, int, int]:
-        import torch
-
-        from gta import distributed
-
-        distributed.init_from_env("cpu")
-        total = int(distributed.all_reduce_sum(torch.tensor(10 + distributed.rank())))
-        place = distributed.rank(), distributed.world_size(), total
-        distributed.shutdown()
-        return place
-
-    executor = submitit.LocalExecutor(tmp_path)
-    executor.update_parameters(tasks_per_node=2, nodes=1, timeout_min=2)
-    assert executor.submit(task).results() == [(0, 2, 21), (1, 2, 21)]
 
 
 def test_an_unknown_device_is_a_user_error() -> None:
