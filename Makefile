@@ -7,7 +7,7 @@ DATA ?=
 LAUNCHER ?= $(shell command -v scontrol >/dev/null 2>&1 && timeout 5 scontrol ping 2>/dev/null | grep -q ' UP' && echo slurm || echo local)
 ARGS ?=
 PIP_ARGS ?=
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
 BIN := .venv/bin
 GTA := $(BIN)/python -m gta
@@ -26,7 +26,7 @@ help:  ## this list
 install: .venv/.installed  ## make .venv and install the project (the others do it by themselves)
 
 .venv/.installed: pyproject.toml
-	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 is needed; name it with PYTHON=..." >&2; exit 2; }
+	@test -n "$(PYTHON)" || { echo "error: Python 3.11 or 3.12 with venv is needed (Debian: apt install python3-venv); name it with PYTHON=..." >&2; exit 2; }
 	@echo "installing the project into .venv (once; some minutes) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet $(PIP_ARGS) -e .

@@ -47,12 +47,15 @@ def main(arguments: list[str]) -> int:
         return 2
     command = importlib.import_module(f"gta.commands.{name}")
     if "-h" in rest or "--help" in rest:
-        print((command.__doc__ or "").strip())
+        print(command.help() if hasattr(command, "help") else (command.__doc__ or "").strip())
         return 0
     try:
         return command.run(rest)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except PermissionError as error:
+        print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

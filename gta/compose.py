@@ -133,15 +133,22 @@ def _refuse_volatile(config: DictConfig) -> None:
         seen: set[str] = set()
         names = [name]
         while names:
-            raw = _raw(written, names.pop())
+            place = names.pop()
+            raw = _raw(written, place)
             found = re.search(r"\$\{(now|hydra|oc\.env):?", raw)
             if found:
                 raise UserError(
                     f"{name} can change a result, so it must not depend on ${{{found[1]}:...}}: give it a plain value."
                 )
-            further = set(re.findall(r"\$\{([\w.]+)\}", raw)) - seen
+            further = {_target(place, dots, rest) for dots, rest in re.findall(r"\$\{(\.*)([\w.]+)\}", raw)} - seen
             seen |= further
             names += further
+
+
+def _target(place: str, dots: str, rest: str) -> str:
+    """The absolute name that `${rest}`, or `${..rest}` relative to the field at `place`, stands for."""
+    parents = place.split(".")[: -len(dots)] if dots else []
+    return ".".join([*parents, rest])
 
 
 def _raw(written: Any, name: str) -> str:
@@ -184,6 +191,8 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
     sections = {name.rsplit(".", 1)[0] for name in names if "." in name}
     for override in parsed:
         key = override.key_or_group
+        if key == "sweep" and override.is_sweep_override():
+            raise UserError(f"{override.input_line}: a table is one sweep; run the command once for each.")
         choices = loader.get_group_options(key)
         if choices and key not in sections - {"method", "data", "model", "schedule", "site"}:
             wanted = override.sweep_string_iterator() if override.is_sweep_override() else [override.value()]

@@ -39,8 +39,6 @@ def prepare_device(config: Config) -> torch.device:
     torch.set_num_threads(config.num_threads)
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
-    if config.precision not in ("fp32", "bf16"):
-        raise UserError(f"precision is '{config.precision}'; use fp32 or bf16.")
     return device
 
 
@@ -70,7 +68,7 @@ def load_network(
         raise UserError(f"which={which}: use which=last or which=best.")
     path = folder / ("checkpoint.pt" if which == "last" else "best.pt")
     state = checkpoint.load(path, device)
-    checkpoint.check_owner(path, state, folder.name)
+    checkpoint.check_owner(path, state, folder.resolve().name)
     if which == "best":
         if name not in ("", state["network"]):
             raise UserError(

@@ -55,6 +55,7 @@ class Trainer:
         self.control = control
         self.first = distributed.rank() == 0
         self.journal = Journal(folder / "journal.jsonl") if self.first else None
+        self.commits = [commit()]  # of the code that runs now, though a commit may follow while it does
         self.best: dict[str, Score] = {}
         self.scores: dict[str, Score] = {}
         self.seconds_before = 0.0
@@ -90,8 +91,9 @@ class Trainer:
 
     def _resume(self) -> int:
         path = self.folder / "checkpoint.pt"
-        if not path.exists():
-            self._event("started", iteration=0, world_size=distributed.world_size(), device=str(self.device))
+        place = {"world_size": distributed.world_size(), "device": str(self.device), "commit": self.commits[-1]}
+        if not distributed.broadcast_object(path.exists()):  # one rank decides: a network file system may lag
+            self._event("started", iteration=0, **place)
             return 0
         state = checkpoint.load(path, self.device)
         checkpoint.check_owner(path, state, self.signature)
@@ -103,7 +105,8 @@ class Trainer:
         self.best = {name: Score(**score) for name, score in state["best"].items()}
         self.scores = {name: Score(**score) for name, score in state["scores"].items()}
         self.seconds_before = state["seconds"]
-        self._event("resumed", iteration=state["iteration"], world_size=distributed.world_size())
+        self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
+        self._event("resumed", iteration=state["iteration"], **place)
         return int(state["iteration"])
 
     def _save(self, iteration: int) -> None:
@@ -117,6 +120,7 @@ class Trainer:
             "best": {name: score.as_dict() for name, score in self.best.items()},
             "scores": {name: score.as_dict() for name, score in self.scores.items()},
             "seconds": self._seconds(),
+            "commits": self.commits,
         }
         checkpoint.save(self.folder / "checkpoint.pt", state)
 
@@ -146,7 +150,8 @@ class Trainer:
                 state = {"signature": self.signature, "iteration": iteration, "network": name, "model": weights}
                 checkpoint.save(self.folder / "best.pt", state)
         if self.journal:
-            self.journal.metrics(iteration, {f"val/{name}/miou": score.miou for name, score in self.scores.items()})
+            values = {f"val/{name}/miou": score.miou for name, score in self.scores.items()}
+            self.journal.metrics(iteration, {**values, "seconds": self._seconds()})
             shown = "  ".join(f"{name} {score.miou:.2f}" for name, score in self.scores.items())
             print(f"iteration {iteration}  mIoU (%)  {shown}", flush=True)
 
@@ -161,12 +166,12 @@ class Trainer:
         result: dict[str, Any] = {
             "signature": self.signature,
             "iteration": self.config.schedule.iterations,
-            "headline": self.method.headline,
+            "headline": self.method.headline if self.method.headline in self.scores else "student",
             "evaluation": EVALUATION,
             "classes": list(self.config.data.classes),
             "networks": networks,
             "seconds": self._seconds(),
-            "commit": commit(),
+            "commit": ", ".join(str(name) for name in self.commits) if any(self.commits) else None,
             "finished": time.time(),
         }
         write_json(self.folder / "result.json", result)

@@ -13,7 +13,6 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +39,16 @@ class Record:
         """How the attempt ended (done, failed, interrupted), or None while nobody closed it."""
         return self.fields.get("ended")
 
+    @property
+    def here(self) -> bool:
+        """Whether it is an attempt on this host, whose processes we can see."""
+        return self.fields.get("place") == _place()
+
     def alive(self) -> bool:
         """Whether a process still works on it: known at once on this host, by the heartbeat on another."""
         if self.ended is not None:
             return False
-        if self.fields.get("place") == _place():
+        if self.here:
             return _started(int(self.fields["pid"])) == self.fields["started"]
         return time.time() - self.beat < DEAD_SECONDS
 
@@ -54,9 +58,14 @@ def history(folder: Path) -> list[Record]:
     found = []
     for path in sorted((folder / "attempts").glob("[0-9]*.json")):
         try:
-            found.append(Record(int(path.stem), path, json.loads(path.read_text()), path.stat().st_mtime))
-        except (OSError, ValueError):  # on its way in or out on a network file system: the next look will see it
+            beat, text = path.stat().st_mtime, path.read_text()
+        except OSError:  # on its way in or out on a network file system: the next look will see it
             continue
+        try:
+            fields = json.loads(text)
+        except ValueError:  # lost in a crash of the machine: its number still counts, and its heartbeat will age
+            fields = {"host": "an unknown host", "pid": 0}
+        found.append(Record(int(path.stem), path, fields, beat))
     return found
 
 
@@ -83,6 +92,8 @@ def claim(folder: Path, **fields: Any) -> Attempt | None:
     }
     with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".claim", delete=False) as file:
         json.dump(owner, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
     try:
         os.link(file.name, path)  # atomic, and fails where the number is taken, on network file systems as well
     except FileExistsError:
@@ -93,18 +104,17 @@ def claim(folder: Path, **fields: Any) -> Attempt | None:
 
 
 class Attempt:
-    """A claimed attempt. As a context manager it keeps the heartbeat going and closes the record."""
+    """A claimed attempt: `start` its heartbeat, `check` before writing, `end` it."""
 
     def __init__(self, number: int, path: Path, fields: dict[str, Any]):
         self.number = number
         self.path = path
         self.fields = fields
-        self.lost = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
 
-    def start(self, on_lost: Callable[[], None] = lambda: None) -> None:
-        self._on_lost = on_lost
+    def start(self) -> None:
+        """Keep the heartbeat going, until `end` or until a later attempt has the cell."""
         self._thread.start()
 
     def _beat(self) -> None:
@@ -113,7 +123,6 @@ class Attempt:
                 os.utime(self.path)
                 self.check()
             except Superseded:
-                self._on_lost()
                 return
             except OSError:  # a hiccup of the file system; the next beat may pass
                 continue
@@ -121,7 +130,6 @@ class Attempt:
     def check(self) -> None:
         """Raises Superseded when a later attempt exists: we were taken for dead, and another process has the cell."""
         if (self.path.parent / f"{self.number + 1:04d}.json").exists():
-            self.lost = True
             raise Superseded(f"attempt {self.number} was taken for dead; attempt {self.number + 1} has the cell now")
 
     def end(self, how: str, **fields: Any) -> None:

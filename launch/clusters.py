@@ -15,6 +15,7 @@ from gta.errors import UserError
 from launch import slurm
 from launch.cell import Cell
 from launch.job import Job
+from launch.watch import Submitted
 
 # hydra-submitit-launcher's parameters that submitit knows for every executor; the others get the executor's prefix
 _SHARED = {
@@ -65,28 +66,32 @@ def _interrupts_blocked() -> Iterator[None]:
 class LocalCluster:
     """Processes on this machine, `at_once` cells at a time (0: as many as its GPUs, or its cores, can hold)."""
 
+    name = "local"
+
     def __init__(self, params: dict[str, Any], at_once: int, threads: int, gpus: int):
         self.ranks = int(params["tasks_per_node"])
         self._executor = executor("local", params)
         self._jobs: dict[str, submitit.Job[str]] = {}
         self._slots: dict[str, int] = {}
         self.gpus = gpus
+        shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")  # those that we may use, where somebody said so
+        self._gpu_ids = [int(name) for name in shown] if all(map(str.isdigit, shown)) else list(range(gpus))
         cores = len(os.sched_getaffinity(0))
         self.at_once = at_once or max(1, gpus // self.ranks if gpus else cores // (threads * self.ranks))
 
-    def submit(self, cells: Sequence[Cell]) -> list[str]:
-        names = []
+    def submit(self, cells: Sequence[Cell]) -> list[Submitted]:
+        made = []
         for cell in cells:
             slot = self._free_slot()
             if self.gpus:
-                mine = [(slot * self.ranks + rank) % self.gpus for rank in range(self.ranks)]
+                mine = [self._gpu_ids[(slot * self.ranks + rank) % self.gpus] for rank in range(self.ranks)]
                 self._executor.update_parameters(gpus_per_node=self.ranks, local_visible_gpus=mine)
             with _interrupts_blocked():
                 job = self._executor.submit(Job(str(cell.folder)))
             self._jobs[job.job_id] = job
             self._slots[job.job_id] = slot
-            names.append(job.job_id)
-        return names
+            made.append(Submitted(job.job_id, str(job.paths.stdout)))
+        return made
 
     def _free_slot(self) -> int:
         """The lowest place that none of the living jobs holds: it says which GPUs a cell gets."""
@@ -106,13 +111,13 @@ class LocalCluster:
 class SlurmCluster:
     """Slurm: one job array for each submission."""
 
-    at_once = 0
+    name = "slurm"
 
     def __init__(self, params: dict[str, Any], at_once: int):
         self.at_once = at_once
         self._executor = executor("slurm", params)
 
-    def submit(self, cells: Sequence[Cell]) -> list[str]:
+    def submit(self, cells: Sequence[Cell]) -> list[Submitted]:
         """Raises UserError where sbatch refuses (a wrong partition, account, limit ...)."""
         try:
             with slurm.outside_of_jobs(), self._executor.batch():
@@ -120,7 +125,7 @@ class SlurmCluster:
         except FailedJobError as error:
             reason = " ".join(str(error).replace("sbatch: error: ", "").split())
             raise UserError(f"sbatch refused the jobs ({reason}): mend the settings of the site.") from None
-        return [job.job_id for job in jobs]
+        return [Submitted(job.job_id, str(job.paths.stdout)) for job in jobs]
 
     def live(self, jobs: Sequence[str]) -> set[str]:
         return slurm.live(jobs)

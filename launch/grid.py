@@ -18,9 +18,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gta.compose import Composer, check_overrides, explain, protect, typed
+from gta.checks import check
+from gta.compose import Composer, check_overrides, explain, params, protect, typed
 from gta.config import Config, PathsConfig
-from gta.data.loaders import check_batch
 from gta.data.prepare import prepare
 from gta.data.splits import Split, load_split
 from gta.errors import UserError
@@ -55,10 +55,29 @@ def cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(f"{explain(error)} (in the cell {' '.join(overrides)})") from None
         _absolute(config.paths, config)
-        check_batch(config.schedule, config.site.ranks * config.site.nodes)
+        check(config, config.site.ranks * config.site.nodes)
         cell = Cell.of(config, _split(config, splits))
         made.setdefault(cell.signature, cell)
+    if not made:
+        raise UserError("The grid is empty: one of its sweeps has no value.")
+    name_rows(list(made.values()))
     return list(made.values())
+
+
+def name_rows(cells: Sequence[Cell]) -> None:
+    """Where cells would share a place of the table (row, column, seed), say in the row what tells them apart."""
+    places: dict[tuple[str, str, int], list[Cell]] = {}
+    for cell in cells:
+        places.setdefault((cell.row, cell.column, cell.config.seed), []).append(cell)
+    differing: dict[str, set[str]] = {}
+    for (row, _, _), rivals in places.items():
+        settings = [params(cell.config) for cell in rivals]
+        names = {name for setting in settings for name in setting if len({s.get(name) for s in settings}) > 1}
+        differing.setdefault(row, set()).update(names)
+    for cell, row in [(cell, cell.row) for cell in cells]:
+        if wanted := sorted(differing[row]):
+            values = params(cell.config)
+            cell.config.method.label = " ".join([row, *(f"{n.rsplit('.', 1)[-1]}={values.get(n)}" for n in wanted)])
 
 
 def make_absolute(paths: PathsConfig) -> PathsConfig:
@@ -106,7 +125,10 @@ def single_config(hydra: Hydra, overrides: Sequence[str]) -> Config:
     loader = hydra.config_loader
     assert isinstance(loader, ConfigLoaderImpl)
     HydraConfig.instance().set_config(master)
-    config = typed(Composer(loader).compose(overrides))
+    try:
+        config = typed(Composer(loader).compose(overrides))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(f"{explain(error)} (this command takes one value a setting)") from None
     _absolute(config.paths, config)
     return config
 
@@ -116,7 +138,3 @@ def absolute_paths(master: DictConfig) -> PathsConfig:
     paths = OmegaConf.to_object(master.paths)
     assert isinstance(paths, PathsConfig)
     return make_absolute(paths)
-
-
-def sweep_name(master: DictConfig) -> str:
-    return str(master.sweep_name)

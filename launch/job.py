@@ -17,10 +17,13 @@ from torch.distributed import TCPStore
 
 from gta import distributed
 from gta.compose import read
+from gta.config import Config
+from gta.data.splits import load_split
 from gta.errors import UserError
 from gta.files import write_json
 from gta.trainer import Control
 from launch.attempts import Attempt, Superseded, claim, latest
+from launch.cell import Cell
 from launch.ledger import read_json
 
 RENDEZVOUS_SECONDS = 300.0
@@ -40,7 +43,11 @@ class Job:
         with _meeting(folder, environment):
             try:
                 return run_cell(folder, job=environment.job_id, log=str(environment.paths.stdout))
-            except Exception:
+            except Exception as error:
+                if isinstance(error, UserError):
+                    print(f"error: {error}", file=sys.stderr, flush=True)
+                else:
+                    traceback.print_exception(error)
                 sys.exit(1)  # the log has the cause: let that be its end, not the way up through submitit
 
 
@@ -58,9 +65,14 @@ def run_cell(folder: Path, **fields: Any) -> str:
             attempt.start()
         distributed.init_from_env(config.site.device)
         number = distributed.broadcast_object(number)
+        if distributed.broadcast_object((folder / "result.json").exists()):  # another launcher was faster
+            if attempt:
+                attempt.end("done")
+            return "done"
         if number is None:
             print("Another process has this cell; leaving it alone.", flush=True)
             return "taken"
+        check_identity(config, folder)
         control = _Control(attempt)
         # our handlers come after submitit's, which would count a preemption as a time-out and requeue by themselves
         with control.signals():
@@ -73,12 +85,25 @@ def run_cell(folder: Path, **fields: Any) -> str:
         return how
     except Superseded as error:
         print(f"Stopping: {error}.", flush=True)
-        os._exit(0)  # the ranks must not wait for each other, and nothing more may be written
+        os._exit(3)  # the ranks must not wait for each other, and nothing more may be written
+    except KeyboardInterrupt:
+        if attempt:
+            attempt.end("interrupted")
+        raise
     except BaseException as error:
         _record_failure(folder, number, error, attempt, fields.get("log"))
         raise
     finally:
         distributed.shutdown()
+
+
+def check_identity(config: Config, folder: Path) -> None:
+    """Raises UserError where the lists or weights are no longer those that the cell in `folder` was made of."""
+    if distributed.rank() == 0 and (now := Cell.of(config, load_split(config.data)).signature) != folder.name:
+        raise UserError(
+            f"The split lists or initial weights changed after the cell {folder.name[:8]} was frozen (they are those "
+            f"of {now[:8]} now): put them back, or run multirun again, which makes a new cell of them."
+        )
 
 
 class _Control(Control):
@@ -114,11 +139,16 @@ class _Control(Control):
 def _record_failure(
     folder: Path, number: int | None, error: BaseException, attempt: Attempt | None, log: str | None
 ) -> None:
-    """Say why the attempt failed. The rank that failed first writes it: the others only see a lost connection."""
+    """Say why the attempt failed, unless a later one has the cell by now.
+
+    The rank that failed first writes it: the others only see a lost connection.
+    """
+    last = latest(folder)
+    if number is not None and last is not None and last.number > number:
+        return
     text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
     line = next((part for part in text.splitlines() if part.strip()), type(error).__name__)
     if number is None:  # failed before rank 0 could say which attempt this is
-        last = latest(folder)
         number = last.number if last else 0
     path = folder / "failure.json"
     first = read_json(path)
@@ -127,10 +157,6 @@ def _record_failure(
         write_json(path, first)
     if attempt:
         attempt.end("failed", error=first["error"], log=first["log"])  # the log that tells the cause
-    if isinstance(error, UserError):
-        print(f"error: {error}", file=sys.stderr, flush=True)
-    else:
-        traceback.print_exception(error)
 
 
 @contextlib.contextmanager

@@ -36,6 +36,7 @@ class Entry:
     attempts: int = 0
     log: str | None = None  # of the rank that failed, or of rank 0 of the last attempt
     stopped: bool = False  # the last attempt was asked to stop, saved, and left
+    here: bool = False  # it runs on this host
 
     @property
     def reason(self) -> str:
@@ -56,8 +57,9 @@ def look(cell: Cell, live_jobs: Collection[str] = ()) -> Entry:
         miou = result["networks"][result["headline"]]["last"]["miou"]
         return Entry(cell, State.DONE, f"mIoU {miou:.2f}", number, log)
     if past is not None and past.alive():
-        return Entry(cell, State.RUNNING, _where(past), number, log)
+        return Entry(cell, State.RUNNING, _where(past), number, log, here=past.here)
     submitted = read_json(folder / "submitted.json") or {"job": "", "time": 0.0}
+    log = log or submitted.get("log")
     failure = read_json(folder / "failure.json")
     if failure is not None and failure["attempt"] == number and failure["time"] > submitted["time"]:
         return Entry(cell, State.FAILED, failure["error"], number, failure.get("log") or log)
@@ -69,7 +71,7 @@ def look(cell: Cell, live_jobs: Collection[str] = ()) -> Entry:
         seen = journal.last(folder / "journal.jsonl")
         at = f"stopped near iteration {seen['iteration']}" if seen else "stopped before its first iterations"
         return Entry(cell, State.RESUMABLE, at, number, log, stopped=past.ended == "interrupted")
-    return Entry(cell, State.NEVER_RUN)
+    return Entry(cell, State.NEVER_RUN, log=log)
 
 
 def ledger(cells: Iterable[Cell], live_jobs: Collection[str] = ()) -> list[Entry]:
@@ -81,10 +83,10 @@ def to_run(entry: Entry, retry: str = "none") -> bool:
     return entry.state in (State.NEVER_RUN, State.RESUMABLE) or (entry.state is State.FAILED and retry == "failed")
 
 
-def submitted_jobs(cells: Iterable[Cell]) -> list[str]:
-    """Ids of the jobs that cells were last submitted as."""
+def submitted_jobs(cells: Iterable[Cell], cluster: str) -> list[str]:
+    """Ids of the jobs that cells were last submitted as, to that cluster (local, slurm)."""
     records = (read_json(cell.folder / "submitted.json") for cell in cells)
-    return sorted({record["job"] for record in records if record})
+    return sorted({record["job"] for record in records if record and record["cluster"] == cluster})
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -66,5 +66,5 @@ def look(cells: Sequence[Cell]) -> list[Entry]:
     from launch import slurm
     from launch.ledger import ledger, submitted_jobs
 
-    jobs = submitted_jobs(cells)
+    jobs = submitted_jobs(cells, "slurm")
     return ledger(cells, slurm.live(jobs) if jobs and slurm.available() else ())

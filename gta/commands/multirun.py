@@ -41,8 +41,12 @@ def run(arguments: list[str]) -> int:
 def finish(report: Report) -> int:
     """Say what came of it: cells without a result with the end of their logs, then the table."""
     from launch.launcher import log_tail
+    from launch.ledger import State
 
     if report.interrupted:
+        running = [entry for entry in report.entries if entry.state is State.RUNNING]
+        for entry in running:
+            print(f"still saving, or run by another launcher: {entry.cell.title} {entry.detail}", file=sys.stderr)
         print("Interrupted: cells are saved; the same command goes on.", file=sys.stderr)
         return 130
     for entry in report.missing:

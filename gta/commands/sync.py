@@ -11,7 +11,7 @@ from gta.commands import common
 
 def run(arguments: list[str]) -> int:
     if any(argument.startswith("sweep=") for argument in arguments):
-        from launch.launcher import sweep_tags
+        from launch.record import sweep_tags
 
         master, cells = common.grid(arguments)
         folders = [cell.folder for cell in cells if (cell.folder / "cell.json").exists()]

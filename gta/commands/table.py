@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def run(arguments: list[str]) -> int:
     master, cells = common.grid(arguments)
-    from launch.launcher import sync
+    from launch.record import sync
 
     sync(cells, str(master.sweep_name))
     show(str(master.sweep_name), common.look(cells))
@@ -27,7 +27,7 @@ def run(arguments: list[str]) -> int:
 def show(sweep: str, entries: list[Entry]) -> None:
     """Print the table of a grid and write its files."""
     from analysis import render, runs, table
-    from launch.launcher import sweep_tags
+    from launch.record import sweep_tags
 
     cells = [entry.cell for entry in entries]
     wanted = [

@@ -78,6 +78,7 @@ def test_a_frozen_config_reads_back_the_same(loader: ConfigLoaderImpl, tmp_path:
         ("method=gta,supervisd", "did you mean supervised?"),
         ("method.drop_percnt=3", "did you mean method.drop_percent"),
         ("seed=[", "Not an override"),
+        ("sweep=shapes,camvid", "one sweep"),
     ],
 )
 def test_a_wrong_override_says_what_was_meant(loader: ConfigLoaderImpl, override: str, said: str) -> None:
@@ -91,6 +92,7 @@ def test_a_wrong_override_says_what_was_meant(loader: ConfigLoaderImpl, override
         ("schedule.lr=${oc.env:LR,0.1}", "oc.env"),
         ("data.mask_suffix=${now:%H}", "now"),
         ("data.images=${site.partition}", "oc.env"),
+        ("data.images=${..site.partition}", "oc.env"),
     ],
 )
 def test_a_result_must_not_depend_on_time_or_environment(loader: ConfigLoaderImpl, override: str, name: str) -> None:

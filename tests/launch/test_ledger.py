@@ -36,7 +36,7 @@ def claim(cell: Cell) -> attempts.Attempt:
 
 def test_the_life_of_a_cell(cell: Cell) -> None:
     assert look(cell).state is State.NEVER_RUN
-    write_json(cell.folder / "submitted.json", {"job": "57_3", "time": 1.0})
+    write_json(cell.folder / "submitted.json", {"job": "57_3", "time": 1.0, "cluster": "slurm", "log": "/log"})
     assert look(cell, live_jobs={"57_3"}).state is State.QUEUED
     assert look(cell, live_jobs=()).state is State.NEVER_RUN, "the job is gone and nothing was begun"
     mine = claim(cell)
@@ -68,10 +68,11 @@ def test_a_failure_of_an_earlier_attempt_is_history(cell: Cell) -> None:
 def test_a_failed_cell_that_was_submitted_again_waits(cell: Cell) -> None:
     claim(cell).end("failed")
     write_json(cell.folder / "failure.json", {"attempt": 1, "error": "boom", "time": 2.0})
-    write_json(cell.folder / "submitted.json", {"job": "58", "time": 3.0})
+    write_json(cell.folder / "submitted.json", {"job": "58", "time": 3.0, "cluster": "slurm"})
     assert look(cell, live_jobs={"58"}).state is State.QUEUED
     assert look(cell).state is State.FAILED, "that job is gone too"
-    assert submitted_jobs([cell]) == ["58"]
+    assert submitted_jobs([cell], "slurm") == ["58"]
+    assert submitted_jobs([cell], "local") == []
 
 
 def test_a_failed_cell_runs_again_only_when_asked(cell: Cell) -> None:
