@@ -23,17 +23,18 @@ class Labeled:
 
 @dataclass
 class Unlabeled:
-    """Unlabeled images in two views of one geometry; always whole groups."""
+    """Unlabeled images in views of one geometry; always whole groups."""
 
     weak: Tensor  # (B, 3, h, w) float32, normalised
     strong: Tensor | None  # like weak, or None where the method does not ask for it
     padding: Tensor  # (B, h, w) bool, True where there is no image
     first_group: int = 0  # global index of this rank's first group
+    strong2: Tensor | None = None  # a second, independent strong view; None where the method does not ask for it
 
     def to(self, device: torch.device | str) -> Unlabeled:
         """The same batch on `device`."""
-        strong = None if self.strong is None else _move(self.strong, device)
-        return Unlabeled(_move(self.weak, device), strong, _move(self.padding, device), self.first_group)
+        strong, strong2 = (None if view is None else _move(view, device) for view in (self.strong, self.strong2))
+        return Unlabeled(_move(self.weak, device), strong, _move(self.padding, device), self.first_group, strong2)
 
 
 def _move(tensor: Tensor, device: torch.device | str) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gta import inference
 from gta.config import Config
-from gta.data.loaders import check_batch
 from gta.errors import UserError
 from gta.methods import METHODS
 from gta.models import ENCODERS
@@ -11,8 +11,8 @@ from gta.models import ENCODERS
 SMALLEST_CROP = 16  # pixels; below it the encoders leave nothing to pool
 
 
-def check(config: Config, world_size: int) -> None:
-    """Raises UserError for settings that no cell could be trained with on `world_size` ranks."""
+def check(config: Config) -> None:
+    """Raises UserError for settings that no cell could be trained with."""
     schedule = config.schedule
     at_least_one = {
         "schedule.iterations": schedule.iterations,
@@ -39,4 +39,4 @@ def check(config: Config, world_size: int) -> None:
         raise UserError(f"precision={config.precision}: use fp32 or bf16.")
     if config.model.encoder not in ENCODERS:
         raise UserError(f"model.encoder={config.model.encoder}: there are {', '.join(ENCODERS)}.")
-    check_batch(schedule, world_size)
+    inference.check(config)

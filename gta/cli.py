@@ -18,9 +18,10 @@ COMMANDS = {
     "table": "the results table of a grid, also as Markdown, LaTeX and CSV",
     "train": "one cell, here (under torchrun: on several ranks)",
     "eval": "per-class IoU and mIoU of a cell or a checkpoint",
+    "predict": "masks and overlays of a cell or a checkpoint; Cityscapes test predictions",
     "sync": "journals -> MLflow, for a grid or for every cell there is",
-    "data": "data make-shapes: generate the embedded data set",
-    "splits": "splits make: draw class-balanced labeled lists from a train list",
+    "data": "data check: say what of a data set is missing or broken; data make-shapes",
+    "splits": "splits show, import, make: name a list, copy public ones, draw class-balanced ones",
 }
 
 USAGE = """usage: python -m gta COMMAND [name=value ...]

@@ -67,6 +67,14 @@ class DataConfig:
     image_suffix: str = result(".jpg", "What follows an id in an image's file name.")
     masks: str = result("SegmentationClass", "Folder of the index masks below the root.")
     mask_suffix: str = result(".png", "What follows an id in a mask's file name.")
+    nested: bool = neutral(
+        False, "Images and masks may lie in sub-folders of their folders (one a city, say); ids stay file names."
+    )
+    label_map: list[list[int]] = result(
+        [],
+        "Pairs [label in the files, class index or ignore_index]; a label in no pair is an error. Empty: labels are "
+        "class indices.",
+    )
     classes: list[str] = result([], "Class names in index order; their number is num_classes.")
     palette: list[list[int]] = neutral([], "RGB colour of each class, for pictures; empty: the VOC colours.")
     ignore_index: int = result(255, "Mask value that counts nowhere; padding gets it too.")
@@ -78,7 +86,8 @@ class DataConfig:
         "ImageSets/Segmentation/train.txt", "All training ids, below the root; what split lists are drawn from."
     )
     val_list: str = neutral(
-        "ImageSets/Segmentation/val.txt", "Validation ids, below the root (its digest is in the signature)."
+        "ImageSets/Segmentation/val.txt",
+        "Validation ids, below the root; {split_dir}/val.txt: beside the splits (its digest is in the signature).",
     )
     split: str = neutral(
         MISSING,
@@ -88,6 +97,9 @@ class DataConfig:
         "seed0", "Who drew the lists: seedN is drawn by this program with seed N; else a public family (u2pl, ...)."
     )
     split_dir: str = neutral("${paths.splits}/${data.name}/${data.split_family}", "Folder that holds the splits.")
+    ratio_base: int = neutral(
+        0, "Ratios in tables are shares of so many images; 0: of the labeled and unlabeled ones together."
+    )
     crop_size: int = result(MISSING, "Side of the square training crop in pixels, after input_scale.")
     input_scale: float = result(
         1.0, "Images enter the network at this fraction of their size; scores are at original size."
@@ -109,6 +121,7 @@ class ModelConfig:
     aspp_rates: list[int] = result([6, 12, 18], "Dilations of the three 3x3 ASPP branches.")
     dropout: float = result(0.1, "Dropout2d probability in the head and the mask predictor.")
     auxiliary: bool = result(False, "An auxiliary head on layer3, trained with schedule.auxiliary_weight.")
+    stem: str = result("deep", "Stem of a ResNet: deep (three 3x3 convolutions) or plain (one 7x7).")
     weights: str = neutral(
         MISSING, "File with the encoder's initial weights (its sha256 is in the signature), or `random`."
     )
@@ -116,15 +129,22 @@ class ModelConfig:
 
 @dataclass
 class ScheduleConfig:
-    iterations: int = result(MISSING, "Optimizer steps in all.")
+    iterations: int = result(MISSING, "Optimizer steps in all; 0: as many as `epochs` are.")
     warm_up: int = result(
         0, "Steps of supervised training before the teacher (and the assistant) start as copies of the student."
     )
+    epochs: int = result(
+        0, "Length in epochs, each the unlabeled list once; 0: `iterations` says it. A frozen cell holds iterations."
+    )
+    warm_up_epochs: int = result(0, "Warm-up in epochs; 0: `warm_up` says it.")
     batch_size: int = result(MISSING, "GLOBAL number of labeled images a step, and of unlabeled images as well.")
     group_size: int = result(
         MISSING, "Images of a group: CutMix partners, percentiles and loss denominators stay inside it."
     )
     lr: float = result(MISSING, "Learning rate of the encoder at iteration 0.")
+    lr_batch_size: int = result(
+        0, "Where set, lr is meant for this global batch and grows in proportion to batch_size; 0: lr as it is."
+    )
     decoder_lr_factor: float = result(1.0, "Learning rate of everything but the encoder, as a multiple of lr.")
     momentum: float = result(0.9, "SGD momentum.")
     weight_decay: float = result(1e-4, "SGD weight decay.")
@@ -133,10 +153,30 @@ class ScheduleConfig:
         0.999, "Cap of the teacher's EMA decay; the decay is min(1 - 1/(k + 1), cap) at step k after the warm-up."
     )
     auxiliary_weight: float = result(0.4, "Weight of the auxiliary head's loss, where the model has one.")
+    ohem_threshold: float = result(
+        0.0, "Supervised losses keep labeled pixels whose class is no more probable than this (OHEM); 0: all of them."
+    )
+    ohem_min_kept: int = result(100_000, "OHEM keeps at least so many labeled pixels of a group, the least probable.")
     eval_every: int = result(MISSING, "Iterations between evaluations (the best score is picked among them).")
     eval_images: int = result(0, "Score only the first so many validation images; 0: all of them.")
     checkpoint_every: int = neutral(200, "Iterations between checkpoints; a killed cell loses at most these.")
     log_every: int = neutral(20, "Iterations between journal lines.")
+
+
+@dataclass
+class EvaluationConfig:
+    """How validation images are scored; `gta.inference` says what each protocol does."""
+
+    protocol: str = result(
+        "original_size",
+        "original_size, sliding_window, center_crop (padding is ignored), or center_crop_padded_background "
+        "(padding counts as class 0, as in the public code: only to compare with its numbers).",
+    )
+    crop: int = result(513, "Side of the center crop in pixels.")
+    window: int = result(0, "Side of the sliding window in pixels; 0: data.crop_size.")
+    stride: float = result(2 / 3, "Step of the sliding window, as a fraction of its side.")
+    scales: list[float] = result([1.0], "Sizes at which an image is seen, of its own; probabilities are averaged.")
+    flip: bool = result(False, "Each image is seen mirrored as well; probabilities are averaged.")
 
 
 @dataclass
@@ -180,6 +220,7 @@ class Config:
     data: DataConfig = result(DataConfig, "The data set.")
     model: ModelConfig = result(ModelConfig, "The network.")
     schedule: ScheduleConfig = result(ScheduleConfig, "Optimisation and evaluation.")
+    evaluation: EvaluationConfig = result(EvaluationConfig, "The protocol by which networks are scored.")
     site: SiteConfig = neutral(SiteConfig, "The machine.")
     paths: PathsConfig = neutral(PathsConfig, "Where things are.")
     seed: int = result(0, "Seed of everything that is drawn.")

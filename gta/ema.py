@@ -15,10 +15,8 @@ def ramped_decay(step: int, cap: float) -> float:
 
 @torch.no_grad()
 def ema_update(target: Iterable[Tensor], source: Iterable[Tensor], decay: float) -> None:
-    """target <- decay target + (1 - decay) source, in place, tensor by tensor in the given order.
-
-    Give parameters, not buffers: BatchNorm statistics are never averaged.
-    """
+    """target <- decay target + (1 - decay) source, in place, tensor by tensor in the given order (floating point)."""
     targets, sources = list(target), list(source)
     assert len(targets) == len(sources), "the two networks do not have the same parameters"
-    torch._foreach_lerp_(targets, sources, 1.0 - decay)
+    if targets:  # torch refuses an empty list
+        torch._foreach_lerp_(targets, sources, 1.0 - decay)

@@ -1,4 +1,4 @@
-"""Scoring networks on the validation list: original size, each image once, padding nowhere."""
+"""Scoring networks on the validation list by the configured protocol: each image once, the same on any ranks."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gta import distributed, metrics
+from gta import distributed, inference, metrics
 from gta.config import Config
 from gta.data.loaders import val_samples
 from gta.data.spec import IGNORE
 
-EVALUATION = "original size"
+BACKGROUND = 0  # the class that the public code gives to padding
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,13 @@ def confusion_matrices(
 ) -> dict[str, Tensor]:
     """Confusion matrix (C, C) int64 of each network, rows truth, summed over the ranks.
 
-    Images go through the network one by one at `data.input_scale` of their size; logits are brought to the original
-    size (bilinear) before the argmax. No image is padded or seen twice, so the sums are the same on any ranks.
+    Images go through the network one by one at `data.input_scale` of their size, as `evaluation` says
+    (`gta.inference`); scores are brought to the original size (bilinear) before the argmax. No image is padded or seen
+    twice, so the sums are the same on any ranks. The center crops alone pad: an image smaller than the crop gets a
+    frame of the mean colour, whose pixels are ignored, or (`center_crop_padded_background`) count as class 0. Raises
+    UserError for settings that cannot be.
     """
+    inference.check(config)
     classes = len(config.data.classes)
     totals = {name: torch.zeros(classes, classes, dtype=torch.int64, device=device) for name in networks}
     modes = {name: network.training for name, network in networks.items()}
@@ -46,15 +50,29 @@ def confusion_matrices(
         network.eval()
     chosen = ids[: config.schedule.eval_images] if config.schedule.eval_images else ids
     for _, image, mask in val_samples(config, chosen, distributed.rank(), distributed.world_size()):
-        image, mask = image.to(device), mask.to(device)
+        image, mask = _scored_part(image.to(device), mask.to(device), config)
         for name, network in networks.items():
-            logits = network(image)
-            if logits.shape[-2:] != mask.shape:
-                logits = F.interpolate(logits, size=mask.shape, mode="bilinear", align_corners=True)
-            totals[name] += metrics.confusion(logits.argmax(1)[0], mask, classes, IGNORE)
+            scores = inference.class_scores(network, image, (mask.shape[0], mask.shape[1]), config)
+            totals[name] += metrics.confusion(scores.argmax(1)[0], mask, classes, IGNORE)
     for name, network in networks.items():
         network.train(modes[name])
     return {name: distributed.all_reduce_sum(total).cpu() for name, total in totals.items()}
+
+
+def _scored_part(image: Tensor, mask: Tensor, config: Config) -> tuple[Tensor, Tensor]:
+    """Image (1, 3, h, w) and mask (H, W), whole or cut to the center crop, which is padded to its full side."""
+    protocol, side = config.evaluation.protocol, config.evaluation.crop
+    if protocol not in (inference.CROP, inference.CROP_BACKGROUND):
+        return image, mask
+    height, width = mask.shape
+    top, left = max(0, height - side) // 2, max(0, width - side) // 2
+    image = image[..., top : top + side, left : left + side]
+    mask = mask[top : top + side, left : left + side]
+    missing = (side - mask.shape[1], side - mask.shape[0])
+    frame = (missing[0] // 2, missing[0] - missing[0] // 2, missing[1] // 2, missing[1] - missing[1] // 2)
+    filler = BACKGROUND if protocol == inference.CROP_BACKGROUND else IGNORE
+    # 0 is the mean colour of a normalised image
+    return F.pad(image, frame), F.pad(mask, frame, value=filler)
 
 
 def score(confusion: Tensor, iteration: int) -> Score:

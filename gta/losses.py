@@ -20,8 +20,27 @@ def cross_entropy(logits: Tensor, mask: Tensor, group_size: int) -> Tensor:
 
     logits (B, C, h, w), mask (B, h, w) int64 with 255 = ignore. A group without a labeled pixel counts as 0.
     """
-    loss = F.cross_entropy(logits.float(), mask, ignore_index=IGNORE_INDEX, reduction="none")
-    return _ratio(loss, (mask != IGNORE_INDEX).float(), group_size)
+    loss = _pixel_loss(logits, mask)
+    return _ratio(loss, (mask != IGNORE_INDEX).to(loss.dtype), group_size)
+
+
+def ohem_cross_entropy(logits: Tensor, mask: Tensor, group_size: int, threshold: float, min_kept: int) -> Tensor:
+    """Cross-entropy of the hard pixels of each group (online hard example mining), mean over the groups.
+
+    Hard are labeled pixels whose own class has a probability of at most `threshold`; where these are fewer than
+    `min_kept`, the `min_kept` least probable pixels of the group (all of them, where it has no more). The mean is over
+    the kept pixels. logits (B, C, h, w), mask (B, h, w) int64 with 255 = ignore.
+    """
+    loss = _pixel_loss(logits, mask)
+    probability = (-loss.detach()).exp()  # of the pixel's own class
+    kept = []
+    for chances, valid in zip(probability.split(group_size), (mask != IGNORE_INDEX).split(group_size), strict=True):
+        labeled = chances[valid]
+        rank = min(min_kept, labeled.numel())
+        bound = labeled.kthvalue(rank).values.clamp(min=threshold) if rank else threshold
+        kept.append(valid & (chances <= bound))
+    hard = torch.cat(kept)
+    return _ratio(loss * hard, hard.to(loss.dtype), group_size)
 
 
 def thresholded_cross_entropy(
@@ -32,10 +51,10 @@ def thresholded_cross_entropy(
     pseudo (B, h, w) int64 with 255 = padding, confidence (B, h, w). Divided by the number of ALL pixels that
     are not padding, as FixMatch does: an unsure batch then weighs less.
     """
-    loss = F.cross_entropy(logits.float(), pseudo, ignore_index=IGNORE_INDEX, reduction="none")
+    loss = _pixel_loss(logits, pseudo)
     valid = pseudo != IGNORE_INDEX
     kept = valid & (confidence >= threshold)
-    return _ratio(loss * kept, valid.float(), group_size), _ratio(kept.float(), valid.float(), group_size)
+    return _ratio(loss * kept, valid.to(loss.dtype), group_size), _share(kept, valid, group_size)
 
 
 def weighted_cross_entropy(
@@ -54,13 +73,13 @@ def weighted_cross_entropy(
     confidence, or 1 ("none"). Padding is in no sum and in no percentile.
     """
     assert weighting in WEIGHTINGS, weighting
-    loss = F.cross_entropy(logits.float(), pseudo, ignore_index=IGNORE_INDEX, reduction="none")
+    loss = _pixel_loss(logits, pseudo)
     valid = pseudo != IGNORE_INDEX
     kept = valid & _above_percentile(confidence, valid, 100.0 - drop_percent, group_size)
     confidence = torch.where(kept, confidence, 0.0)
     weight = {"laplace": 1.0 + confidence, "confidence": confidence, "none": torch.ones_like(confidence)}[weighting]
     weight = weight * valid
-    return _ratio(weight * kept * loss, weight, group_size), _ratio(kept.float(), valid.float(), group_size)
+    return _ratio(weight * kept * loss, weight, group_size), _share(kept, valid, group_size)
 
 
 def _above_percentile(values: Tensor, valid: Tensor, percent: float, group_size: int) -> Tensor:
@@ -86,6 +105,20 @@ def percentile(values: Tensor, percent: float) -> Tensor:
         return low
     high = values.kthvalue(below + 2).values
     return low + (high - low) * (position - below)
+
+
+def full_precision(values: Tensor) -> Tensor:
+    """Half precisions as float32, where sums over pixels need it; float32 and float64 as they are."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def _pixel_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """(B, h, w): cross-entropy of each pixel, 0 where ignored."""
+    return F.cross_entropy(full_precision(logits), labels, ignore_index=IGNORE_INDEX, reduction="none")
+
+
+def _share(kept: Tensor, valid: Tensor, group_size: int) -> Tensor:
+    return _ratio(kept.float(), valid.float(), group_size)
 
 
 def _ratio(numerator: Tensor, denominator: Tensor, group_size: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gta import checkpoint, distributed
+from gta import checkpoint, distributed, inference
 from gta.config import Config
 from gta.data.loaders import train_loader
 from gta.data.splits import Split
 from gta.errors import UserError
-from gta.evaluate import EVALUATION, Score, evaluate
+from gta.evaluate import Score, evaluate
 from gta.files import write_json
 from gta.journal import Journal
 from gta.methods.base import Method
@@ -65,9 +66,12 @@ class Trainer:
         """Train to the end: True. False where the outside asked to stop; then everything is saved."""
         schedule = self.config.schedule
         start = self._resume()
+        split = self.split
+        if self.method.uses_all_labels:
+            split = replace(split, labeled=split.labeled + split.unlabeled)
         loader = train_loader(
-            self.config, self.split, distributed.world_size(), distributed.rank(), start,
-            strong=self.method.strong, unlabeled=self.method.uses_unlabeled,
+            self.config, split, distributed.world_size(), distributed.rank(), start,
+            strong=self.method.strong_views, unlabeled=self.method.uses_unlabeled,
         )  # fmt: skip
         for iteration, (labeled, unlabeled) in zip(range(start, schedule.iterations), loader, strict=True):
             torch.manual_seed(step_seed(self.config.seed, iteration, distributed.rank()))
@@ -167,7 +171,7 @@ class Trainer:
             "signature": self.signature,
             "iteration": self.config.schedule.iterations,
             "headline": self.method.headline if self.method.headline in self.scores else "student",
-            "evaluation": EVALUATION,
+            "evaluation": inference.describe(self.config),
             "classes": list(self.config.data.classes),
             "networks": networks,
             "seconds": self._seconds(),

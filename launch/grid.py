@@ -21,8 +21,10 @@ from omegaconf.errors import OmegaConfBaseException
 from gta.checks import check
 from gta.compose import Composer, check_overrides, explain, params, protect, typed
 from gta.config import Config, PathsConfig
+from gta.data.loaders import check_batch
 from gta.data.prepare import prepare
 from gta.data.splits import Split, load_split
+from gta.epochs import in_iterations
 from gta.errors import UserError
 from launch.cell import Cell
 
@@ -55,8 +57,11 @@ def cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(f"{explain(error)} (in the cell {' '.join(overrides)})") from None
         _absolute(config.paths, config)
-        check(config, config.site.ranks * config.site.nodes)
-        cell = Cell.of(config, _split(config, splits))
+        check_batch(config.schedule, config.site.ranks * config.site.nodes)
+        split = _split(config, splits)
+        config.schedule = in_iterations(config.schedule, len(split.unlabeled))
+        check(config)
+        cell = Cell.of(config, split)
         made.setdefault(cell.signature, cell)
     if not made:
         raise UserError("The grid is empty: one of its sweeps has no value.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from gta.config import DataConfig
+from gta.data.listing import image_files, image_path, mask_files, mask_path
 from gta.data.resample import rescale
 from gta.data.spec import IGNORE
 from gta.errors import UserError
@@ -30,14 +32,19 @@ class SegmentationDataset:
         self.cache_bytes = cache_bytes
         self._kept: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray | None]] = {}
         self._root = Path(config.root)
-        # Label on disk -> label out; None of the classes -> IGNORE, after the check that refuses strays.
+        # With sub-folders only the listing knows where an id is: looked up once, here.
+        self._images = _chosen(image_files(config), self.ids) if config.nested else {}
+        self._masks = _chosen(mask_files(config), self.ids) if config.nested else {}
+        # Label on disk -> label out; none of the classes -> IGNORE, after the check that refuses strays.
         self._relabel = np.full(256, IGNORE, dtype=np.uint8)
-        self._relabel[: len(config.classes)] = np.arange(len(config.classes))
-        self._allowed = self._relabel != IGNORE
+        self._allowed = np.zeros(256, dtype=bool)
+        pairs = config.label_map or [[i, i] for i in range(len(config.classes))]
         if 0 <= config.ignore_index < 256:
-            self._relabel[config.ignore_index] = IGNORE
-            self._allowed[config.ignore_index] = True
-        self._identical = config.ignore_index == IGNORE
+            pairs = [*pairs, [config.ignore_index, config.ignore_index]]
+        for written, label in pairs:
+            self._relabel[written] = IGNORE if label == config.ignore_index else label
+            self._allowed[written] = True
+        self._identical = config.ignore_index == IGNORE and not config.label_map
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -59,8 +66,9 @@ class SegmentationDataset:
         count = np.bincount(mask.ravel(), minlength=256)
         strays = np.flatnonzero((count > 0) & ~self._allowed)
         if strays.size:
+            known = "in no pair of data.label_map" if self.config.label_map else "none of the classes"
             raise UserError(
-                f"{path}: label {strays[0]} ({count[strays[0]]} pixels) is none of the classes "
+                f"{path}: label {strays[0]} ({count[strays[0]]} pixels) is {known} "
                 f"(0 to {len(self.config.classes) - 1}), nor the ignore label {self.config.ignore_index}."
             )
         return mask if self._identical else self._relabel[mask]
@@ -95,10 +103,16 @@ class SegmentationDataset:
         return found
 
     def _image_path(self, index: int) -> Path:
-        return self._root / self.config.images / (self.ids[index] + self.config.image_suffix)
+        found = self._images.get(self.ids[index])
+        return self._root / self.config.images / found if found else image_path(self.config, self.ids[index])
 
     def _mask_path(self, index: int) -> Path:
-        return self._root / self.config.masks / (self.ids[index] + self.config.mask_suffix)
+        found = self._masks.get(self.ids[index])
+        return self._root / self.config.masks / found if found else mask_path(self.config, self.ids[index])
+
+
+def _chosen(files: Mapping[str, str], ids: list[str]) -> dict[str, str]:
+    return {item: files[item] for item in ids if item in files}
 
 
 def _decode(path: Path, mode: str | None) -> Image.Image:

@@ -19,7 +19,7 @@ from gta.data.dataset import SegmentationDataset
 from gta.data.resample import rescale
 from gta.data.seeds import generator
 from gta.data.splits import Split
-from gta.data.transforms import normalise, strong_view, weak_view
+from gta.data.transforms import View, normalise, strong_view, weak_view
 from gta.errors import UserError
 
 
@@ -38,15 +38,15 @@ def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
 
 
 def train_loader(
-    config: Config, split: Split, world_size: int, rank: int, start: int, strong: bool, unlabeled: bool
+    config: Config, split: Split, world_size: int, rank: int, start: int, strong: int, unlabeled: bool
 ) -> Iterator[tuple[Labeled, Unlabeled | None]]:
     """This rank's batches of iterations `start` to `schedule.iterations`, in order.
 
     Image number n = iteration * batch_size + position of the labeled stream (of the unlabeled one likewise)
     is perm_e[n % N] with e = n // N, where perm_e is keyed by (seed, stream, e); what is drawn for it is
     keyed by (seed, stream, iteration, position). Rank r of W holds positions r B/W to (r + 1) B/W. `strong`
-    asks for the strong view, and without `unlabeled` the second of each pair is None. Raises UserError for a
-    batch that does not divide; and, while iterating, for an image that cannot be used.
+    is how many strong views are made (0 to 2), and without `unlabeled` the second of each pair is None.
+    Raises UserError for a batch that does not divide; and, while iterating, for an image that cannot be used.
     """
     check_batch(config.schedule, world_size)
     stream = _TrainStream(config, split, world_size, rank, strong, unlabeled)
@@ -66,7 +66,7 @@ def val_samples(config: Config, ids: list[str], rank: int, world_size: int) -> I
 class _TrainStream(Dataset[Any]):
     """Item i is the batch of iteration i: a worker makes whole batches, so nothing is collated later."""
 
-    def __init__(self, config: Config, split: Split, world_size: int, rank: int, strong: bool, unlabeled: bool) -> None:
+    def __init__(self, config: Config, split: Split, world_size: int, rank: int, strong: int, unlabeled: bool) -> None:
         self.config = config
         self.strong = strong
         self.labeled = SegmentationDataset(config.data, split.labeled)
@@ -91,16 +91,18 @@ class _TrainStream(Dataset[Any]):
     def _unlabeled(self, iteration: int) -> Unlabeled | None:
         if self.unlabeled is None:
             return None
-        views, strong = [], []
+        views: list[View] = []
+        strong: list[list[np.ndarray]] = [[], []]
         for position in self.positions:
             image, _ = self.unlabeled.training(self._index("unlabeled", iteration, position), with_mask=False)
             rng = self._rng("unlabeled", iteration, position)
             views.append(weak_view(image, None, self.config.data, rng))
-            if self.strong:
-                strong.append(strong_view(views[-1], self.config.data, rng))
+            for number in range(self.strong):
+                strong[number].append(strong_view(views[-1], self.config.data, rng))
         padding = torch.from_numpy(np.stack([view.padding for view in views]))
         weak = self._normalised([view.image for view in views])
-        return Unlabeled(weak, self._normalised(strong) if self.strong else None, padding, self.first_group)
+        first, second = (self._normalised(made) if made else None for made in strong)
+        return Unlabeled(weak, first, padding, self.first_group, second)
 
     def _index(self, stream: str, iteration: int, position: int) -> int:
         dataset = self.labeled if stream == "labeled" else self.unlabeled

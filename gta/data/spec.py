@@ -29,6 +29,22 @@ def split_folder(config: DataConfig) -> Path:
     return Path(config.split_dir) / config.split.replace("/", "_")
 
 
+def train_path(config: DataConfig) -> Path:
+    """The list of all training ids; it need not be there unless lists are drawn from it."""
+    return _list_path(config, config.train_list)
+
+
+def val_path(config: DataConfig) -> Path:
+    """The list of validation ids."""
+    return _list_path(config, config.val_list)
+
+
+def _list_path(config: DataConfig, name: str) -> Path:
+    """Below the root; `{split_dir}/NAME` is beside the splits, where public lists of some data sets lie."""
+    beside = name.removeprefix("{split_dir}/")
+    return Path(config.root) / name if beside == name else Path(config.split_dir) / beside
+
+
 def check_layout(config: DataConfig) -> None:
     """Raise UserError that shows the whole expected layout, and which parts of it are missing.
 
@@ -38,11 +54,13 @@ def check_layout(config: DataConfig) -> None:
         raise UserError(f"Data set {config.name} names no classes: list them in data.classes, in index order.")
     if not 0 < len(config.classes) < 255:
         raise UserError(f"Data set {config.name} has {len(config.classes)} classes; an 8-bit mask holds at most 254.")
-    root = Path(config.root)
+    check_label_map(config)
+    root, below = Path(config.root), "**/" if config.nested else ""
+    labels = "by data.label_map" if config.label_map else f"0 to {len(config.classes) - 1}"
     wanted = [
-        (root / config.images, f"ID{config.image_suffix}", "images"),
-        (root / config.masks, f"ID{config.mask_suffix}", f"index masks, 0 to {len(config.classes) - 1}"),
-        (root / config.val_list, "", "validation ids, one a line"),
+        (root / config.images, f"{below}ID{config.image_suffix}", "images"),
+        (root / config.masks, f"{below}ID{config.mask_suffix}", f"index masks, {labels}"),
+        (val_path(config), "", "validation ids, one a line"),
     ]
     if config.split != MISSING and own_ratio(config) is None:
         wanted += [
@@ -62,5 +80,25 @@ def check_layout(config: DataConfig) -> None:
     raise UserError(
         f"Data set {config.name}: {folder}. It is expected to look like this:\n"
         + "\n".join(lines)
-        + "\nPut it there, or name its place with data.root=FOLDER (for split lists data.split_dir=FOLDER)."
+        + "\nPut it there, or name its place with data.root=FOLDER (for split lists data.split_dir=FOLDER; "
+        "`python -m gta splits import` brings public ones)."
     )
+
+
+def check_label_map(config: DataConfig) -> None:
+    """Raise UserError for a data.label_map that is no mapping of 8-bit labels onto all of the classes."""
+    if not config.label_map:
+        return
+    classes = len(config.classes)
+    seen: set[int] = set()
+    for pair in config.label_map:
+        if len(pair) != 2 or not 0 <= pair[0] <= 255 or not (0 <= pair[1] < classes or pair[1] == config.ignore_index):
+            raise UserError(
+                f"data.label_map: {pair} is no pair of a label (0 to 255) and a class index (0 to {classes - 1}) or "
+                f"the ignore label {config.ignore_index}."
+            )
+        if pair[0] in seen:
+            raise UserError(f"data.label_map: label {pair[0]} is mapped twice.")
+        seen.add(pair[0])
+    if missing := set(range(classes)) - {pair[1] for pair in config.label_map}:
+        raise UserError(f"data.label_map: no label is mapped to class {min(missing)} ({config.classes[min(missing)]}).")

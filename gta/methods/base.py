@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, cast
 
 import torch
@@ -14,7 +14,7 @@ from gta.config import MethodConfig, ScheduleConfig
 from gta.distributed import synchronise_batchnorm, unwrap, wrap
 from gta.ema import ema_update, ramped_decay
 from gta.errors import UserError
-from gta.losses import IGNORE_INDEX, cross_entropy
+from gta.losses import IGNORE_INDEX, cross_entropy, full_precision, ohem_cross_entropy
 from gta.models import SegmentationModel
 from gta.schedules import poly
 
@@ -27,6 +27,12 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
         raise UserError(f"method.{name} is {value}; it must be in {low} to {high}.")
 
 
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raise UserError for a method's setting that is none of `choices`."""
+    if value not in choices:
+        raise UserError(f"method.{name} is '{value}'; use {', '.join(choices)}.")
+
+
 class Method:
     """One method: `step` does everything that an iteration does to its networks.
 
@@ -37,6 +43,8 @@ class Method:
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     uses_unlabeled: ClassVar[bool] = False
+    uses_all_labels: ClassVar[bool] = False  # the labeled batches come from the labeled and the unlabeled list
+    scored: ClassVar[tuple[str, ...]] = ("student", "teacher")  # of these, those that exist
     headline: ClassVar[str] = "student"  # name of the network whose score is the method's, once it exists
 
     def __init__(
@@ -53,6 +61,8 @@ class Method:
             raise UserError(f"precision is '{precision}'; use {' or '.join(PRECISIONS)}.")
         if schedule.batch_size < 2:
             raise UserError("schedule.batch_size is 1; BatchNorm needs at least 2 images a step.")
+        if not 0 <= schedule.ohem_threshold <= 1:
+            raise UserError(f"schedule.ohem_threshold is {schedule.ohem_threshold}; it must be in 0 to 1.")
         self.config = config
         self.schedule = schedule
         self.seed = seed
@@ -60,10 +70,7 @@ class Method:
         self.precision = precision
         self.models: dict[str, nn.Module] = {}  # under DDP where trained and there are several ranks
         self.optimizers: dict[str, torch.optim.SGD] = {}  # of the trained ones
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # so that all ranks, and all methods, begin with the same weights
-            student = model()
-        self.add("student", synchronise_batchnorm(student.to(self.device)), trained=True)
+        self.add_new("student", model, seed)  # all ranks, and all methods, begin with the same weights
 
     # --- what a subclass writes -----------------------------------------------------------------------------
 
@@ -101,13 +108,18 @@ class Method:
             encoder["lr"], decoder["lr"] = encoder_lr, encoder_lr * self.schedule.decoder_lr_factor
 
     @property
+    def strong_views(self) -> int:
+        """How many strong views unlabeled batches must carry."""
+        return int(self.strong)
+
+    @property
     def strong(self) -> bool:
-        """Whether unlabeled batches must carry the strong view."""
+        """Whether the trained networks see the strong view of unlabeled images."""
         return self.uses_unlabeled and bool(getattr(self.config, "strong", False))
 
     def networks(self) -> dict[str, nn.Module]:
         """The networks to score (the teacher once it exists), without DDP. `step` sets train() and eval() itself."""
-        return {name: unwrap(self.models[name]) for name in ("student", "teacher") if name in self.models}
+        return {name: unwrap(self.models[name]) for name in self.scored if name in self.models}
 
     def eval_model(self) -> nn.Module:
         """The headline network; before it exists, the student."""
@@ -162,29 +174,42 @@ class Method:
         )
         self.models[name] = wrap(model)
 
+    def add_new(self, name: str, model: Callable[[], SegmentationModel], seed: int) -> None:
+        """Keep a trained network with initial weights drawn from `seed`, under `name`."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = model()
+        self.add(name, synchronise_batchnorm(network.to(self.device)), trained=True)
+
     def copy_of_student(self) -> SegmentationModel:
         """The student's parameters and buffers, in storage of their own."""
         return copy.deepcopy(cast(SegmentationModel, unwrap(self.models["student"])))
 
     def forward(self, name: str, images: Tensor) -> Tensor:
-        """Logits (B, C, h, w), float32, of the network of that name in the configured precision."""
+        """Logits (B, C, h, w), of no less than float32, of the network of that name in the configured precision."""
         with self._autocast():
-            return cast(Tensor, self.models[name](images)).float()
+            return full_precision(cast(Tensor, self.models[name](images)))
 
-    def student_loss(self, images: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def student_loss(self, images: Tensor, mask: Tensor, name: str = "student") -> tuple[Tensor, Tensor]:
         """The student's supervised loss on the first len(mask) images, and its logits on the others.
 
         All images pass as one batch, so that BatchNorm sees them together. The auxiliary head, where the
-        model has one, adds its own loss.
+        model has one, adds its own loss. `name` is of the network, where it is not the student.
         """
         with self._autocast():
-            logits, auxiliary = self.models["student"](images, auxiliary=True)
+            logits, auxiliary = self.models[name](images, auxiliary=True)
         labeled = len(mask)
-        loss = cross_entropy(logits[:labeled], mask, self.schedule.group_size)
+        loss = self.label_loss(logits[:labeled], mask)
         if auxiliary is not None:
-            extra = cross_entropy(auxiliary[:labeled], mask, self.schedule.group_size)
-            loss = loss + self.schedule.auxiliary_weight * extra
-        return loss, logits[labeled:].float()
+            loss = loss + self.schedule.auxiliary_weight * self.label_loss(auxiliary[:labeled], mask)
+        return loss, full_precision(logits[labeled:])
+
+    def label_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
+        """Cross-entropy against labels; of the hard pixels alone where the schedule asks for OHEM."""
+        size, threshold = self.schedule.group_size, self.schedule.ohem_threshold
+        if not threshold:
+            return cross_entropy(logits, mask, size)
+        return ohem_cross_entropy(logits, mask, size, threshold, self.schedule.ohem_min_kept)
 
     def update(self, name: str, loss: Tensor) -> None:
         """Backward and one optimizer step of the network of that name."""
@@ -201,10 +226,12 @@ class Method:
         return {"loss/supervised": loss.detach()}
 
     @torch.no_grad()
-    def pseudo_labels(self, unlabeled: Unlabeled) -> tuple[Tensor, Tensor]:
-        """The teacher's classes (255 where padded) and confidences (0 there) on the weak view, both (B, h, w)."""
-        self.models["teacher"].eval()
-        confidence, pseudo = self.confidence("teacher", unlabeled.weak)
+    def pseudo_labels(self, unlabeled: Unlabeled, name: str = "teacher") -> tuple[Tensor, Tensor]:
+        """The classes (255 where padded) and confidences (0 there) of the network of that name, in eval(), on the
+        weak view; both (B, h, w).
+        """
+        self.models[name].eval()
+        confidence, pseudo = self.confidence(name, unlabeled.weak)
         return pseudo.masked_fill(unlabeled.padding, IGNORE_INDEX), confidence.masked_fill(unlabeled.padding, 0.0)
 
     def view(self, unlabeled: Unlabeled) -> Tensor:
@@ -214,10 +241,18 @@ class Method:
         assert unlabeled.strong is not None, "this method needs the strong view"
         return unlabeled.strong
 
-    def update_teacher(self, iteration: int) -> None:
-        """Teacher <- EMA of the student, over all parameters; buffers are the teacher's own."""
-        decay = ramped_decay(iteration - self.schedule.warm_up, self.schedule.ema_decay)
-        ema_update(self.models["teacher"].parameters(), self.models["student"].parameters(), decay)
+    def update_teacher(self, iteration: int, cap: float | None = None, statistics: bool = True) -> None:
+        """Teacher <- EMA of the student, over all parameters; the decay's cap is schedule.ema_decay unless given.
+
+        With `statistics` its BatchNorm statistics follow too, by the same decay: without, a teacher that is only
+        ever run in eval() would keep those of the warm-up's end (those of an untrained network, where there is none).
+        """
+        teacher, student = unwrap(self.models["teacher"]), unwrap(self.models["student"])
+        decay = ramped_decay(iteration - self.schedule.warm_up, self.schedule.ema_decay if cap is None else cap)
+        ema_update(teacher.parameters(), student.parameters(), decay)
+        if statistics:
+            pairs = [p for p in zip(teacher.buffers(), student.buffers(), strict=True) if p[0].is_floating_point()]
+            ema_update([mine for mine, _ in pairs], [theirs for _, theirs in pairs], decay)
 
     @torch.no_grad()
     def confidence(self, name: str, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,27 +3,37 @@
 Jin, Wang and Lin, "Semi-Supervised Semantic Segmentation via Gentle Teaching Assistant", NeurIPS 2022.
 Pseudo-labels teach features better than masks, so their gradient never reaches the student's mask predictor. The steps
 are those of the authors' code, on its per-GPU batch (our group); where that code departs from the paper (networks that
-share the mask predictor, a learning rate that never decays), this follows the paper.
+share the mask predictor, a learning rate that never decays), this follows the paper. docs/method.md has the equations,
+the departures, and what each setting costs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gta.batch import Labeled, Unlabeled
 from gta.config import MethodConfig
 from gta.distributed import unwrap
 from gta.ema import ema_update, ramped_decay
-from gta.errors import UserError
 from gta.fields import result
 from gta.losses import WEIGHTINGS, weighted_cross_entropy
-from gta.methods.base import Method, check_range
+from gta.methods.base import Method, check_choice, check_range
 from gta.methods.mixing import cutmix_mask, mix
 from gta.models import SegmentationModel
+
+CONFIDENCES = ("second_pass", "pseudo_label")
+# What the student takes over of the assistant; never the auxiliary head, which the assistant does not have.
+TRANSFERS: dict[str, Callable[[SegmentationModel], Iterable[nn.Parameter]]] = {
+    "none": lambda model: [],
+    "encoder": lambda model: model.encoder.parameters(),
+    "feature_extractor": lambda model: model.feature_extractor_parameters(),
+    "all": lambda model: [*model.feature_extractor_parameters(), *model.mask_predictor.parameters()],
+}
 
 
 @dataclass
@@ -33,8 +43,24 @@ class GTAConfig(MethodConfig):
         80.0, "Percentage of the pixels, the most confident ones, that the unlabeled loss keeps."
     )
     weighting: str = result("laplace", "Weight of a pixel of confidence c: laplace (1 + c), confidence (c), none (1).")
+    confidence: str = result(
+        "second_pass",
+        "Whose c: second_pass (teacher, training mode, on the mixed batch) or pseudo_label (that of the label).",
+    )
+    joint_batches: bool = result(
+        True, "Networks see labeled and unlabeled images as one batch (BatchNorm); else each loss has its own."
+    )
+    transfer: str = result(
+        "feature_extractor", "What the student takes over of the assistant: none, encoder, feature_extractor, all."
+    )
     transfer_decay: float | None = result(
         None, "Cap of the decay by which the student follows the assistant; null: schedule.ema_decay."
+    )
+    teacher_decay: float | None = result(
+        None, "Cap of the decay by which the teacher follows the student; null: schedule.ema_decay."
+    )
+    share_mask_predictor: bool = result(
+        False, "Student and assistant hold ONE mask predictor, as in the public code by mistake."
     )
     cutmix_probability: float = result(0.5, "Probability that a group is mixed.")
     unsupervised_weight: float = result(1.0, "Weight of the assistant's loss.")
@@ -43,8 +69,11 @@ class GTAConfig(MethodConfig):
     def __post_init__(self) -> None:
         check_range("drop_percent", self.drop_percent, 0, 100)
         check_range("cutmix_probability", self.cutmix_probability, 0, 1)
-        if self.weighting not in WEIGHTINGS:
-            raise UserError(f"method.weighting is '{self.weighting}'; use {', '.join(WEIGHTINGS)}.")
+        check_range("transfer_decay", self.transfer_decay or 0.0, 0, 1)
+        check_range("teacher_decay", self.teacher_decay or 0.0, 0, 1)
+        check_choice("weighting", self.weighting, WEIGHTINGS)
+        check_choice("confidence", self.confidence, CONFIDENCES)
+        check_choice("transfer", self.transfer, TRANSFERS)
 
 
 class GTA(Method):
@@ -59,28 +88,34 @@ class GTA(Method):
         assistant = self.copy_of_student()
         # Nothing would train its auxiliary head, which DDP refuses; and that head is never transferred.
         assistant.auxiliary = None
+        if self.config.share_mask_predictor:
+            student = cast(SegmentationModel, unwrap(self.models["student"]))
+            for mine, theirs in zip(
+                assistant.mask_predictor.parameters(), student.mask_predictor.parameters(), strict=True
+            ):
+                mine.data = theirs.data  # one storage; gradients, optimizers and statistics stay apart
         self.add("assistant", assistant, trained=True)
 
     def semi_supervised_step(self, labeled: Labeled, unlabeled: Unlabeled, iteration: int) -> dict[str, Tensor]:
-        size, batch = self.schedule.group_size, len(labeled.mask)
+        size, batch = self.schedule.group_size, len(unlabeled.padding)
 
         # 1. The teacher labels the weak view; padding is no label.
-        pseudo, _ = self.pseudo_labels(unlabeled)
+        pseudo, confidence = self.pseudo_labels(unlabeled)
 
-        # 2. CutMix within each group, of images and pseudo-labels. (The confidence comes from the mixed
-        #    images, in 4.)
+        # 2. CutMix within each group, of images, pseudo-labels and confidences.
         inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
-        images, pseudo = mix(self.view(unlabeled), inside, size), mix(pseudo, inside, size)
+        images, pseudo, confidence = (mix(x, inside, size) for x in (self.view(unlabeled), pseudo, confidence))
         joint = torch.cat([labeled.image, images])
 
         # 3. The assistant sees labeled and mixed images as one batch; its loss is on the latter.
         self.models["assistant"].train()
-        logits = self.forward("assistant", joint)[batch:]
+        logits = self.forward("assistant", joint if self.config.joint_batches else images)[-batch:]
 
         # 4. The teacher's confidence on the same batch, with BatchNorm in training mode. Nothing else moves
         #    the statistics that it labels with.
-        self.models["teacher"].train()
-        confidence = self.confidence("teacher", joint)[0][batch:]
+        if self.config.confidence == "second_pass":
+            self.models["teacher"].train()
+            confidence = self.confidence("teacher", joint if self.config.joint_batches else images)[0][-batch:]
 
         # 5. and 6. Unlabeled loss, weighted by confidence; the assistant's step.
         unsupervised, kept = weighted_cross_entropy(
@@ -93,11 +128,11 @@ class GTA(Method):
 
         # 8. The student's step, on the labels.
         self.models["student"].train()
-        supervised, _ = self.student_loss(joint, labeled.mask)
+        supervised, _ = self.student_loss(joint if self.config.joint_batches else labeled.image, labeled.mask)
         self.update("student", supervised)
 
-        # 9. The teacher follows the student.
-        self.update_teacher(iteration)
+        # 9. The teacher follows the student (its statistics too, where 4. does not move them).
+        self.update_teacher(iteration, self.config.teacher_decay, self.config.confidence != "second_pass")
         return {
             "loss/supervised": supervised.detach(),
             "loss/unsupervised": unsupervised.detach(),
@@ -106,8 +141,9 @@ class GTA(Method):
         }
 
     def transfer(self, iteration: int) -> None:
-        """Student's feature extractor <- EMA towards the assistant's; parameters only."""
+        """Student's feature extractor (or what `transfer` says) <- EMA towards the assistant's; parameters only."""
+        part = TRANSFERS[self.config.transfer]
         cap = self.schedule.ema_decay if self.config.transfer_decay is None else self.config.transfer_decay
         decay = ramped_decay(iteration - self.schedule.warm_up, cap)
         student, assistant = (cast(SegmentationModel, unwrap(self.models[n])) for n in ("student", "assistant"))
-        ema_update(student.feature_extractor_parameters(), assistant.feature_extractor_parameters(), decay)
+        ema_update(part(student), part(assistant), decay)

@@ -19,10 +19,10 @@ __all__ = ["ENCODERS", "SegmentationModel", "WeightsReport", "build_model", "loa
 # An encoder has `channels` (low, middle, top) and maps (B, 3, h, w) to features of these three.
 ENCODERS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "tiny": lambda config: TinyEncoder(config.width, config.output_stride),
-    "resnet18": lambda config: ResNet(BasicBlock, (2, 2, 2, 2), config.output_stride),
-    "resnet34": lambda config: ResNet(BasicBlock, (3, 4, 6, 3), config.output_stride),
-    "resnet50": lambda config: ResNet(Bottleneck, (3, 4, 6, 3), config.output_stride),
-    "resnet101": lambda config: ResNet(Bottleneck, (3, 4, 23, 3), config.output_stride),
+    "resnet18": lambda config: ResNet(BasicBlock, (2, 2, 2, 2), config.output_stride, config.stem),
+    "resnet34": lambda config: ResNet(BasicBlock, (3, 4, 6, 3), config.output_stride, config.stem),
+    "resnet50": lambda config: ResNet(Bottleneck, (3, 4, 6, 3), config.output_stride, config.stem),
+    "resnet101": lambda config: ResNet(Bottleneck, (3, 4, 23, 3), config.output_stride, config.stem),
 }
 
 

@@ -1,10 +1,12 @@
-"""Residual encoders with a deep stem and dilation: ResNet-18/34/50/101, as GTA-Seg and U2PL use them."""
+"""Dilated residual encoders, ResNet-18/34/50/101: with the deep stem of GTA-Seg and U2PL, or the plain one."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from gta.errors import UserError
+
+STEMS = ("deep", "plain")
 
 
 def conv3x3(inputs: int, planes: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
@@ -62,13 +64,32 @@ def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
 
+def deep_stem() -> nn.Module:
+    """Three 3x3 convolutions to 128 planes at stride 2; BatchNorm and ReLU of the last one follow outside."""
+    return nn.Sequential(
+        conv3x3(3, 64, stride=2),
+        nn.BatchNorm2d(64),
+        nn.ReLU(inplace=True),
+        conv3x3(64, 64),
+        nn.BatchNorm2d(64),
+        nn.ReLU(inplace=True),
+        conv3x3(64, 128),
+    )
+
+
+def plain_stem() -> nn.Module:
+    """One 7x7 convolution to 64 planes at stride 2."""
+    return nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+
+
 class ResNet(nn.Module):
     """(B, 3, h, w) -> features of layer1 (stride 4), layer3 and layer4 (both at the output stride at most).
 
     `channels` are the planes of these three. At output stride 8, layer3 is dilated by 2 and layer4 by 4
     instead of strided, at 16 layer4 by 2 only; layer4's blocks multiply that by `multi_grid`. The first block
-    of a dilated layer keeps the dilation of the layer before. Module names are those of the usual deep-stem
-    weight files.
+    of a dilated layer keeps the dilation of the layer before. Module names are those of the usual weight files:
+    of the deep-stem ones with the stem `deep`, of torchvision and timm with `plain`. Raises UserError for another
+    output stride or stem.
     """
 
     def __init__(
@@ -76,23 +97,19 @@ class ResNet(nn.Module):
         block: type[BasicBlock] | type[Bottleneck],
         depths: tuple[int, int, int, int],
         output_stride: int,
+        stem: str = "deep",
         multi_grid: tuple[int, ...] = (2, 2, 4),
     ) -> None:
         super().__init__()
         check_output_stride(output_stride)
-        self.conv1 = nn.Sequential(
-            conv3x3(3, 64, stride=2),
-            nn.BatchNorm2d(64),
-            nn.ReLU(inplace=True),
-            conv3x3(64, 64),
-            nn.BatchNorm2d(64),
-            nn.ReLU(inplace=True),
-            conv3x3(64, 128),
-        )
-        self.bn1 = nn.BatchNorm2d(128)
+        if stem not in STEMS:
+            raise UserError(f"model.stem is '{stem}'; use {' or '.join(STEMS)}.")
+        self.stem = stem
+        self.conv1, planes = (deep_stem(), 128) if stem == "deep" else (plain_stem(), 64)
+        self.bn1 = nn.BatchNorm2d(planes)
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True)
-        self._planes, self._dilation = 128, 1  # of the last block made so far
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=stem == "deep")
+        self._planes, self._dilation = planes, 1  # of the last block made so far
         self.layer1 = self._layer(block, 64, depths[0])
         self.layer2 = self._layer(block, 128, depths[1], stride=2)
         self.layer3 = self._layer(block, 256, depths[2], stride=2, dilate=output_stride == 8)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from gta.errors import UserError
+from gta.models import files
 from gta.models.deeplab import SegmentationModel
 
 # Wrappers that training programs put around a state dict, and before its names.
 CONTAINERS = ("state_dict", "model", "model_state")
-PREFIXES = ("module.", "backbone.", "encoder.", "feature_extractor.encoder.")
+PREFIXES = ("module.", "backbone.", "encoder.", "feature_extractor.encoder.", "timm_model.")
+# A deep stem as some public ResNets spell it (conv1 to conv3 side by side), and as ours and timm's do.
+FLAT_STEM = {
+    "conv1": "conv1.0",
+    "bn1": "conv1.1",
+    "conv2": "conv1.3",
+    "bn2": "conv1.4",
+    "conv3": "conv1.6",
+    "bn3": "bn1",
+}
 
 
 @dataclass
@@ -42,10 +50,13 @@ class WeightsReport:
 def load_initial_weights(model: SegmentationModel, path: str | Path) -> WeightsReport:
     """Load what matches by name and shape into the encoder; says what did and what did not.
 
-    Raises UserError for an absent or unreadable file, and for one that matches nothing.
+    Understood are the names of torchvision and timm (plain stem), of timm's and the usual deep-stem files, and of
+    deep stems spelled conv1, conv2, conv3. Raises UserError for an absent or unreadable file, for one of another
+    stem than the model's, for a ResNet-D, and for one that matches nothing.
     """
-    given = _read(Path(path))
+    given = _named(_state_dict(Path(path)))
     own = model.encoder.state_dict()
+    _check_kind(set(given), getattr(model.encoder, "stem", None), path)
     report = WeightsReport(unused=sorted(set(given) - set(own)))
     for name, tensor in own.items():
         if name not in given:
@@ -66,28 +77,44 @@ def load_initial_weights(model: SegmentationModel, path: str | Path) -> WeightsR
     return report
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    """Tensors by name, without wrappers and prefixes."""
     if not path.is_file():
         raise UserError(
             f"The initial weights {path} are not there; put the file in place, or use model.weights=random."
         )
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise UserError(f"The initial weights {path} cannot be read as a PyTorch state dict.") from error
+    content = files.read(path, "The initial weights")
     for key in CONTAINERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict):
         raise UserError(f"The initial weights {path} hold a {type(content).__name__}, not a state dict.")
-    return {_strip(str(name)): value for name, value in content.items() if isinstance(value, Tensor)}
+    return {files.strip(str(name), PREFIXES): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
-def _strip(name: str) -> str:
-    stripped = True
-    while stripped:
-        stripped = False
-        for prefix in PREFIXES:
-            if name.startswith(prefix):
-                name, stripped = name[len(prefix) :], True
-    return name
+def _named(given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors under our names."""
+    if not {"conv1.weight", "conv2.weight", "conv3.weight"} <= set(given):
+        return given
+    renamed = {}
+    for name, tensor in given.items():
+        first, _, rest = name.partition(".")
+        renamed[f"{FLAT_STEM.get(first, first)}.{rest}"] = tensor
+    return renamed
+
+
+def _check_kind(names: set[str], stem: str | None, path: str | Path) -> None:
+    """Raises UserError for a network that would match in most of its tensors and yet be another one."""
+    if stem is None:  # no ResNet
+        return
+    found = "plain" if "conv1.weight" in names else "deep" if "conv1.0.weight" in names else stem
+    if found != stem:
+        raise UserError(
+            f"The weights file {path} has a {found} stem and the model a {stem} one: "
+            f"use model.stem={found}, or give a file with a {stem} stem."
+        )
+    if any(".downsample.2." in name for name in names):
+        raise UserError(
+            f"The weights file {path} is of a ResNet-D, whose shortcuts average before they project: another network. "
+            "Give a file of the plain or the deep-stem ResNet."
+        )

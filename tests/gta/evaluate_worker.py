@@ -7,6 +7,7 @@ import sys
 import torch
 
 from gta import distributed
+from gta.config import EvaluationConfig
 from gta.evaluate import confusion_matrices
 from gta.models import build_model
 from tests.gta.test_trainer import make
@@ -23,6 +24,9 @@ def main(folder: str, out: str) -> None:
     networks = {name: build_model(config.model, len(config.data.classes)) for name in ("student", "teacher")}
     ids = [f"val_{number:05d}" for number in range(5)]
     matrices = confusion_matrices(networks, config, ids, device)
+    config.evaluation = EvaluationConfig(protocol="sliding_window", window=16, scales=[1.0, 1.5], flip=True)
+    sliding = confusion_matrices(networks, config, ids, device)
+    matrices |= {f"{name} by sliding window": matrix for name, matrix in sliding.items()}
     if distributed.rank() == 0:
         torch.save({"world": distributed.world_size(), **matrices}, out)
     distributed.shutdown()

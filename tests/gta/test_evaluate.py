@@ -59,7 +59,7 @@ def test_the_matrix_is_the_same_on_1_2_and_3_ranks(folder: Path, tmp_path: Path)
         subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=120)
         found[ranks] = torch.load(out)
     assert [found[ranks]["world"] for ranks in (1, 2, 3)] == [1, 2, 3]
-    for name in ("student", "teacher"):
+    for name in ("student", "teacher", "student by sliding window", "teacher by sliding window"):
         assert found[1][name].sum() == 5 * 48 * 48
         assert torch.equal(found[1][name], found[2][name])
         assert torch.equal(found[1][name], found[3][name])

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gta.losses import cross_entropy, percentile, thresholded_cross_entropy, weighted_cross_entropy
+from gta.losses import cross_entropy, ohem_cross_entropy, percentile, thresholded_cross_entropy, weighted_cross_entropy
 
 CLASSES = 4
 
@@ -154,3 +154,43 @@ def test_no_gradient_reaches_a_dropped_pixel() -> None:
 def test_percentile_is_numpys(count: int, percent: float) -> None:
     values = torch.rand(count, generator=torch.Generator().manual_seed(count))
     assert percentile(values, percent).item() == pytest.approx(np.percentile(values.numpy(), percent), rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+@pytest.mark.parametrize(("threshold", "min_kept"), [(0.7, 0), (0.1, 12), (0.3, 10_000), (0.05, 1)])
+def test_ohem_is_the_loop(size: int, threshold: float, min_kept: int) -> None:
+    """Pixels no more probable than the threshold; where these are too few, the least probable `min_kept`."""
+    logits, labels, _ = example(seed=3)
+    means, kept = [], 0
+    for group in groups(4, size):
+        losses = sorted((pixel_loss(at(logits, p), int(labels[p])) for p in pixels(group, labels)), reverse=True)
+        hard = [loss for loss in losses if math.exp(-loss) <= threshold]
+        hard = hard if len(hard) >= min_kept else losses[:min_kept]
+        kept += len(hard)
+        means.append(sum(hard) / len(hard) if hard else 0.0)
+    found = ohem_cross_entropy(logits, labels, size, threshold, min_kept).item()
+    assert found == pytest.approx(np.mean(means), rel=1e-5)
+    if (threshold, min_kept) == (0.1, 12):
+        assert 0 < kept < int((labels != 255).sum())
+    if min_kept == 10_000:
+        assert found == pytest.approx(cross_entropy(logits, labels, size).item())
+
+
+def test_ohem_without_labels_is_zero() -> None:
+    logits, labels, _ = example()
+    loss = ohem_cross_entropy(logits.requires_grad_(), torch.full_like(labels, 255), 2, 0.7, 100)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_losses_keep_float64() -> None:
+    """Cast to float32, a loss would lose half of its digits."""
+    logits, labels, confidence = example()
+    double = logits.double(), labels, confidence.double()
+    assert cross_entropy(*double[:2], 2).dtype == torch.float64
+    assert ohem_cross_entropy(*double[:2], 2, 0.7, 10).dtype == torch.float64
+    assert weighted_cross_entropy(*double, 2, 80.0)[0].dtype == torch.float64
+    assert thresholded_cross_entropy(*double, 0.5, 2)[0].dtype == torch.float64
+    assert cross_entropy(logits.bfloat16(), labels, 2).dtype == torch.float32

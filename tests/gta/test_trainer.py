@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,11 @@ from gta.config import (
     SiteConfig,
 )
 from gta.data.prepare import prepare
+from gta.data.splits import load_split
 from gta.errors import UserError
 from gta.methods import METHODS
-from gta.train import train
-from gta.trainer import Control, step_seed
+from gta.train import build_method, train
+from gta.trainer import Control, Trainer, step_seed
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +199,35 @@ def test_who_lost_the_cell_writes_nothing(folder: Path, tmp_path: Path) -> None:
 def test_step_seeds_differ() -> None:
     seeds = {step_seed(seed, iteration, rank) for seed in range(3) for iteration in range(5) for rank in range(3)}
     assert len(seeds) == 45
+
+
+def test_fully_supervised_is_supervised_training_on_all_labels(folder: Path, tmp_path: Path) -> None:
+    """Equal to `supervised` on lists that call every image labeled; and not to it on the split's own list."""
+    config = make(folder, "fully_supervised")
+    own = load_split(config.data)
+    union = replace(own, labeled=own.labeled + own.unlabeled)
+    found = {}
+    for name, method, split in (
+        ("full", "fully_supervised", own),
+        ("union", "supervised", union),
+        ("few", "supervised", own),
+    ):
+        cell = make(folder, method)
+        device = torch.device("cpu")
+        Trainer(cell, tmp_path / name, "sig", split, build_method(cell, device), device, Control()).run()
+        found[name] = result(tmp_path / name)["networks"], points(tmp_path / name)
+    assert found["full"] == found["union"]
+    assert found["full"] != found["few"]
+
+
+def test_two_students_are_both_scored(folder: Path, tmp_path: Path) -> None:
+    train(make(folder, "cps"), tmp_path, "sig")
+    found = result(tmp_path)
+    assert found["headline"] == "student"
+    assert set(found["networks"]) == {"student", "student2"}
+
+
+def test_unimatch_trains_on_two_strong_views(folder: Path, tmp_path: Path) -> None:
+    train(make(folder, "unimatch"), tmp_path, "sig")
+    assert set(result(tmp_path)["networks"]) == {"student"}
+    assert ("loss/unsupervised", 10) in points(tmp_path)

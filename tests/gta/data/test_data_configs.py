@@ -9,8 +9,10 @@ from omegaconf import OmegaConf
 
 import gta
 from gta.config import Config, DataConfig
+from gta.data.lists import digest, read_ids
 from gta.data.prepare import prepare
-from gta.data.splits import digest, load_split, read_ids
+from gta.data.spec import check_label_map
+from gta.data.splits import load_split
 from gta.errors import UserError
 
 CONF = Path(gta.__file__).parent / "conf" / "data"
@@ -18,7 +20,10 @@ CONF = Path(gta.__file__).parent / "conf" / "data"
 
 def _config(name: str, data: Path | str = "data", splits: Path | str = "splits") -> DataConfig:
     schema = OmegaConf.structured(Config)
-    schema.data = OmegaConf.merge(schema.data, OmegaConf.load(CONF / f"{name}.yaml"))
+    node = OmegaConf.load(CONF / f"{name}.yaml")
+    for base in [base for base in node.pop("defaults", []) if base != "_self_"]:
+        node = OmegaConf.merge(OmegaConf.load(CONF / f"{base}.yaml"), node)
+    schema.data = OmegaConf.merge(schema.data, node)
     schema.paths.data, schema.paths.splits = str(data), str(splits)
     made = OmegaConf.to_object(schema.data)
     assert isinstance(made, DataConfig)
@@ -28,7 +33,8 @@ def _config(name: str, data: Path | str = "data", splits: Path | str = "splits")
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("*.yaml")))
 def test_a_shipped_description_is_whole(name: str) -> None:
     config = _config(name)
-    assert config.name == name
+    assert config.name == name.removesuffix("_trainids")
+    check_label_map(config)
     assert len(set(config.classes)) == len(config.classes) > 1
     assert len(config.palette) in (0, len(config.classes))
     assert config.crop_size > 0

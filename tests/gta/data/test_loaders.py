@@ -193,3 +193,19 @@ def test_validation_shows_every_image_once_over_the_ranks(shapes_config: Config,
         on_disk = np.asarray(Image.open(f"{data.root}/SegmentationClass/{ids[index]}.png"))
         np.testing.assert_array_equal(mask.numpy(), on_disk)  # at original size, nothing resampled
     assert list(val_samples(config, ids[:2], rank=2, world_size=3)) == []
+
+
+def test_a_second_strong_view_is_another_one_and_changes_no_other(shapes_config: Config) -> None:
+    split = load_split(shapes_config.data)
+    _, one = next(train_loader(shapes_config, split, 1, 0, 0, strong=1, unlabeled=True))
+    _, two = next(train_loader(shapes_config, split, 1, 0, 0, strong=2, unlabeled=True))
+    assert one is not None
+    assert two is not None
+    assert one.strong is not None
+    assert two.strong is not None
+    assert two.strong2 is not None
+    assert one.strong2 is None
+    assert torch.equal(one.weak, two.weak)
+    assert torch.equal(one.strong, two.strong)
+    assert not torch.equal(two.strong, two.strong2)
+    assert two.strong2.movedim(1, -1)[two.padding].abs().max() < 0.01

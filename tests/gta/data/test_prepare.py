@@ -40,7 +40,7 @@ def test_generated_once_and_then_left_alone(shapes_data: DataConfig, tmp_path: P
 def test_other_options_are_refused_and_named(shapes_data: DataConfig) -> None:
     assert shapes_data.generator is not None
     other = replace(shapes_data, generator=replace(shapes_data.generator, noise=0.3, val=8))
-    with pytest.raises(UserError, match=r"other options \(noise 0.1 there, 0.3 wanted, val 7 there, 8 wanted\)"):
+    with pytest.raises(UserError, match=r"other options \(noise 0.15 there, 0.3 wanted, val 7 there, 8 wanted\)"):
         prepare(other)
 
 

@@ -1,4 +1,4 @@
-"""Split lists: the formats people publish, the checks on loading, and class-balanced drawing."""
+"""Splits: the checks on loading, ratios, and class-balanced drawing."""
 
 from __future__ import annotations
 
@@ -13,78 +13,20 @@ import pytest
 
 from gta.config import DataConfig
 from gta.data.balance import balanced_order, shown_classes
-from gta.data.splits import Split, digest, draw, load_split, read_ids
+from gta.data.lists import read_ids
+from gta.data.splits import Split, draw, load_split
 from gta.errors import UserError
 
 Tiny = Callable[..., DataConfig]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2007_000032\n2007_000039\n",
-        "2007_000032\r\n2007_000039",  # Windows line ends, no final newline
-        "JPEGImages/2007_000032.jpg SegmentationClass/2007_000032.png\n"
-        "JPEGImages/2007_000039.jpg SegmentationClass/2007_000039.png\n",
-        "/JPEGImages/2007_000032.jpg\t/SegmentationClassAug/2007_000032.png\n\n2007_000039.jpg\n",
-    ],
-)
-def test_published_formats_give_bare_ids(tmp_path: Path, text: str) -> None:
-    (tmp_path / "list.txt").write_bytes(text.encode())
-    assert read_ids(tmp_path / "list.txt") == ["2007_000032", "2007_000039"]
-
-
-def test_a_data_sets_own_suffix_is_taken_off(tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_text("rgb/tile_7_rgb.tif\n")
-    assert read_ids(tmp_path / "list.txt", suffix="_rgb.tif") == ["tile_7"]
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "says"),
-    [
-        ("a\n../x\n", 2, "'../x' is no image id"),
-        ("a\nimages/../../x.jpg\n", 2, "is no image id"),
-        ("a\nsub/x\n", 2, "is no image id"),
-        ("a\n\n..\\x\n", 3, "is no image id"),
-        ("a b c\n", 1, "3 columns"),
-        ("a\nb\na\n", 3, "a is there twice (first in line 1)"),
-    ],
-)
-def test_a_bad_line_is_named(tmp_path: Path, text: str, line: int, says: str) -> None:
-    path = tmp_path / "list.txt"
-    path.write_text(text)
-    with pytest.raises(UserError) as error:
-        read_ids(path)
-    assert f"{path} line {line}: " in str(error.value)
-    assert says in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("text", ["", "\n \n"])
-def test_an_empty_list_is_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / "list.txt").write_text(text)
-    with pytest.raises(UserError, match=r"list\.txt is empty"):
-        read_ids(tmp_path / "list.txt")
-
-
-@pytest.mark.parametrize(
-    ("name", "count", "expected"),
-    [
-        ("u2pl/pascal/662/labeled.txt", 662, "0c6466b63b2f5206"),
-        ("unimatch/pascal/u2pl_1_16/labeled.txt", 662, "0c6466b63b2f5206"),
-        ("unimatch/pascal/train_aug.txt", 10582, "d1326bd532648d73"),
-        ("u2pl/cityscapes/186/labeled.txt", 186, "c9b2d8a6a7290bca"),
-        ("u2pl/cityscapes/val.txt", 500, "73099b252b778d6f"),
-    ],
-)
-def test_published_lists_have_their_known_digests(shared: Path, name: str, count: int, expected: str) -> None:
-    ids = read_ids(shared / "splits" / name)
-    assert (len(ids), digest(ids)[:16]) == (count, expected)
-
-
 def test_ratio_and_order() -> None:
     split = Split(labeled=[str(i) for i in range(662)], unlabeled=[f"u{i}" for i in range(9920)], val=["b", "a"])
     assert split.ratio == "1/16"
+    assert Split(split.labeled[:92], split.unlabeled, ["a"], ratio_base=1464).ratio == "1/16", (
+        "classic, as papers count"
+    )
+    assert Split(split.labeled[:92], ["b"], ["a"], ratio_base=92).ratio == "full"
     assert split.val == ["a", "b"]
     shuffled = Split(random.Random(0).sample(split.labeled, 662), split.unlabeled, ["a", "b"])
     assert shuffled == split  # equal digests are equal lists, whatever the order in the files
@@ -113,6 +55,23 @@ def test_a_bad_split_is_refused(tiny: Tiny, file: str, text: str, says: str) -> 
     (Path(config.split_dir) / config.split / file).write_text(text)
     with pytest.raises(UserError, match=says):
         load_split(config)
+
+
+def test_a_published_list_without_the_rest_of_its_training_set_is_refused(shared: Path, tiny: Tiny) -> None:
+    config = tiny()
+    folder = Path(config.split_dir) / config.split
+    lists = {name: read_ids(shared / f"splits/u2pl/pascal/92/{name}.txt") for name in ("labeled", "unlabeled")}
+    for item in {*lists["labeled"], *lists["unlabeled"]}:
+        for kind, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
+            (Path(config.root) / kind / f"{item}.{suffix}").touch()
+    for name, ids in lists.items():
+        (folder / f"{name}.txt").write_text("\n".join(ids))
+    assert load_split(config).ratio == "1/115"
+    (folder / "unlabeled.txt").write_text("\n".join(lists["unlabeled"][1:]))
+    with pytest.raises(UserError, match=r"is u2pl 92 \(VOC classic, 1/16\), but .* are 10581 images, not the 10582"):
+        load_split(config)
+    (folder / "labeled.txt").write_text("\n".join(lists["labeled"][1:]))  # a list of one's own may use what it likes
+    assert len(load_split(config).labeled) == 91
 
 
 def test_masks_are_asked_of_labeled_and_validation_images_only(tiny: Tiny) -> None:
@@ -161,7 +120,7 @@ def test_a_drawn_list_that_is_there_is_left_alone_and_another_is_refused(
     assert (tmp_path / "1_4" / "labeled.txt").stat() == before
     mine = (tmp_path / "1_4" / "labeled.txt").read_text().replace("train_0", "other_0", 1)
     (tmp_path / "1_4" / "labeled.txt").write_text(mine)
-    with pytest.raises(UserError, match="holds other lists than those drawn now"):
+    with pytest.raises(UserError, match="holds other lists than the new ones"):
         draw(config, ["1/4"], seed=0)
     assert (tmp_path / "1_4" / "labeled.txt").read_text() == mine
     with pytest.raises(UserError, match=r"belong in data\.split_family=seed1"):

@@ -31,6 +31,7 @@ def make_method(
     model: dict[str, Any] | None = None,
     schedule: dict[str, Any] | None = None,
     precision: str = "fp32",
+    dtype: torch.dtype = torch.float32,
     **config: Any,
 ) -> Method:
     """The method of that key (or class) over a very small network."""
@@ -39,7 +40,7 @@ def make_method(
     network = ModelConfig(**{**small, "weights": "random", **(model or {})})
     return chosen(
         chosen.Config(**config),
-        lambda: build_model(network, CLASSES),
+        lambda: build_model(network, CLASSES).to(dtype),
         ScheduleConfig(**{**SCHEDULE, **(schedule or {})}),
         seed=0,
         device="cpu",
@@ -50,13 +51,13 @@ def make_method(
 def make_batch(iteration: int, images: int = 4) -> tuple[Labeled, Unlabeled]:
     """Global batch of an iteration; some pixels are ignored, some padded, unequally in each image."""
     generator = torch.Generator().manual_seed(1000 + iteration)
-    image, weak, strong = torch.randn(3, images, 3, SIDE, SIDE, generator=generator)
+    image, weak, strong, strong2 = torch.randn(4, images, 3, SIDE, SIDE, generator=generator)
     mask = torch.randint(0, CLASSES, (images, SIDE, SIDE), generator=generator)
     padding = torch.zeros(images, SIDE, SIDE, dtype=torch.bool)
     for i in range(images):
         mask[i, : 2 + 3 * i] = 255
         padding[i, :, SIDE - i :] = i > 0
-    return Labeled(image, mask), Unlabeled(weak, strong, padding)
+    return Labeled(image, mask), Unlabeled(weak, strong, padding, strong2=strong2)
 
 
 def train(method: Method, start: int, stop: int) -> list[dict[str, float]]:

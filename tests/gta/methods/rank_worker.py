@@ -4,6 +4,7 @@ out.
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,13 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "mean_teacher": {"name": "mean_teacher"},
     "cutmix": {"name": "cutmix", "cutmix_probability": 0.7},
     "gta": {"name": "gta", "cutmix_probability": 0.7},
+    "fixmatch": {"name": "fixmatch", "threshold": 0.3},
+    "unimatch": {"name": "unimatch", "threshold": 0.3, "feature_dropout": 0.0, "model": {"auxiliary": True}},
+    "cps": {"name": "cps"},
+    "student_teacher": {"name": "student_teacher"},
+    "gta_separate": {"name": "gta", "joint_batches": False, "confidence": "pseudo_label"},
+    "gta_shared": {"name": "gta", "share_mask_predictor": True, "transfer": "all"},
+    "supervised_ohem": {"name": "supervised", "schedule": {"ohem_threshold": 0.3, "ohem_min_kept": 400}},
     "gta_auxiliary": {"name": "gta", "cutmix_probability": 0.7, "model": {"auxiliary": True}},
 }
 
@@ -34,13 +42,16 @@ def share(iteration: int) -> tuple[Labeled, Unlabeled]:
     mine = slice(distributed.rank() * count, (distributed.rank() + 1) * count)
     first = distributed.rank() * count // GROUP
     assert unlabeled.strong is not None
+    assert unlabeled.strong2 is not None
     views = (unlabeled.weak[mine], unlabeled.strong[mine], unlabeled.padding[mine])
-    return Labeled(labeled.image[mine], labeled.mask[mine], first), Unlabeled(*views, first)
+    return Labeled(labeled.image[mine], labeled.mask[mine], first), Unlabeled(*views, first, unlabeled.strong2[mine])
 
 
-def train(name: str, model: dict[str, Any] | None = None, **config: Any) -> dict[str, Any]:
+def train(
+    name: str, model: dict[str, Any] | None = None, schedule: dict[str, Any] | None = None, **config: Any
+) -> dict[str, Any]:
     """Values of each step, averaged over the ranks as the trainer does, and every network at the end."""
-    schedule = {"batch_size": IMAGES, "group_size": GROUP, "warm_up": 2, "iterations": 50}
+    schedule = {"batch_size": IMAGES, "group_size": GROUP, "warm_up": 2, "iterations": 50, **(schedule or {})}
     method = make_method(name, model={"dropout": 0.0, **(model or {})}, schedule=schedule, **config)
     values = []
     for iteration in range(STEPS):
@@ -49,6 +60,21 @@ def train(name: str, model: dict[str, Any] | None = None, **config: Any) -> dict
         means = {k: distributed.all_reduce_sum(v) / distributed.world_size() for k, v in step.items()}
         values.append({k: v.item() for k, v in means.items()})
     return {"values": values, "networks": method.state_dict()["networks"]}
+
+
+def float64() -> list[dict[str, Any]]:
+    """Losses (mean over the ranks) and every network after each of five steps of GTA in float64."""
+    schedule = {"batch_size": IMAGES, "group_size": GROUP}
+    model = {"dropout": 0.0, "auxiliary": True}
+    method = make_method("gta", model, schedule, dtype=torch.float64, cutmix_probability=0.7)
+    answers = []
+    for iteration in range(5):
+        labeled, unlabeled = share(iteration)
+        labeled.image, unlabeled.weak = labeled.image.double(), unlabeled.weak.double()
+        step = method.step(labeled, unlabeled, iteration)
+        losses = {k: distributed.all_reduce_sum(v) / distributed.world_size() for k, v in step.items() if "loss" in k}
+        answers.append({"losses": losses, "networks": copy.deepcopy(method.state_dict()["networks"])})
+    return answers
 
 
 def batchnorm() -> dict[str, Tensor]:
@@ -81,6 +107,7 @@ def main(folder: Path) -> None:
     assert device.type == "cpu"
     rank, world = distributed.rank(), distributed.world_size()
     answer: dict[str, Any] = {name: train(**scenario) for name, scenario in SCENARIOS.items()}
+    answer["float64"] = float64()
     answer["batchnorm"] = batchnorm()
     counts = torch.tensor([2**40 + rank, 1])
     answer["collectives"] = {

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from reference_gta import Reference, Setting
 from torch import Tensor, nn
 
+from gta.methods.mixing import cutmix_mask
+
 WORKER = Path(__file__).parent / "rank_worker.py"
-SCENARIOS = ["supervised", "mean_teacher", "cutmix", "gta", "gta_auxiliary"]
+SUPERVISED = ["supervised", "supervised_ohem"]
+WITH_TEACHER = ["mean_teacher", "cutmix", "student_teacher", "gta", "gta_auxiliary", "gta_separate", "gta_shared"]
+SCENARIOS = [*SUPERVISED, "fixmatch", "unimatch", "cps", *WITH_TEACHER]
 Answers = dict[tuple[int, int], dict[str, Any]]
 
 
@@ -36,7 +42,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
 def test_one_and_two_ranks_give_the_same_losses(answers: Answers, scenario: str) -> None:
     one, two = answers[1, 0][scenario]["values"], answers[2, 0][scenario]["values"]
     assert len(one) == 6
-    assert ("loss/unsupervised" in one[2]) == (scenario != "supervised"), "the warm-up ends within the test"
+    assert ("loss/unsupervised" in one[2]) == (scenario not in SUPERVISED), "the warm-up ends within the test"
     for a, b in zip(one, two, strict=True):
         assert a.keys() == b.keys()
         assert list(a.values()) == pytest.approx(list(b.values()), rel=2e-5, abs=1e-6)
@@ -47,7 +53,7 @@ def test_one_and_two_ranks_give_the_same_networks(answers: Answers, scenario: st
     """Parameters and BatchNorm statistics of every network, with the same names (a checkpoint fits either way)."""
     one, two = answers[1, 0][scenario]["networks"], answers[2, 0][scenario]["networks"]
     assert one.keys() == two.keys()
-    assert set(one) >= ({"student"} if scenario == "supervised" else {"student", "teacher"})
+    assert set(one) >= ({"student", "teacher"} if scenario in WITH_TEACHER else {"student"})
     for name in one:
         assert one[name].keys() == two[name].keys()
         for key, tensor in one[name].items():
@@ -59,6 +65,30 @@ def test_ranks_agree_bit_for_bit(answers: Answers, scenario: str) -> None:
     first, second = (answers[2, rank][scenario]["networks"] for rank in (0, 1))
     for name in first:
         assert all(torch.equal(tensor, second[name][key]) for key, tensor in first[name].items()), name
+
+
+@pytest.mark.parametrize("rank", [(1, 0), (2, 0), (2, 1)])
+def test_float64_steps_are_those_of_the_reference(
+    answers: Answers, rank: tuple[int, int], make: Callable[..., Any], batch: Callable[..., Any]
+) -> None:
+    """Losses and every parameter and statistic to 1e-10 after each of five steps, the warm-up ending after two."""
+    schedule = {"batch_size": 8, "group_size": 2}
+    model = {"dropout": 0.0, "auxiliary": True}
+    method = make("gta", model, schedule, dtype=torch.float64)
+    setting = Setting(iterations=20, warm_up=2, group_size=2, lr=0.05, decoder_lr_factor=2.0, ema_decay=0.9)
+    reference = Reference(method.networks()["student"], setting)
+    for iteration, found in enumerate(answers[rank]["float64"]):
+        labeled, unlabeled = batch(iteration, 8)
+        boxes = cutmix_mask(unlabeled, 2, 0.7, seed=0, iteration=iteration)
+        images = labeled.image.double(), labeled.mask, unlabeled.weak.double()
+        expected = reference.step(*images, unlabeled.padding, boxes, iteration)
+        assert {k: v.item() for k, v in found["losses"].items()} == pytest.approx(expected, abs=1e-10, rel=0)
+        assert found["networks"].keys() == reference.networks.keys()
+        for name, network in reference.networks.items():
+            for key, tensor in network.state_dict().items():
+                gap = (tensor.double() - found["networks"][name][key].double()).abs().max()
+                assert gap < 1e-10, (iteration, name, key)
+    assert len(answers[rank]["float64"]) == 5
 
 
 def test_batchnorm_is_that_of_the_joined_batch_and_so_are_its_gradients(answers: Answers) -> None:

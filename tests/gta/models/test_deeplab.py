@@ -102,3 +102,12 @@ def test_every_parameter_gets_a_gradient() -> None:
 def test_unknown_encoder_names_a_near_one() -> None:
     with pytest.raises(UserError, match="did you mean 'resnet101'"):
         build_model(ModelConfig(encoder="resnet-101"), 3)
+
+
+def test_the_published_network_runs_at_its_crop() -> None:
+    """ResNet-101, deep stem, output stride 8, one 513 x 513 image: one forward pass (seconds on a CPU)."""
+    network = build_model(shipped("resnet101"), 21).eval()
+    with torch.no_grad():
+        logits = network(torch.randn(1, 3, 513, 513))
+    assert logits.shape == (1, 21, 513, 513)
+    assert torch.isfinite(logits).all()

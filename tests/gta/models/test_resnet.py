@@ -11,14 +11,14 @@ from gta.errors import UserError
 from gta.models import ENCODERS
 
 
-def encoder(name: str, output_stride: int = 8, width: int = 0) -> nn.Module:
-    return ENCODERS[name](ModelConfig(encoder=name, output_stride=output_stride, width=width))
+def encoder(name: str, output_stride: int = 8, width: int = 0, stem: str = "deep") -> nn.Module:
+    return ENCODERS[name](ModelConfig(encoder=name, output_stride=output_stride, width=width, stem=stem))
 
 
-def on_meta(name: str, output_stride: int = 8) -> nn.Module:
+def on_meta(name: str, output_stride: int = 8, stem: str = "deep") -> nn.Module:
     """Shapes without memory: for facts that need no numbers."""
     with torch.device("meta"):
-        return encoder(name, output_stride)
+        return encoder(name, output_stride, stem=stem)
 
 
 def dilations(layer: nn.Module) -> list[int]:
@@ -54,6 +54,36 @@ def test_parameters_of_resnets() -> None:
     for name, plain in (("resnet50", 25_557_032 - 2_049_000), ("resnet101", 44_549_160 - 2_049_000)):
         count = sum(p.numel() for p in on_meta(name).parameters())
         assert count == plain - old_stem + new_stem + wider_input
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        ("resnet18", 11_689_512 - 513_000),
+        ("resnet34", 21_797_672 - 513_000),
+        ("resnet50", 25_557_032 - 2_049_000),
+        ("resnet101", 44_549_160 - 2_049_000),
+    ],
+)
+def test_the_plain_stem_is_torchvisions_network(name: str, published: int) -> None:
+    """Its published number of parameters without the classifier; one 7x7 convolution; its pooling rounds down."""
+    network = on_meta(name, stem="plain")
+    assert sum(p.numel() for p in network.parameters()) == published
+    assert (network.conv1.kernel_size, network.conv1.stride, network.conv1.out_channels) == ((7, 7), (2, 2), 64)
+    assert network.maxpool(torch.zeros(1, 1, 256, 256)).shape[-1] == 128
+    assert ("layer1.0.downsample.0.weight" in network.state_dict()) == (name in ("resnet50", "resnet101"))
+
+
+def test_both_stems_give_features_of_one_size() -> None:
+    for stem in ("plain", "deep"):
+        with torch.no_grad():
+            low, _, top = encoder("resnet18", stem=stem).eval()(torch.zeros(1, 3, 65, 65))
+        assert (low.shape[2:], top.shape[2:]) == ((17, 17), (9, 9))
+
+
+def test_an_unknown_stem_is_refused() -> None:
+    with pytest.raises(UserError, match=r"model\.stem is 'deeper'; use deep or plain"):
+        encoder("resnet18", stem="deeper")
 
 
 def test_first_dilated_block_reads_stride_8() -> None:

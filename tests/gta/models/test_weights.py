@@ -12,8 +12,8 @@ from gta.errors import UserError
 from gta.models import SegmentationModel, build_model, load_initial_weights
 
 
-def network(encoder: str = "resnet18") -> SegmentationModel:
-    return build_model(ModelConfig(encoder=encoder, width=8, decoder_channels=8), 3)
+def network(encoder: str = "resnet18", stem: str = "deep") -> SegmentationModel:
+    return build_model(ModelConfig(encoder=encoder, width=8, decoder_channels=8, stem=stem), 3)
 
 
 def deep_stem_file() -> dict[str, torch.Tensor]:
@@ -37,6 +37,99 @@ def deep_stem_file() -> dict[str, torch.Tensor]:
     for norm, size in norms.items():
         shapes |= {f"{norm}.{part}": (size,) for part in ("weight", "bias", "running_mean", "running_var")}
     return {name: torch.rand(shape) for name, shape in shapes.items()}
+
+
+def plain_file(depths: tuple[int, ...], expansion: int) -> dict[str, torch.Tensor]:
+    """A ResNet under torchvision's names (timm's are the same), with classifier and counters."""
+    shapes: dict[str, tuple[int, ...]] = {"conv1.weight": (64, 3, 7, 7), "fc.weight": (1000, 512 * expansion)}
+    norms, before = {"bn1": 64}, 64
+    for number, depth in enumerate(depths):
+        planes = 64 * 2**number
+        for block in range(depth):
+            at = f"layer{number + 1}.{block}"
+            if expansion == 1:
+                convs = [(before, planes, 3), (planes, planes, 3)]
+            else:
+                convs = [(before, planes, 1), (planes, planes, 3), (planes, 4 * planes, 1)]
+            for i, (inputs, outputs, side) in enumerate(convs, start=1):
+                shapes[f"{at}.conv{i}.weight"] = (outputs, inputs, side, side)
+                norms[f"{at}.bn{i}"] = outputs
+            if block == 0 and before != planes * expansion:
+                shapes[f"{at}.downsample.0.weight"] = (planes * expansion, before, 1, 1)
+                norms[f"{at}.downsample.1"] = planes * expansion
+            before = planes * expansion
+    for norm, size in norms.items():
+        shapes |= {f"{norm}.{part}": (size,) for part in ("weight", "bias", "running_mean", "running_var")}
+    counters = {f"{norm}.num_batches_tracked": torch.tensor(7) for norm in norms}
+    return {name: torch.rand(shape) for name, shape in shapes.items()} | counters
+
+
+@pytest.mark.parametrize(
+    ("encoder", "depths", "expansion"), [("resnet18", (2, 2, 2, 2), 1), ("resnet50", (3, 4, 6, 3), 4)]
+)
+@pytest.mark.parametrize("prefix", ["", "timm_model."])
+def test_a_torchvision_or_timm_file_fills_the_plain_encoder(
+    tmp_path: Path, encoder: str, depths: tuple[int, ...], expansion: int, prefix: str
+) -> None:
+    given = plain_file(depths, expansion)
+    torch.save({prefix + name: tensor for name, tensor in given.items()}, tmp_path / "weights.pth")
+    model = network(encoder, "plain")
+    report = load_initial_weights(model, tmp_path / "weights.pth")
+    own = model.encoder.state_dict()
+    assert report.missing == report.reshaped == []
+    assert report.unused == ["fc.weight"]
+    assert len(report.matched) == len(own) == len(given) - 1
+    assert all(torch.equal(own[name], tensor) for name, tensor in given.items() if not name.startswith("fc"))
+
+
+def test_a_deep_stem_spelled_side_by_side_fills_the_encoder(tmp_path: Path) -> None:
+    """conv1, bn1, conv2, bn2, conv3, bn3 at the top, as some public ResNets have it."""
+    spelled = {"conv1.0": "conv1", "conv1.1": "bn1", "conv1.3": "conv2", "conv1.4": "bn2", "conv1.6": "conv3"}
+    usual, flat = deep_stem_file(), {}
+    for name, tensor in usual.items():
+        module, _, part = name.rpartition(".")
+        flat[f"{'bn3' if module == 'bn1' else spelled.get(module, module)}.{part}"] = tensor
+    torch.save(flat, tmp_path / "weights.pth")
+    model = network()
+    report = load_initial_weights(model, tmp_path / "weights.pth")
+    assert report.missing == report.reshaped == []
+    assert torch.equal(model.encoder.conv1[6].weight, usual["conv1.6.weight"])
+    assert torch.equal(model.encoder.bn1.running_var, usual["bn1.running_var"])
+    assert torch.equal(model.encoder.layer1[0].bn1.weight, usual["layer1.0.bn1.weight"])
+
+
+def test_a_file_of_another_stem_is_refused(tmp_path: Path) -> None:
+    torch.save(plain_file((2, 2, 2, 2), 1), tmp_path / "plain.pth")
+    with pytest.raises(UserError, match=r"plain stem and the model a deep one: use model\.stem=plain"):
+        load_initial_weights(network(), tmp_path / "plain.pth")
+    torch.save(deep_stem_file(), tmp_path / "deep.pth")
+    with pytest.raises(UserError, match=r"use model\.stem=deep"):
+        load_initial_weights(network(stem="plain"), tmp_path / "deep.pth")
+
+
+def test_a_resnet_d_is_refused(tmp_path: Path) -> None:
+    given = deep_stem_file()
+    given["layer2.0.downsample.2.weight"] = torch.ones(128)
+    torch.save(given, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="ResNet-D"):
+        load_initial_weights(network(), tmp_path / "weights.pth")
+
+
+class Trap:
+    """Unpickled by a loader that allows it, this would write a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(tmp_path: Path) -> None:
+    torch.save({"state_dict": deep_stem_file(), "hook": Trap(tmp_path / "ran")}, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match="could run code"):
+        load_initial_weights(network(), tmp_path / "weights.pth")
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize("wrapping", ["plain", "nested", "prefixed"])

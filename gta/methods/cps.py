@@ -1,0 +1,85 @@
+"""Cross pseudo supervision with CutMix: two students, each learns the other's labels (Chen et al., 2021)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gta.batch import Labeled, Unlabeled
+from gta.config import MethodConfig, ScheduleConfig
+from gta.fields import result
+from gta.losses import cross_entropy
+from gta.methods.base import Method, check_range
+from gta.methods.mixing import cutmix_mask, mix
+from gta.models import SegmentationModel
+
+# On top of the cell's seed: no other cell of a table draws its first student from it. (Not 2**32: torch's generator on
+# the CPU looks at the lower 32 bits alone.)
+OTHER_SEED = 1_000_000_007
+
+
+@dataclass
+class CPSConfig(MethodConfig):
+    name: str = result("cps", "Key of the method in gta.methods.METHODS.")
+    cutmix_probability: float = result(1.0, "Probability that a group is mixed.")
+    unsupervised_weight: float = result(1.5, "Weight of the cross supervision.")
+    strong: bool = result(False, "Both students see the strong view of unlabeled images; else the weak one.")
+
+    def __post_init__(self) -> None:
+        check_range("cutmix_probability", self.cutmix_probability, 0, 1)
+
+
+class CPS(Method):
+    """Two students of different initial weights, both scored; the first is the method's number.
+
+    Initial weights from a file are the same for both: then what is not in the file (ASPP, head, mask predictor) sets
+    them apart. Both train from iteration 0; there is no teacher and no confidence threshold.
+    """
+
+    Config = CPSConfig
+    uses_unlabeled = True
+    scored = ("student", "student2")
+    headline = "student"
+
+    def __init__(
+        self, config: Any, model: Callable[[], SegmentationModel], schedule: ScheduleConfig, seed: int,
+        device: torch.device | str, precision: str = "fp32",
+    ) -> None:  # fmt: skip
+        super().__init__(config, model, schedule, seed, device, precision)
+        self.add_new("student2", model, seed + OTHER_SEED)
+
+    def start(self) -> None:
+        """No other network begins."""
+
+    def supervised_step(self, labeled: Labeled) -> dict[str, Tensor]:
+        """The warm-up: each student learns the labels."""
+        losses = {}
+        for name, key in (("student", "loss/supervised"), ("student2", "loss/supervised2")):
+            self.models[name].train()
+            loss, _ = self.student_loss(labeled.image, labeled.mask, name)
+            self.update(name, loss)
+            losses[key] = loss.detach()
+        return losses
+
+    def semi_supervised_step(self, labeled: Labeled, unlabeled: Unlabeled, iteration: int) -> dict[str, Tensor]:
+        size = self.schedule.group_size
+
+        # Each student labels the weak view; one CutMix for images and both labels.
+        inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
+        labels = {name: mix(self.pseudo_labels(unlabeled, name)[0], inside, size) for name in self.scored}
+        joint = torch.cat([labeled.image, mix(self.view(unlabeled), inside, size)])
+
+        # Each learns the labels, and the other's pseudo-labels.
+        losses = {}
+        for name, other, number in (("student", "student2", ""), ("student2", "student", "2")):
+            self.models[name].train()
+            supervised, logits = self.student_loss(joint, labeled.mask, name)
+            unsupervised = cross_entropy(logits, labels[other], size)
+            self.update(name, supervised + self.config.unsupervised_weight * unsupervised)
+            losses[f"loss/supervised{number}"] = supervised.detach()
+            losses[f"loss/unsupervised{number}"] = unsupervised.detach()
+        return losses

@@ -1,0 +1,161 @@
+"""Data sets with sub-folders and other labels on disk: Cityscapes as it is downloaded, and a user's own."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+
+import gta
+from gta.config import DataConfig
+from gta.data.check import check
+from gta.data.dataset import SegmentationDataset
+from gta.data.listing import image_files
+from gta.data.spec import check_layout
+from gta.data.splits import load_split
+from gta.errors import UserError
+from tests import layouts
+
+Tiny = Callable[..., DataConfig]
+TRAIN, VAL = [f"ulm_{i:06}_000019" for i in range(5)], ["bonn_000000_000019", "bonn_000001_000019"]
+
+
+def cityscapes(folder: Path, train_ids: bool = False) -> DataConfig:
+    """The shipped description, on 5 + 2 tiny images."""
+    conf = Path(gta.__file__).parent / "conf/data"
+    layouts.cityscapes(folder / "cityscapes", TRAIN, VAL, train_ids)
+    lists = folder / "splits/2"
+    lists.mkdir(parents=True)
+    (lists / "labeled.txt").write_text("\n".join(TRAIN[:2]))
+    (lists / "unlabeled.txt").write_text("\n".join(TRAIN[2:]))
+    (folder / "splits/val.txt").write_text("\n".join(f"leftImg8bit/val/bonn/{i}_leftImg8bit.png" for i in VAL))
+    node = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(conf / "cityscapes.yaml"))
+    if train_ids:
+        changes = OmegaConf.load(conf / "cityscapes_trainids.yaml")
+        del changes["defaults"]
+        node = OmegaConf.merge(node, changes)
+    node.root, node.split, node.split_dir = str(folder / "cityscapes"), "2", str(folder / "splits")
+    made = OmegaConf.to_object(node)
+    assert isinstance(made, DataConfig)
+    return made
+
+
+def test_labelids_become_the_19_classes(tmp_path: Path) -> None:
+    config = cityscapes(tmp_path)
+    split = load_split(config)
+    assert (split.labeled, split.unlabeled, split.val) == (TRAIN[:2], TRAIN[2:], sorted(VAL))
+    dataset = SegmentationDataset(config, [*split.val, *split.labeled])
+    on_disk = np.asarray(Image.open(tmp_path / f"cityscapes/gtFine/val/bonn/{VAL[0]}_gtFine_labelIds.png"))
+    image, mask = dataset.labeled(0)
+    assert image.shape == (30, 40, 3)
+    # from Cityscapes' own table of labels: road 7, ..., sky 23, person 24, rider 25, car 26, ..., bicycle 33
+    for label, name in ((7, "road"), (8, "sidewalk"), (11, "building"), (20, "traffic_sign"), (24, "person"),
+                        (26, "car"), (31, "train"), (33, "bicycle")):  # fmt: skip
+        assert set(mask[on_disk == label]) == {config.classes.index(name)}
+    for label in (0, 3, 6, 9, 14, 18, 29, 30, 255):
+        assert set(mask[on_disk == label]) == {255}
+    assert set(np.unique(mask)) == {*range(19), 255}
+    assert pickle.loads(pickle.dumps(dataset)).labeled(0)[1].tolist() == mask.tolist(), "as a spawned worker has it"
+
+
+def test_label_train_ids(tmp_path: Path) -> None:
+    config = cityscapes(tmp_path, train_ids=True)
+    assert load_split(config).val == sorted(VAL)
+    assert set(np.unique(SegmentationDataset(config, VAL).mask(0))) == {*range(19), 255}
+    (tmp_path / "other").mkdir()
+    with pytest.raises(UserError, match=r"mask .*gtFine/\*\*/ulm_000000_000019_gtFine_labelIds\.png is not there"):
+        load_split(replace(config, mask_suffix="_gtFine_labelIds.png"))
+
+
+def test_a_label_in_no_pair_is_an_error(tmp_path: Path) -> None:
+    config = cityscapes(tmp_path)
+    config = replace(config, label_map=[pair for pair in config.label_map if pair[0] != 4])
+    with pytest.raises(UserError, match=r"labelIds\.png: label 4 \(\d+ pixels\) is in no pair of data\.label_map"):
+        SegmentationDataset(config, TRAIN).mask(0)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "says"),
+    [
+        ([[0, 0], [1, 1], [0, 1]], "label 0 is mapped twice"),
+        ([[0, 0], [1, 2]], r"\[1, 2\] is no pair of a label \(0 to 255\) and a class index \(0 to 1\)"),
+        ([[0, 0], [300, 1]], "is no pair"),
+        ([[0, 0], [1]], "is no pair"),
+        ([[0, 0], [1, 255]], r"no label is mapped to class 1 \(thing\)"),
+    ],
+)
+def test_a_wrong_label_map_is_refused(tiny: Tiny, pairs: list[list[int]], says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        check_layout(tiny(label_map=pairs))
+
+
+def test_classes_can_be_merged(tiny: Tiny) -> None:
+    config = tiny(label_map=[[0, 1], [1, 1], [9, 0]])
+    check_layout(config)
+    assert set(np.unique(SegmentationDataset(config, ["a"]).mask(0))) == {1, 255}
+
+
+def test_any_data_set_may_have_sub_folders(tiny: Tiny) -> None:
+    config = tiny(nested=True)
+    root = Path(config.root)
+    for number, item in enumerate("abcdef"):
+        for folder, suffix in (("JPEGImages", "jpg"), ("SegmentationClass", "png")):
+            below = root / folder / f"day{number % 2}" / "left"
+            below.mkdir(parents=True, exist_ok=True)
+            (root / folder / f"{item}.{suffix}").rename(below / f"{item}.{suffix}")
+    assert load_split(config).val == ["f"]
+    assert SegmentationDataset(config, ["f"]).labeled(0)[0].shape == (4, 6, 3)
+    assert image_files(config)["b"] == "day1/left/b.jpg"
+    with pytest.raises(UserError, match=r"the image .*JPEGImages/b\.jpg is not there"):
+        load_split(replace(config, nested=False))
+    (root / "JPEGImages/day0/left/a.jpg").unlink()
+    with pytest.raises(UserError, match=r"the image .*JPEGImages/\*\*/a\.jpg is not there"):
+        load_split(config)
+
+
+def test_two_files_of_one_id_are_refused(tiny: Tiny) -> None:
+    config = tiny(nested=True)
+    images = Path(config.root) / config.images
+    (images / "more").mkdir()
+    (images / "more/a.jpg").write_bytes((images / "a.jpg").read_bytes())
+    with pytest.raises(UserError, match=r"JPEGImages/a\.jpg and .*JPEGImages/more/a\.jpg have one name"):
+        load_split(config)
+
+
+def test_links_are_followed_and_a_link_that_leads_back_ends(tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(nested=True)
+    images, elsewhere = Path(config.root) / config.images, tmp_path / "elsewhere"
+    images.rename(elsewhere)
+    images.mkdir()
+    (images / "city").symlink_to(elsewhere)
+    assert load_split(config).val == ["f"]
+    (images / "city").unlink()
+    (images / "city").mkdir()
+    for name in "abcdef":
+        (images / "city" / f"{name}.jpg").symlink_to(elsewhere / f"{name}.jpg")
+    assert load_split(config).val == ["f"]
+    (images / "city/back").symlink_to(images / "city")
+    with pytest.raises(UserError, match="have one name"):
+        load_split(config)
+
+
+def test_cityscapes_is_shown_as_it_must_look(tmp_path: Path) -> None:
+    config = cityscapes(tmp_path)
+    with pytest.raises(UserError) as error:
+        check_layout(replace(config, root=str(tmp_path / "nowhere"), split_dir=str(tmp_path / "none")))
+    for part in ("nowhere/leftImg8bit/**/ID_leftImg8bit.png", "gtFine/**/ID_gtFine_labelIds.png", "none/val.txt"):
+        assert f"MISSING  {tmp_path}" in str(error.value)
+        assert part in str(error.value)
+
+
+def test_a_whole_cityscapes_checks_out(tmp_path: Path) -> None:
+    report = check(cityscapes(tmp_path), lambda steps, total: list(steps).clear())
+    assert report.problems == []
+    assert (report.images, report.masks, report.sizes) == (7, 7, {(30, 40)})
+    assert report.shown.tolist() == [7] * 20
