@@ -66,8 +66,23 @@ def small(generated: Path, tmp_path: Path) -> list[str]:
 
 
 @pytest.fixture
+def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """The command line in this process, in tmp_path: its imports are paid for once. Cells still are processes."""
+    from gta.cli import main
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.chdir(tmp_path)
+        capsys.readouterr()
+        code = main(list(arguments))
+        shown = capsys.readouterr()
+        return subprocess.CompletedProcess(list(arguments), code, shown.out, shown.err)
+
+    return run
+
+
+@pytest.fixture
 def gta(tmp_path: Path) -> Run:
-    """The command line, run in tmp_path."""
+    """The command line as a process of its own, in tmp_path."""
 
     def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return run_gta(*arguments, cwd=tmp_path, **environment)

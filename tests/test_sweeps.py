@@ -115,11 +115,11 @@ def test_the_columns_are_those_of_the_papers(
     ],
 )
 def test_a_dry_run_on_the_real_lists_ends_in_a_table(
-    gta: Run, shared: Path, real_layouts: Path, sweep: str, methods: list[str], split: int, column: str, tmp_path: Path
+    say: Run, shared: Path, real_layouts: Path, sweep: str, methods: list[str], split: int, column: str, tmp_path: Path
 ) -> None:
     folders = [f"paths.data={real_layouts}", f"paths.splits={shared / 'splits'}"]
     words = [f"sweep={sweep}", "schedule=dry", f"method={','.join(methods)}", f"data.split={split}", "seed=0"]
-    answer = gta("multirun", *words, *folders)
+    answer = say("multirun", *words, *folders)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert f"{len(methods)} cells: {len(methods)} done" in answer.stdout
     table = (tmp_path / f"results/dry/{sweep}/table.md").read_text()
