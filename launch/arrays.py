@@ -38,7 +38,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
             given["srun_args"].append(f"--cpus-per-task={cpus}")
         given["stderr_to_stdout"] = True
         given["additional_parameters"] = _flags(given.pop("additional_parameters", {}))
-        self.update_parameters(**given)
+        self.update_parameters(**self._convert_parameters(given))  # name -> job_name, mem_gb -> mem ...
         self.parameters["wckey"] = None  # submitit's own idea; clusters that check these keys refuse it
 
     def send(self, made: Submission, code: Path | None) -> str:

@@ -46,10 +46,9 @@ class Record:
 
     def of_requeued(self, job: str | None, restart: int | None) -> bool:
         """Whether the attempt belongs to an earlier start of this Slurm job."""
-        earlier = self.fields.get("restart")
-        return (
-            job is not None and self.fields.get("job") == job and None not in (earlier, restart) and earlier < restart
-        )
+        if job is None or self.fields.get("job") != job or restart is None:
+            return False
+        return int(self.fields.get("restart", restart)) < restart
 
     def alive(self) -> bool:
         """Whether a process still works on it: known at once on this host, by the heartbeat on another."""
