@@ -1,8 +1,8 @@
 """Copies a cell's data to node-local disk, once a node: site.stage. All ranks and cells of the node read the one copy.
 
 Below the folder of site.stage lies `<name>-<digest>/` for each data set, appearing whole by a rename; the digest is
-over its place and the names, sizes and times of its files, so changed data get a copy of their own. A lock on the node's
-own disk keeps two processes from copying at once. Copies stay for later jobs; whoever cleans that disk may remove them.
+over its place and the names, sizes and times of its files, so changed data get a copy of their own. A lock on the
+node's disk keeps two processes from copying at once. Copies stay for later jobs; who cleans that disk may remove them.
 """
 
 from __future__ import annotations
