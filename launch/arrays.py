@@ -39,7 +39,8 @@ class ArrayExecutor(submitit.SlurmExecutor):
         if cpus := given.get("cpus_per_task"):
             given["srun_args"].append(f"--cpus-per-task={cpus}")
         given["stderr_to_stdout"] = True
-        given["additional_parameters"] = _flags(given.pop("additional_parameters", {}))
+        # put back into the queue after a preemption or the failure of a node, whatever the cluster's default
+        given["additional_parameters"] = _flags({"requeue": "true", **given.pop("additional_parameters", {})})
         self.update_parameters(**self._convert_parameters(given))  # name -> job_name, mem_gb -> mem ...
         self.parameters["wckey"] = None  # submitit's own idea; clusters that check these keys refuse it
 
