@@ -44,12 +44,13 @@ class Cost:
 def costs(entries: Sequence[Entry]) -> list[Cost]:
     """What is left to pay for each cell."""
     cells = [entry.cell for entry in entries]
-    measured = _measured(cells)
+    candidates = [_shapes(cell.config) for cell in cells]
+    measured = _measured(cells, candidates)
     made = []
-    for cell in cells:
+    for cell, mine in zip(cells, candidates, strict=True):
         unit, units = resources(cell.config)
         left = _iterations_left(cell)
-        seconds = [measured[shape] for shape in _shapes(cell.config) if measured.get(shape)]
+        seconds = [measured[shape] for shape in mine if shape in measured]
         rates = cell.config.site.rates
         rate = rates.get(cell.config.method.name, rates.get(ANY))
         if seconds:
@@ -184,10 +185,10 @@ def shapes(settings: dict[str, str], where: str) -> list[Shape]:
     return [exact, loose]
 
 
-def _measured(cells: Sequence[Cell]) -> dict[Shape, list[float]]:
+def _measured(cells: Sequence[Cell], candidates: Sequence[list[Shape]]) -> dict[Shape, list[float]]:
     """Shape -> seconds an iteration of finished cells in the same runs folders; a few are enough."""
-    wanted = {shape for cell in cells for shape in _shapes(cell.config)}
-    exact = {_shapes(cell.config)[0] for cell in cells}
+    wanted = {shape for mine in candidates for shape in mine}
+    exact = {mine[0] for mine in candidates}
     found: dict[Shape, list[float]] = {}
     for runs in sorted({cell.config.paths.runs for cell in cells}):
         for folder in _newest(Path(runs) / "cells")[:MOST_READ]:
