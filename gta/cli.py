@@ -14,6 +14,7 @@ from gta.errors import UserError
 COMMANDS = {
     "multirun": "run what is missing of a grid, watch it, and print the table",
     "plan": "what multirun would do: cells done, running, resumable, failed, to run",
+    "doctor": "what a run needs: what is there, what is missing, what to do",
     "status": "where every cell of a grid stands",
     "table": "the results table of a grid, also as Markdown, LaTeX and CSV",
     "train": "one cell, here (under torchrun: on several ranks)",

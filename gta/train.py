@@ -13,6 +13,7 @@ from gta.config import Config
 from gta.control import Control
 from gta.data.loaders import check_batch
 from gta.data.splits import load_split
+from gta.data.stage import staged
 from gta.epochs import in_iterations
 from gta.errors import UserError
 from gta.methods import METHODS
@@ -31,6 +32,7 @@ def train(config: Config, folder: Path, signature: str, control: Control | None 
     device = prepare_device(config)
     check_batch(config.schedule, distributed.world_size())
     split = load_split(config.data)
+    config = staged(config, split)
     config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
     method = build_method(config, device)
     return Trainer(config, folder, signature, split, method, device, control or Control()).run()
