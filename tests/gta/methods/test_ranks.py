@@ -18,7 +18,8 @@ from gta.methods.mixing import cutmix_mask
 WORKER = Path(__file__).parent / "rank_worker.py"
 SUPERVISED = ["supervised", "supervised_ohem"]
 WITH_TEACHER = ["mean_teacher", "cutmix", "student_teacher", "gta", "gta_auxiliary", "gta_separate", "gta_shared"]
-SCENARIOS = [*SUPERVISED, "fixmatch", "unimatch", "cps", *WITH_TEACHER]
+ACCUMULATE = ["gta_accumulate", "fixmatch_accumulate"]
+SCENARIOS = [*SUPERVISED, "fixmatch", "unimatch", "cps", *WITH_TEACHER, *ACCUMULATE]
 Answers = dict[tuple[int, int], dict[str, Any]]
 
 
@@ -89,6 +90,30 @@ def test_float64_steps_are_those_of_the_reference(
                 gap = (tensor.double() - found["networks"][name][key].double()).abs().max()
                 assert gap < 1e-10, (iteration, name, key)
     assert len(answers[rank]["float64"]) == 5
+
+
+def test_two_parts_on_two_ranks_are_the_whole_batch_on_one(answers: Answers) -> None:
+    """Losses and every weight, of every method, in float64 with BatchNorm's statistics frozen; and DDP averages the
+    gradients once a step, not once a part.
+    """
+    one, two, other = (answers[key]["accumulated"] for key in ((1, 0), (2, 0), (2, 1)))
+    assert len(one) >= 8
+    for method, whole in one.items():
+        parts = two[method]
+        for a, b in zip(whole["values"], parts["values"], strict=True):
+            assert a == pytest.approx(b, abs=1e-10, rel=0), method
+        assert whole["networks"].keys() == parts["networks"].keys()
+        for name, network in whole["networks"].items():
+            for key, tensor in network.items():
+                assert (tensor.double() - parts["networks"][name][key].double()).abs().max() < 1e-10, (method, key)
+                assert torch.equal(parts["networks"][name][key], other[method]["networks"][name][key])
+        assert (whole["averaged"], parts["averaged"]) == (0, 3), method
+
+
+@pytest.mark.parametrize("scenario", ACCUMULATE)
+def test_batchnorm_makes_a_batch_in_parts_another_one(answers: Answers, scenario: str) -> None:
+    whole, parts = (answers[1, 0][name]["values"] for name in (scenario.removesuffix("_accumulate"), scenario))
+    assert whole[0]["loss/supervised"] != pytest.approx(parts[0]["loss/supervised"], rel=1e-4)
 
 
 def test_batchnorm_is_that_of_the_joined_batch_and_so_are_its_gradients(answers: Answers) -> None:
