@@ -39,6 +39,11 @@ def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
             f"schedule.accumulate={parts} does not divide the {groups} groups of a batch ({whole}): "
             f"use a number that divides {groups}; 1 is no accumulation."
         )
+    if batch < 2 * parts:
+        raise UserError(
+            f"schedule.batch_size={batch} with schedule.accumulate={parts} passes 1 image at a time; "
+            "BatchNorm needs at least 2."
+        )
     if groups // parts % world_size:
         of_what = "a batch" if parts == 1 else f"each of the {parts} parts of a batch"
         whole += "" if parts == 1 else f", accumulate={parts}"

@@ -59,11 +59,6 @@ class Method:
         """`config` is an instance of `Config`; `model()` makes one network with its initial weights."""
         if precision not in PRECISIONS:
             raise UserError(f"precision is '{precision}'; use {' or '.join(PRECISIONS)}.")
-        if schedule.batch_size < 2 * schedule.accumulate:
-            raise UserError(
-                f"schedule.batch_size={schedule.batch_size} with schedule.accumulate={schedule.accumulate} passes 1 "
-                "image at a time; BatchNorm needs at least 2."
-            )
         if not 0 <= schedule.ohem_threshold <= 1:
             raise UserError(f"schedule.ohem_threshold is {schedule.ohem_threshold}; it must be in 0 to 1.")
         self.config = config

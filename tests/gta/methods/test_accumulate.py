@@ -11,7 +11,6 @@ from torch import nn
 
 from gta.batch import Labeled, Unlabeled, labeled_parts, positions, unlabeled_parts
 from gta.config import ScheduleConfig
-from gta.errors import UserError
 from gta.methods import METHODS, Method
 
 Make = Callable[..., Method]
@@ -116,8 +115,3 @@ def test_a_part_holds_the_same_images_on_any_number_of_ranks(accumulate: int) ->
                 assert other.strong2 is not None
                 parts[part] += one.mask.flatten().tolist()
         assert parts == torch.arange(24).view(accumulate, -1).tolist()
-
-
-def test_one_image_at_a_time_is_a_user_error(make: Make) -> None:
-    with pytest.raises(UserError, match=r"accumulate=4 passes 1 image"):
-        make("gta", schedule={"batch_size": 4, "group_size": 1, "accumulate": 4})
