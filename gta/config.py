@@ -141,6 +141,12 @@ class ScheduleConfig:
     group_size: int = result(
         MISSING, "Images of a group: CutMix partners, percentiles and loss denominators stay inside it."
     )
+    accumulate: int = result(
+        1,
+        "Gradient accumulation: parts (of whole groups) that a batch is cut into, so that the memory of one is enough; "
+        "one optimizer step and EMA update for all. 1: none. BatchNorm normalises each part by itself, and its running "
+        "statistics move once a part: with BatchNorm this is another result, without it the same.",
+    )
     lr: float = result(MISSING, "Learning rate of the encoder at iteration 0.")
     lr_batch_size: int = result(
         0, "Where set, lr is meant for this global batch and grows in proportion to batch_size; 0: lr as it is."
