@@ -143,7 +143,8 @@ def shown(job, fields, given):
         "t": SHORT.get(fields["state"], "??"), "r": fields["reason"] or "None", "N": fields["node"],
         "j": fields["name"],
         "k": fields["comment"] or "(null)", "u": getpass.getuser(), "P": fields["partition"],
-        "M": clock(fields["elapsed"]), "R": fields["node"] or f"({fields['reason']})", "V": stamp(fields["submit"]), "D": "1", "C": "1",
+        "M": clock(fields["elapsed"]), "R": fields["node"] or f"({fields['reason']})", "V": stamp(fields["submit"]),
+        "D": "1", "C": "1",
         "l": fields["options"].get("time", "UNLIMITED"), "S": fields.get("start", "N/A"), "B": fields["node"] or "n/a",
     }  # fmt: skip
     if "Format" not in given:
