@@ -177,6 +177,8 @@ def sacct(state, arguments):
     asked = given["jobs"].split(",") if "jobs" in given else None
     lines = [] if given.get("noheader") else ["|".join(names)]
     for job, fields in state["jobs"].items():
+        if "name" in given and fields["name"] not in given["name"].split(","):
+            continue
         if asked is None or of(job, asked):
             parts = [account(job, fields, name.partition("%")[0].lower()) for name in names]
             lines.append(given.get("delimiter", "|").join(parts) + ("|" if given.get("parsable") else ""))
