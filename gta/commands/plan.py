@@ -15,10 +15,11 @@ def run(arguments: list[str]) -> int:
 
     from launch.board import summary, table
     from launch.ledger import to_run
+    from launch.rows import rows
 
     entries = common.look(cells)
     console = Console(highlight=False)
-    console.print(table(entries))
+    console.print(table(rows(entries), console.width))
     again = sum(to_run(entry, options["retry"]) for entry in entries)
     console.print(f"\n{summary(entries)}; multirun would run {again}", markup=False)
     return 0
