@@ -46,8 +46,9 @@ class Record:
 
     def of_requeued(self, job: str | None, restart: int | None) -> bool:
         """Whether the attempt belongs to an earlier start of this Slurm job."""
-        earlier = self.fields.get("restart")
-        return job is not None and self.fields.get("job") == job and None not in (earlier, restart) and earlier < restart
+        if job is None or self.fields.get("job") != job or restart is None:
+            return False
+        return int(self.fields.get("restart", restart)) < restart
 
     def alive(self) -> bool:
         """Whether a process still works on it: known at once on this host, by the heartbeat on another."""
@@ -86,9 +87,9 @@ def claim(folder: Path, after: int = 0, **fields: Any) -> Attempt | None:
     was requeued: neither has to be waited for until its heartbeat is old.
     """
     before = latest(folder)
-    if before is not None and before.number > after and before.alive():
-        if not before.of_requeued(fields.get("job"), fields.get("restart")):
-            return None
+    over = before is None or before.number <= after or before.of_requeued(fields.get("job"), fields.get("restart"))
+    if before is not None and not over and before.alive():
+        return None
     number = before.number + 1 if before else 1
     path = folder / "attempts" / f"{number:04d}.json"
     path.parent.mkdir(parents=True, exist_ok=True)

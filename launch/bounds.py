@@ -20,7 +20,8 @@ def exhausted(folder: Path, site: SiteConfig, submitted: dict[str, Any]) -> str 
     Attempts up to the last asked retry (`submitted["base"]`) do not count; nor, as idle ones, those that were asked to
     stop and did.
     """
-    records = [record for record in history(folder) if record.number > submitted.get("base", 0)]
+    all_records = history(folder)
+    records = [record for record in all_records if record.number > submitted.get("base", 0)]
     if len(records) >= site.max_attempts:
         return f"{len(records)} attempts (site.max_attempts)"
     idle = 0
@@ -30,6 +31,7 @@ def exhausted(folder: Path, site: SiteConfig, submitted: dict[str, Any]) -> str 
         idle += 1
     if idle >= site.max_idle_attempts:
         return f"{idle} attempts without progress (site.max_idle_attempts)"
-    if submitted.get("tries", 0) >= site.max_idle_attempts:
+    begun = bool(all_records) and all_records[-1].number > submitted.get("after", 0)
+    if not begun and submitted.get("tries", 0) >= site.max_idle_attempts:
         return f"submitted {submitted['tries']} times and never begun (site.max_idle_attempts)"
     return None
