@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gta.errors import UserError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from launch.cell import Cell
     from launch.ledger import Entry
+    from launch.names import Named
 
 
 def split_options(arguments: Sequence[str], defaults: dict[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -29,7 +31,7 @@ def split_options(arguments: Sequence[str], defaults: dict[str, str]) -> tuple[d
 
 
 def flags(
-    arguments: Sequence[str], known: Mapping[str, bool | str | tuple[str, str]], short: Mapping[str, str] | None = None
+    arguments: Sequence[str], known: Mapping[str, Any], short: Mapping[str, str] | None = None
 ) -> tuple[dict[str, Any], list[str]]:
     """The command's own dashed options, with their defaults, and the arguments that are left.
 
@@ -72,6 +74,12 @@ def _options_hint(written: str, known: Mapping[str, Any]) -> str:
     return f"did you mean --{close[0]}?" if close else f"there are {', '.join(f'--{name}' for name in known)}, --help."
 
 
+def names_and_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names of cells, and overrides (`name=value`, `~name`)."""
+    words = [argument for argument in arguments if "=" in argument or argument.startswith("~")]
+    return [argument for argument in arguments if argument not in words], words
+
+
 def overrides_of(arguments: Sequence[str]) -> list[str]:
     """Hydra overrides from words; raises UserError for a dashed option or a word without `=`."""
     from gta.compose import protect
@@ -104,6 +112,16 @@ def grid(overrides: Sequence[str], options: Sequence[str] = ()) -> tuple[DictCon
     loader = hydra.config_loader
     assert isinstance(loader, ConfigLoaderImpl)
     return master, cells(loader, master, expand(master, loader))
+
+
+def named_cells(words: Sequence[str]) -> list[Named]:
+    """The cells that names stand for: those of a grid (sweep=...), or every one below paths.runs."""
+    options, overrides = split_options(words, {"paths.runs": "runs"})
+    from launch import names
+
+    if not overrides:
+        return names.known(Path(options["paths.runs"]))
+    return names.of_grid(grid(words)[1])
 
 
 def look(cells: Sequence[Cell]) -> list[Entry]:
