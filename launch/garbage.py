@@ -1,4 +1,4 @@
-"""What a table, a resume and the best model do not need any more. Finds; removes only what it found, and only when told.
+"""What a table, a resume and the best model do not need any more: found first, removed only when told.
 
 Kept always: configs, journals, results, attempts, the logs of the last attempt, and everything of a cell that runs or
 waits.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -92,7 +93,7 @@ def of_jobs(sweep: Path, cells: Iterable[Path], held: Mapping[str, Held] | None)
     logs = {log for folder in cells for log in _logs(folder)}
     wanted = {log.parent for log in logs}
     for folder in sorted((sweep / "jobs").glob("*")):
-        if not folder.is_dir() or _lives(folder.name, held):
+        if not re.fullmatch(r"\d+(_\d+)?", folder.name) or _lives(folder.name, held):
             continue
         if folder in wanted:
             yield from _existing(sorted(folder.glob("*.pkl")), PICKLES, None)

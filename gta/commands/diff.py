@@ -16,7 +16,6 @@ from typing import Any
 from gta.commands import common
 from gta.errors import UserError
 
-
 SOURCES = {"code": "code", "environment": "environment", "result": "scores"}
 
 
