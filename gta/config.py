@@ -201,6 +201,11 @@ class SiteConfig:
     mem_gb: int | None = neutral(None, "Memory of a node's job in GB; null: the cluster's default.")
     time_limit: int = neutral(1440, "Minutes a job may run.")
     array_parallelism: int = neutral(256, "Most jobs of a sweep's array that run at the same time.")
+    live_tracking: bool = neutral(
+        False,
+        "Cells send their journals to MLflow themselves while they train (to a server or PostgreSQL); "
+        "else the launching process does, once a minute.",
+    )
     setup: list[str] = neutral([], "Shell lines before the job's command (module load ...).")
     sbatch: dict[str, str] = neutral({}, "Any other sbatch option, by its long name: {constraint: a100}.")
 

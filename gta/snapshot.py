@@ -113,7 +113,8 @@ class Snapshot:
     @property
     def artifacts(self) -> dict[str, Path]:
         """Name in MLflow -> file, of what is sent as an artifact."""
-        names = {name: name for name in ("config.yaml", "cell.json", "result.json") if name in self.files}
+        words = [name for name in _FILES if name in self.files and name not in ("journal.jsonl", "failure.json")]
+        names = {name: name for name in words}
         names |= {name.removeprefix("artifacts/"): name for name in self.files if name.startswith("artifacts/")}
         return {name: self.folder / path for name, path in names.items()}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gta import checkpoint, distributed
+from gta import checkpoint, distributed, live
 from gta.config import Config
 from gta.data.loaders import check_batch
 from gta.data.splits import load_split
@@ -32,7 +32,9 @@ def train(config: Config, folder: Path, signature: str, control: Control | None 
     split = load_split(config.data)
     config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
     method = build_method(config, device)
-    return Trainer(config, folder, signature, split, method, device, control or Control()).run()
+    trainer = Trainer(config, folder, signature, split, method, device, control or Control())
+    with live.sending(config, folder):
+        return trainer.run()
 
 
 def prepare_device(config: Config) -> torch.device:
