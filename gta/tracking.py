@@ -60,6 +60,7 @@ def sync(
     force: bool = False,
     alive: Alive | None = None,
     check: bool = False,
+    partial: bool = False,
 ) -> SyncReport:
     """Bring MLflow up to date with these cell folders; their runs are tagged with, and below, the `sweeps`.
 
@@ -67,10 +68,9 @@ def sync(
     down is told in the report's `problems` and loses nothing: what is missing is sent next time. `alive` says of
     a folder whether a process works on the cell: a run that a dead one left RUNNING is closed. `check` compares
     the stamps with what a server holds (with an SQLite store that is always done, being cheap); `force` looks at
-    everything again, whatever the stamps say. `partial`: these are not all cells of their sweeps, whose own status is
-    left as it is. Raises UserError for a tracking URI or a sweep name that cannot be
-    used.
-    """  # fmt: skip
+    everything again, whatever the stamps say. `partial`: these are not all cells of their sweeps, whose own status
+    is left as it is. Raises UserError for a tracking URI or a sweep name that cannot be used.
+    """
     started = time.perf_counter()
     uri = store.normal(uri)
     sweeps = [sweeps] if isinstance(sweeps, str) else list(sweeps)
