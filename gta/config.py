@@ -183,6 +183,9 @@ class EvaluationConfig:
     stride: float = result(2 / 3, "Step of the sliding window, as a fraction of its side.")
     scales: list[float] = result([1.0], "Sizes at which an image is seen, of its own; probabilities are averaged.")
     flip: bool = result(False, "Each image is seen mirrored as well; probabilities are averaged.")
+    pictures: int = neutral(
+        4, "The first so many validation images are kept as image, truth, prediction and error (last evaluation)."
+    )
 
 
 @dataclass
@@ -215,6 +218,11 @@ class SiteConfig:
     )
     stage: str | None = neutral(
         None, "Node-local folder that a cell's data are copied to once a node, and read from: /local/scratch/$USER."
+    )
+    live_tracking: bool = neutral(
+        False,
+        "Cells send their journals to MLflow themselves while they train (to a server or PostgreSQL); "
+        "else the launching process does, once a minute.",
     )
     setup: list[str] = neutral([], "Shell lines before the job's command (module load ...).")
     sbatch: dict[str, str] = neutral({}, "Any other sbatch option, by its long name: {constraint: a100}.")
