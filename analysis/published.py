@@ -1,8 +1,8 @@
 """Published numbers beside ours: `published/*.yaml`, and what of each number's protocol differs from the table's.
 
-A file has `title`, `datasets` (ours to which it belongs), `sources` (key -> text), `defaults`, and `rows`: a method with
-`numbers` by label count. Each number has a source, a list family, an encoder, an evaluation and what was scored (its own,
-the row's or the defaults'); one that lacks any of them is refused.
+A file has `title`, `datasets` (ours to which it belongs), `sources` (key -> text), `defaults`, and `rows`: a method
+with `numbers` by label count. Each number has a source, a list family, an encoder, an evaluation and what was scored
+(its own, the row's or the defaults'); one that lacks any of them is refused.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ def beside(rows: Iterable[Row], protocol: Protocol, columns: Mapping[str, int]) 
     A mark of the whole row holds for each of its numbers here; what holds for some only stands at these.
     """
     marks: dict[str, str] = {}
-    placed, sources = [], {}
+    placed = []
+    sources: dict[str, dict[str, None]] = {}
     for row in rows:
         here = {column: row.numbers[count] for column, count in columns.items() if count in row.numbers}
         differing = {c: differences(number, columns[c], protocol) for c, number in here.items()}

@@ -10,7 +10,8 @@ from analysis.render.layout import BEST, SECOND, Line, Shown
 from analysis.table import Table
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; }
+body { margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
 .scroll { overflow-x: auto; }
 table.results { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0; }
 table.results th, table.results td { padding: .3rem .8rem; text-align: right; white-space: nowrap; }

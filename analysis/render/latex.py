@@ -59,10 +59,11 @@ _ACCENTS = {
     "\u030c": "v",
     "\u0327": "c",
 }
-_GREEK_SMALL = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
-_GREEK_CAPITAL = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
-_GREEK = {**dict.fromkeys(_GREEK_SMALL.split()), **dict.fromkeys(_GREEK_CAPITAL.split())}
-_START = r"""% Generated. Compiles by itself; \input it in a document that loads booktabs (and xcolor, for the grey rows).
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
+    "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+)
+_START = r"""% Generated. Compiles by itself; or \input it in a document that loads booktabs (and xcolor for grey rows).
 \makeatletter
 \ifx\@nodocument\relax\else
   \documentclass{article}
@@ -131,14 +132,15 @@ def escape(name: str) -> str:
 
 
 def _letter(character: str) -> str:
-    base, *marks = unicodedata.normalize("NFD", character)
+    decomposed = unicodedata.normalize("NFD", character)
+    base, marks = decomposed[0], decomposed[1:]
     if len(marks) == 1 and marks[0] in _ACCENTS and base.isascii() and base.isalpha():
         return rf"\{_ACCENTS[marks[0]]}{{{base}}}"
     words = unicodedata.name(character, "").split()
     if len(words) == 4 and words[0] == "GREEK" and words[2] == "LETTER":
         name = words[3].lower().replace("lamda", "lambda")
         name = name.capitalize() if words[1] == "CAPITAL" else name
-        if name in _GREEK:
+        if name in _GREEK.split():
             return rf"$\{name}$"
     return f"{{[}}U+{ord(character):04X}{{]}}"
 

@@ -1,4 +1,4 @@
-"""The table in Markdown: a pipe table with the footer as a list. Markdown has no grey: published rows are in italics."""
+"""The table in Markdown: a pipe table, the footer as a list. It has no grey: published rows are in italics."""
 
 from __future__ import annotations
 

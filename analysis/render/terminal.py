@@ -1,4 +1,4 @@
-"""The table for a terminal, by rich: as wide as it is, entries broken into lines and columns into blocks where needed."""
+"""The table for a terminal, by rich; where it is narrow, entries in several lines, then columns in several blocks."""
 
 from __future__ import annotations
 
