@@ -139,10 +139,10 @@ def beside(rows: Iterable[Row], protocol: Protocol, columns: Mapping[str, int]) 
         for text in [*common, *(text for found in differing.values() for text in found)]:
             marks.setdefault(text, _letter(len(marks)))
         numbers = {
-            column: (number, ", ".join(marks[text] for text in differing[column] if text not in common))
+            column: (number, _marks(marks, [text for text in differing[column] if text not in common]))
             for column, number in here.items()
         }
-        placed.append(Beside(row.method, ", ".join(marks[text] for text in common), numbers))
+        placed.append(Beside(row.method, _marks(marks, common), numbers))
         for number in here.values():
             sources.setdefault(number.source, {})[row.method] = None
     notes = [f"{mark}: {text}." for text, mark in marks.items()]
@@ -161,7 +161,7 @@ def differences(number: Number, count: int, protocol: Protocol) -> list[str]:
     if number.lists == NOT_STATED:
         found.append("the source does not state the labeled list")
     elif number.lists not in ours:
-        have = f"ours of {count}: {'/'.join(sorted(ours))}" if ours else f"ours of {count} is no published one"
+        have = f"ours: {'/'.join(sorted(ours))}" if ours else "ours is no published one"
         found.append(f"another labeled list: {number.lists} ({have})")
     if number.evaluation == NOT_STATED:
         found.append("the source does not state the evaluation")
@@ -172,6 +172,11 @@ def differences(number: Number, count: int, protocol: Protocol) -> list[str]:
     elif not number.scored.startswith("last"):
         found.append(f"scored: {number.scored} (ours: last iteration)")
     return found
+
+
+def _marks(marks: Mapping[str, str], texts: Iterable[str]) -> str:
+    order = list(marks)
+    return ", ".join(marks[text] for text in sorted(texts, key=order.index))
 
 
 def _letter(index: int) -> str:

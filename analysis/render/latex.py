@@ -17,8 +17,8 @@ _SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"{\char34}",
-    "'": r"\textquotesingle{}",
-    "`": r"\textasciigrave{}",
+    "'": r"{\char39}",
+    "`": r"{\char96}",
     "±": r"$\pm$",
     "–": "--",
     "—": "---",
@@ -67,11 +67,10 @@ _START = r"""% Generated. Compiles by itself; or \input it in a document that lo
 \makeatletter
 \ifx\@nodocument\relax\else
   \documentclass{article}
-  \usepackage[T1]{fontenc}
-  \usepackage{booktabs,xcolor,textcomp}
+  \usepackage{booktabs,xcolor}
   \usepackage[paperwidth=@PAPER@cm,paperheight=29.7cm,margin=1.5cm]{geometry}
   \pagestyle{empty}
-  \def\tablestandalone{}
+  \def\endoftable{\end{document}}
 \begin{document}
 \fi
 \makeatother
@@ -116,8 +115,9 @@ def latex(table: Table) -> str:
 
 def document(table: Table) -> str:
     """`latex`, in a frame that makes a whole document of it where it is compiled by itself."""
-    paper = max(21.0, 6 + 5.5 * len(table.columns))
-    close = "\\ifdefined\\tablestandalone\n\\end{document}\n\\fi\n"
+    grid = [layout.head(table), *([line.name, *(" ".join(c.parts) for c in line.cells)] for line in layout.lines(table))]
+    paper = max(21.0, 4 + sum(0.2 * max(map(len, column)) + 0.6 for column in zip(*grid, strict=True)))  # cm
+    close = "\\ifdefined\\endoftable\\expandafter\\endoftable\\fi\n"
     return f"{_START.replace('@PAPER@', f'{paper:.1f}')}\n{latex(table)}{close}"
 
 
@@ -174,7 +174,7 @@ def _significance(table: Table) -> list[str]:
         return []
     return [
         "",
-        r"\medskip",
+        rf"\medskip {escape(f'Against {table.baseline}')}\par\smallskip",
         rf"\begin{{tabular}}{{ll{'r' * (len(layout.SIGNIFICANCE_HEAD) - 2)}}}",
         r"\toprule",
         _ampersands([escape(name) for name in layout.SIGNIFICANCE_HEAD]),
