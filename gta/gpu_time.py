@@ -17,6 +17,7 @@ def gpu_seconds(records: Iterable[Record]) -> float | None:
         if record["kind"] == "event" and record["event"] in ("started", "resumed"):
             total += gpus * (last - began)
             on_gpu = str(record.get("device", "")).startswith("cuda")
-            gpus, began, attempts = int(record.get("world_size", 1)) if on_gpu else 0, float(record["time"]), attempts + 1
+            gpus = int(record.get("world_size", 1)) if on_gpu else 0
+            began, attempts = float(record["time"]), attempts + 1
         last = max(last, float(record["time"]))
     return total + gpus * (last - began) if attempts else None

@@ -73,8 +73,7 @@ _START = r"""% Generated. Compiles by itself; or \input it in a document that lo
   \def\endoftable{\end{document}}
 \begin{document}
 \fi
-\makeatother
-\providecommand{\textcolor}[2]{#2}"""
+\makeatother"""
 
 
 def latex(table: Table) -> str:
@@ -89,6 +88,7 @@ def latex(table: Table) -> str:
         notes += [rf"{escape(heads)}: \texttt{{{escape(command)}}}" for heads, command in layout.fill(table)]
     return "\n".join(
         [
+            *([r"\providecommand{\textcolor}[2]{#2}"] if theirs else []),
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{escape(table.title)}}}",
@@ -115,7 +115,8 @@ def latex(table: Table) -> str:
 
 def document(table: Table) -> str:
     """`latex`, in a frame that makes a whole document of it where it is compiled by itself."""
-    grid = [layout.head(table), *([line.name, *(" ".join(c.parts) for c in line.cells)] for line in layout.lines(table))]
+    rows = ([line.name, *(" ".join(cell.parts) for cell in line.cells)] for line in layout.lines(table))
+    grid = [layout.head(table), *rows]
     paper = max(21.0, 4 + sum(0.2 * max(map(len, column)) + 0.6 for column in zip(*grid, strict=True)))  # cm
     close = "\\ifdefined\\endoftable\\expandafter\\endoftable\\fi\n"
     return f"{_START.replace('@PAPER@', f'{paper:.1f}')}\n{latex(table)}{close}"
