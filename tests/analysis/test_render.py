@@ -23,14 +23,7 @@ from analysis.table import Entry, Score, Table, Wanted
 GOLDEN = Path(__file__).parents[1] / "golden" / "table.tex"
 NASTY = r"a&b_c%d#e$f{g}h~i^j\k|l*m`n<o>p[q](r)"
 _RANDOM = random.Random(7)
-_CHARACTERS = list("_&|%<>#$\\{}~^`'\"*[]()!-+=.,:;/?@ \n\té中😀λΔ±–ßøŁ\u202e\x1b\x00") + [
-    "a",
-    "B",
-    "7",
-    "--",
-    "**",
-    "&amp;",
-]
+_CHARACTERS = [*"_&|%<>#$\\{}~^`'\"*[]()!-+=.,:;/?@ \n\té中😀λΔ±–ßøŁ\u202e\x1b\x00aB7", "--", "**", "&amp;"]
 HOSTILE = [
     *(
         "_a_",
