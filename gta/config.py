@@ -204,6 +204,12 @@ class SiteConfig:
     warning_seconds: int = neutral(120, "Seconds before the time limit at which a job saves and is requeued.")
     max_attempts: int = neutral(100, "Attempts at a cell after which it is given up.")
     max_idle_attempts: int = neutral(5, "Attempts without progress, one after the other, after which it is given up.")
+    rates: dict[str, float] = neutral(
+        {}, "GPU-seconds (without a GPU: core-seconds) an iteration by method, for prices: {gta: 1.9, any: 1.2}."
+    )
+    stage: str | None = neutral(
+        None, "Node-local folder that a cell's data are copied to once a node, and read from: /local/scratch/$USER."
+    )
     setup: list[str] = neutral([], "Shell lines before the job's command (module load ...).")
     sbatch: dict[str, str] = neutral({}, "Any other sbatch option, by its long name: {constraint: a100}.")
 
