@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gta import journal, keys
+from gta.gpu_time import gpu_seconds
 
 _FILES = ("config.yaml", "cell.json", "journal.jsonl", "result.json", "failure.json")
 _FOLDERS = ("artifacts", "artifacts/images")
@@ -136,6 +137,8 @@ class Snapshot:
         if self.journal_began:
             tags[keys.JOURNAL] = repr(self.journal_began)
         tags |= self._attempt_tags()
+        if (seconds := gpu_seconds(self.records)) is not None:
+            tags[keys.GPU_SECONDS] = f"{seconds:.1f}"
         if self.result is not None:
             tags |= self._result_tags(self.result)
         elif self.failure is not None:
