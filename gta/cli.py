@@ -16,6 +16,7 @@ COMMANDS = {
     "plan": "what multirun would do: cells done, running, resumable, failed, to run",
     "status": "where every cell of a grid stands",
     "table": "the results table of a grid, also as Markdown, LaTeX and CSV",
+    "report": "one HTML file about a grid: table, figures, predictions, cost, provenance",
     "train": "one cell, here (under torchrun: on several ranks)",
     "eval": "per-class IoU and mIoU of a cell or a checkpoint",
     "predict": "masks and overlays of a cell or a checkpoint; Cityscapes test predictions",

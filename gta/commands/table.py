@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 from gta.commands import common
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.table import Table
     from launch.ledger import Entry
 
 
@@ -26,7 +29,20 @@ def run(arguments: list[str]) -> int:
 
 def show(sweep: str, entries: list[Entry]) -> None:
     """Print the table of a grid and write its files."""
-    from analysis import render, runs, table
+    from analysis import render
+
+    _, made = made_of(sweep, entries)
+    paths = entries[0].cell.config.paths
+    folder = Path(paths.results) / sweep
+    files = render.write(made, folder)
+    print(f"\n{render.terminal(made)}\n")
+    print(f"table: {', '.join(str(short(path)) for path in files)}")
+    print(f"MLflow: make mlflow (or: mlflow ui --backend-store-uri {paths.tracking_uri})")
+
+
+def made_of(sweep: str, entries: list[Entry]) -> tuple[pd.DataFrame, Table]:
+    """The runs of a grid in MLflow, and its table."""
+    from analysis import runs, table
     from launch.record import sweep_tags
 
     cells = [entry.cell for entry in entries]
@@ -41,16 +57,12 @@ def show(sweep: str, entries: list[Entry]) -> None:
         )
         for entry in entries
     ]
-    paths = cells[0].config.paths
     tagged = sweep_tags(sweep)  # one query; a grid without a name is asked for cell by cell
-    frame = runs.load(paths.tracking_uri, None if tagged else [cell.signature for cell in cells], *tagged)
-    made = table.build(frame, wanted, title=sweep)
-    folder = Path(paths.results) / sweep
-    files = render.write(made, folder)
-    print(f"\n{render.terminal(made)}\n")
-    print(f"table: {', '.join(str(_short(path)) for path in files)}")
-    print(f"MLflow: make mlflow (or: mlflow ui --backend-store-uri {paths.tracking_uri})")
+    uri = cells[0].config.paths.tracking_uri
+    frame = runs.load(uri, None if tagged else [cell.signature for cell in cells], *tagged)
+    return frame, table.build(frame, wanted, title=sweep)
 
 
-def _short(path: Path) -> Path:
+def short(path: Path) -> Path:
+    """The path as one would write it from here."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
