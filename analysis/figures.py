@@ -98,15 +98,15 @@ def _dots(table: Table) -> Figure:
     return figure
 
 
-def curves(points: pd.DataFrame, rows: Sequence[str], ylabel: str, percent: bool = False) -> Figure:
+def curves(points: pd.DataFrame, rows: Sequence[str], ylabel: str = "mIoU (%)", share: bool = False) -> Figure:
     """One panel: a thin line for each seed, a thick one for the mean of each method in `rows`, over the iterations.
 
-    `points` as `analysis.history` gives them, of one column; `percent` shows shares (0 to 1) in percent. The mean is
+    `points` as `analysis.history` gives them, of one column; with `share` they are 0 to 1, shown in percent. The mean is
     drawn where all seeds of the method that were logged at all have a value. Colours are by place in `rows`.
     """
     figure, axes = _empty(ylabel, "iteration")
     ends, style = [], looks(rows)
-    factor = 100.0 if percent else 1.0
+    factor = 100.0 if share else 1.0
     for place, row in enumerate(rows):
         mine = points[points["row"] == row]
         if mine.empty:
@@ -124,6 +124,9 @@ def curves(points: pd.DataFrame, rows: Sequence[str], ylabel: str, percent: bool
         ends.append((row, float(mean.index[-1]), float(mean.iloc[-1])))
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.margins(x=0.02)
+    low, high = axes.get_ylim()
+    if high > 100 or high - low < 1:  # nothing is above 100 %; and noise of a constant is no curve
+        axes.set_ylim(min(low, 100 - max(high - low, 5)), min(max(high, low + 5), 101))
     _name_lines(axes, ends, style)
     return figure
 

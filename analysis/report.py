@@ -91,8 +91,8 @@ def _curves(recorded: Recorded, table: Table) -> str:
     return page.said(text) + page.panels(_curve_panels(points, table, "mIoU (%)", False))
 
 
-def _curve_panels(points: pd.DataFrame, table: Table, ylabel: str, percent: bool) -> Iterator[str]:
-    factor, unit = (100, ylabel.removesuffix(" (%)")) if percent else (1, "mIoU")
+def _curve_panels(points: pd.DataFrame, table: Table, ylabel: str, share: bool) -> Iterator[str]:
+    factor, unit = (100, ylabel.removesuffix(" (%)")) if share else (1, "mIoU")
     for column in table.columns:
         here = points[points["column"] == column]
         for rows in figures.chunks(table.rows):
@@ -103,7 +103,7 @@ def _curve_panels(points: pd.DataFrame, table: Table, ylabel: str, percent: bool
             means = (last.groupby("row", sort=False).mean() * factor).to_dict()
             ends = ", ".join(f"{row} {means[row]:.1f}" for row in rows if row in means)
             alt = f"{unit} in percent by iteration with {column} labels; at the end, mean over seeds: {ends}."
-            made = figures.curves(mine, rows, ylabel, percent)
+            made = figures.curves(mine, rows, ylabel, share)
             yield f"<div>{page.panel(f'{column} labels', page.figure(made, alt))}</div>"
 
 
