@@ -7,6 +7,7 @@ them; lines are named where they end. No pyplot: a figure here belongs to its ca
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -56,6 +57,8 @@ def _lines(table: Table) -> Figure:
     axes.set_xscale("log" if distinct else "linear")
     if not distinct:
         axes.set_xlabel("labeled images")
+    span = math.log(max(places.values()) / min(places.values())) if distinct else len(places) - 1
+    step = 0.016 * span
     ends, style = [], looks(table.rows)
     for i, row in enumerate(table.rows):
         found = [(c, table.entries[row, c]) for c in table.columns if (row, c) in table.entries]
@@ -63,8 +66,8 @@ def _lines(table: Table) -> Figure:
         if not done:
             continue
         # a step aside for each method, so that error bars do not hide each other
-        aside = 1 + 0.012 * (i - (len(table.rows) - 1) / 2)
-        x = [places[column] * aside for column, _ in done]
+        aside = step * (i - (len(table.rows) - 1) / 2)
+        x = [places[c] * math.exp(aside) if distinct else places[c] + aside for c, _ in done]
         y = [float(entry.mean or 0) for _, entry in done]
         bars = [entry.std or 0.0 for _, entry in done]
         axes.errorbar(x, y, yerr=bars, capsize=3, linewidth=1.8, markersize=5, elinewidth=1.1, label=row, **style[row])
@@ -166,6 +169,7 @@ def _empty(
     axes.set_ylabel(ylabel, color=INK)
     axes.grid(axis="y", color=GRID, linewidth=0.7)
     axes.set_axisbelow(True)
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     axes.tick_params(colors=INK, length=3)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)

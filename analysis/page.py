@@ -108,8 +108,7 @@ def heat(
 def _heat_cell(value: float, digits: int) -> str:
     if math.isnan(value):
         return '<td class="absent">–</td>'
-    dark = ' class="dark"' if value > 55 else ""
-    return f'<td{dark} style="--v:{value:.0f}">{value:.{digits}f}</td>'
+    return f'<td style="--v:{value:.0f}">{value:.{digits}f}</td>'
 
 
 def figure(made: Figure, alt: str, caption: str = "") -> str:
