@@ -41,7 +41,7 @@ def build(frame: pd.DataFrame, table: Table, uri: str) -> str:
     frame = frame[frame["signature"].isin(recorded.cells["signature"])]
     chosen = best_column(table)
     sections = [
-        ("table", "Results", page.results(table) + _missing(table)),
+        ("table", "Results", page.results(table)),
         ("labels", "mIoU over label count", _labels(table)),
         ("curves", "Learning curves", _curves(recorded, table)),
         ("classes", "IoU of each class", _classes(frame, table)),
@@ -65,10 +65,6 @@ def _subtitle(table: Table, frame: pd.DataFrame) -> str:
     sets = ", ".join(dict.fromkeys(frame["dataset"])) or "no run yet"
     made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     return f"{done} of {wanted} cells have a result · data: {sets} · made {made}"
-
-
-def _missing(table: Table) -> str:
-    return f"<h3>Missing</h3>{page.notes(table.missing)}" if table.missing else ""
 
 
 def _labels(table: Table) -> str:
@@ -224,10 +220,8 @@ def _cost(frame: pd.DataFrame, table: Table) -> str:
         rows.append([row, *means, _hours(sum(map(sum, cells)))])
     columns = [total([e for (_, c), e in table.entries.items() if c == column]) for column in table.columns]
     foot = ["in all", *(_hours(sum(values)) for values in columns), _hours(sum(everything))]
-    text = (
-        f"GPU-hours: mean of a finished cell, and sums. {len(everything)} cells took {_hours(sum(everything))} in all. "
-        "Wall-clock time of training and evaluation, over every attempt, times the ranks; on a CPU, core time of one rank."
-    )
+    unit = "GPU-hours" if "gpu_hours" in runs else "Time of training and evaluation on the wall clock, over all attempts"
+    text = f"{unit}: mean of a cell, and sums. {len(everything)} cells took {_hours(sum(everything))} in all."
     return page.said(text) + page.grid(head, rows, foot, "results", "Cost")
 
 

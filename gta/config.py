@@ -198,6 +198,12 @@ class SiteConfig:
     mem_gb: int | None = neutral(None, "Memory of a node's job in GB; null: the cluster's default.")
     time_limit: int = neutral(1440, "Minutes a job may run.")
     array_parallelism: int = neutral(256, "Most jobs of a sweep's array that run at the same time.")
+    cells_per_gpu: int = neutral(1, "Cells of one rank that a Slurm job runs at once on its GPU.")
+    constraint: str | None = neutral(None, "Features that a node must have (sbatch --constraint).")
+    exclude: str | None = neutral(None, "Nodes to keep away from (sbatch --exclude).")
+    warning_seconds: int = neutral(120, "Seconds before the time limit at which a job saves and is requeued.")
+    max_attempts: int = neutral(100, "Attempts at a cell after which it is given up.")
+    max_idle_attempts: int = neutral(5, "Attempts without progress, one after the other, after which it is given up.")
     setup: list[str] = neutral([], "Shell lines before the job's command (module load ...).")
     sbatch: dict[str, str] = neutral({}, "Any other sbatch option, by its long name: {constraint: a100}.")
 

@@ -73,9 +73,13 @@ def all_reduce_sum(tensor: Tensor) -> Tensor:
     return total.to(tensor.device)
 
 
-def any_rank(flag: bool) -> bool:
-    """True on every rank where it is True on one: how all ranks agree to stop."""
-    return bool(all_reduce_sum(torch.tensor(int(flag))).item())
+def highest(value: int) -> int:
+    """The highest value of any rank, on every rank: how all ranks agree to save or to stop."""
+    if world_size() == 1:
+        return value
+    box = torch.tensor(value, device=_wire())
+    dist.all_reduce(box, op=dist.ReduceOp.MAX)
+    return int(box.item())
 
 
 def broadcast_object(value: T, source: int = 0) -> T:

@@ -10,6 +10,7 @@ from torch import nn
 
 from gta import checkpoint, distributed
 from gta.config import Config
+from gta.control import Control
 from gta.data.loaders import check_batch
 from gta.data.splits import load_split
 from gta.epochs import in_iterations
@@ -18,7 +19,7 @@ from gta.methods import METHODS
 from gta.methods.base import Method
 from gta.models import build_model
 from gta.models.weights import load_initial_weights
-from gta.trainer import Control, Trainer
+from gta.trainer import Trainer
 
 
 def train(config: Config, folder: Path, signature: str, control: Control | None = None) -> bool:

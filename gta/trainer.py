@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gta import checkpoint, distributed, inference
 from gta.config import Config
+from gta.control import Control, Wish
 from gta.data.loaders import train_loader
 from gta.data.splits import Split
 from gta.errors import UserError
@@ -24,17 +25,6 @@ from gta.methods.base import Method
 from gta.provenance import commit
 from gta.pseudo import quality
 from gta.schedules import poly
-
-
-class Control:
-    """What the outside may ask of a run. By itself it asks for nothing."""
-
-    def stopping(self) -> bool:
-        """Whether to save at the next step boundary and leave."""
-        return False
-
-    def check(self) -> None:
-        """Raises where this process must not write into the cell's folder any more."""
 
 
 class Trainer:
@@ -67,6 +57,7 @@ class Trainer:
         """Train to the end: True. False where the outside asked to stop; then everything is saved."""
         schedule = self.config.schedule
         start = self._resume()
+        self.control.began(start)
         split = self.split
         if self.method.uses_all_labels:
             split = replace(split, labeled=split.labeled + split.unlabeled)
@@ -85,10 +76,11 @@ class Trainer:
                 self._log(done, losses)
             if done % schedule.eval_every == 0 or last:
                 self._evaluate(done)
-            stopping = distributed.any_rank(self.control.stopping())
-            if done % schedule.checkpoint_every == 0 or last or stopping:
+            wish = distributed.highest(self.control.wish())
+            if done % schedule.checkpoint_every == 0 or last or wish >= Wish.SAVE:
                 self._save(done)
-            if stopping and not last:
+                self.control.saved(done)
+            if wish >= Wish.STOP and not last:
                 self._event("stopped", iteration=done)
                 return False
         self._finish()

@@ -44,6 +44,12 @@ class Record:
         """Whether it is an attempt on this host, whose processes we can see."""
         return self.fields.get("place") == _place()
 
+    def of_requeued(self, job: str | None, restart: int | None) -> bool:
+        """Whether the attempt belongs to an earlier start of this Slurm job."""
+        if job is None or self.fields.get("job") != job or restart is None:
+            return False
+        return int(self.fields.get("restart", restart)) < restart
+
     def alive(self) -> bool:
         """Whether a process still works on it: known at once on this host, by the heartbeat on another."""
         if self.ended is not None:
@@ -74,10 +80,15 @@ def latest(folder: Path) -> Record | None:
     return records[-1] if records else None
 
 
-def claim(folder: Path, **fields: Any) -> Attempt | None:
-    """The next attempt at the cell in `folder`, or None when another process is at it or was faster."""
+def claim(folder: Path, after: int = 0, **fields: Any) -> Attempt | None:
+    """The next attempt at the cell in `folder`, or None when another process is at it or was faster.
+
+    An attempt up to number `after` is over, a scheduler said so; and so is one of the very job that claims now, which
+    was requeued: neither has to be waited for until its heartbeat is old.
+    """
     before = latest(folder)
-    if before is not None and before.alive():
+    over = before is None or before.number <= after or before.of_requeued(fields.get("job"), fields.get("restart"))
+    if before is not None and not over and before.alive():
         return None
     number = before.number + 1 if before else 1
     path = folder / "attempts" / f"{number:04d}.json"
@@ -131,6 +142,11 @@ class Attempt:
         """Raises Superseded when a later attempt exists: we were taken for dead, and another process has the cell."""
         if (self.path.parent / f"{self.number + 1:04d}.json").exists():
             raise Superseded(f"attempt {self.number} was taken for dead; attempt {self.number + 1} has the cell now")
+
+    def note(self, **fields: Any) -> None:
+        """Add to the record while the attempt goes on (which iteration it began at, which it saved)."""
+        self.fields.update(fields)
+        write_json(self.path, self.fields)
 
     def end(self, how: str, **fields: Any) -> None:
         """Close the record; what is written says how the attempt ended."""

@@ -1,37 +1,38 @@
-"""The picklable callable that every rank of a cell runs, and the frame around one attempt at a cell."""
+"""The frame around one attempt at a cell, on every rank: claim, train, close; and the callable of local jobs."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch.distributed import TCPStore
-
 from gta import distributed
 from gta.compose import read
 from gta.config import Config
+from gta.control import Control, Wish
 from gta.data.splits import load_split
 from gta.errors import UserError
 from gta.files import write_json
-from gta.trainer import Control
+from launch import policy
 from launch.attempts import Attempt, Superseded, claim, latest
+from launch.bounds import exhausted
 from launch.cell import Cell
 from launch.ledger import read_json
+from launch.meeting import Place, meeting
+from launch.signals import Signals
 
-RENDEZVOUS_SECONDS = 300.0
+PEER_SECONDS = 10.0  # for the rank that failed first to say why
+# what torch says on a rank whose peer is gone (gloo, NCCL, the rendezvous store)
+_PEER = ("gloo", "nccl", "Connection closed by peer", "Connection reset by peer", "Broken pipe", "recvValue failed")
 
 
 @dataclass(frozen=True)
 class Job:
-    """Runs the cell in `folder`. A failure leaves the process with a non-zero exit code, for the scheduler to see."""
+    """Runs the cell in `folder` as a rank of a local submitit job. A failure leaves a non-zero exit code."""
 
     folder: str
 
@@ -39,30 +40,39 @@ class Job:
         import submitit
 
         environment = submitit.JobEnvironment()
-        folder = Path(self.folder)
-        with _meeting(folder, environment):
-            try:
-                return run_cell(folder, job=environment.job_id, log=str(environment.paths.stdout))
-            except Exception as error:
-                if isinstance(error, UserError):
-                    print(f"error: {error}", file=sys.stderr, flush=True)
-                else:
-                    traceback.print_exception(error)
-                sys.exit(1)  # the log has the cause: let that be its end, not the way up through submitit
+        return run_rank(Path(self.folder), Place.of(environment, str(environment.paths.stdout)))
 
 
-def run_cell(folder: Path, **fields: Any) -> str:
+def run_rank(folder: Path, place: Place, signals: Signals | None = None, after: int = 0) -> str:
+    """What `run_cell` says; a failure is printed, and leaves the process with exit code 1 for the scheduler to see."""
+    try:
+        with meeting(folder, place):
+            return run_cell(folder, signals=signals, after=after, **place.record())
+    except Exception as error:
+        if isinstance(error, UserError):
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        else:
+            traceback.print_exception(error)
+        sys.exit(1)  # the log has the cause: let that be its end, not the way up through submitit
+
+
+def run_cell(folder: Path, signals: Signals | None = None, after: int = 0, **fields: Any) -> str:
     """One attempt at the cell in `folder`, on every rank: `done`, `interrupted` (saved; it can go on), or `taken`.
 
-    `fields` go into the attempt's record; `log` is this rank's. Raises what the attempt raises, after `failure.json`
-    and the log were written.
+    `signals`: those heard so far, where somebody listens already. `after`: attempts up to this number are over, a
+    scheduler said so. `fields` go into the attempt's record; `log` is this rank's. Raises what the attempt raises,
+    after `failure.json` and the log were written; UserError where the cell was tried too often.
     """
     number, attempt = None, None
+    listening = signals or Signals()
     try:
         config = read(folder / "config.yaml")
-        if int(os.environ.get("RANK", 0)) == 0 and (attempt := claim(folder, **fields)):
-            number = attempt.number
-            attempt.start()
+        if int(os.environ.get("RANK", 0)) == 0:
+            if given_up := exhausted(folder, config.site, read_json(folder / "submitted.json") or {}):
+                raise UserError(f"This cell is given up after {given_up}; `python -m gta retry` runs it again.")
+            if attempt := claim(folder, after, **fields):
+                number = attempt.number
+                attempt.start()
         distributed.init_from_env(config.site.device)
         number = distributed.broadcast_object(number)
         if distributed.broadcast_object((folder / "result.json").exists()):  # another launcher was faster
@@ -73,15 +83,15 @@ def run_cell(folder: Path, **fields: Any) -> str:
             print("Another process has this cell; leaving it alone.", flush=True)
             return "taken"
         check_identity(config, folder)
-        control = _Control(attempt)
         # our handlers come after submitit's, which would count a preemption as a time-out and requeue by themselves
-        with control.signals():
-            from gta.train import train
+        if signals is None:
+            listening.install()
+        from gta.train import train
 
-            finished = train(config, folder, signature=folder.name, control=control)
+        finished = train(config, folder, signature=folder.name, control=_Control(attempt, listening))
         how = "done" if finished else "interrupted"
         if attempt:
-            attempt.end(how)
+            attempt.end(how, **({"why": "time limit"} if not finished and listening.time_limit else {}))
         return how
     except Superseded as error:
         print(f"Stopping: {error}.", flush=True)
@@ -94,6 +104,8 @@ def run_cell(folder: Path, **fields: Any) -> str:
         _record_failure(folder, number, error, attempt, fields.get("log"))
         raise
     finally:
+        if signals is None:
+            listening.remove()
         distributed.shutdown()
 
 
@@ -109,31 +121,25 @@ def check_identity(config: Config, folder: Path) -> None:
 class _Control(Control):
     """Signals and the claim, as the trainer sees them."""
 
-    def __init__(self, attempt: Attempt | None):
+    def __init__(self, attempt: Attempt | None, signals: Signals):
         self.attempt = attempt
-        self.asked = False
+        self.signals = signals
 
-    def stopping(self) -> bool:
-        return self.asked
+    def wish(self) -> Wish:
+        return self.signals.wish()
 
     def check(self) -> None:
         if self.attempt:
             self.attempt.check()
 
-    @contextlib.contextmanager
-    def signals(self) -> Iterator[None]:
-        """A warning (time limit, preemption, Ctrl-C) sets a flag; the trainer saves at the next step boundary."""
+    def began(self, iteration: int) -> None:
+        if self.attempt:
+            self.attempt.note(**{"from": iteration})
 
-        def ask(number: int, frame: object) -> None:
-            self.asked = True
-
-        kinds = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-        before = {kind: signal.signal(kind, ask) for kind in kinds}
-        try:
-            yield
-        finally:
-            for kind, handler in before.items():
-                signal.signal(kind, handler)
+    def saved(self, iteration: int) -> None:
+        self.signals.heeded()
+        if self.attempt:
+            self.attempt.note(saved=iteration)
 
 
 def _record_failure(
@@ -141,59 +147,34 @@ def _record_failure(
 ) -> None:
     """Say why the attempt failed, unless a later one has the cell by now.
 
-    The rank that failed first writes it: the others only see a lost connection.
+    The rank that failed first writes it: the others only see a lost connection. Where none does, a rank was killed,
+    and the attempt is lost: it is not the cell's fault, and it goes on by itself.
     """
     last = latest(folder)
     if number is not None and last is not None and last.number > number:
         return
-    text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-    line = next((part for part in text.splitlines() if part.strip()), type(error).__name__)
     if number is None:  # failed before rank 0 could say which attempt this is
         number = last.number if last else 0
     path = folder / "failure.json"
     first = read_json(path)
+    if _lost_a_peer(error):
+        deadline = time.monotonic() + PEER_SECONDS
+        while (first is None or first["attempt"] != number) and time.monotonic() < deadline:
+            time.sleep(0.2)
+            first = read_json(path)
+        if first is None or first["attempt"] != number:
+            if attempt:
+                attempt.end("lost", error="another rank died without a word", log=log)
+            return
     if first is None or first["attempt"] != number:
-        first = {"attempt": number, "error": line, "time": time.time(), "rank": distributed.rank(), "log": log}
+        text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        line = next((part for part in text.splitlines() if part.strip()), type(error).__name__)
+        fields = {"attempt": number, "error": line, "time": time.time(), "rank": distributed.rank(), "log": log}
+        first = {**fields, "cause": str(policy.of_exception(error))}
         write_json(path, first)
     if attempt:
         attempt.end("failed", error=first["error"], log=first["log"])  # the log that tells the cause
 
 
-@contextlib.contextmanager
-def _meeting(folder: Path, environment: Any) -> Iterator[None]:
-    """Tell torch which rank this is, and where rank 0 listens, until the job is over.
-
-    Rank 0 opens the rendezvous store on a port of the kernel's choice and says which in the cell's folder, so two jobs
-    on a node never share one.
-    """
-    world, rank = environment.num_tasks, environment.global_rank
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(environment.local_rank))
-    if world == 1:
-        yield
-        return
-    restart = os.environ.get("SLURM_RESTART_COUNT", "0")
-    path = folder / f".rendezvous-{environment.job_id}-{restart}.json"
-    host = environment.hostname if len(environment.hostnames) > 1 else "127.0.0.1"
-    store = TCPStore(host, 0, world, is_master=True, wait_for_workers=False) if rank == 0 else None
-    if store:
-        write_json(path, {"host": host, "port": store.port, "time": time.time()})
-    try:
-        place = _wait_for(path)
-        os.environ.update(MASTER_ADDR=place["host"], MASTER_PORT=str(place["port"]))
-        os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # torch's word for: the store is there already
-        yield
-    finally:
-        if store:
-            path.unlink(missing_ok=True)
-
-
-def _wait_for(path: Path) -> dict[str, Any]:
-    """What rank 0 wrote. A file from long ago is that of another job, whose id came round again."""
-    deadline = time.monotonic() + RENDEZVOUS_SECONDS
-    while True:
-        place = read_json(path)
-        if place and abs(time.time() - place["time"]) < 2 * RENDEZVOUS_SECONDS:
-            return place
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"rank 0 did not say within {RENDEZVOUS_SECONDS:.0f} s where it listens ({path})")
-        time.sleep(0.2)
+def _lost_a_peer(error: BaseException) -> bool:
+    return distributed.world_size() > 1 and isinstance(error, RuntimeError) and any(w in str(error) for w in _PEER)

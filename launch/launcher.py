@@ -8,18 +8,41 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
+from gta.config import SiteConfig
 from gta.errors import UserError
 from launch import grid, record, slurm
 from launch.board import Board, summary
 from launch.cell import Cell
-from launch.ledger import Entry, State
+from launch.ledger import RETRY, Entry, State
 from launch.watch import Cluster, Watch
 
 POLL_SECONDS = {"local": 0.5, "slurm": 5.0}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a grid is run, as said on the command line."""
+
+    retry: str = "none"
+    only: tuple[str, ...] = ()  # beginnings of signatures: these cells of the grid alone
+    wait: bool = True
+
+    @classmethod
+    def pop(cls, params: dict[str, Any]) -> Options:
+        """Takes them out of a launcher's parameters. Raises UserError for words that mean nothing."""
+        retry, only, wait = params.pop("retry"), params.pop("only"), str(params.pop("wait")).lower()
+        if retry not in RETRY:
+            raise UserError(f"retry={retry}: use one of {', '.join(RETRY)}.")
+        if wait not in ("true", "false"):
+            raise UserError(f"wait={wait}: use wait=false to leave the jobs to Slurm at once, or wait=true.")
+        return cls(retry, tuple(only), wait == "true")
 
 
 @dataclass
@@ -29,11 +52,12 @@ class Report:
     entries: list[Entry]
     sweep: str
     interrupted: bool = False
+    detached: bool = False
     return_value: None = None
 
     @property
     def missing(self) -> list[Entry]:
-        """The cells without a result: failed, or dead so often that they were left as they are."""
+        """The cells without a result."""
         return [entry for entry in self.entries if entry.state is not State.DONE]
 
 
@@ -44,27 +68,27 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> Report:
     """
     master = launcher.config
     cells = grid.cells(launcher.hydra_context.config_loader, master, job_overrides)
-    kind = launcher._EXECUTOR
     params = dict(launcher.params)
-    retry = params.pop("retry")
-    if retry not in ("none", "failed"):
-        raise UserError(f"retry={retry}: use retry=failed to run failed cells again, or leave it out.")
-    at_once = params.pop("at_once")
-    if kind == "slurm":  # lists and mappings: Hydra composes them before the site that an interpolation would name
-        params["setup"] = [*(params["setup"] or []), *master.site.setup]
-        params["additional_parameters"] = {**master.site.sbatch, **params["additional_parameters"]}
+    options = Options.pop(params)
+    params.pop("budget")
+    cluster = _slurm(master, cells) if launcher._EXECUTOR == "slurm" else _local(params, cells)
+    if cluster.name == "local" and not options.wait:
+        raise UserError("wait=false is for Slurm: on this machine the cells live as long as this command.")
     sweep = str(master.sweep_name)
     record.prepare(cells, sweep)
-    return run(cells, _cluster(kind, params, cells, at_once), sweep, retry, POLL_SECONDS[kind])
+    return run(cells, cluster, sweep, options, POLL_SECONDS[cluster.name])
 
 
-def run(cells: list[Cell], cluster: Cluster, sweep: str, retry: str, poll: float) -> Report:
-    """Submit what is missing and wait until no cell waits or runs; Ctrl-C ends our jobs, saved."""
+def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll: float) -> Report:
+    """Submit what is missing, and watch until no cell waits or runs.
+
+    Ctrl-C ends the jobs that this process holds, saved, and leaves those that Slurm holds alone.
+    """
     board = Board()
-    watch = Watch(cells, cluster, retry)
+    watch = Watch(cells, cluster, options.retry, [named(cells, name) for name in options.only])
     board.console.print(f"{sweep}: {summary(watch.first)}", markup=False)
     recorder = record.Recorder(cells, sweep)
-    interrupted = False
+    interrupted = detached = False
     with board:
         try:
             while True:
@@ -72,27 +96,68 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, retry: str, poll: float
                 board.show(entries)
                 if watch.over(entries):
                     break
+                if not options.wait:
+                    entries, detached = watch.look(), True
+                    break
                 recorder.sometimes(entries)
                 time.sleep(poll)
         except KeyboardInterrupt:
-            interrupted = True
-            entries = watch.stop()
+            interrupted, detached = True, cluster.name == "slurm"
+            entries = watch.look() if detached else watch.stop()
     recorder.now()
-    return Report(entries, sweep, interrupted)
+    return Report(entries, sweep, interrupted, detached)
 
 
-def _cluster(kind: str, params: dict[str, Any], cells: Sequence[Cell], at_once: int) -> Cluster:
-    from launch.clusters import LocalCluster, SlurmCluster
+def named(cells: Sequence[Cell], beginning: str) -> str:
+    """The signature that begins so. Raises UserError where none or several do."""
+    found = [cell.signature for cell in cells if cell.signature.startswith(beginning)]
+    if len(found) != 1:
+        raise UserError(f"cells={beginning}: {len(found)} cells of this grid begin so; `gta status` shows their names.")
+    return found[0]
 
-    if kind == "slurm":
-        if not slurm.available():
-            raise UserError("No Slurm controller answers here: run this on a login node, or use hydra/launcher=local.")
-        return SlurmCluster(params, at_once)
+
+def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:
     import torch
 
+    from launch.clusters import LocalCluster
+
+    at_once = params.pop("at_once")
     threads = max(cell.config.num_threads for cell in cells)
     gpus = 0 if all(cell.config.site.device == "cpu" for cell in cells) else torch.cuda.device_count()
-    return LocalCluster(params, at_once, threads, gpus)
+    packed = min(cell.config.site.cells_per_gpu for cell in cells)
+    return LocalCluster(params, at_once, threads, gpus, packed)
+
+
+def _slurm(master: DictConfig, cells: Sequence[Cell]) -> Cluster:
+    """Raises UserError where no controller answers, or where cells cannot share a GPU."""
+    from launch.arrays import SlurmCluster
+
+    if not slurm.available():
+        raise UserError("No Slurm controller answers here: run this on a login node, or use hydra/launcher=local.")
+    for site in (cell.config.site for cell in cells):
+        if site.cells_per_gpu > 1 and (ranks := site.ranks * site.nodes) > 1:
+            raise UserError(
+                f"site.cells_per_gpu={site.cells_per_gpu} packs cells of one rank; these have {ranks} ranks: use "
+                "site.ranks=1 site.nodes=1, or site.cells_per_gpu=1."
+            )
+    runs = Path(cells[0].config.paths.runs)
+    sweep = runs / "sweeps" / str(master.sweep_name)
+    return SlurmCluster(partial(slurm_params, master), sweep, lambda: None)
+
+
+def slurm_params(master: DictConfig, site: SiteConfig) -> dict[str, Any]:
+    """hydra-submitit-launcher's parameters for cells of this site: what differs between clusters comes from it."""
+    config = OmegaConf.create(OmegaConf.to_container(master, resolve=False))
+    config.site = asdict(site)
+    params = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    assert isinstance(params, dict)
+    made = {str(key): value for key, value in params.items()}
+    for name in ("_target_", *(field.name for field in fields(Options)), "budget"):
+        made.pop(name)
+    # lists and mappings: Hydra composes them before the site that an interpolation would name
+    made["setup"] = [*(made["setup"] or []), *site.setup]
+    made["additional_parameters"] = {**site.sbatch, **made["additional_parameters"]}
+    return made
 
 
 def log_tail(entry: Entry, lines: int = 12) -> str:

@@ -6,14 +6,42 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 from gta.errors import UserError
 
 TRIES = 4  # a busy controller refuses a question now and then
 PAUSE_SECONDS = 5.0
 _RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@dataclass(frozen=True)
+class Held:
+    """A job, or a task of an array, that Slurm holds."""
+
+    job: str  # 57, or 57_3
+    state: str  # PENDING, RUNNING, COMPLETING, REQUEUED ...
+    reason: str = ""  # why it waits: Priority, Resources, BeginTime ...
+    node: str = ""
+    name: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What Slurm says of a job that is over (or of its latest turn, when it was requeued)."""
+
+    job: str
+    state: str  # COMPLETED, FAILED, TIMEOUT, PREEMPTED, NODE_FAIL, OUT_OF_MEMORY, CANCELLED ...
+    code: int = 0
+    signal: int = 0
+    seconds: float = 0.0
+    node: str = ""
+    gpus: int = 0
 
 
 def available() -> bool:
@@ -27,17 +55,76 @@ def available() -> bool:
     return " UP" in answer.stdout
 
 
-def live(jobs: Iterable[str]) -> set[str]:
-    """Those of `jobs` (57 or 57_3) that Slurm still holds: pending, running, or on their way in or out.
+def queue() -> dict[str, Held]:
+    """All jobs of this user that Slurm holds, each task of an array by itself: pending, running, on their way out.
 
     Raises UserError where squeue does not answer, after a few tries: not knowing must not look like "over".
     """
+    held = _patiently(partial(_squeue, []))
+    return {job.job: job for job in held}
+
+
+def live(jobs: Iterable[str]) -> set[str]:
+    """Those of `jobs` that Slurm still holds. Raises as `queue` does."""
+    wanted = set(jobs)
+    return wanted & queue().keys() if wanted else set()
+
+
+def accounting(jobs: Iterable[str]) -> dict[str, Ended] | None:
+    """What Slurm's accounting says of jobs, by one sacct; None where there is no accounting."""
+    lines = _sacct(jobs)
+    if lines is None:
+        return None
+    return {ended.job: ended for ended in map(_parsed, lines)}
+
+
+def fates(jobs: Iterable[str]) -> dict[str, Ended]:
+    """How jobs that are over ended: by the accounting, or while the controller remembers them (MinJobAge) by it."""
     wanted = set(jobs)
     if not wanted:
-        return set()
+        return {}
+    ended = accounting(wanted)
+    if ended is None:
+        remembered = _patiently(partial(_squeue, ["--states=all"]))
+        ended = {job.job: Ended(job.job, job.state, node=job.node) for job in remembered}
+    return {name: ended[name] for name in wanted & ended.keys()}
+
+
+def failing_nodes(jobs: Iterable[str], times: int) -> list[str]:
+    """Nodes that failed at least so often under these jobs; none where there is no accounting."""
+    failures = [ended.node for ended in map(_parsed, _sacct(jobs, "--duplicates") or []) if ended.state == "NODE_FAIL"]
+    return sorted(node for node, count in Counter(failures).items() if count >= times and node)
+
+
+def find(name: str) -> str | None:
+    """The id of the job that was submitted under this name, held or over; None where Slurm knows of none.
+
+    A job that is over is known where there is accounting, or for a few minutes. Raises as `queue` does.
+    """
+    for job in _patiently(partial(_squeue, ["--states=all"])):
+        if job.name == name:
+            return job.job.partition("_")[0]
+    command = ["sacct", "-X", "--noheader", "--parsable2", "--starttime=now-30days", f"--name={name}", "--format=JobID"]
+    answer = _run(command)
+    lines = answer.stdout.split() if answer and not answer.returncode else []
+    return lines[0].partition("_")[0] if lines else None
+
+
+def requeue(job: str) -> str:
+    """Puts a running job back into the queue; what scontrol had against it, or nothing."""
+    answer = _run(["scontrol", "requeue", job])
+    return "scontrol does not answer" if answer is None else answer.stderr.strip() if answer.returncode else ""
+
+
+def cancel(jobs: Iterable[str]) -> None:
+    """scancel; jobs that are over already are no error."""
+    subprocess.run(["scancel", *jobs], capture_output=True, timeout=60, check=False)
+
+
+def _patiently(ask: Callable[[], list[Held]]) -> list[Held]:
     for left in reversed(range(TRIES)):
         try:
-            return _held() & wanted
+            return ask()
         except UserError:
             if not left:
                 raise
@@ -45,23 +132,48 @@ def live(jobs: Iterable[str]) -> set[str]:
     raise AssertionError("unreachable")
 
 
-def _held() -> set[str]:
-    """All jobs of this user that Slurm holds, each task of an array by itself."""
-    command = ["squeue", "--noheader", "--array", "--me", "--format=%i"]
-    # SQUEUE_STATES and the like would hide jobs
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
+def _squeue(options: list[str]) -> list[Held]:
+    command = ["squeue", "--noheader", "--array", "--me", *options, "--format=%i|%T|%r|%N|%j|%k"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=_plain_environment("SQUEUE_"))
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserError(f"squeue does not answer ({error}); is this a login node of the cluster?") from None
     if answer.returncode:
         raise UserError(f"squeue failed: {answer.stderr.strip()}")
-    return set(answer.stdout.split())
+    return [Held(*line.split("|", 5)) for line in answer.stdout.splitlines() if line.count("|") >= 5]
 
 
-def cancel(jobs: Iterable[str]) -> None:
-    """scancel; jobs that are over already are no error."""
-    subprocess.run(["scancel", *jobs], capture_output=True, timeout=60, check=False)
+def _sacct(jobs: Iterable[str], *options: str) -> list[str] | None:
+    """The accounting's lines of jobs, whole arrays asked at once; None where there is no accounting."""
+    wanted = {job.partition("_")[0] for job in jobs}
+    if not wanted:
+        return []
+    command = ["sacct", "-X", "--array", "--noheader", "--parsable2", *options, f"--jobs={','.join(sorted(wanted))}"]
+    answer = _run([*command, "--format=JobID,State,ExitCode,ElapsedRaw,NodeList,AllocTRES"])
+    return answer.stdout.splitlines() if answer and not answer.returncode else None
+
+
+def _parsed(line: str) -> Ended:
+    job, state, code, seconds, node, resources = [*line.split("|"), "", "", "", "", ""][:6]
+    exit_code, _, signal = code.partition(":")
+    counts = dict(part.partition("=")[::2] for part in resources.split(",") if part)
+    return Ended(
+        job, state.partition(" ")[0], int(exit_code or 0), int(signal or 0), float(seconds or 0), node,
+        int(counts.get("gres/gpu", 0)),
+    )  # fmt: skip
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str] | None:
+    """One of Slurm's commands; None where it is not there or does not answer."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=_plain_environment("SACCT_"))
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+
+
+def _plain_environment(prefix: str) -> dict[str, str]:
+    """The environment without the user's defaults for a command: SQUEUE_STATES and the like would hide jobs."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
 
 
 @contextmanager

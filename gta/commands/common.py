@@ -62,9 +62,7 @@ def grid(overrides: Sequence[str], options: Sequence[str] = ()) -> tuple[DictCon
 
 
 def look(cells: Sequence[Cell]) -> list[Entry]:
-    """The ledger of the cells, with the jobs that Slurm still holds where there is a Slurm."""
-    from launch import slurm
-    from launch.ledger import ledger, submitted_jobs
+    """The ledger of the cells, with what Slurm says of their jobs where there is a Slurm."""
+    from launch.survey import survey
 
-    jobs = submitted_jobs(cells, "slurm")
-    return ledger(cells, slurm.live(jobs) if jobs and slurm.available() else ())
+    return survey(cells)

@@ -1,10 +1,14 @@
-"""usage: python -m gta multirun sweep=NAME [retry=failed] [hydra/launcher=slurm] [name=value ...]
+"""usage: python -m gta multirun sweep=NAME [retry=failed] [wait=false] [hydra/launcher=slurm] [name=value ...]
 
 Runs the cells of a grid that are missing, watches them, records them in MLflow, and prints the table.
-What is done is never run again; a cell that was interrupted goes on from its last checkpoint; a cell that failed
-runs again only with retry=failed. Doing it twice, or twice at once, is harmless. Ctrl-C saves and leaves.
+What is done is never run again; a cell that was interrupted goes on from its last checkpoint; one that failed runs
+again only with retry=failed (one that was cancelled with retry=cancelled; both: retry=all). cells=NAME,NAME keeps to
+some cells of the grid. Doing it twice, or twice at once, or from cron, is harmless.
 
-exit code: 0 complete, 1 a cell failed or is missing, 2 something to mend first, 130 interrupted
+On Slurm wait=false submits and returns; Ctrl-C leaves the jobs alone. On this machine Ctrl-C saves and leaves.
+
+exit code: 0 complete (or, with wait=false, on its way), 1 a cell failed or is missing, 2 something to mend first,
+130 interrupted
 """
 
 from __future__ import annotations
@@ -18,11 +22,15 @@ from gta.errors import UserError
 if TYPE_CHECKING:
     from launch.launcher import Report
 
+DEFAULTS = {"retry": "none", "wait": "true", "cells": ""}
+
 
 def run(arguments: list[str]) -> int:
-    options, overrides = common.split_options(arguments, {"retry": "none"})
+    options, overrides = common.split_options(arguments, DEFAULTS)
     print("composing the grid ...", flush=True)  # the imports that follow take seconds
-    overrides = [*common.overrides_of(overrides), f"hydra.launcher.retry={options['retry']}"]
+    only = ",".join(filter(None, options.pop("cells").split(",")))
+    said = [f"hydra.launcher.{name}={value}" for name, value in options.items()]
+    overrides = [*common.overrides_of(overrides), *said, f"hydra.launcher.only=[{only}]"]
     hydra = common.start()
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -30,7 +38,7 @@ def run(arguments: list[str]) -> int:
     from gta.compose import explain
     from launch.grid import master_config
 
-    master_config(hydra, overrides, list(options))
+    master_config(hydra, overrides, list(DEFAULTS))
     try:
         returned = hydra.multirun("config", lambda config: None, overrides, with_log_configuration=False)
     except (HydraException, OmegaConfBaseException) as error:
@@ -43,6 +51,8 @@ def finish(report: Report) -> int:
     from launch.launcher import log_tail
     from launch.ledger import State
 
+    if report.detached:
+        return _detached(report)
     if report.interrupted:
         running = [entry for entry in report.entries if entry.state is State.RUNNING]
         for entry in running:
@@ -58,3 +68,15 @@ def finish(report: Report) -> int:
         print("\nRun failed cells again with retry=failed, once the cause is mended; the others go on by themselves.")
     table.show(report.sweep, report.entries)
     return 1 if report.missing else 0
+
+
+def _detached(report: Report) -> int:
+    """The jobs go on without this process."""
+    from launch.board import summary
+    from launch.ledger import State
+
+    print(f"\n{summary(report.entries)}")
+    print(f"The jobs go on without this command. `python -m gta status sweep={report.sweep}` shows them; the same")
+    print("multirun watches them again, submits what got lost, and prints the table.")
+    failed = any(entry.state in (State.FAILED, State.CANCELLED) for entry in report.entries)
+    return 130 if report.interrupted else int(failed)

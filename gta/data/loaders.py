@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -162,7 +163,7 @@ def _load(dataset: Dataset[Any], indices: Iterable[int], workers: int) -> Iterat
         sampler=indices,
         num_workers=workers,
         collate_fn=_as_it_is,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
         generator=torch.Generator(),  # else starting a loader would move the training's random numbers on
     )
     for item in loader:
@@ -173,6 +174,13 @@ def _load(dataset: Dataset[Any], indices: Iterable[int], workers: int) -> Iterat
 
 def _as_it_is(item: Any) -> Any:
     return item
+
+
+def _begin_worker(worker: int) -> None:
+    """Slurm warns every process of a job, the workers too; only the training has to do with it."""
+    for kind in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+        signal.signal(kind, signal.SIG_IGN)
+    _one_thread(worker)
 
 
 def _one_thread(worker: int = 0) -> None:

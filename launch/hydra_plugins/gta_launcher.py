@@ -5,7 +5,7 @@ entering it in sys.modules, which dataclasses need to look up postponed annotati
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
@@ -24,7 +24,7 @@ class GTALocalLauncher(LocalLauncher):
 
 
 class GTASlurmLauncher(SlurmLauncher):
-    """Sends the cells that are missing to Slurm as one job array, and waits for them."""
+    """Sends the cells that are missing to Slurm as job arrays, and watches them."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
         from launch.launcher import launch
@@ -43,6 +43,9 @@ class GridSweeper(BasicSweeper):
 class GTALocalConf(LocalQueueConf):
     _target_: str = "hydra_plugins.gta_launcher.GTALocalLauncher"
     retry: str = "none"
+    only: list[str] = field(default_factory=list)
+    wait: str = "true"
+    budget: str = "none"
     at_once: int = 0
 
 
@@ -50,7 +53,9 @@ class GTALocalConf(LocalQueueConf):
 class GTASlurmConf(SlurmQueueConf):
     _target_: str = "hydra_plugins.gta_launcher.GTASlurmLauncher"
     retry: str = "none"
-    at_once: int = 0
+    only: list[str] = field(default_factory=list)
+    wait: str = "true"
+    budget: str = "none"
 
 
 @dataclass

@@ -29,7 +29,7 @@ class Store:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Two methods, two splits and two seeds on generated pictures, trained for eight iterations; one cell never ran."""
     from gta.commands import common
-    from gta.commands.table import made_of
+    from gta.commands.table import build
     from gta.data.prepare import prepare
     from gta.train import train
     from launch.ledger import ledger
@@ -45,5 +45,5 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         cell.write()
         assert train(cell.config, cell.folder, cell.signature)
     sync(cells, SWEEP, warn=pytest.fail)
-    frame, table = made_of(SWEEP, ledger(cells))
+    frame, table = build(SWEEP, ledger(cells))
     return Store(root, words, cells[0].config.paths.tracking_uri, frame, table)

@@ -21,12 +21,13 @@ from gta.config import (
     ShapesConfig,
     SiteConfig,
 )
+from gta.control import Control, Wish
 from gta.data.prepare import prepare
 from gta.data.splits import load_split
 from gta.errors import UserError
 from gta.methods import METHODS
 from gta.train import build_method, train
-from gta.trainer import Control, Trainer, step_seed
+from gta.trainer import Trainer, step_seed
 
 
 @pytest.fixture(scope="module")
@@ -73,9 +74,9 @@ class StopAfter(Control):
     def __init__(self, steps: int):
         self.left = steps
 
-    def stopping(self) -> bool:
+    def wish(self) -> Wish:
         self.left -= 1
-        return self.left <= 0
+        return Wish.STOP if self.left <= 0 else Wish.NONE
 
 
 class DieAfter(Control):
@@ -84,11 +85,11 @@ class DieAfter(Control):
     def __init__(self, steps: int):
         self.left = steps
 
-    def stopping(self) -> bool:
+    def wish(self) -> Wish:
         self.left -= 1
         if self.left <= 0:
             raise KeyboardInterrupt
-        return False
+        return Wish.NONE
 
 
 def points(cell: Path) -> dict[tuple[str, int], float]:

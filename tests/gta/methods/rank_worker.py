@@ -113,7 +113,7 @@ def main(folder: Path) -> None:
     answer["collectives"] = {
         "sum": distributed.all_reduce_sum(counts),
         "argument": counts,
-        "any": [distributed.any_rank(False), distributed.any_rank(rank == world - 1), distributed.any_rank(True)],
+        "highest": [distributed.highest(0), distributed.highest(2 * (rank == world - 1)), distributed.highest(1)],
         "broadcast": distributed.broadcast_object({"from": rank}),
     }
     torch.save(answer, folder / f"{world}_{rank}.pt")

@@ -1,0 +1,30 @@
+"""What the outside may ask of a run, and what it is told. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Wish(IntEnum):
+    """What the outside wants at a step boundary; the strongest wish of any rank holds for all."""
+
+    NONE = 0
+    SAVE = 1  # save, and go on
+    STOP = 2  # save, and leave
+
+
+class Control:
+    """The outside, as the trainer sees it. By itself it asks for nothing."""
+
+    def wish(self) -> Wish:
+        """Asked at each step boundary."""
+        return Wish.NONE
+
+    def check(self) -> None:
+        """Raises where this process must not write into the cell's folder any more."""
+
+    def began(self, iteration: int) -> None:
+        """Training goes on from this iteration."""
+
+    def saved(self, iteration: int) -> None:
+        """Everything up to this iteration is on disk."""

@@ -1,0 +1,143 @@
+"""Slurm: one job array for each shape of resources, chunked to what the cluster takes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core.utils import FailedJobError
+
+from gta.config import SiteConfig
+from gta.errors import UserError
+from launch import slurm, submission
+from launch.slurm import Held
+from launch.submission import Submission, Wanted
+
+FAILURES = 2  # of a node, after which our jobs keep away from it
+
+
+class ArrayExecutor(submitit.SlurmExecutor):
+    """submitit's executor, sending jobs that read what to do from a submission instead of from pickles.
+
+    A pickle gets its name only after sbatch has answered; a launcher that dies between the two would leave jobs that
+    find nothing to do.
+    """
+
+    def __init__(self, params: Mapping[str, Any]):
+        """`params`: those of hydra-submitit-launcher's SlurmLauncher."""
+        given = {key: value for key, value in params.items() if value is not None}
+        super().__init__(given.pop("submitit_folder"), max_num_timeout=given.pop("max_num_timeout", 0))
+        # one dead rank ends the others at once; ranks get the job's environment under SBATCH_EXPORT=NONE as well, and
+        # their share of its CPUs, which srun does not read from the job since Slurm 22.05
+        given["srun_args"] = ["--kill-on-bad-exit=1", "--export=ALL"]
+        if cpus := given.get("cpus_per_task"):
+            given["srun_args"].append(f"--cpus-per-task={cpus}")
+        given["stderr_to_stdout"] = True
+        given["additional_parameters"] = _flags(given.pop("additional_parameters", {}))
+        self.update_parameters(**given)
+        self.parameters["wckey"] = None  # submitit's own idea; clusters that check these keys refuse it
+
+    def send(self, made: Submission, code: Path | None) -> str:
+        """The number of the job (array) that runs a submission, with the code at `code` (None: as it is installed).
+
+        Raises FailedJobError where sbatch refuses.
+        """
+        self.update_parameters(job_name=made.name, comment=made.name)
+        if made.array:
+            self.parameters["map_count"] = made.length
+        if code is not None:
+            path = f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"'
+            self.parameters["setup"] = [*(self.parameters.get("setup") or []), path]
+        # -P: the folder where it was submitted from must not come before the code that was submitted
+        command = f"{self.python} -P -u -m launch.start {shlex.quote(str(made.folder))}"
+        Path(self.folder).parent.mkdir(parents=True, exist_ok=True)
+        return str(self._submit_command(command).job_id)
+
+
+def _flags(options: dict[str, Any]) -> dict[str, Any]:
+    """sbatch options by their long names, `true` standing for an option without a value, `false` for none."""
+    words = {name: str(value).lower() for name, value in options.items()}
+    return {name: True if words[name] == "true" else options[name] for name in options if words[name] != "false"}
+
+
+class SlurmCluster:
+    """Cells as job arrays; `params_of` gives the launcher's parameters for the site of a cell."""
+
+    name = "slurm"
+    at_once = 0
+
+    def __init__(self, params_of: Callable[[SiteConfig], dict[str, Any]], sweep: Path, code: Callable[[], Path | None]):
+        self._params_of = params_of
+        self._sweep = sweep
+        self._code = code
+
+    def recover(self, runs: Path) -> None:
+        if found := submission.recover(runs, slurm.find):
+            print(f"Found {found} submission(s) again that a launcher had left unrecorded.", flush=True)
+
+    def submit(self, cells: Sequence[Wanted]) -> list[str]:
+        """Raises UserError where sbatch refuses (a wrong partition, account, limit ...)."""
+        jobs: dict[str, str] = {}
+        code = self._code()
+        before = submission_jobs(cells)
+        nodes = slurm.failing_nodes(before, FAILURES) if before else []
+        for params, together, group in self._shapes(cells):
+            if nodes:
+                params["exclude"] = ",".join(dict.fromkeys([*filter(None, [params.get("exclude")]), *nodes]))
+            most = max_array_tasks() * together
+            for start in range(0, len(group), most):
+                chunk = group[start : start + most]
+                made = self._send(params, together, chunk, code)
+                jobs.update(zip((wanted.cell.signature for wanted in chunk), made, strict=True))
+        return [jobs[wanted.cell.signature] for wanted in cells]
+
+    def _shapes(self, cells: Sequence[Wanted]) -> list[tuple[dict[str, Any], int, list[Wanted]]]:
+        """The cells by what they ask of a node: parameters, cells together on a GPU, and the cells."""
+        shapes: dict[str, tuple[dict[str, Any], int, list[Wanted]]] = {}
+        for wanted in cells:
+            site = wanted.cell.config.site
+            params = self._params_of(site)
+            key = json.dumps([params, site.cells_per_gpu], sort_keys=True, default=str)
+            shapes.setdefault(key, (params, site.cells_per_gpu, []))[2].append(wanted)
+        return list(shapes.values())
+
+    def _send(self, params: dict[str, Any], together: int, cells: list[Wanted], code: Path | None) -> list[str]:
+        executor = ArrayExecutor(params)
+        packed = "_%i" if together > 1 else ""
+        log = f"{executor.folder}/%j{packed}_%t_log.out"
+        runs = str(Path(cells[0].cell.config.paths.runs))
+        made = submission.write(self._sweep / "submissions", runs, str(params["name"]), together, log, cells)
+        try:
+            with slurm.outside_of_jobs():
+                number = executor.send(made, code)
+        except FailedJobError as error:
+            reason = " ".join(str(error).replace("sbatch: error: ", "").split())
+            (made.folder / "submission.json").unlink()
+            made.folder.rmdir()
+            raise UserError(f"sbatch refused the jobs ({reason}): mend the settings of the site.") from None
+        return made.record(number)
+
+    def held(self, jobs: Collection[str]) -> Mapping[str, Held]:
+        """None: Slurm holds the jobs, whatever becomes of this process."""
+        return {}
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        if jobs:
+            slurm.cancel(jobs)
+
+
+def submission_jobs(cells: Sequence[Wanted]) -> list[str]:
+    """The jobs that these cells were submitted as before."""
+    from launch.ledger import submitted_jobs
+
+    return submitted_jobs([wanted.cell for wanted in cells], "slurm")
+
+
+def max_array_tasks() -> int:
+    from launch.cluster_facts import max_array_size
+
+    return max(1, max_array_size() - 1)
