@@ -177,6 +177,9 @@ class EvaluationConfig:
     stride: float = result(2 / 3, "Step of the sliding window, as a fraction of its side.")
     scales: list[float] = result([1.0], "Sizes at which an image is seen, of its own; probabilities are averaged.")
     flip: bool = result(False, "Each image is seen mirrored as well; probabilities are averaged.")
+    pictures: int = neutral(
+        4, "The first so many validation images are kept as image, truth, prediction and error (last evaluation)."
+    )
 
 
 @dataclass

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gta import checkpoint, distributed, inference
+from gta import artifacts, checkpoint, distributed, inference
 from gta.config import Config
 from gta.control import Control, Wish
 from gta.data.loaders import train_loader
 from gta.data.splits import Split
 from gta.errors import UserError
-from gta.evaluate import Score, evaluate
+from gta.evaluate import Score, confusion_matrices, examples, scores_of
 from gta.files import write_json
 from gta.journal import Journal
 from gta.methods.base import Method
@@ -136,7 +136,8 @@ class Trainer:
             print(f"iteration {iteration}/{self.config.schedule.iterations}  {shown}", flush=True)
 
     def _evaluate(self, iteration: int) -> None:
-        self.scores = evaluate(self.method.networks(), self.config, self.split.val, self.device, iteration)
+        matrices = confusion_matrices(self.method.networks(), self.config, self.split.val, self.device)
+        self.scores = scores_of(matrices, iteration)
         for name, score in self.scores.items():
             if name in self.best and self.best[name].miou >= score.miou:
                 continue
@@ -152,6 +153,19 @@ class Trainer:
             self.journal.metrics(iteration, {**values, "seconds": self._seconds()})
             shown = "  ".join(f"{name} {score.miou:.2f}" for name, score in self.scores.items())
             print(f"iteration {iteration}  mIoU (%)  {shown}", flush=True)
+            if iteration == self.config.schedule.iterations:
+                self._write_artifacts(iteration, matrices)
+
+    def _write_artifacts(self, iteration: int, matrices: dict[str, Tensor]) -> None:
+        """The headline's confusion matrix, IoU and pictures; rank 0 predicts these few images by itself."""
+        self.control.check()
+        name = self._headline()
+        network, val, iou = self.method.networks()[name], self.split.val, self.scores[name].iou
+        pictures = examples(network, self.config, val, self.device)
+        artifacts.write(self.folder, name, iteration, matrices[name], iou, pictures, self.config.data)
+
+    def _headline(self) -> str:
+        return self.method.headline if self.method.headline in self.scores else "student"
 
     def _finish(self) -> None:
         if not self.first:
@@ -164,7 +178,7 @@ class Trainer:
         result: dict[str, Any] = {
             "signature": self.signature,
             "iteration": self.config.schedule.iterations,
-            "headline": self.method.headline if self.method.headline in self.scores else "student",
+            "headline": self._headline(),
             "evaluation": inference.describe(self.config),
             "classes": list(self.config.data.classes),
             "networks": networks,

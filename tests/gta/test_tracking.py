@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gta import keys, store, tracking
+from gta import keys, stamps, store, tracking
 from gta.errors import UserError
 from gta.files import write_json, write_text
 from gta.journal import Journal, read
@@ -229,7 +229,7 @@ def test_a_kill_between_the_points_and_the_cursor_sends_nothing_twice(tmp_path, 
         client.delete_tag(run_id, keys.CURSOR)
     else:
         client.set_tag(run_id, keys.CURSOR, cursor)
-    (cell / tracking.STAMP).unlink()
+    (cell / stamps.NAME).unlink()
     assert tracking.sync([cell], uri).problems == []
     for name in ("loss/supervised", "lr"):
         assert Counter(i for i, _ in history(client, cell, name)) == Counter(range(20))
@@ -324,7 +324,7 @@ def test_cells_are_found_again_page_by_page(tmp_path, uri, monkeypatch, stamped)
     cells = [make_cell(tmp_path / f"cell{i}", seed=i) for i in range(7)]
     assert tracking.sync(cells, uri).created == 7
     for cell in cells[stamped:]:
-        (cell / tracking.STAMP).unlink()
+        (cell / stamps.NAME).unlink()
     report = tracking.sync(cells, uri, force=True)
     assert (report.created, report.updated, report.problems) == (0, 7, [])
 
