@@ -10,6 +10,7 @@ import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -24,7 +25,8 @@ COLOURS = ("#0072b2", "#c34e00", "#007a5a", "#a8467f", "#7d6b00", "#1b86c6", "#4
 INK, GRID = "#1c1e21", "#d9dce1"
 _MARKERS = "osD^vPX"
 _STYLES: tuple = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))  # for the methods after the seventh
-_FONT = {"font.size": 9, "svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "gta"}
+_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+_FONT: Any = {"font.size": 9, "svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "gta"}
 POINTS_PER_LINE = 12  # what a label at a line's end needs
 
 
@@ -91,7 +93,7 @@ def _dots(table: Table) -> Figure:
         entry = table.entries[row, column]
         if entry.mean is None:
             continue
-        seeds = [score.last for score in entry.done]
+        seeds = [float(score.last or 0) for score in entry.done]
         axes.plot(seeds, [place] * len(seeds), "|", color=style[row]["color"], alpha=0.7, markersize=8)
         axes.errorbar(
             [entry.mean], [place], xerr=[entry.std or 0], capsize=3, markersize=5.5, label=row, **style[row]
@@ -104,8 +106,8 @@ def _dots(table: Table) -> Figure:
 def curves(points: pd.DataFrame, rows: Sequence[str], ylabel: str = "mIoU (%)", share: bool = False) -> Figure:
     """One panel: a thin line for each seed, a thick one for the mean of each method in `rows`, over the iterations.
 
-    `points` as `analysis.history` gives them, of one column; with `share` they are 0 to 1, shown in percent. The mean is
-    drawn where all seeds of the method that were logged at all have a value. Colours are by place in `rows`.
+    `points` as `analysis.history` gives them, of one column; with `share` they are 0 to 1, shown in percent. The mean
+    is drawn where all seeds of the method that were logged at all have a value. Colours are by place in `rows`.
     """
     figure, axes = _empty(ylabel, "iteration")
     ends, style = [], looks(rows)
@@ -145,7 +147,9 @@ def svg(figure: Figure) -> str:
     """The figure as one <svg> element, its text as text; the same for the same figure."""
     out = io.StringIO()
     with matplotlib.rc_context(_FONT):
-        figure.savefig(out, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        figure.savefig(
+            out, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
     text = out.getvalue()
     return text[text.index("<svg") :]
 

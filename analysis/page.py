@@ -105,7 +105,10 @@ def figure(made: Figure, alt: str, caption: str = "") -> str:
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = re.sub(r'((?:xlink:)?href)="#', f'href="#{prefix}', text)
     text = text.replace("url(#", f"url(#{prefix}")
-    text = re.sub(r'\s(?:xmlns(?::xlink)?|version|width|height)="[^"]*"', "", text.partition(">")[0]) + text[text.index(">") :]
+    text = (
+        re.sub(r'\s(?:xmlns(?::xlink)?|version|width|height)="[^"]*"', "", text.partition(">")[0])
+        + text[text.index(">") :]
+    )
     text = re.sub(r"(font(?:-family)?: [^;\"]*?)'[^;\"]*?(?=[;\"])", r"\1inherit", text)
     variables = {figures.INK: "ink", figures.GRID: "rule"} | {c: f"c{i}" for i, c in enumerate(figures.COLOURS)}
     for colour, name in variables.items():

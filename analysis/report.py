@@ -56,7 +56,9 @@ def build(frame: pd.DataFrame, table: Table, uri: str) -> str:
 
 def best_column(table: Table) -> str:
     """The column with the most finished cells; of several, the one with the fewest labels."""
-    return max(table.columns, key=lambda c: sum(e.n for (_, column), e in table.entries.items() if column == c), default="")
+    return max(
+        table.columns, key=lambda c: sum(e.n for (_, column), e in table.entries.items() if column == c), default=""
+    )
 
 
 def _subtitle(table: Table, frame: pd.DataFrame) -> str:
@@ -220,7 +222,9 @@ def _cost(frame: pd.DataFrame, table: Table) -> str:
         rows.append([row, *means, _hours(sum(map(sum, cells)))])
     columns = [total([e for (_, c), e in table.entries.items() if c == column]) for column in table.columns]
     foot = ["in all", *(_hours(sum(values)) for values in columns), _hours(sum(everything))]
-    unit = "GPU-hours" if "gpu_hours" in runs else "Time of training and evaluation on the wall clock, over all attempts"
+    unit = (
+        "GPU-hours" if "gpu_hours" in runs else "Time of training and evaluation on the wall clock, over all attempts"
+    )
     text = f"{unit}: mean of a cell, and sums. {len(everything)} cells took {_hours(sum(everything))} in all."
     return page.said(text) + page.grid(head, rows, foot, "results", "Cost")
 
@@ -247,20 +251,25 @@ def _provenance(frame: pd.DataFrame, table: Table, recorded: Recorded) -> str:
     }
     pairs = [(label, distinct(name)) for label, name in names.items()]
     pairs += [("MLflow", without_password(recorded.uri)), ("this page was made by", _versions())]
-    run = frame.sort_values("headline").drop_duplicates("signature", keep="last").set_index("signature")
-    rows = []
-    for cell in recorded.cells.itertuples(index=False):
-        known = run.loc[cell.signature] if cell.signature in run.index else None
-        score = next(s for s in table.entries[cell.row, cell.column].scores if s.wanted.signature == cell.signature)
-        number = "" if score.last is None else f"{score.last:.2f}"
-        words = ["–"] * 4 if known is None else [
-            str(known["network"]) or "–", str(known["iteration"] or "–"), str(known["commit"])[:9] or "–", str(known["run_id"])[:8],
-        ]  # fmt: skip
-        rows.append([cell.row, cell.column, str(cell.seed), number or score.reason, *words, cell.signature])
+    rows = list(_cells(frame, table))
     head = ["method", "labels", "seed", "mIoU (%)", "network", "iteration", "code", "MLflow run", "signature"]
-    return page.definitions(pairs) + page.details(
-        f"All {len(rows)} cells", page.grid(head, rows, kind="cells", label="Cells")
-    )  # fmt: skip
+    listed = page.details(f"All {len(rows)} cells", page.grid(head, rows, kind="cells", label="Cells"))
+    return page.definitions(pairs) + listed
+
+
+def _cells(frame: pd.DataFrame, table: Table) -> Iterator[list[str]]:
+    """A line a wanted cell, in the table's order: where its number comes from, or why there is none."""
+    runs = frame.sort_values("headline").drop_duplicates("signature", keep="last").set_index("signature")
+    known = runs.to_dict("index")
+    for row in table.rows:
+        for column in table.columns:
+            for score in table.entries.get((row, column), Entry()).scores:
+                number = score.reason if score.last is None else f"{score.last:.2f}"
+                run = known.get(score.wanted.signature, {})
+                words = [run.get("network"), run.get("iteration"), str(run.get("commit", ""))[:9], run.get("run_id")]
+                shown = [str(word or "–") for word in words]
+                shown[-1] = shown[-1][:8]
+                yield [row, column, str(score.wanted.seed), number, *shown, score.wanted.signature]
 
 
 def _versions() -> str:

@@ -25,7 +25,7 @@ IMAGES = 32
 def quality(
     method: Method, config: Config, unlabeled: Sequence[str], iteration: int, device: torch.device
 ) -> dict[str, float]:
-    """{"pseudo/accuracy": share (0 to 1) of the kept pseudo-labels that are right}, or {} where there are none to judge.
+    """{"pseudo/accuracy": share (0 to 1) of the kept pseudo-labels that are right}, or {} where none can be judged.
 
     Of the network that labels (the teacher; where there is none, the student), on the first 32 unlabeled images, whole
     and without augmentation. Kept is what the method's threshold or percentile of the confidence keeps, taken over

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 
@@ -92,7 +93,7 @@ def test_shares_are_shown_in_percent():
 @pytest.mark.parametrize("values", [[1.0, 1.1, 1.2], [0.0, 5.0, 10.0], [9.9, 10.0, 10.0, 10.0], [0.0] * 5, []])
 def test_names_keep_their_distance_and_their_order(values):
     places = figures.spread(values, 1.0, 0.0, 10.0)
-    assert all(after - before >= 1 - 1e-9 for before, after in zip(places, places[1:], strict=False))
+    assert all(after - before >= 1 - 1e-9 for before, after in itertools.pairwise(places))
     assert all(-1e-9 <= place <= 10 + 1e-9 for place in places)
     if values == [0.0, 5.0, 10.0]:
         assert places == values
