@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from analysis.table import Table
 from gta.files import replacing
 
-COLOURS = ("#0072b2", "#c34e00", "#007a5a", "#a8467f", "#7d6b00", "#1b86c6", "#404040")
+COLOURS = ("#0072b2", "#c34e00", "#007a5a", "#a8467f", "#7d6b00", "#3a96d6", "#404040")
 INK, GRID = "#1c1e21", "#d9dce1"
 _MARKERS = "osD^vPX"
 _STYLES: tuple = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))  # for the methods after the seventh
@@ -37,7 +37,8 @@ def looks(rows: Sequence[str]) -> dict[str, dict]:
         row: {
             "color": COLOURS[i % count],
             "marker": _MARKERS[i % count],
-            "linestyle": _STYLES[i // count % len(_STYLES)],
+            # the sixth colour, a blue as the first, is dashed
+            "linestyle": _STYLES[(i // count + (i % count == 5)) % len(_STYLES)],
         }
         for i, row in enumerate(rows)
     }
@@ -127,8 +128,10 @@ def curves(points: pd.DataFrame, rows: Sequence[str], ylabel: str = "mIoU (%)", 
             continue
         axes.plot(mean.index, mean.to_numpy(), linewidth=2.2, label=row, gid=f"mean-{place}", **plain)
         ends.append((row, float(mean.index[-1]), float(mean.iloc[-1])))
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 2.5, 5, 10]))
     axes.margins(x=0.02)
+    if ends:
+        axes.set_xlim(left=0)
     low, high = axes.get_ylim()
     if high > 100 or high - low < 1:  # nothing is above 100 %; and noise of a constant is no curve
         axes.set_ylim(min(low, 100 - max(high - low, 5)), min(max(high, low + 5), 101))

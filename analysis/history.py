@@ -6,6 +6,7 @@ Everything here is asked for the runs of one table; a run that has none of it is
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 from dataclasses import dataclass
@@ -81,15 +82,15 @@ class Recorded:
     def confusion(self, signature: str) -> Confusion | None:
         """The confusion matrix of the run's last evaluation, or None."""
         with tempfile.TemporaryDirectory() as folder:
-            path = self._file(signature, "confusion.json", Path(folder))
+            path = self._artifact(signature, "confusion.json", Path(folder))
             return Confusion(**json.loads(path.read_text(encoding="utf-8"))) if path else None
 
     def pictures(self, signature: str, folder: Path) -> list[Path]:
         """Validation pictures of the run, copied into `folder`, in the order of the list; each has four panels
         side by side: image, truth, prediction, error."""
-        names = [name for name in self._names(signature, "images") if name.endswith(".png")]
-        found = [self._file(signature, name, folder) for name in sorted(names, key=picture_order)]
-        return [path for path in found if path is not None]
+        folder.mkdir(parents=True, exist_ok=True)
+        path = self._artifact(signature, "images", folder)
+        return sorted(path.glob("*.png"), key=lambda file: picture_order(file.name)) if path else []
 
     @property
     def client(self) -> MlflowClient:
@@ -113,26 +114,20 @@ class Recorded:
             raise UserError(f"MLflow at {without_password(self.uri)} cannot be read: {line}") from error
         return {point.step: point.value for point in history}
 
-    def _names(self, signature: str, folder: str | None = None) -> list[str]:
+    def _artifact(self, signature: str, name: str, folder: Path) -> Path | None:
+        """A file or folder of the run's artifacts, copied into `folder`; None where there is none such."""
         if signature not in self.runs:
-            return []
-        try:
-            return [item.path for item in self.client.list_artifacts(self.runs[signature], folder)]
-        except Exception:  # an artifact store that is elsewhere must not keep the numbers out of the report
-            return []
-
-    def _file(self, signature: str, name: str, folder: Path) -> Path | None:
-        if name not in self._names(signature, str(Path(name).parent) if "/" in name else None):
             return None
+        os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
         try:
             return Path(self.client.download_artifacts(self.runs[signature], name, str(folder)))
-        except Exception:  # as above
+        except Exception:  # not there, or a store that is elsewhere: the numbers come without it
             return None
 
 
 def picture_order(name: str) -> tuple[int, str]:
-    """Sorts `images/10_frame.png` after `images/9_frame.png`: by the place in the validation list."""
-    number = Path(name).name.partition("_")[0]
+    """Sorts `10_frame.png` after `9_frame.png`: by the place in the validation list."""
+    number = name.partition("_")[0]
     return (int(number) if number.isdigit() else 10**9, name)
 
 

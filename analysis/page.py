@@ -52,8 +52,9 @@ def notes(lines: Iterable[str]) -> str:
 
 
 def results(table: Table) -> str:
-    """The results table with its notes, as in table.html, one heading lower."""
-    return re.sub(r"(</?)h2>", r"\1h3>", render.fragment(table))
+    """The results table with its notes, as in table.html: headings one lower, and in an entry the mean above the rest."""
+    text = re.sub(r"(</?)h2>", r"\1h3>", render.fragment(table))
+    return re.sub(r"(<td>(?:<span[^>]*>)?[\d.]+(?: ± [\d.]+)?(?:</span>)?) (\([^<]*)", r"\1<small>\2</small>", text)
 
 
 def grid(
@@ -73,10 +74,13 @@ def grid(
     )  # fmt: skip
 
 
-def heat(
-    caption: str, corner: str, head: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]], digits: int = 1
-) -> str:
-    """A heat map of percentages as a table, so that the numbers can be read (also aloud); NaN is an absent class."""
+def heat(caption: str, corner: str, head: Sequence[str], rows: Iterable[tuple[str, Sequence[float]]]) -> str:
+    """A heat map of percentages as a table, so that the numbers can be read (also aloud); NaN is an absent class.
+
+    With more than ten columns the numbers are whole ones.
+    """
+    dense = len(head) > 10
+    digits = 0 if dense else 1
     upright = any(len(name) > 4 for name in head) and len(head) > 6
     kind = ' class="up"' if upright else ""
     top = "".join(f'<th scope="col"{kind}><span>{escape(name)}</span></th>' for name in head)
@@ -85,7 +89,7 @@ def heat(
         for name, values in rows
     )
     return scroll(
-        f'<table class="heat"><caption>{escape(caption)}</caption>'
+        f'<table class="heat{" dense" if dense else ""}"><caption>{escape(caption)}</caption>'
         f'<thead><tr><th scope="col">{escape(corner)}</th>{top}</tr></thead><tbody>{body}</tbody></table>',
         caption,
     )
@@ -129,7 +133,7 @@ def panel(heading: str, fragment: str) -> str:
 def strip(path: Path, alt: str, caption: str) -> str:
     """A picture of four panels side by side, embedded: as PNG while small, else scaled down, as JPEG."""
     with Image.open(path) as opened:
-        picture = opened.convert("RGB")
+        picture = _apart(opened.convert("RGB"))
     small = picture.width <= _WIDEST
     if not small:
         picture = picture.resize((_WIDEST, round(picture.height * _WIDEST / picture.width)), Image.Resampling.LANCZOS)
@@ -142,6 +146,16 @@ def strip(path: Path, alt: str, caption: str) -> str:
         f'<figure><img{"" if small else " class=photo"} src="data:image/{kind};base64,{data}" alt="{escape(alt)}">'
         f'<div class="strip" aria-hidden="true">{names}</div><figcaption>{escape(caption)}</figcaption></figure>\n'
     )
+
+
+def _apart(picture: Image.Image) -> Image.Image:
+    """The four panels with a gray line between them: truth and prediction often have one ground."""
+    side = picture.width // 4
+    gap = max(1, side // 64)
+    apart = Image.new("RGB", (4 * side + 3 * gap, picture.height), (128, 128, 128))
+    for i in range(4):
+        apart.paste(picture.crop((i * side, 0, (i + 1) * side, picture.height)), (i * (side + gap), 0))
+    return apart
 
 
 def definitions(pairs: Iterable[tuple[str, str]]) -> str:
