@@ -23,6 +23,7 @@ COMMANDS = {
     "diff": "what differs between two cells",
     "gc": "checkpoints and files that nothing needs any more; --yes removes them",
     "table": "the results table of a grid, also as Markdown, LaTeX and CSV",
+    "report": "one HTML file about a grid: table, figures, predictions, cost, provenance",
     "train": "one cell, here (under torchrun: on several ranks)",
     "eval": "per-class IoU and mIoU of a cell or a checkpoint",
     "predict": "masks and overlays of a cell or a checkpoint; Cityscapes test predictions",

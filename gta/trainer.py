@@ -23,6 +23,7 @@ from gta.files import write_json
 from gta.journal import Journal
 from gta.methods.base import Method
 from gta.provenance import commit
+from gta.pseudo import quality
 from gta.schedules import poly
 from gta.system import SystemMonitor
 
@@ -151,6 +152,7 @@ class Trainer:
                 checkpoint.save(self.folder / "best.pt", state)
         if self.journal:
             values = {f"val/{name}/miou": score.miou for name, score in self.scores.items()}
+            values |= quality(self.method, self.config, self.split.unlabeled, iteration, self.device)
             self.journal.metrics(iteration, {**values, "seconds": self._seconds()})
             shown = "  ".join(f"{name} {score.miou:.2f}" for name, score in self.scores.items())
             print(f"iteration {iteration}  mIoU (%)  {shown}", flush=True)
