@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gta import checkpoint, distributed
+from gta import checkpoint, distributed, live
 from gta.config import Config
 from gta.control import Control
 from gta.data.loaders import check_batch
@@ -35,7 +35,9 @@ def train(config: Config, folder: Path, signature: str, control: Control | None 
     config = staged(config, split)
     config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
     method = build_method(config, device)
-    return Trainer(config, folder, signature, split, method, device, control or Control()).run()
+    trainer = Trainer(config, folder, signature, split, method, device, control or Control())
+    with live.sending(config, folder):
+        return trainer.run()
 
 
 def prepare_device(config: Config) -> torch.device:

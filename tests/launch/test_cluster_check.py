@@ -25,8 +25,10 @@ FITS = SiteConfig(partition="gpu", ranks=2, gpus_per_node=2, cpus_per_rank=4, ti
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     """Asks about a site; the cluster can be told to be different."""
 
-    def ask(config: SiteConfig, accounting: str = "slurmdbd", arrays: int = 1001, preempt: str = "OFF",
-            refuse: str = "", launcher: str = "slurm") -> list[Line]:  # fmt: skip
+    def ask(
+        config: SiteConfig, accounting: str = "slurmdbd", arrays: int = 1001, preempt: str = "OFF", refuse: str = "",
+        launcher: str = "slurm",
+    ) -> list[Line]:  # fmt: skip
         folder = tmp_path / "bin"
         folder.mkdir(exist_ok=True)
         config_line, answer = ACCOUNTING.format(accounting), refuse or "Job 1 to start at noon"
