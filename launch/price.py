@@ -16,6 +16,7 @@ from gta.compose import params
 from gta.config import Config
 from gta.errors import UserError
 from launch.cell import Cell
+from launch.cluster_facts import gpus_of
 from launch.ledger import Entry
 
 ANY = "any"  # the key in site.rates for methods that are not named there
@@ -65,7 +66,12 @@ def costs(entries: Sequence[Entry]) -> list[Cost]:
 def resources(config: Config) -> tuple[str, float]:
     """("GPU", 2.0) or ("core", 8.0): what a cell holds while it runs. A packed cell holds a share of a GPU."""
     site = config.site
-    if site.device != "cpu" and (gpus := site.gpus_per_node if site.gpus_per_node is not None else _gpus_here(config)):
+    gpus = site.gpus_per_node
+    if gpus is None and (gres := site.sbatch.get("gres") or site.sbatch.get("gpus-per-node")):
+        gpus = gpus_of(gres if "gpu" in gres else f"gpu:{gres}")
+    if gpus is None:
+        gpus = _gpus_here(config)
+    if site.device != "cpu" and gpus:
         return "GPU", gpus * site.nodes / site.cells_per_gpu
     return "core", float(site.ranks * site.nodes * max(site.cpus_per_rank, config.num_threads) / site.cells_per_gpu)
 

@@ -20,6 +20,7 @@ RANGES = {
     "hydra-submitit-launcher": (">=1.2,<2", "the launchers are subclasses of its own"),
     "mlflow": (">=3.10,!=3.18.0,<4", "3.18.0 cannot be installed whole: its mlflow-skinny was never published"),
     "pandas": (">=2.2,<4", ""),
+    "matplotlib": (">=3.9,<4", ""),
     "tabulate": (">=0.9", ""),
     "rich": (">=13", ""),
 }

@@ -74,6 +74,8 @@ def test_rates_of_the_site(entry: Callable[..., Entry]) -> None:
     price.refuse(both, "12.1")
     with pytest.raises(UserError, match=r"The 2 cells to run cost about 12 GPU-hours, above budget=11"):
         price.refuse(both, "11")
+    (asked,) = price.costs([entry(site__sbatch={"gres": "gpu:a100:2"})])
+    assert (asked.unit, asked.units) == ("GPU", 2), "asked for in sbatch's own words"
     packed = [entry(seed=seed, site__gpus_per_node=1, site__cells_per_gpu=2) for seed in range(3)]
     assert "3 cells in 2 jobs of 1 GPU; GPU-hours: unknown" in price.describe(packed)
 
