@@ -15,7 +15,7 @@ COMMANDS = {
     "multirun": "run what is missing of a grid, watch it, and print the table",
     "plan": "what multirun would do: cells done, running, resumable, failed, to run",
     "status": "where every cell of a grid stands",
-    "table": "the results table of a grid, also as Markdown, LaTeX and CSV",
+    "table": "the results table of a grid, also as Markdown, LaTeX, HTML, CSV and JSON",
     "train": "one cell, here (under torchrun: on several ranks)",
     "eval": "per-class IoU and mIoU of a cell or a checkpoint",
     "predict": "masks and overlays of a cell or a checkpoint; Cityscapes test predictions",
