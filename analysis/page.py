@@ -52,7 +52,7 @@ def notes(lines: Iterable[str]) -> str:
 
 
 def results(table: Table) -> str:
-    """The results table with its notes, as in table.html: headings one lower, and in an entry the mean above the rest."""
+    """The results table with its notes, as in table.html, with headings one lower, and means above the rest."""
     text = re.sub(r"(</?)h2>", r"\1h3>", render.fragment(table))
     return re.sub(r"(<td>(?:<span[^>]*>)?[\d.]+(?: ± [\d.]+)?(?:</span>)?) (\([^<]*)", r"\1<small>\2</small>", text)
 

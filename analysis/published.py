@@ -1,8 +1,8 @@
 """Published numbers beside ours: `published/*.yaml`, and what of each number's protocol differs from the table's.
 
-A file has `title`, `datasets` (ours to which it belongs), `sources` (key -> text), `defaults`, and `rows`: a method with
-`numbers` by label count. Each number has a source, a list family, an encoder, an evaluation and what was scored (its own,
-the row's or the defaults'); one that lacks any of them is refused.
+A file has `title`, `datasets` (ours to which it belongs), `sources` (key -> text), `defaults`, and `rows`: a method
+with `numbers` by label count. Each number has a source, a list family, an encoder, an evaluation and what was scored
+(its own, the row's or the defaults'); one that lacks any of them is refused.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ def beside(rows: Iterable[Row], protocol: Protocol, columns: Mapping[str, int]) 
     A mark of the whole row holds for each of its numbers here; what holds for some only stands at these.
     """
     marks: dict[str, str] = {}
-    placed, sources = [], {}
+    placed = []
+    sources: dict[str, dict[str, None]] = {}
     for row in rows:
         here = {column: row.numbers[count] for column, count in columns.items() if count in row.numbers}
         differing = {c: differences(number, columns[c], protocol) for c, number in here.items()}
@@ -138,10 +139,10 @@ def beside(rows: Iterable[Row], protocol: Protocol, columns: Mapping[str, int]) 
         for text in [*common, *(text for found in differing.values() for text in found)]:
             marks.setdefault(text, _letter(len(marks)))
         numbers = {
-            column: (number, ", ".join(marks[text] for text in differing[column] if text not in common))
+            column: (number, _marks(marks, [text for text in differing[column] if text not in common]))
             for column, number in here.items()
         }
-        placed.append(Beside(row.method, ", ".join(marks[text] for text in common), numbers))
+        placed.append(Beside(row.method, _marks(marks, common), numbers))
         for number in here.values():
             sources.setdefault(number.source, {})[row.method] = None
     notes = [f"{mark}: {text}." for text, mark in marks.items()]
@@ -160,7 +161,7 @@ def differences(number: Number, count: int, protocol: Protocol) -> list[str]:
     if number.lists == NOT_STATED:
         found.append("the source does not state the labeled list")
     elif number.lists not in ours:
-        have = f"ours of {count}: {'/'.join(sorted(ours))}" if ours else f"ours of {count} is no published one"
+        have = f"ours: {'/'.join(sorted(ours))}" if ours else "ours is no published one"
         found.append(f"another labeled list: {number.lists} ({have})")
     if number.evaluation == NOT_STATED:
         found.append("the source does not state the evaluation")
@@ -171,6 +172,11 @@ def differences(number: Number, count: int, protocol: Protocol) -> list[str]:
     elif not number.scored.startswith("last"):
         found.append(f"scored: {number.scored} (ours: last iteration)")
     return found
+
+
+def _marks(marks: Mapping[str, str], texts: Iterable[str]) -> str:
+    order = list(marks)
+    return ", ".join(marks[text] for text in sorted(texts, key=order.index))
 
 
 def _letter(index: int) -> str:

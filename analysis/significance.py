@@ -114,7 +114,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def t_quantile(probability: float, freedom: int) -> float:
     """The quantile of Student's t with `freedom` degrees of freedom, for 0.5 <= probability < 1."""
-    assert 0.5 <= probability < 1 and freedom > 0
+    assert 0.5 <= probability < 1
+    assert freedom > 0
     low, high = 0.0, 1.0
     while _t_cdf(high, freedom) < probability:
         low, high = high, high * 2

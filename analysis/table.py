@@ -193,8 +193,8 @@ def build(
         _compare(table, baseline)
     if rows_beside:
         ours = protocol.of(used, cells)
-        chosen = [row for row in published.load(ours.dataset)] if ours.dataset else []
-        chosen = published.choose(chosen, ours, rows_beside)
+        known = published.load(ours.dataset) if ours.dataset else []
+        chosen = published.choose(known, ours, rows_beside)
         table.published, table.footnotes = published.beside(chosen, ours, columns)
     return table
 

@@ -2,10 +2,10 @@
 
 usage: python benchmarks/store.py [runs=60,1000,10000] [sweep=60] [rounds=5] [folder=FOLDER]
 
-MLflow makes the store and one run, through `gta.tracking` and from a cell's folder, as a sweep does. The other runs are
-copies of that run's rows under other names, put into MLflow's own tables: MLflow itself takes hours for 10,000 runs.
-What is timed is all MLflow: `runs.load(uri, sweep=...)`, each time by a process of its own (with MLflow's import) and, in one
-process, the median of `rounds` calls. Run it in the root of the project; without folder= the stores are removed again.
+MLflow makes the store and one run, through `gta.tracking` and from a cell's folder, as a sweep does. The other runs
+are copies of that run's rows under other names, put into MLflow's own tables: MLflow itself takes hours for 10,000.
+What is timed is all MLflow's: `runs.load(uri, sweep=...)`, the median of `rounds` calls in this process, and once in a
+process of its own, imports included. Run it in the root of the project; without folder= the stores are removed.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def cell(folder: Path) -> Path:
         {
             **{"signature": "0" * 16, "method": "gta", "label": "gta", "dataset": "voc_blender", "split": "662"},
             **{"split_family": "u2pl", "labels": 662, "unlabeled": 9920, "val": 1449, "ratio": "1/16", "seed": 0},
-            "digests": {name: "a" * 64 for name in ("labeled", "unlabeled", "val", "weights")},
+            "digests": dict.fromkeys(("labeled", "unlabeled", "val", "weights"), "a" * 64),
             "params": {f"schedule.setting_{index}": str(index) for index in range(PARAMS)},
             "created": 1.0,
         },

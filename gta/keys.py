@@ -28,6 +28,7 @@ HEADLINE = "gta.headline"
 EVALUATION = "gta.evaluation"
 ITERATION = "gta.iteration"
 SECONDS = "gta.seconds"
+GPU_SECONDS = "gta.gpu_seconds"  # of all attempts
 COMMIT = "gta.commit"
 CLASSES = "gta.classes"  # JSON list of names
 IOU = "gta.iou."  # + network: JSON list of percentages (null: class absent), last iteration

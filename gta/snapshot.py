@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gta import journal, keys
+from gta.gpu_time import gpu_seconds
 
 _FILES = ("config.yaml", "cell.json", "journal.jsonl", "result.json", "failure.json")
 _FOLDERS = ("artifacts", "artifacts/images")
@@ -113,7 +114,8 @@ class Snapshot:
     @property
     def artifacts(self) -> dict[str, Path]:
         """Name in MLflow -> file, of what is sent as an artifact."""
-        names = {name: name for name in ("config.yaml", "cell.json", "result.json") if name in self.files}
+        words = [name for name in _FILES if name in self.files and name not in ("journal.jsonl", "failure.json")]
+        names = {name: name for name in words}
         names |= {name.removeprefix("artifacts/"): name for name in self.files if name.startswith("artifacts/")}
         return {name: self.folder / path for name, path in names.items()}
 
@@ -135,6 +137,8 @@ class Snapshot:
         if self.journal_began:
             tags[keys.JOURNAL] = repr(self.journal_began)
         tags |= self._attempt_tags()
+        if (seconds := gpu_seconds(self.records)) is not None:
+            tags[keys.GPU_SECONDS] = f"{seconds:.1f}"
         if self.result is not None:
             tags |= self._result_tags(self.result)
         elif self.failure is not None:

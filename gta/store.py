@@ -29,16 +29,21 @@ _KINDS = (_SQLITE, "http://", "https://", "postgresql", "mysql", "mssql", "datab
 
 
 def normal(uri: str) -> str:
-    """The tracking URI with an SQLite path made absolute. UserError for a URI that MLflow cannot write to."""
+    """The tracking URI with an SQLite path made absolute, and PostgreSQL's driver named.
+
+    Raises UserError for a URI that MLflow cannot write to, or without its driver.
+    """
     if not uri.startswith(_KINDS) or uri.rstrip("/") == "sqlite:":
         raise UserError(
             f"tracking URI {uri!r} is not one that can be written to: "
             "give sqlite:///FILE, http://HOST:PORT or postgresql://..."
         )
-    if uri.startswith(("postgresql:", "postgresql+psycopg2:")) and importlib.util.find_spec("psycopg2") is None:
-        raise UserError(
-            f"{shown(uri)} needs the PostgreSQL driver psycopg2: install it with `pip install 'gta-seg[postgres]'`."
-        )
+    if uri.startswith("postgresql://"):
+        # SQLAlchemy's own choice of a driver differs between its versions
+        drivers = [name for name in ("psycopg2", "psycopg") if importlib.util.find_spec(name)]
+        if not drivers:
+            raise UserError(f"{shown(uri)} needs a PostgreSQL driver: pip install psycopg2-binary.")
+        uri = uri.replace("postgresql", f"postgresql+{drivers[0]}", 1)
     path = sqlite_path(uri)
     return uri if path is None else f"{_SQLITE}{path}"
 
@@ -96,7 +101,7 @@ def connect(uri: str) -> MlflowClient:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(uri)
+    return MlflowClient(normal(uri))
 
 
 def experiment_id(client: MlflowClient, uri: str, runs: Path | None = None) -> str:

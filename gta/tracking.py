@@ -1,4 +1,4 @@
-"""Bringing MLflow up to the cells' journals, each point once however often, from any machine, for one cell or thousands.
+"""Bringing MLflow up to the cells' journals, each point once however often, for one cell or thousands.
 
 A cell has one run, found by its signature tag. The points of a journal (doubles left out) are numbered in
 their order, and a tag of the run, the cursor, says how many were sent. The journal's own timestamps go along:
@@ -22,6 +22,8 @@ from gta.snapshot import Snapshot, files_of
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
+
+    from gta.tracking_writer import Writer
 
 Alive = Callable[[Path], bool]
 _TOGETHER = 50  # cells whose journals are in memory, and for which the store is locked, at a time
@@ -58,6 +60,7 @@ def sync(
     force: bool = False,
     alive: Alive | None = None,
     check: bool = False,
+    partial: bool = False,
 ) -> SyncReport:
     """Bring MLflow up to date with these cell folders; their runs are tagged with, and below, the `sweeps`.
 
@@ -65,9 +68,9 @@ def sync(
     down is told in the report's `problems` and loses nothing: what is missing is sent next time. `alive` says of
     a folder whether a process works on the cell: a run that a dead one left RUNNING is closed. `check` compares
     the stamps with what a server holds (with an SQLite store that is always done, being cheap); `force` looks at
-    everything again, whatever the stamps say. Raises UserError for a tracking URI or a sweep name that cannot be
-    used.
-    """  # fmt: skip
+    everything again, whatever the stamps say. `partial`: these are not all cells of their sweeps, whose own status
+    is left as it is. Raises UserError for a tracking URI or a sweep name that cannot be used.
+    """
     started = time.perf_counter()
     uri = store.normal(uri)
     sweeps = [sweeps] if isinstance(sweeps, str) else list(sweeps)
@@ -84,12 +87,9 @@ def sync(
             report.waiting += 1
             continue
         stamp = stamps.read(folder, uri)
-        if (
-            force
-            or stamp.get("files") != files
-            or not set(sweeps) <= set(stamp.get("sweeps", ()))
-            or (alive is not None and stamp.get("status") == "RUNNING" and not alive(folder))
-        ):
+        stale = stamp.get("files") != files or not set(sweeps) <= set(stamp.get("sweeps", ()))
+        died = alive is not None and stamp.get("status") == "RUNNING" and not alive(folder)
+        if force or stale or died:
             pending.append(folder)
         else:
             synced[folder] = stamp
@@ -100,7 +100,7 @@ def sync(
             del synced[folder]
         report.unchanged = len(synced)
         if pending:
-            _Sync(uri, sweeps, alive, report).run(pending, list(synced))
+            _Sync(uri, sweeps, alive, report).run(pending, None if partial else list(synced))
     except Exception as error:  # whatever the store or the network raises: the next sync sends it
         why = f"{_line(error)}; the journals keep everything, sync again later"
         report.problems.append(f"MLflow at {store.shown(uri)}: {why}")
@@ -120,7 +120,7 @@ def _gone(synced: dict[Path, dict[str, Any]], uri: str, check: bool) -> list[Pat
     client = store.connect(uri)
     experiment = client.get_experiment_by_name(keys.EXPERIMENT)
     runs = _runs(client, experiment.experiment_id, list(ids)) if experiment else []
-    there = {run.info.run_id: cursor(run) for run in runs}
+    there = {run.info.run_id: cursor_of(run) for run in runs}
     return [folder for folder, stamp in synced.items() if there.get(stamp["run_id"]) != stamp.get("cursor")]
 
 
@@ -133,8 +133,8 @@ class _Sync:
     alive: Alive | None
     report: SyncReport
 
-    def run(self, pending: list[Path], rest: list[Path]) -> None:
-        """Send the `pending` cells; `rest` are those of the same sweeps that need nothing."""
+    def run(self, pending: list[Path], rest: list[Path] | None) -> None:
+        """Send the `pending` cells; `rest` are those of the same sweeps that need nothing (None: not known)."""
         from gta.tracking_writer import Writer
 
         folder = pending[0].parent
@@ -155,6 +155,8 @@ class _Sync:
                 runs |= _search(client, experiment, missing, located)
                 for snapshot in snapshots:
                     self._send(writer, snapshot, runs.get(snapshot.signature))
+        if rest is None:
+            return
         with store.lock(self.uri, folder):
             writer.close_sweeps([*pending, *rest], waiting=self.report.waiting > 0)
 
@@ -170,7 +172,7 @@ class _Sync:
     def _stamped(self, snapshot: Snapshot) -> str | None:
         return stamps.read(snapshot.folder, self.uri).get("run_id")
 
-    def _send(self, writer: Any, snapshot: Snapshot, run: Run | None) -> None:
+    def _send(self, writer: Writer, snapshot: Snapshot, run: Run | None) -> None:
         try:
             writer.send(snapshot, run)
         except Exception as error:  # one cell that cannot be sent must not keep the others out
@@ -198,7 +200,7 @@ def _locate(client: MlflowClient, experiment: str) -> dict[str, str]:
             [experiment], f"tags.`{keys.SIGNATURE}` IS NOT NULL", max_results=_PAGE, page_token=token
         )
         for run in page:
-            signature, place = run.data.tags[keys.SIGNATURE], (cursor(run), run.info.run_id)
+            signature, place = run.data.tags[keys.SIGNATURE], (cursor_of(run), run.info.run_id)
             found[signature] = max(found.get(signature, place), place)
         if not (token := page.token):
             return {signature: run_id for signature, (_, run_id) in found.items()}
@@ -219,12 +221,12 @@ def _by_signature(runs: Iterable[Run]) -> dict[str, Run]:
         signature = run.data.tags.get(keys.SIGNATURE, "")
         other = found.get(signature)
         # Two runs of one signature can only come from writers without a common lock: take the fuller.
-        if other is None or cursor(run) > cursor(other):
+        if other is None or cursor_of(run) > cursor_of(other):
             found[signature] = run
     return found
 
 
-def cursor(run: Run) -> int:
+def cursor_of(run: Run) -> int:
     """How many of the journal's points the run has."""
     return int(run.data.tags.get(keys.CURSOR, 0))
 

@@ -1,4 +1,4 @@
-"""The one place that writes runs to MLflow: a cell's params, tags, points, artifacts and status, and its sweeps' runs."""
+"""The one place that writes runs to MLflow: a cell's params, tags, points, artifacts, status, and its sweeps' runs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 
 from gta import keys, stamps
 from gta.snapshot import Point, Snapshot
+from gta.tracking import cursor_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -33,6 +34,7 @@ class Writer:
     sweeps: list[str]
     report: SyncReport
     parents: dict[str, Run] = field(default_factory=dict)  # sweep -> its own run
+    touched: set[str] = field(default_factory=set)  # sweeps of which something was sent
 
     def send(self, cell: Snapshot, run: Run | None) -> None:
         """Bring the cell's run (made where there is none) up to date, the stamp last."""
@@ -47,9 +49,10 @@ class Writer:
                 self.client.delete_run(run.info.run_id)
                 run = None
         sweeps = list(dict.fromkeys([*([cell.sweep] if cell.sweep else []), *self.sweeps]))
+        self.touched.update(sweeps)
         tags = cell.tags() | {keys.SWEEP + name: "1" for name in sweeps}
         if sweeps and (run is None or keys.PARENT not in run.data.tags):
-            tags[keys.PARENT] = self._parent(sweeps[0], cell).info.run_id
+            tags[keys.PARENT] = self._parent(sweeps[0], cell.created).info.run_id
         if run is None:
             begun = _milliseconds(cell.created)
             run = self.client.create_run(self.experiment, start_time=begun, tags=tags, run_name=cell.run_name())
@@ -60,16 +63,8 @@ class Writer:
         self._send_artifacts(run, cell)
         status, ended = self._send_status(run, cell)
         run_id = run.info.run_id
-        stamps.write(
-            cell.folder,
-            self.uri,
-            run_id=run_id,
-            files=cell.files,
-            sweeps=sweeps,
-            status=status,
-            ended=ended,
-            cursor=sent,
-        )
+        done = {"run_id": run_id, "files": cell.files, "status": status, "ended": ended, "cursor": sent}
+        stamps.write(cell.folder, self.uri, **done, sweeps=sweeps)
 
     def close_sweeps(self, folders: list[Path], waiting: bool) -> None:
         """Give the sweeps of these cells the status that follows from the cells'; `waiting`: some have not begun."""
@@ -78,24 +73,22 @@ class Writer:
             stamp = stamps.read(folder, self.uri)
             for name in stamp.get("sweeps", ()):
                 states.setdefault(name, []).append((stamp.get("status", "RUNNING"), stamp.get("ended", 0.0)))
-        for name, cells in states.items():
-            if name not in self.parents:
-                continue
-            found = {status for status, _ in cells} | ({"KILLED"} if waiting else set())
+        for name in self.touched & states.keys():
+            found = {status for status, _ in states[name]} | ({"KILLED"} if waiting else set())
             status = next(word for word in ("RUNNING", "FAILED", "KILLED", "FINISHED") if word in found)
-            self._set_status(self.parents[name], status, max(ended for _, ended in cells))
+            ended = max(ended for _, ended in states[name])
+            self._set_status(self._parent(name, ended), status, ended)
 
-    def _parent(self, sweep: str, cell: Snapshot) -> Run:
-        """The run of a sweep, found by its tag; made where there is none."""
+    def _parent(self, sweep: str, began: float) -> Run:
+        """The run of a sweep, found by its tag; made where there is none. `began`: in unix seconds."""
         if sweep not in self.parents:
             order = ["attributes.start_time ASC"]  # of two, by writers without a common lock, all take the first
             found = self.client.search_runs([self.experiment], f"tags.`{keys.SWEEP_RUN}` = '{sweep}'", order_by=order)
+            tags = {keys.SWEEP_RUN: sweep}
             self.parents[sweep] = (
                 found[0]
                 if found
-                else self.client.create_run(
-                    self.experiment, _milliseconds(cell.created), {keys.SWEEP_RUN: sweep}, run_name=sweep
-                )
+                else self.client.create_run(self.experiment, _milliseconds(began), tags, run_name=sweep)
             )
         return self.parents[sweep]
 
@@ -109,7 +102,7 @@ class Writer:
         points = all_points[cursor:]
         self.report.points += len(points)
         while params or changed or points or final:
-            words = [*changed[: _ENTRIES - 1]]
+            words = changed[: _ENTRIES - 1]
             room = _THINGS - len(params[:_ENTRIES]) - len(words) - 1
             part = points[:room]
             last = final[: room - len(part)]
@@ -155,11 +148,6 @@ class Writer:
                 self.client.update_run(run_id, status=status)
         elif (info.status, info.end_time) != (status, _milliseconds(ended)):
             self.client.set_terminated(run_id, status, end_time=_milliseconds(ended))
-
-
-def cursor_of(run: Run) -> int:
-    """How many of the journal's points the run has."""
-    return int(run.data.tags.get(keys.CURSOR, 0))
 
 
 def _metric(point: Point) -> Metric:

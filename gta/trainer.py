@@ -25,6 +25,7 @@ from gta.methods.base import Method
 from gta.provenance import commit
 from gta.pseudo import quality
 from gta.schedules import poly
+from gta.system import SystemMonitor
 
 
 class Trainer:
@@ -52,6 +53,7 @@ class Trainer:
         self.scores: dict[str, Score] = {}
         self.seconds_before = 0.0
         self.began = time.monotonic()
+        self.system = SystemMonitor(device)
 
     def run(self) -> bool:
         """Train to the end: True. False where the outside asked to stop; then everything is saved."""
@@ -131,7 +133,8 @@ class Trainer:
                 raise FloatingPointError(f"{name} is {value} at iteration {iteration}; a lower schedule.lr may help")
         if self.journal:
             self.control.check()
-            self.journal.metrics(iteration, {**values, "lr": self._lr(iteration), "seconds": self._seconds()})
+            about = {"lr": self._lr(iteration), "seconds": self._seconds(), **self.system.sample()}
+            self.journal.metrics(iteration, {**values, **about})
             shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
             print(f"iteration {iteration}/{self.config.schedule.iterations}  {shown}", flush=True)
 

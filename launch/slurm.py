@@ -148,7 +148,7 @@ def _sacct(jobs: Iterable[str], *options: str) -> list[str] | None:
     wanted = {job.partition("_")[0] for job in jobs}
     if not wanted:
         return []
-    command = ["sacct", "-X", "--array", "--noheader", "--parsable2", *options, f"--jobs={','.join(sorted(wanted))}"]
+    command = ["sacct", "-X", "--noheader", "--parsable2", *options, f"--jobs={','.join(sorted(wanted))}"]
     answer = _run([*command, "--format=JobID,State,ExitCode,ElapsedRaw,NodeList,AllocTRES"])
     return answer.stdout.splitlines() if answer and not answer.returncode else None
 

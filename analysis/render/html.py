@@ -10,11 +10,16 @@ from analysis.render.layout import BEST, SECOND, Line, Shown
 from analysis.table import Table
 
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; }
+body { margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
 .scroll { overflow-x: auto; }
 table.results { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0; }
-table.results th, table.results td { padding: .3rem .8rem; text-align: right; white-space: nowrap; }
-table.results th:first-child, table.results td:first-child { text-align: left; }
+table.results th, table.results td { padding: .3rem .6rem; text-align: right; white-space: nowrap; }
+table.results th:first-child, table.results td:first-child { text-align: left; position: sticky; left: 0; }
+table.results th:first-child, table.results td:first-child { background: #fff; white-space: normal; }
+table.results td { vertical-align: top; }
+table.results td small { display: block; }
+table.results sup { line-height: 0; margin-left: .1em; }
 table.results thead th { border-top: 2px solid; border-bottom: 1px solid; }
 table.results tbody tr:last-child > * { border-bottom: 2px solid; }
 table.results tbody th { font-weight: normal; }
@@ -84,7 +89,8 @@ def _entry(cell: Shown) -> str:
         return f'<td class="missing">{first}</td>'
     kind = {BEST: "best", SECOND: "second"}.get(cell.rank)
     first = f'<span class="{kind}">{first}</span>' if kind else first
-    return f"<td>{' '.join([first, *others])}{_marks(cell.marks)}</td>"
+    below = f" <small>{' '.join(others[1:])}</small>" if others[1:] else ""
+    return f"<td>{' '.join([first, *others[:1]])}{_marks(cell.marks)}{below}</td>"
 
 
 def _marks(marks: str) -> str:

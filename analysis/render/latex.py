@@ -17,8 +17,8 @@ _SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"{\char34}",
-    "'": r"\textquotesingle{}",
-    "`": r"\textasciigrave{}",
+    "'": r"{\char39}",
+    "`": r"{\char96}",
     "±": r"$\pm$",
     "–": "--",
     "—": "---",
@@ -59,22 +59,21 @@ _ACCENTS = {
     "\u030c": "v",
     "\u0327": "c",
 }
-_GREEK_SMALL = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
-_GREEK_CAPITAL = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
-_GREEK = {**dict.fromkeys(_GREEK_SMALL.split()), **dict.fromkeys(_GREEK_CAPITAL.split())}
-_START = r"""% Generated. Compiles by itself; \input it in a document that loads booktabs (and xcolor, for the grey rows).
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
+    "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+)
+_START = r"""% Generated. Compiles by itself; or \input it in a document that loads booktabs (and xcolor for grey rows).
 \makeatletter
 \ifx\@nodocument\relax\else
   \documentclass{article}
-  \usepackage[T1]{fontenc}
-  \usepackage{booktabs,xcolor,textcomp}
+  \usepackage{booktabs,xcolor}
   \usepackage[paperwidth=@PAPER@cm,paperheight=29.7cm,margin=1.5cm]{geometry}
   \pagestyle{empty}
-  \def\tablestandalone{}
+  \def\endoftable{\end{document}}
 \begin{document}
 \fi
-\makeatother
-\providecommand{\textcolor}[2]{#2}"""
+\makeatother"""
 
 
 def latex(table: Table) -> str:
@@ -89,6 +88,7 @@ def latex(table: Table) -> str:
         notes += [rf"{escape(heads)}: \texttt{{{escape(command)}}}" for heads, command in layout.fill(table)]
     return "\n".join(
         [
+            *([r"\providecommand{\textcolor}[2]{#2}"] if theirs else []),
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{escape(table.title)}}}",
@@ -115,8 +115,10 @@ def latex(table: Table) -> str:
 
 def document(table: Table) -> str:
     """`latex`, in a frame that makes a whole document of it where it is compiled by itself."""
-    paper = max(21.0, 6 + 5.5 * len(table.columns))
-    close = "\\ifdefined\\tablestandalone\n\\end{document}\n\\fi\n"
+    rows = ([line.name, *(" ".join(cell.parts) for cell in line.cells)] for line in layout.lines(table))
+    grid = [layout.head(table), *rows]
+    paper = max(21.0, 4 + sum(0.2 * max(map(len, column)) + 0.6 for column in zip(*grid, strict=True)))  # cm
+    close = "\\ifdefined\\endoftable\\expandafter\\endoftable\\fi\n"
     return f"{_START.replace('@PAPER@', f'{paper:.1f}')}\n{latex(table)}{close}"
 
 
@@ -131,14 +133,15 @@ def escape(name: str) -> str:
 
 
 def _letter(character: str) -> str:
-    base, *marks = unicodedata.normalize("NFD", character)
+    decomposed = unicodedata.normalize("NFD", character)
+    base, marks = decomposed[0], decomposed[1:]
     if len(marks) == 1 and marks[0] in _ACCENTS and base.isascii() and base.isalpha():
         return rf"\{_ACCENTS[marks[0]]}{{{base}}}"
     words = unicodedata.name(character, "").split()
     if len(words) == 4 and words[0] == "GREEK" and words[2] == "LETTER":
         name = words[3].lower().replace("lamda", "lambda")
         name = name.capitalize() if words[1] == "CAPITAL" else name
-        if name in _GREEK:
+        if name in _GREEK.split():
             return rf"$\{name}$"
     return f"{{[}}U+{ord(character):04X}{{]}}"
 
@@ -172,7 +175,7 @@ def _significance(table: Table) -> list[str]:
         return []
     return [
         "",
-        r"\medskip",
+        rf"\medskip {escape(f'Against {table.baseline}')}\par\smallskip",
         rf"\begin{{tabular}}{{ll{'r' * (len(layout.SIGNIFICANCE_HEAD) - 2)}}}",
         r"\toprule",
         _ampersands([escape(name) for name in layout.SIGNIFICANCE_HEAD]),

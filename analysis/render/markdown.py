@@ -1,4 +1,4 @@
-"""The table in Markdown: a pipe table with the footer as a list. Markdown has no grey: published rows are in italics."""
+"""The table in Markdown: a pipe table, the footer as a list. It has no grey: published rows are in italics."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def escape(name: str) -> str:
     """`name` as one line of text in which nothing is markup."""
     name = re.sub(r"([\\`*<>|~$&])", r"\\\1", layout.clean(name))
     name = re.sub(r"^\[|\](?=[(\[:])", r"\\\g<0>", name)  # what could become a link or a check box
-    name = re.sub(r"^(#+|[-+=]+|\d+(?=[.)]))", r"\\\1", name)  # a heading, a list
+    name = re.sub(r"^(#{1,6}|[-+=])(?=\s|$)", r"\\\1", name)  # a heading, a list
+    name = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", name)
     # Between letters an underscore is an underscore (mean_teacher); at a word's edge it starts emphasis.
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", name)
 

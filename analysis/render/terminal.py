@@ -1,4 +1,4 @@
-"""The table for a terminal, by rich: as wide as it is, entries broken into lines and columns into blocks where needed."""
+"""The table for a terminal, by rich; where it is narrow, entries in several lines, then columns in several blocks."""
 
 from __future__ import annotations
 
@@ -118,8 +118,12 @@ def _significance(console: Console, table: Table, width: int) -> None:
     rows, notes = layout.significance_rows(table), layout.significance_notes(table)
     if not notes:
         return
+    shown = [layout.SIGNIFICANCE_HEAD, *rows]
     console.print(Text(f"\nAgainst {layout.clean(table.baseline)}\n"))
-    if rows:
+    if rows and sum(max(map(len, column)) + _GAP for column in zip(*shown, strict=True)) > width:
+        _write(console, [_sentence(row) for row in rows], width)
+        console.print()
+    elif rows:
         grid = Grid(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="none")
         for index, name in enumerate(layout.SIGNIFICANCE_HEAD):
             grid.add_column(name, justify="left" if index < 2 else "right", overflow="fold")
@@ -128,6 +132,13 @@ def _significance(console: Console, table: Table, width: int) -> None:
         console.print(grid)
         console.print()
     _write(console, notes, width)
+
+
+def _sentence(row: list[str]) -> str:
+    """A comparison where the columns do not fit beside each other."""
+    name, column, *numbers = row
+    named = ", ".join(f"{name} {number}" for name, number in zip(layout.SIGNIFICANCE_HEAD[2:], numbers, strict=True))
+    return f"{name}, {column}: {named}"
 
 
 def _write(console: Console, notes: list[str], width: int, indent: str = "", style: str = "") -> None:

@@ -1,7 +1,8 @@
 """usage: python -m gta table sweep=NAME [baseline=ROW] [published=false] [best=false] [--strict] [name=value ...]
 
 The results table of a grid, from MLflow (brought up to date first): printed, and written to
-results/NAME/table.{md,tex,html,csv,json}. A cell without a number is named with its reason and the command that fills it.
+results/NAME/table.{md,tex,html,csv,json}. A cell without a number is named with its reason and the command that
+fills it.
 
   baseline=supervised  the differences to this row, and what can be said about them: paired by seed, the confidence
                        interval and an exact permutation test, Holm-corrected (also results/NAME/significance.csv)
@@ -119,16 +120,14 @@ def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[Wanted]:
 
 def _fill(entry: Entry, overrides: Sequence[str]) -> str:
     """The command that makes a missing cell; for one that runs or waits already, the command that shows it."""
-    from launch.ledger import State, to_run
+    from launch.ledger import RETRY, State, to_run
 
     if entry.state is State.DONE:
         return "python -m gta sync"  # its number is in its folder, and not in MLflow
-    if to_run(entry):
-        words = ["multirun", *overrides]
-    elif entry.state is State.FAILED:
-        words = ["multirun", *overrides, "retry=failed"]
-    else:
-        words = ["status", *overrides]
+    retry = next((retry for retry in RETRY if to_run(entry, retry)), None)
+    words = ["status" if retry is None else "multirun", *overrides]
+    if retry not in (None, "none"):
+        words.append(f"retry={retry}")
     return shlex.join(["python", "-m", "gta", *words])
 
 

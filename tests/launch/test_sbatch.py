@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -58,22 +59,26 @@ def test_the_script_of_a_site(gta: Run, small: list[str], tmp_path: Path, progra
     assert said.returncode == 2, said.stdout + said.stderr
     assert "Invalid qos specification): mend the settings of the site" in said.stderr
     script = (tmp_path / "script.sh").read_text().replace(sys.executable, "PYTHON").replace(str(tmp_path), "FOLDER")
+    script = re.sub(r"\d{8}-\d{6}-[0-9a-f]{6}", "TOKEN", script)
     assert script == GOLDEN.read_text()  # to accept a new one: copy it from the difference that pytest -vv shows
 
 
 def test_jobs_that_slurm_still_holds(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     line = (
-        'test "$*" = "--noheader --array --me --format=%i" && test -z "$SQUEUE_STATES" && printf "57_0\\n57_3\\n9\\n"'
+        'test "$1 $2 $3" = "--noheader --array --me" && test -z "$SQUEUE_STATES" && '
+        'printf "57_0|RUNNING|None|n1|a|b\\n57_3|PENDING|Priority||a|b\\n9|PENDING|Resources||a|(null)\\n"'
     )
     monkeypatch.setenv("PATH", programs(squeue=line))
     monkeypatch.setenv("SQUEUE_STATES", "PENDING")
     assert slurm.live(["57_0", "57_1", "9", "5"]) == {"57_0", "9"}
+    assert slurm.queue()["57_3"] == slurm.Held("57_3", "PENDING", "Priority", "", "a", "b")
     assert slurm.live([]) == set()
 
 
 def test_a_busy_controller_is_asked_again(programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "PAUSE_SECONDS", 0.0)
-    once = f"test -e {tmp_path}/asked && echo 57 || {{ touch {tmp_path}/asked; echo busy >&2; exit 1; }}"
+    answer = "echo '57|RUNNING|None|n1|a|b'"
+    once = f"test -e {tmp_path}/asked && {answer} || {{ touch {tmp_path}/asked; echo busy >&2; exit 1; }}"
     monkeypatch.setenv("PATH", programs(squeue=once))
     assert slurm.live(["57"]) == {"57"}
 
