@@ -133,8 +133,8 @@ def curves(points: pd.DataFrame, rows: Sequence[str], ylabel: str = "mIoU (%)", 
     if ends:
         axes.set_xlim(left=0)
     low, high = axes.get_ylim()
-    if high > 100 or high - low < 1:  # nothing is above 100 %; and noise of a constant is no curve
-        axes.set_ylim(min(low, 100 - max(high - low, 5)), min(max(high, low + 5), 101))
+    middle, half = (low + high) / 2, max((high - low) / 2, 2)  # what hardly moves is not to look as if it did
+    axes.set_ylim(middle - half, min(middle + half, 100.5))
     _name_lines(axes, ends, style)
     return figure
 

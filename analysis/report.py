@@ -48,7 +48,7 @@ def build(frame: pd.DataFrame, table: Table, uri: str) -> str:
         ("confusion", "Confusion matrix", _confusions(recorded, table, chosen)),
         ("pictures", "Predictions", _pictures(recorded, table, chosen)),
         ("pseudo", "Pseudo-labels", _pseudo(recorded, table)),
-        ("cost", "Cost", _cost(frame, table)),
+        ("cost", "Cost", cost(frame, table)),
         ("provenance", "Provenance", _provenance(frame, table, recorded)),
     ]
     return page.document(f"{table.title}: report", _subtitle(table, frame), sections)
@@ -203,9 +203,12 @@ def _pseudo(recorded: Recorded, table: Table) -> str:
     return out + page.said(text) + page.panels(_curve_panels(accuracy, table, "right among the kept (%)", True))
 
 
-def _cost(frame: pd.DataFrame, table: Table) -> str:
+def cost(frame: pd.DataFrame, table: Table) -> str:
+    """Hours of the cells: of GPUs where any was used and that is known; else of training on the wall clock."""
     runs = frame.drop_duplicates("signature").set_index("signature")
-    hours = (runs["gpu_hours"] if "gpu_hours" in runs else runs["seconds"] / 3600).to_dict()
+    known = runs["gpu_hours"].dropna()
+    on_gpu = bool((known > 0).any())
+    hours = (runs["gpu_hours"] if on_gpu else runs["seconds"] / 3600).to_dict()
 
     def total(entries: list[Entry]) -> list[float]:
         found = [float(hours.get(score.wanted.signature, math.nan)) for entry in entries for score in entry.scores]
@@ -222,9 +225,8 @@ def _cost(frame: pd.DataFrame, table: Table) -> str:
         rows.append([row, *means, _hours(sum(map(sum, cells)))])
     columns = [total([e for (_, c), e in table.entries.items() if c == column]) for column in table.columns]
     foot = ["in all", *(_hours(sum(values)) for values in columns), _hours(sum(everything))]
-    unit = (
-        "GPU-hours" if "gpu_hours" in runs else "Time of training and evaluation on the wall clock, over all attempts"
-    )
+    time_taken = "Time of training and evaluation on the wall clock"
+    unit = "GPU-hours" if on_gpu else f"No GPU was used. {time_taken}" if len(known) else time_taken
     text = f"{unit}: mean of a cell, and sums. {len(everything)} cells took {_hours(sum(everything))} in all."
     return page.said(text) + page.grid(head, rows, foot, "results", "Cost")
 

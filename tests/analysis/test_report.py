@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -205,3 +206,15 @@ def test_the_command_writes_the_page_and_the_figure(say: Run, store: Store) -> N
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert Page(text).said("provenance").count("never run") == 1
     assert answer.stdout.count("report.html") == 1
+
+
+def test_cost_is_in_gpu_hours_where_they_are_known(store: Store) -> None:
+    def said(hours: float) -> str:
+        text = report.cost(store.frame.assign(gpu_hours=hours), store.table)
+        return Page(f'<section id="cost">{text}</section>').said("cost")
+
+    seconds = store.frame.drop_duplicates("signature")["seconds"].sum()
+    assert "No GPU was used. Time" in said(0.0)
+    assert f"7 cells took {seconds / 60:.1f} min in all" in said(0.0)
+    assert "GPU" not in said(math.nan)
+    assert "GPU-hours: mean of a cell, and sums. 7 cells took 14.0 h in all." in said(2.0)
