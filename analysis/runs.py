@@ -1,11 +1,22 @@
 """MLflow -> one tidy DataFrame, a row a (run, network).
 
-Columns: signature, run_id, method, label, dataset, split, split_family, labels (int), ratio, seed (int),
-network, headline (bool: the network whose score is the run's), evaluation, iteration (of the last score; 0
-until there is one), miou_last, miou_best (percent; NaN until the run has finished), best_iteration, status
-(MLflow's: FINISHED, FAILED, RUNNING, KILLED), error, seconds, commit, digest_labeled, digest_unlabeled,
-digest_val, digest_weights, classes (list), iou (list of percentages of the last iteration, NaN for an absent
-class; empty until there are any).
+    signature, run_id                  str: the cell (16 hex digits), its MLflow run
+    method, label                      str: key of the method, name of the table's row
+    dataset, split, split_family       str: as in the config; ratio: str, "1/16"
+    labels, seed                       int: number of labeled images; seed
+    network, headline                  str: student, teacher; bool: the network whose score is the run's
+    evaluation                         str: the protocol in words
+    iteration, best_iteration          int: of the last score (0 until there is one); float: of the best
+    miou_last, miou_best               float: percent, NaN until the run has finished
+    classes, iou                       list of str; list of float: percent by class at the last iteration, NaN for an
+                                       absent class; both empty until there are any
+    status, error                      str: MLflow's (FINISHED, FAILED, RUNNING, KILLED); what stopped it
+    seconds, gpu_hours                 float: training time; GPU-hours of all attempts, 0 on a CPU, NaN until known
+    commit                             str: git commits that made it, parted by commas; + for uncommitted changes
+    digest_labeled, _unlabeled, _val   str: sha256 of the id lists
+    digest_weights                     str: sha256 of the initial weights, or "random"
+
+A row a network, not a run: `frame[frame.headline]` is a row a run that has a score.
 """
 
 from __future__ import annotations
@@ -43,6 +54,7 @@ COLUMNS = {
     "status": "str",
     "error": "str",
     "seconds": "float64",
+    "gpu_hours": "float64",
     "commit": "str",
     "digest_labeled": "str",
     "digest_unlabeled": "str",
@@ -119,6 +131,7 @@ def _rows(run: Run) -> list[dict[str, Any]]:
         "status": run.info.status,
         "error": tags.get(keys.ERROR, ""),
         "seconds": float(tags.get(keys.SECONDS) or "nan"),
+        "gpu_hours": float(tags.get(keys.GPU_SECONDS) or "nan") / 3600,
         "commit": tags.get(keys.COMMIT, ""),
         "classes": json.loads(tags.get(keys.CLASSES, "[]")),
     }

@@ -5,12 +5,16 @@ What is in the table is decided here; what it looks like in `analysis.render`.
 
 from __future__ import annotations
 
+import difflib
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pandas as pd
 
+from analysis import protocol, published, significance
+from analysis.published import Beside
+from analysis.significance import Comparison
 from gta.errors import UserError
 
 MISSING = "no result"
@@ -21,7 +25,8 @@ class Wanted:
     """One cell that the table should hold: a method (row) on a split (column) with a seed.
 
     `column` is what is shown, such as "1/16 (662)"; `labels` orders the columns; `reason` says why there is
-    no result, where there is none ("never run", "failed: out of memory").
+    no result, where there is none ("never run", "failed: out of memory"), and `fill` is the command that makes it.
+    `lists` is the name of the labeled list where it is a published one ("u2pl 662 (VOC blender, 1/16)").
     """
 
     signature: str
@@ -30,6 +35,11 @@ class Wanted:
     labels: int
     seed: int
     reason: str = ""
+    fill: str = ""
+    dataset: str = ""
+    encoder: str = ""
+    lists: str = ""
+    val_list: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,8 @@ class Entry:
 @dataclass
 class Table:
     """A built table. `entries` has an Entry for each (row, column) that was wanted; `notes` is the footer,
-    `missing` a line for each (row, column) and reason."""
+    `missing` a line for each (row, column) and reason, `fill` the commands that make what is missing -> for which
+    reasons; `mixed` names in what the runs do not agree. `comparisons` are those with the `baseline`."""
 
     title: str
     rows: list[str]
@@ -102,18 +113,65 @@ class Table:
     entries: dict[tuple[str, str], Entry]
     notes: list[str]
     missing: list[str]
+    fill: dict[str, list[str]] = field(default_factory=dict)
+    mixed: list[str] = field(default_factory=list)
+    published: list[Beside] = field(default_factory=list)
+    footnotes: list[str] = field(default_factory=list)
+    baseline: str = ""
+    comparisons: list[Comparison] = field(default_factory=list)
+    best: bool = True  # whether the best scores are shown, in brackets
 
     @property
     def complete(self) -> bool:
         return not self.missing
 
+    def ranks(self, column: str) -> dict[str, int]:
+        """Row -> 1 (best) or 2 (second) by what is shown, two decimals; equal ones share a rank.
 
-def build(frame: pd.DataFrame, wanted: Iterable[Wanted], title: str = "results") -> Table:
+        Only entries with a result of every seed are ranked: a lucky seed must not beat a mean.
+        """
+        means = {
+            row: round(entry.mean, 2)
+            for row in self.rows
+            if (entry := self.entries.get((row, column))) and entry.mean is not None and entry.n == entry.wanted
+        }
+        if len(means) < 2:
+            return {}
+        ranks = {row: 1 + sum(other > mean for other in means.values()) for row, mean in means.items()}
+        return {row: rank for row, rank in ranks.items() if rank <= 2}
+
+    def comparison(self, row: str, column: str) -> Comparison | None:
+        return next((c for c in self.comparisons if (c.row, c.column) == (row, column)), None)
+
+    def refuse_gaps(self) -> None:
+        """Raise UserError for a table that has missing cells, or runs that do not belong together (--strict)."""
+        wrong = []
+        if self.missing:
+            count = len(self.missing)
+            shown = "; ".join(self.missing[:3]) + (f"; and {count - 3} more" if count > 3 else "")
+            commands = ", ".join(f"`{command}`" for command in self.fill)
+            wrong.append(f"cells are missing ({shown})" + (f", which {commands} makes" if commands else ""))
+        wrong += [f"its runs have {text}" for text in self.mixed]
+        if wrong:
+            raise UserError(f"--strict refuses the table {self.title}: {'; '.join(wrong)}.")
+
+
+def build(
+    frame: pd.DataFrame,
+    wanted: Iterable[Wanted],
+    title: str = "results",
+    *,
+    baseline: str = "",
+    best: bool = True,
+    rows_beside: str = "false",
+) -> Table:
     """The table of the `wanted` cells from the runs in `frame` (as `analysis.runs.load` gives them).
 
     Rows stand in the order of `wanted`, columns by label count. Only finished runs count: a number of a run
-    that still goes on is not the one that it will end with. Raises UserError when two different cells fall on
-    one (row, column, seed): their mean would be over something else than seeds.
+    that still goes on is not the one that it will end with. `baseline` is the row to compare the others with;
+    `rows_beside` says which published rows to show, as `published.choose` takes it. Raises UserError when two
+    different cells fall on one (row, column, seed): their mean would be over something else than seeds; and for
+    a baseline or a published method that is not there.
     """
     cells = list({cell.signature: cell for cell in wanted}.values())
     _check(cells)
@@ -128,13 +186,17 @@ def build(frame: pd.DataFrame, wanted: Iterable[Wanted], title: str = "results")
     columns = {cell.column: cell.labels for cell in sorted(cells, key=lambda cell: cell.labels)}
     rows = list(dict.fromkeys(cell.row for cell in cells))
     used = finished[finished["signature"].isin([cell.signature for cell in cells])]
-    missing = [
-        f"{row}, {column}, {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}: {reason}"
-        for row in rows
-        for column in columns
-        for reason, seeds in entries.get((row, column), Entry()).missing.items()
-    ]
-    return Table(title, rows, list(columns), entries, _notes(used, cells), missing)
+    table = Table(title, rows, list(columns), entries, protocol.notes(used, cells, best), [], best=best)
+    table.mixed = protocol.mixed(used, cells)
+    _name_missing(table)
+    if baseline:
+        _compare(table, baseline)
+    if rows_beside:
+        ours = protocol.of(used, cells)
+        known = published.load(ours.dataset) if ours.dataset else []
+        chosen = published.choose(known, ours, rows_beside)
+        table.published, table.footnotes = published.beside(chosen, ours, columns)
+    return table
 
 
 def _check(cells: list[Wanted]) -> None:
@@ -149,44 +211,42 @@ def _check(cells: list[Wanted]) -> None:
         places.add(place)
 
 
-def _notes(used: pd.DataFrame, cells: Sequence[Wanted]) -> list[str]:
-    """The footer: what a number of this table means. Says so where the runs do not agree."""
-    notes = ["mIoU in percent: mean ± sample standard deviation over (n) seeds, last iteration"]
-    notes.append("In brackets the mean of each seed's best evaluation, picked on the validation set")
-    if used.empty:
-        return [f"{note}." for note in notes]
-    column = {cell.signature: cell.column for cell in cells}
-    networks: dict[str, list[str]] = {}
-    lists: dict[str, list[str]] = {}
-    for _, run in used.sort_values(["labels", "seed"]).iterrows():
-        name = f"{run['split_family']} {column[run['signature']]}"
-        _add(lists, name, run["digest_labeled"][:8])
-    network_of = dict(zip(used["signature"], used["network"], strict=True))
-    for cell in cells:
-        if cell.signature in network_of:
-            _add(networks, network_of[cell.signature], cell.row)
-    notes.append(f"Data: {_several(used['dataset'])}; val list {_several(used['digest_val'].str[:8], 'lists')}")
-    notes.append("Labeled lists: " + ", ".join(f"{n} {_several(d, 'lists')}" for n, d in lists.items()))
-    notes.append(f"Evaluation: {_several(used['evaluation'], 'evaluations')}")
-    parts = [f"{network} ({', '.join(rows)})" for network, rows in networks.items()]
-    notes.append("Network: " + ", ".join(parts if len(parts) > 1 else networks))
-    notes.append("Seeds: " + ", ".join(str(seed) for seed in sorted({cell.seed for cell in cells})))
-    commits = [commit[:9] for commit in used["commit"] if commit]
-    if commits:
-        notes.append(f"Code: {_several(commits, 'commits')}")
-    return [f"{note}." for note in notes]
+def _name_missing(table: Table) -> None:
+    """Fill in `missing` and `fill`."""
+    for row in table.rows:
+        for column in table.columns:
+            entry = table.entries.get((row, column), Entry())
+            some = f" ({entry.n} of {entry.wanted} seeds)" if entry.n else ""
+            for reason, seeds in entry.missing.items():
+                named = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+                table.missing.append(f"{row}, {column}, {named}{some}: {reason}")
+    for entry in table.entries.values():
+        for score in entry.scores:
+            if score.last is None and score.wanted.fill:
+                heads = table.fill.setdefault(score.wanted.fill, [])
+                if (head := short(score.reason)) not in heads:
+                    heads.append(head)
 
 
-def _several(values: Iterable[str], mixed: str = "") -> str:
-    """The distinct values; where `mixed` is given and there are several, said so: they should be one."""
-    names = list(dict.fromkeys(str(value) for value in values))
-    text = ", ".join(names)
-    return f"{text} (MIXED {mixed})" if mixed and len(names) > 1 else text
+def _compare(table: Table, baseline: str) -> None:
+    if baseline not in table.rows:
+        near = difflib.get_close_matches(baseline, table.rows, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(table.rows)}."
+        raise UserError(f"baseline={baseline}: this table has no such row; {hint}")
+
+    def scores(row: str) -> dict[str, dict[int, float]]:
+        found = {column: table.entries.get((row, column), Entry()).done for column in table.columns}
+        return {c: {s.wanted.seed: s.last for s in done if s.last is not None} for c, done in found.items() if done}
+
+    table.baseline = baseline
+    for row in table.rows:
+        if row != baseline:
+            table.comparisons += significance.compare(row, scores(row), scores(baseline))
 
 
-def _add(groups: dict[str, list[str]], key: str, value: str) -> None:
-    if value not in groups.setdefault(key, []):
-        groups[key].append(value)
+def short(reason: str) -> str:
+    """The short form of a reason; what went wrong in detail stands below the table."""
+    return reason.partition(":")[0]
 
 
 def _float(value: float) -> float | None:

@@ -14,6 +14,7 @@ from gta.errors import UserError
 COMMANDS = {
     "multirun": "run what is missing of a grid, watch it, and print the table",
     "plan": "what multirun would do: cells done, running, resumable, failed, to run",
+    "doctor": "what a run needs: what is there, what is missing, what to do",
     "status": "where every cell of a grid stands",
     "logs": "the log of a cell; -f follows it",
     "cancel": "end cells that run or wait, on Slurm and here",
@@ -22,6 +23,7 @@ COMMANDS = {
     "diff": "what differs between two cells",
     "gc": "checkpoints and files that nothing needs any more; --yes removes them",
     "table": "the results table of a grid, also as Markdown, LaTeX and CSV",
+    "report": "one HTML file about a grid: table, figures, predictions, cost, provenance",
     "train": "one cell, here (under torchrun: on several ranks)",
     "eval": "per-class IoU and mIoU of a cell or a checkpoint",
     "predict": "masks and overlays of a cell or a checkpoint; Cityscapes test predictions",

@@ -170,10 +170,11 @@ def _known_names() -> frozenset[str]:
 
 def protect(override: str) -> str:
     """An override as it is meant. Numbers with underscores are quoted, as Hydra reads the split `1_16` as the number
-    116 without a word (where a number is wanted, 10_000 is still one); new keys of `site.sbatch` are let in.
+    116 without a word (where a number is wanted, 10_000 is still one); new keys of `site.sbatch` and `site.rates` are
+    let in.
     """
     name, equals, value = override.partition("=")
-    if name.split(".")[:2] == ["site", "sbatch"]:
+    if name.split(".")[:2] in (["site", "sbatch"], ["site", "rates"]):
         name = f"++{name}"  # a mapping of any keys, which Hydra has closed by now
     return name + equals + re.sub(r"(?<![\w'\"./:-])(\d+(?:_\d+)+)(?![\w'\"./:-])", r"'\1'", value)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,17 +28,19 @@ class ArrayExecutor(submitit.SlurmExecutor):
     find nothing to do.
     """
 
-    def __init__(self, params: Mapping[str, Any]):
-        """`params`: those of hydra-submitit-launcher's SlurmLauncher."""
+    def __init__(self, params: Mapping[str, Any], folder: Path):
+        """`params`: those of hydra-submitit-launcher's SlurmLauncher; `folder`: for the script and the logs."""
         given = {key: value for key, value in params.items() if value is not None}
-        super().__init__(given.pop("submitit_folder"), max_num_timeout=given.pop("max_num_timeout", 0))
+        del given["submitit_folder"]  # of pickles
+        super().__init__(folder, max_num_timeout=given.pop("max_num_timeout", 0))
         # one dead rank ends the others at once; ranks get the job's environment under SBATCH_EXPORT=NONE as well, and
         # their share of its CPUs, which srun does not read from the job since Slurm 22.05
         given["srun_args"] = ["--kill-on-bad-exit=1", "--export=ALL"]
         if cpus := given.get("cpus_per_task"):
             given["srun_args"].append(f"--cpus-per-task={cpus}")
         given["stderr_to_stdout"] = True
-        given["additional_parameters"] = _flags(given.pop("additional_parameters", {}))
+        # put back into the queue after a preemption or the failure of a node, whatever the cluster's default
+        given["additional_parameters"] = _flags({"requeue": "true", **given.pop("additional_parameters", {})})
         self.update_parameters(**self._convert_parameters(given))  # name -> job_name, mem_gb -> mem ...
         self.parameters["wckey"] = None  # submitit's own idea; clusters that check these keys refuse it
 
@@ -54,7 +57,6 @@ class ArrayExecutor(submitit.SlurmExecutor):
             self.parameters["setup"] = [*(self.parameters.get("setup") or []), path]
         # -P: the folder where it was submitted from must not come before the code that was submitted
         command = f"{self.python} -P -u -m launch.start {shlex.quote(str(made.folder))}"
-        Path(self.folder).parent.mkdir(parents=True, exist_ok=True)
         return str(self._submit_command(command).job_id)
 
 
@@ -106,18 +108,15 @@ class SlurmCluster:
         return list(shapes.values())
 
     def _send(self, params: dict[str, Any], together: int, cells: list[Wanted], code: Path | None) -> list[str]:
-        executor = ArrayExecutor(params)
-        packed = "_%i" if together > 1 else ""
-        log = f"{executor.folder}/%j{packed}_%t_log.out"
         runs = str(Path(cells[0].cell.config.paths.runs))
-        made = submission.write(self._sweep / "submissions", runs, str(params["name"]), together, log, cells)
+        made = submission.write(self._sweep / "submissions", runs, str(params["name"]), together, cells)
+        executor = ArrayExecutor(params, made.folder)
         try:
             with slurm.outside_of_jobs():
                 number = executor.send(made, code)
         except FailedJobError as error:
             reason = " ".join(str(error).replace("sbatch: error: ", "").split())
-            (made.folder / "submission.json").unlink()
-            made.folder.rmdir()
+            shutil.rmtree(made.folder)  # it was never sent
             raise UserError(f"sbatch refused the jobs ({reason}): mend the settings of the site.") from None
         return made.record(number)
 

@@ -17,6 +17,7 @@ from gta.control import Control, Wish
 from gta.data.splits import load_split
 from gta.errors import UserError
 from gta.files import write_json
+from gta.provenance import environment
 from launch import policy
 from launch.attempts import Attempt, Superseded, claim, latest
 from launch.bounds import exhausted
@@ -39,8 +40,8 @@ class Job:
     def __call__(self) -> str:
         import submitit
 
-        environment = submitit.JobEnvironment()
-        return run_rank(Path(self.folder), Place.of(environment, str(environment.paths.stdout)))
+        job = submitit.JobEnvironment()
+        return run_rank(Path(self.folder), Place.of(job, str(job.paths.stdout)))
 
 
 def run_rank(folder: Path, place: Place, signals: Signals | None = None, after: int = 0) -> str:
@@ -70,7 +71,7 @@ def run_cell(folder: Path, signals: Signals | None = None, after: int = 0, **fie
         if int(os.environ.get("RANK", 0)) == 0:
             if given_up := exhausted(folder, config.site, read_json(folder / "submitted.json") or {}):
                 raise UserError(f"This cell is given up after {given_up}; `python -m gta retry` runs it again.")
-            if attempt := claim(folder, after, **fields):
+            if attempt := claim(folder, after, **environment(), **fields):
                 number = attempt.number
                 attempt.start()
         distributed.init_from_env(config.site.device)

@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gta.config import SiteConfig
 from gta.errors import UserError
-from launch import grid, record, slurm
+from launch import code, grid, price, record, slurm
 from launch.board import Board, summary
 from launch.cell import Cell
 from launch.ledger import RETRY, Entry, State
@@ -33,6 +33,7 @@ class Options:
     retry: str = "none"
     only: tuple[str, ...] = ()  # beginnings of signatures: these cells of the grid alone
     wait: bool = True
+    budget: str = "none"  # GPU-hours above which nothing is submitted
 
     @classmethod
     def pop(cls, params: dict[str, Any]) -> Options:
@@ -42,7 +43,8 @@ class Options:
             raise UserError(f"retry={retry}: use one of {', '.join(RETRY)}.")
         if wait not in ("true", "false"):
             raise UserError(f"wait={wait}: use wait=false to leave the jobs to Slurm at once, or wait=true.")
-        return cls(retry, tuple(only), wait == "true")
+        price.parse(budget := str(params.pop("budget")))
+        return cls(retry, tuple(only), wait == "true", budget)
 
 
 @dataclass
@@ -70,7 +72,6 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> Report:
     cells = grid.cells(launcher.hydra_context.config_loader, master, job_overrides)
     params = dict(launcher.params)
     options = Options.pop(params)
-    params.pop("budget")
     cluster = _slurm(master, cells) if launcher._EXECUTOR == "slurm" else _local(params, cells)
     if cluster.name == "local" and not options.wait:
         raise UserError("wait=false is for Slurm: on this machine the cells live as long as this command.")
@@ -87,6 +88,9 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
     board = Board()
     watch = Watch(cells, cluster, options.retry, [named(cells, name) for name in options.only])
     board.console.print(f"{sweep}: {summary(watch.first)}", markup=False)
+    if wanted := watch.wanted(watch.first):
+        board.console.print(price.describe(wanted), markup=False, soft_wrap=True)
+        price.refuse(wanted, options.budget)
     recorder = record.Recorder(cells, sweep)
     interrupted = detached = False
     with board:
@@ -142,7 +146,7 @@ def _slurm(master: DictConfig, cells: Sequence[Cell]) -> Cluster:
             )
     runs = Path(cells[0].config.paths.runs)
     sweep = runs / "sweeps" / str(master.sweep_name)
-    return SlurmCluster(partial(slurm_params, master), sweep, lambda: None)
+    return SlurmCluster(partial(slurm_params, master), sweep, lambda: code.take(sweep / "code").path)
 
 
 def slurm_params(master: DictConfig, site: SiteConfig) -> dict[str, Any]:
@@ -152,7 +156,7 @@ def slurm_params(master: DictConfig, site: SiteConfig) -> dict[str, Any]:
     params = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     assert isinstance(params, dict)
     made = {str(key): value for key, value in params.items()}
-    for name in ("_target_", *(field.name for field in fields(Options)), "budget"):
+    for name in ("_target_", *(field.name for field in fields(Options))):
         made.pop(name)
     # lists and mappings: Hydra composes them before the site that an interpolation would name
     made["setup"] = [*(made["setup"] or []), *site.setup]

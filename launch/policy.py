@@ -41,6 +41,8 @@ POLICY = {
     Death.GAVE_UP: Policy(False, "look at its log (`python -m gta logs CELL`), then `python -m gta retry`"),
 }
 
+NO_LOG = 53  # Slurm's "signal" of a job whose output it could not write
+
 _STATES = {
     "TIMEOUT": Death.TIME_LIMIT,
     "DEADLINE": Death.TIME_LIMIT,
@@ -69,7 +71,8 @@ def of_job(ended: Ended | None, began: bool) -> Death:
         return Death.VANISHED
     if ended.state in _STATES:
         return _STATES[ended.state]
-    if ended.state == "FAILED" and not began and not ended.signal and 0 < ended.code < 128:
+    alone = ended.signal in (0, NO_LOG) and ended.code < 128
+    if ended.state == "FAILED" and not began and alone:
         return Death.EXCEPTION
     return Death.VANISHED
 

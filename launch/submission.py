@@ -51,7 +51,6 @@ class Submission:
     runs: str
     name: str
     together: int
-    log: str  # pattern of the logs: %j the job (57_3), %i the cell's place in its task, %t the rank
     tasks: list[Task]
     time: float
 
@@ -69,8 +68,10 @@ class Submission:
         return f"{number}_{index // self.together}" if self.array else number
 
     def log_of(self, job: str, index: int, rank: int | str = 0) -> str:
-        """The log of a rank of cell `index`, which runs as `job`."""
-        return self.log.replace("%j", job).replace("%i", str(index % self.together)).replace("%t", str(rank))
+        """The log of a rank of cell `index`, which runs as `job`; of one of several in a task, its own."""
+        if self.together > 1:
+            return str(self.folder / f"{job}_cell{index % self.together}_log.out")
+        return str(self.folder / f"{job}_{rank}_log.out")  # submitit's name for it
 
     def mine(self, array_task: int) -> range:
         """Indices of the cells of one of the array's tasks."""
@@ -89,11 +90,11 @@ class Submission:
         return jobs
 
 
-def write(folder: Path, runs: str, name: str, together: int, log: str, cells: Sequence[Wanted]) -> Submission:
+def write(folder: Path, runs: str, name: str, together: int, cells: Sequence[Wanted]) -> Submission:
     """A new submission in a folder of its own under `folder`, not yet sent."""
     token = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     tasks = [Task(wanted.cell.signature, wanted.after, wanted.asked) for wanted in cells]
-    made = Submission(folder / token, runs, f"{name}-{token}", together, log, tasks, time.time())
+    made = Submission(folder / token, runs, f"{name}-{token}", together, tasks, time.time())
     fields = asdict(made)
     del fields["folder"]
     write_json(made.folder / "submission.json", fields)

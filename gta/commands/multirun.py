@@ -1,11 +1,13 @@
-"""usage: python -m gta multirun sweep=NAME [retry=failed] [wait=false] [hydra/launcher=slurm] [name=value ...]
+"""usage: python -m gta multirun sweep=NAME [retry=failed] [wait=false] [budget=HOURS] [cells=NAME,...] [name=value ...]
 
 Runs the cells of a grid that are missing, watches them, records them in MLflow, and prints the table.
 What is done is never run again; a cell that was interrupted goes on from its last checkpoint; one that failed runs
-again only with retry=failed (one that was cancelled with retry=cancelled; both: retry=all). cells=NAME,NAME keeps to
-some cells of the grid. Doing it twice, or twice at once, or from cron, is harmless.
+again only with retry=failed (one that was cancelled with retry=cancelled; both: retry=all). Doing it twice, or twice
+at once, or from cron, is harmless. cells= keeps to some cells of the grid; budget=200 refuses to submit what would
+cost more than 200 GPU-hours.
 
-On Slurm wait=false submits and returns; Ctrl-C leaves the jobs alone. On this machine Ctrl-C saves and leaves.
+hydra/launcher=slurm sends the cells to Slurm. There wait=false submits and returns, and Ctrl-C leaves the jobs alone;
+on this machine Ctrl-C saves and leaves.
 
 exit code: 0 complete (or, with wait=false, on its way), 1 a cell failed or is missing, 2 something to mend first,
 130 interrupted
@@ -22,7 +24,7 @@ from gta.errors import UserError
 if TYPE_CHECKING:
     from launch.launcher import Report
 
-DEFAULTS = {"retry": "none", "wait": "true", "cells": ""}
+DEFAULTS = {"retry": "none", "wait": "true", "budget": "none", "cells": ""}
 
 
 def run(arguments: list[str]) -> int:

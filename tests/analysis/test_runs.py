@@ -8,9 +8,10 @@ import time
 import pytest
 
 from analysis import render, runs, table
-from gta import tracking
+from gta import keys, store, tracking
 from gta.errors import UserError
 from gta.files import write_json
+from gta.gpu_time import gpu_seconds
 from gta.journal import Journal
 
 
@@ -33,6 +34,7 @@ def make_cell(folder, signature, method, labels, seed, last=None, error=None):
     }
     write_json(folder / "cell.json", cell)
     with Journal(folder / "journal.jsonl") as log:
+        log.event("started", device="cuda:0", world_size=2)
         log.metrics(400, {"val/student/miou": 30.0, "loss/supervised": 1.0})
     if error:
         write_json(folder / "failure.json", {"error": error, "time": time.time()})
@@ -77,6 +79,10 @@ def uri(tmp_path_factory):
     assert tracking.sync(cells, uri, "shapes").problems == []
     other = make_cell(root / "cells" / "other", "other", "cutmix", 6, 0, 99.0)
     assert tracking.sync([other, cells[0]], uri, "another").problems == []
+    # what groups the runs of a sweep in MLflow's page: a run that is no cell
+    client = store.connect(uri)
+    parent = client.create_run(client.get_experiment_by_name(keys.EXPERIMENT).experiment_id)
+    client.set_tag(parent.info.run_id, f"{keys.SWEEP}shapes", "1")
     return uri
 
 
@@ -96,12 +102,24 @@ def test_a_row_a_network_typed_and_complete(uri):
     assert (one["network"], one["miou_last"], one["miou_best"]) == ("teacher", 60.6, 61.6)
     assert (one["iteration"], one["best_iteration"], one["evaluation"]) == (800, 400, "original size")
     assert (one["status"], one["seconds"], one["commit"]) == ("FINISHED", 12.5, "abcdef1234567890")
+    assert 0 <= one["gpu_hours"] < 0.1
     assert (one["digest_labeled"], one["digest_weights"]) == (f"{6:064x}", "random")
     assert (one["classes"], one["iou"]) == (["background", "disc"], [95.5, 40.25])
     student = frame[(frame["signature"] == "g60") & ~frame["headline"]].iloc[0]
     assert (student["network"], student["miou_last"]) == ("student", 58.6)
     assert student["iou"][0] == 90.0
     assert math.isnan(student["iou"][1])
+
+
+def test_gpu_hours_are_those_of_all_attempts():
+    def at(time, **event):
+        return {"time": time, "kind": "event", **event} if event else {"time": time, "kind": "metrics"}
+
+    first = [at(100.0, event="started", device="cuda:0", world_size=4), at(150.0), at(160.0)]
+    again = [at(1000.0, event="resumed", device="cuda", world_size=1), at(1010.0), at(1030.0, event="finished")]
+    assert gpu_seconds([*first, *again]) == 4 * 60 + 30
+    assert gpu_seconds([at(0.0, event="started", device="cpu", world_size=1), at(9.0)]) == 0.0
+    assert gpu_seconds([]) is None
 
 
 def test_runs_without_scores_are_there_with_their_status(uri):
@@ -147,7 +165,7 @@ def test_from_the_store_to_the_table(uri):
         ["60.60 (1 of 2) [61.60]", "65.00 (1 of 2) [66.00]"],
     ]
     assert built.missing == [
-        "gta, 1/66 (6), seed 1: failed: out of memory",
-        "gta, 1/8 (50), seed 1: running",
+        "gta, 1/66 (6), seed 1 (1 of 2 seeds): failed: out of memory",
+        "gta, 1/8 (50), seed 1 (1 of 2 seeds): running",
     ]
     assert "Network: student (supervised), teacher (gta)." in built.notes

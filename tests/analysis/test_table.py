@@ -38,8 +38,8 @@ def frame(*rows: dict) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"headline": "bool", "miou_last": "float64"})
 
 
-def want(signature: str, row: str = "gta", column: str = "1/67 (6)", labels: int = 6, seed: int = 0, reason=""):
-    return Wanted(signature, row, column, labels, seed, reason)
+def want(signature: str, row: str = "gta", column: str = "1/67 (6)", labels: int = 6, seed: int = 0, reason="", **more):
+    return Wanted(signature, row, column, labels, seed, reason, **more)
 
 
 def test_mean_std_and_best_are_over_the_seeds_of_the_headline_network():
@@ -81,7 +81,7 @@ def test_missing_cells_are_named_with_their_reason():
     ]
     table = build(frame(run("b", 50.0)), wanted)
     assert table.missing == [
-        "gta, 1/67 (6), seed 1: failed: out of memory",
+        "gta, 1/67 (6), seed 1 (1 of 2 seeds): failed: out of memory",
         "other, 1/67 (6), seeds 0, 2: never run",
         "other, 1/67 (6), seed 1: no result",
     ]
@@ -145,3 +145,85 @@ def test_the_same_cell_asked_for_twice_counts_once():
 def test_nothing_wanted_is_an_empty_table():
     table = build(frame(), [])
     assert (table.rows, table.columns, table.missing) == ([], [], [])
+
+
+def test_the_commands_that_fill_a_table_are_named_with_what_they_fill():
+    wanted = [
+        want("a", reason="failed: out of memory", fill="multirun retry=failed"),
+        want("b", seed=1, reason="never run", fill="multirun"),
+        want("c", seed=2, reason="stopped: near iteration 4", fill="multirun"),
+        want("d", seed=3, reason="never run", fill="multirun"),
+        want("e", seed=4, fill="multirun"),
+    ]
+    table = build(frame(run("e", 50.0, seed=4)), wanted)
+    assert table.fill == {"multirun retry=failed": ["failed"], "multirun": ["never run", "stopped"]}
+
+
+def test_known_lists_are_named():
+    cell = want("a", lists="u2pl 662 (VOC blender, 1/16)", val_list="VOC val")
+    notes = build(frame(run("a", 50.0)), [cell]).notes
+    assert "Labeled lists: u2pl 662 (VOC blender, 1/16) 11111111." in notes
+    assert "Data: shapes; val list VOC val 33333333." in notes
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"commit": "f" * 16}, "2 commits (abcdef123, fffffffff)"),
+        ({"commit": ""}, "2 commits (abcdef123, unknown)"),
+        ({"commit": "abcdef1234567890+"}, "2 commits (abcdef123, abcdef123+)"),
+        ({"commit": "abcdef1234567890, " + "f" * 16}, "2 commits (abcdef123, fffffffff)"),
+        ({"evaluation": "center crop"}, "2 evaluations (original size, center crop)"),
+        ({"digest_labeled": "f" * 16}, "2 labeled lists of 1/67 (6) (11111111, ffffffff)"),
+        ({"digest_val": "f" * 16}, "2 val lists (33333333, ffffffff)"),
+    ],
+)
+def test_strict_refuses_runs_that_do_not_belong_together(changes, said):
+    table = build(frame(run("a", 50.0), run("b", 60.0, seed=1, **changes)), [want("a"), want("b", seed=1)])
+    with pytest.raises(UserError, match="--strict refuses") as refused:
+        table.refuse_gaps()
+    assert said in str(refused.value)
+
+
+def test_strict_refuses_gaps_and_says_what_fills_them():
+    wanted = [want("a"), *(want(f"x{i}", seed=i, reason=f"failed: {i}", fill="do this") for i in range(1, 6))]
+    with pytest.raises(UserError) as refused:
+        build(frame(run("a", 50.0)), wanted, "mine").refuse_gaps()
+    text = str(refused.value)
+    assert "table mine" in text
+    assert "seed 1 (1 of 6 seeds): failed: 1" in text
+    assert "and 2 more" in text
+    assert "`do this`" in text
+
+
+def test_strict_has_nothing_against_a_whole_table():
+    rows = [run("a", 50.0), run("b", 60.0, labels=50, digest_labeled="f" * 16)]
+    build(frame(*rows), [want("a"), want("b", column="1/8 (50)", labels=50)]).refuse_gaps()
+
+
+def test_a_baseline_is_compared_over_the_seeds_that_both_have():
+    rows = [run(f"s{i}", 50.0 + i, label="supervised", seed=i) for i in range(4)]
+    rows += [run(f"g{i}", 52.0 + 2 * i, seed=i) for i in range(3)]
+    wanted = [want(f"s{i}", "supervised", seed=i) for i in range(4)] + [want(f"g{i}", seed=i) for i in range(4)]
+    table = build(frame(*rows), wanted, baseline="supervised")
+    compared = table.comparison("gta", "1/67 (6)")
+    assert compared is not None
+    assert (compared.seeds, compared.difference, compared.p) == ((0, 1, 2), 3.0, 0.25)
+    assert table.comparison("supervised", "1/67 (6)") is None
+    with pytest.raises(UserError, match="did you mean supervised"):
+        build(frame(*rows), wanted, baseline="supervise")
+
+
+def test_published_rows_stand_on_our_columns():
+    here = {"dataset": "voc_classic", "encoder": "resnet101", "lists": "u2pl 92 (VOC classic, 1/16)"}
+    wanted = [want("a", column="1/16 (92)", labels=92, **here), want("b", column="1/1 (1464)", labels=1464, **here)]
+    table = build(frame(run("a", 50.0)), wanted, rows_beside="GTA-Seg,CPS")
+    gta, cps = sorted(table.published, key=lambda row: row.method, reverse=True)
+    assert {column: number.miou for column, (number, _) in gta.numbers.items()} == {
+        "1/16 (92)": 70.02,
+        "1/1 (1464)": 80.47,
+    }
+    assert list(cps.numbers) == ["1/16 (92)"], "it has no number for 1464"
+    assert any("center crop 513" in note for note in table.footnotes)
+    assert build(frame(), wanted).published == []
+    assert build(frame(), [*wanted, want("c", seed=1, dataset="cityscapes")], rows_beside="all").published == []

@@ -118,6 +118,7 @@ def test_neutral_fields_may_depend_on_the_environment(
         ("data.split='1_8'", "data.split='1_8'"),
         ("paths.data=/a/1_2/b", "paths.data=/a/1_2/b"),
         ("site.sbatch.constraint=a100", "++site.sbatch.constraint=a100"),
+        ("site.rates={gta: 1.9}", "++site.rates={gta: 1.9}"),
         ("schedule.iterations=10_000", "schedule.iterations='10_000'"),
     ],
 )

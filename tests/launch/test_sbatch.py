@@ -77,7 +77,8 @@ def test_jobs_that_slurm_still_holds(programs: Programs, monkeypatch: pytest.Mon
 
 def test_a_busy_controller_is_asked_again(programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "PAUSE_SECONDS", 0.0)
-    once = f"test -e {tmp_path}/asked && echo '57|RUNNING|None|n1|a|b' || {{ touch {tmp_path}/asked; echo busy >&2; exit 1; }}"
+    answer = "echo '57|RUNNING|None|n1|a|b'"
+    once = f"test -e {tmp_path}/asked && {answer} || {{ touch {tmp_path}/asked; echo busy >&2; exit 1; }}"
     monkeypatch.setenv("PATH", programs(squeue=once))
     assert slurm.live(["57"]) == {"57"}
 

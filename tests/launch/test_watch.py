@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
-from launch import attempts
+from launch import attempts, submission
 from launch.cell import Cell
 from launch.ledger import State
-from launch.watch import DEATHS, Submitted, Watch
+from launch.slurm import Held
+from launch.submission import Wanted
+from launch.watch import Watch
 from tests.launch.test_cell import config, split
 
 
@@ -26,18 +28,24 @@ class Played:
     def __init__(self) -> None:
         self.jobs: list[str] = []
 
-    def submit(self, cells: Sequence[Cell]) -> list[Submitted]:
-        for cell in cells:
-            mine = attempts.claim(cell.folder)
+    def recover(self, runs: Path) -> None:
+        pass
+
+    def submit(self, cells: Sequence[Wanted]) -> list[str]:
+        for wanted in cells:
+            mine = attempts.claim(wanted.cell.folder, wanted.after)
             assert mine is not None
             mine.path.write_text(json.dumps({**mine.fields, "place": "another host", "host": "n1"}))
             self.jobs.append(f"{len(self.jobs) + 1}")
-        return [Submitted(job, "/log") for job in self.jobs[-len(cells) :]]
+            submission.note(
+                wanted.cell.folder, self.jobs[-1], self.name, "/log", wanted.after, wanted.asked, time.time()
+            )
+        return self.jobs[-len(cells) :]
 
-    def live(self, jobs: Sequence[str]) -> set[str]:
-        return set()
+    def held(self, jobs: Collection[str]) -> Mapping[str, Held]:
+        return {}
 
-    def cancel(self, jobs: Sequence[str]) -> None:
+    def cancel(self, jobs: Collection[str]) -> None:
         pass
 
 
@@ -51,7 +59,7 @@ def cell(tmp_path: Path) -> Cell:
 def test_a_cell_that_dies_elsewhere_is_waited_for_and_then_given_up(cell: Cell) -> None:
     cluster = Played()
     watch = Watch([cell], cluster, "none")
-    for deaths in range(DEATHS):
+    for deaths in range(cell.config.site.max_idle_attempts):
         watch.turn()
         assert len(cluster.jobs) == deaths + 1
         for _ in range(3):  # its job is gone, and its heartbeat is fresh: nobody knows yet that it is dead
@@ -63,9 +71,9 @@ def test_a_cell_that_dies_elsewhere_is_waited_for_and_then_given_up(cell: Cell) 
         long_ago = time.time() - attempts.DEAD_SECONDS - 1
         os.utime(last.path, (long_ago, long_ago))
     entries = watch.turn()
-    assert len(cluster.jobs) == DEATHS
+    assert len(cluster.jobs) == cell.config.site.max_idle_attempts
     assert watch.over(entries)
-    assert f"died {DEATHS} times without a word" in entries[0].reason
+    assert "gave up: 5 attempts without progress" in entries[0].reason
 
 
 def test_an_attempt_that_cannot_be_read_ages_and_is_followed(cell: Cell) -> None:

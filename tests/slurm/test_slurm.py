@@ -114,7 +114,7 @@ def test_what_sbatch_refuses_is_one_sentence(gta: Run, small: list[str], tmp_pat
 
 
 def test_the_cluster_leaves_nothing_running(tmp_path: Path, slurm: Slurm) -> None:
-    other = Slurm(str(tmp_path / "c"))
+    other = Slurm(str(tmp_path / "c"), accounting=False)
     other.ask(str(SCRIPT), "start")
     other.ask("sbatch", "--output=/dev/null", "--wrap=trap '' TERM; srun sleep 1000 & sleep 1000")
     other.ask(str(SCRIPT), "stop")

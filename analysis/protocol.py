@@ -1,0 +1,118 @@
+"""What the numbers of a table mean: its footer, what its runs disagree in, what published rows are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from analysis.published import Protocol
+
+if TYPE_CHECKING:
+    from analysis.table import Wanted
+
+
+def notes(used: pd.DataFrame, cells: Sequence[Wanted], best: bool = True) -> list[str]:
+    """The footer: data, lists by name and digest, evaluation, network, seeds, code; MIXED where runs do not agree.
+
+    `used` are the runs that the table's numbers come from, a row each.
+    """
+    text = ["mIoU in percent: mean ± sample standard deviation over (n) seeds, last iteration"]
+    if best:
+        text.append("In brackets the mean of each seed's best evaluation, picked on the validation set")
+    if used.empty:
+        return [f"{note}." for note in text]
+    wanted = {cell.signature: cell for cell in cells}
+    used = used.sort_values(["labels", "seed"])
+    vals = {digest: _named(digest, cell.val_list) for digest, cell in _with(used, "digest_val", wanted)}
+    text.append(f"Data: {_several(used['dataset'])}; val list {_several(vals.values(), 'lists')}")
+    labeled = [
+        f"{name} {_several((_short(d) for d in digests), 'lists')}" for name, digests in _lists(used, wanted).items()
+    ]
+    text.append("Labeled lists: " + ", ".join(labeled))
+    text.append(f"Evaluation: {_several(used['evaluation'], 'evaluations')}")
+    networks: dict[str, dict[str, None]] = {}
+    network_of = dict(zip(used["signature"], used["network"], strict=True))
+    for cell in cells:
+        if cell.signature in network_of:
+            networks.setdefault(network_of[cell.signature], {})[cell.row] = None
+    parts = [f"{network} ({', '.join(rows)})" for network, rows in networks.items()]
+    text.append("Network: " + ", ".join(parts if len(parts) > 1 else networks))
+    text.append("Seeds: " + ", ".join(str(seed) for seed in sorted({cell.seed for cell in cells})))
+    if any(used["commit"]):
+        text.append(f"Code: {_several(_commits(used), 'commits')}")
+    return [f"{note}." for note in text]
+
+
+def mixed(used: pd.DataFrame, cells: Sequence[Wanted]) -> list[str]:
+    """In what the runs do not agree: "2 commits (a1b2c3d4e, f5...)", ...; empty where they do.
+
+    A run without a commit is of an unknown one. Labeled lists must agree within a column only.
+    """
+    if used.empty:
+        return []
+    wanted = {cell.signature: cell for cell in cells}
+    groups = {
+        "commits": _commits(used),
+        "evaluations": list(used["evaluation"]),
+        "val lists": [_short(digest) for digest in used["digest_val"]],
+    }
+    for name, digests in _lists(used, wanted, by_column=True).items():
+        groups[f"labeled lists of {name}"] = [_short(digest) for digest in digests]
+    found = {name: list(dict.fromkeys(values)) for name, values in groups.items()}
+    return [f"{len(v)} {name} ({', '.join(x or 'unknown' for x in v)})" for name, v in found.items() if len(v) > 1]
+
+
+def of(used: pd.DataFrame, cells: Sequence[Wanted]) -> Protocol:
+    """What published numbers are compared with. `dataset` is empty where the cells are of several."""
+    datasets = {cell.dataset for cell in cells}
+    lists: dict[int, frozenset[str]] = {}
+    for cell in cells:
+        families = frozenset(cell.lists.split(" ")[0].split("/")) if cell.lists else frozenset()
+        # Where the cells of a column are on several lists, a published number is on the list of all of them or none.
+        lists[cell.labels] = lists.get(cell.labels, families) & families
+    return Protocol(
+        dataset=datasets.pop() if len(datasets) == 1 else "",
+        encoders=frozenset(cell.encoder for cell in cells),
+        evaluations=frozenset(used["evaluation"]),
+        lists=lists,
+    )
+
+
+def _lists(used: pd.DataFrame, wanted: dict[str, Wanted], by_column: bool = False) -> dict[str, list[str]]:
+    """Name of a labeled list (the published one, or family and column) or of a column -> digests, without doubles."""
+    found: dict[str, dict[str, None]] = {}
+    for _, run in used.iterrows():
+        cell = wanted[run["signature"]]
+        name = cell.column if by_column else cell.lists or f"{run['split_family']} {cell.column}"
+        found.setdefault(name, {})[run["digest_labeled"]] = None
+    return {name: list(digests) for name, digests in found.items()}
+
+
+def _with(used: pd.DataFrame, field: str, wanted: dict[str, Wanted]) -> list[tuple[str, Wanted]]:
+    return [(run[field], wanted[run["signature"]]) for _, run in used.iterrows()]
+
+
+def _commits(used: pd.DataFrame) -> list[str]:
+    """Short hashes; a run that was resumed under other code has several, and `+` stands for uncommitted changes."""
+    shorts = []
+    for text in used["commit"]:
+        parts = [part.strip() for part in str(text).split(",")]
+        shorts += [part.rstrip("+")[:9] + ("+" if part.endswith("+") else "") for part in parts]
+    return shorts
+
+
+def _named(digest: str, name: str) -> str:
+    return f"{name} {_short(digest)}" if name else _short(digest)
+
+
+def _short(digest: str) -> str:
+    return str(digest)[:8]
+
+
+def _several(values: Iterable[str], mixed: str = "") -> str:
+    """The distinct values; where `mixed` is given and there are several, said so: they should be one."""
+    names = list(dict.fromkeys(str(value) or "unknown" for value in values))
+    text = ", ".join(names)
+    return f"{text} (MIXED {mixed})" if mixed and len(names) > 1 else text

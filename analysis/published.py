@@ -1,0 +1,189 @@
+"""Published numbers beside ours: `published/*.yaml`, and what of each number's protocol differs from the table's.
+
+A file has `title`, `datasets` (ours to which it belongs), `sources` (key -> text), `defaults`, and `rows`: a method
+with `numbers` by label count. Each number has a source, a list family, an encoder, an evaluation and what was scored
+(its own, the row's or the defaults'); one that lacks any of them is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gta.errors import UserError
+
+FOLDER = Path(__file__).with_name("published")
+NOT_STATED = "not stated"
+_KEYS = ("source", "lists", "encoder", "evaluation", "scored")
+
+
+@dataclass(frozen=True)
+class Number:
+    """One published mIoU in percent. `lists`: a list family (u2pl, cps); `scored`: network and epoch, in words."""
+
+    miou: float
+    source: str
+    lists: str
+    encoder: str
+    evaluation: str
+    scored: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A published row: label count -> number."""
+
+    method: str
+    encoder: str
+    numbers: dict[int, Number]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What the table's own numbers are. `lists`: label count -> families that share the list (none: unknown)."""
+
+    dataset: str
+    encoders: frozenset[str]
+    evaluations: frozenset[str]
+    lists: Mapping[int, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A row as it stands in a table: column -> number and its marks, the marks of the whole row."""
+
+    method: str
+    marks: str
+    numbers: dict[str, tuple[Number, str]]
+
+
+def load(dataset: str, folder: Path = FOLDER) -> list[Row]:
+    """The published rows of our data set. Raises UserError for a file that lacks what a number must carry."""
+    return [row for path in sorted(folder.glob("*.yaml")) for row in read(path, dataset)]
+
+
+def read(path: Path, dataset: str | None = None) -> list[Row]:
+    """The rows of one file ([] where it is of another data set). Raises UserError as `load` does."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: this is no YAML ({' '.join(str(error).split())}).") from None
+    if not isinstance(content, dict) or not {"datasets", "sources", "rows"} <= content.keys():
+        raise UserError(f"{path}: published numbers need datasets, sources and rows.")
+    if dataset is not None and dataset not in content["datasets"]:
+        return []
+    return [_row(path, content, row) for row in content["rows"]]
+
+
+def _row(path: Path, content: Mapping[str, Any], row: Mapping[str, Any]) -> Row:
+    shared = {**content.get("defaults", {}), **row}
+    method = str(row.get("method", ""))
+    numbers = {}
+    for count, value in row.get("numbers", {}).items():
+        where = f"{path}: {method or 'a row without a method'}, {count} labels"
+        own = value if isinstance(value, dict) else {"miou": value}
+        fields = {key: own.get(key, shared.get(key)) for key in _KEYS}
+        for key, text in fields.items():
+            if not isinstance(text, str) or not text.strip():
+                raise UserError(f"{where}: this number has no {key}; a number without one does not go in.")
+        if fields["source"] not in content["sources"]:
+            raise UserError(f"{where}: its source {fields['source']!r} is none of the file's sources.")
+        miou = own.get("miou")
+        if isinstance(miou, bool) or not isinstance(miou, int | float) or not 0 <= miou <= 100:
+            raise UserError(f"{where}: {miou!r} is no mIoU in percent.")
+        if not method or isinstance(count, bool) or not isinstance(count, int):
+            raise UserError(f"{where}: a row needs a method and whole label counts.")
+        numbers[count] = Number(**{**fields, "miou": float(miou), "source": content["sources"][fields["source"]]})
+    encoder = next((number.encoder for number in numbers.values()), "")
+    return Row(method, encoder, numbers)
+
+
+def choose(rows: Iterable[Row], protocol: Protocol, wanted: str) -> list[Row]:
+    """`true`: the rows of the table's encoder; `all`: every row; `false`: none; or methods, parted by commas.
+
+    Raises UserError for a method that has no published number here.
+    """
+    rows = [row for row in rows if set(row.numbers) & set(protocol.lists)]
+    if wanted.lower() in ("false", "no", "none", ""):
+        return []
+    if wanted.lower() == "all":
+        return rows
+    if wanted.lower() in ("true", "yes"):
+        return [row for row in rows if row.encoder in protocol.encoders]
+    names = [name.strip().lower() for name in wanted.split(",") if name.strip()]
+    for name in names:
+        if not any(row.method.lower() == name for row in rows):
+            have = ", ".join(dict.fromkeys(row.method for row in rows)) or "none"
+            raise UserError(
+                f"published={wanted}: there is no published row {name!r} for this table; there are: {have}."
+            )
+    return [row for row in rows if row.method.lower() in names]
+
+
+def beside(rows: Iterable[Row], protocol: Protocol, columns: Mapping[str, int]) -> tuple[list[Beside], list[str]]:
+    """The rows on the table's columns (name -> label count), and the footnotes that their marks stand for.
+
+    A mark of the whole row holds for each of its numbers here; what holds for some only stands at these.
+    """
+    marks: dict[str, str] = {}
+    placed = []
+    sources: dict[str, dict[str, None]] = {}
+    for row in rows:
+        here = {column: row.numbers[count] for column, count in columns.items() if count in row.numbers}
+        differing = {c: differences(number, columns[c], protocol) for c, number in here.items()}
+        common = [text for text in next(iter(differing.values()), []) if all(text in d for d in differing.values())]
+        for text in [*common, *(text for found in differing.values() for text in found)]:
+            marks.setdefault(text, _letter(len(marks)))
+        numbers = {
+            column: (number, _marks(marks, [text for text in differing[column] if text not in common]))
+            for column, number in here.items()
+        }
+        placed.append(Beside(row.method, _marks(marks, common), numbers))
+        for number in here.values():
+            sources.setdefault(number.source, {})[row.method] = None
+    notes = [f"{mark}: {text}." for text, mark in marks.items()]
+    if sources:
+        named = "; ".join(f"{', '.join(methods)}: {source}" for source, methods in sources.items())
+        notes.append(f"Published numbers, each a single one and none rerun here, are from: {named}.")
+    return placed, notes
+
+
+def differences(number: Number, count: int, protocol: Protocol) -> list[str]:
+    """What of the number's protocol is not the table's, a sentence without its full stop for each."""
+    found = []
+    if number.encoder not in protocol.encoders:
+        found.append(f"another encoder: {number.encoder} (ours: {', '.join(sorted(protocol.encoders))})")
+    ours = protocol.lists.get(count, frozenset())
+    if number.lists == NOT_STATED:
+        found.append("the source does not state the labeled list")
+    elif number.lists not in ours:
+        have = f"ours: {'/'.join(sorted(ours))}" if ours else "ours is no published one"
+        found.append(f"another labeled list: {number.lists} ({have})")
+    if number.evaluation == NOT_STATED:
+        found.append("the source does not state the evaluation")
+    elif protocol.evaluations and number.evaluation not in protocol.evaluations:
+        found.append(f"another evaluation: {number.evaluation}")
+    if number.scored == NOT_STATED:
+        found.append("the source does not state which network and which epoch were scored")
+    elif not number.scored.startswith("last"):
+        found.append(f"scored: {number.scored} (ours: last iteration)")
+    return found
+
+
+def _marks(marks: Mapping[str, str], texts: Iterable[str]) -> str:
+    order = list(marks)
+    return ", ".join(marks[text] for text in sorted(texts, key=order.index))
+
+
+def _letter(index: int) -> str:
+    """a, b, ... z, aa, ab, ..."""
+    letters = ""
+    index += 1
+    while index:
+        index, rest = divmod(index - 1, 26)
+        letters = chr(ord("a") + rest) + letters
+    return letters

@@ -1,0 +1,55 @@
+"""How a table looks: terminal, Markdown, LaTeX (booktabs), HTML, CSV, JSON; with right escaping of every name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analysis.render import layout
+from analysis.render.data import significance_csv, to_csv, to_json
+from analysis.render.html import fragment, html
+from analysis.render.latex import document, latex
+from analysis.render.markdown import markdown
+from analysis.render.terminal import terminal
+from analysis.table import Entry, Table
+from gta.files import write_text
+
+__all__ = [
+    "document",
+    "fragment",
+    "html",
+    "latex",
+    "markdown",
+    "significance_csv",
+    "terminal",
+    "text",
+    "to_csv",
+    "to_json",
+    "write",
+]
+
+
+def text(entry: Entry | None, best: bool = True) -> str:
+    """One entry in plain text: "71.23 ± 0.45 (2) [71.90]", "71.23 (1 of 3) [71.90]", "–: failed"; or ""."""
+    return " ".join(layout.parts(entry, best))
+
+
+def write(table: Table, folder: str | Path) -> list[Path]:
+    """Write table.{md,tex,html,csv,json} into `folder` (made where missing), each atomically.
+
+    With a baseline also significance.csv; without one, such a file of an earlier table is removed.
+    """
+    folder = Path(folder)
+    texts = {
+        "table.md": markdown(table),
+        "table.tex": document(table),
+        "table.html": html(table),
+        "table.csv": to_csv(table),
+        "table.json": to_json(table),
+    }
+    if table.baseline:
+        texts["significance.csv"] = significance_csv(table)
+    else:
+        (folder / "significance.csv").unlink(missing_ok=True)
+    for name, content in texts.items():
+        write_text(folder / name, content)
+    return [folder / name for name in texts]

@@ -1,0 +1,127 @@
+"""The table as data: CSV (tidy, a line a score), JSON (all that there is)."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from analysis.significance import Comparison
+from analysis.table import Entry, Table
+
+CSV_COLUMNS = (
+    "row",
+    "column",
+    "labels",
+    "seed",
+    "miou_last",
+    "miou_best",
+    "network",
+    "signature",
+    "reason",
+    "source",
+    "lists",
+    "encoder",
+    "evaluation",
+    "scored",
+)
+
+
+def to_csv(table: Table) -> str:
+    """A line for each wanted cell, with its score or the reason why there is none, then one for each published number.
+
+    A published number has no seed, and a `source`; ours has none. Published numbers stand in `miou_last` only
+    where the last epoch was scored, in `miou_best` where the best, and in neither's name, but in `miou_last`,
+    where the source does not say: read `scored`.
+    """
+    rows: list[dict[str, Any]] = []
+    labels: dict[str, int] = {}
+    for (row, column), entry in _ordered(table):
+        for score in entry.scores:
+            cell = score.wanted
+            labels[column] = cell.labels
+            rows.append(
+                {
+                    **{"row": row, "column": column, "labels": cell.labels, "seed": cell.seed},
+                    **{"miou_last": score.last, "miou_best": score.best, "network": score.network},
+                    **{"signature": cell.signature, "reason": score.reason, "lists": cell.lists},
+                    "encoder": cell.encoder,
+                }
+            )
+    for beside in table.published:
+        for column, (number, _) in beside.numbers.items():
+            place = {"row": beside.method, "column": column, "labels": labels.get(column)}
+            values = {name: value for name, value in asdict(number).items() if name != "miou"}
+            which = "miou_best" if number.scored.startswith("best") else "miou_last"
+            rows.append({**place, which: number.miou, **values})
+    return _csv(CSV_COLUMNS, rows)
+
+
+def significance_csv(table: Table) -> str:
+    """A line for each comparison with the baseline."""
+    names = ["baseline", *(field.name for field in fields(Comparison))]
+    rows = [{"baseline": table.baseline, **_comparison(c), "seeds": len(c.seeds)} for c in table.comparisons]
+    return _csv(names, rows)
+
+
+def to_json(table: Table) -> str:
+    """Everything in the table; a number that there is none of is null. Raises ValueError for one that is no number."""
+    entries = [
+        {
+            "row": row,
+            "column": column,
+            "mean": entry.mean,
+            "std": entry.std,
+            "best_mean": entry.best_mean,
+            "best_std": entry.best_std,
+            "n": entry.n,
+            "wanted": entry.wanted,
+            "rank": table.ranks(column).get(row),
+            "seeds": [
+                {
+                    **{"seed": score.wanted.seed, "miou_last": score.last, "miou_best": score.best},
+                    **{"network": score.network, "signature": score.wanted.signature, "reason": score.reason},
+                    "fill": score.wanted.fill if score.last is None else "",
+                }
+                for score in entry.scores
+            ],
+        }
+        for (row, column), entry in _ordered(table)
+    ]
+    published = [
+        {
+            "row": beside.method,
+            "marks": beside.marks,
+            "numbers": [{"column": c, **asdict(n), "marks": marks} for c, (n, marks) in beside.numbers.items()],
+        }
+        for beside in table.published
+    ]
+    content = {
+        **{"title": table.title, "rows": table.rows, "columns": table.columns, "entries": entries},
+        **{"notes": table.notes, "missing": table.missing, "fill": table.fill, "mixed": table.mixed},
+        **{"published": published, "footnotes": table.footnotes, "baseline": table.baseline or None},
+        "comparisons": [_comparison(c) for c in table.comparisons],
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _ordered(table: Table) -> Iterable[tuple[tuple[str, str], Entry]]:
+    places = ((row, column) for row in table.rows for column in table.columns)
+    return [(place, table.entries[place]) for place in places if place in table.entries]
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {**asdict(comparison), "seeds": list(comparison.seeds)}
+
+
+def _csv(names: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(names), restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        values = {name: repr(value) if isinstance(value, float) else value for name, value in row.items()}
+        writer.writerow({name: "" if value is None else value for name, value in values.items()})
+    return out.getvalue()

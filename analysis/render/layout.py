@@ -1,0 +1,123 @@
+"""A table as rows of short texts with their emphasis: what all formats share. Nothing is escaped here."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+from analysis import significance
+from analysis.significance import Comparison
+from analysis.table import Entry, Table, short
+
+BEST, SECOND = 1, 2
+SIGNIFICANCE_HEAD = ["method", "column", "seeds", "difference", "95 % interval", "p", "p (Holm)", "d"]
+STYLE_NOTE = "Bold: best of the column, underlined: second, of those with all seeds."
+GREY_NOTE = "Grey: published numbers, not made here and not ranked; marks are explained below."
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One entry: its parts ("71.67 ± 1.19", "(2)", "[71.90]", "+1.74"), the rank of its first, its footnotes."""
+
+    parts: tuple[str, ...] = ()
+    rank: int = 0
+    marks: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    name: str
+    cells: list[Shown]
+    published: bool = False
+    marks: str = ""
+
+
+def lines(table: Table) -> list[Line]:
+    """Our rows, then the published ones."""
+    ranks = {column: table.ranks(column) for column in table.columns}
+    found = []
+    for row in table.rows:
+        cells = []
+        for column in table.columns:
+            own = parts(table.entries.get((row, column)), table.best)
+            compared = table.comparison(row, column)
+            if own and compared and compared.difference is not None:
+                own = (*own, f"{_round(compared.difference):+.2f}")
+            cells.append(Shown(own, ranks[column].get(row, 0)))
+        found.append(Line(clean(row), cells))
+    for beside in table.published:
+        cells = [
+            Shown((f"{place[0].miou:.2f}",), marks=place[1]) if (place := beside.numbers.get(column)) else Shown()
+            for column in table.columns
+        ]
+        found.append(Line(clean(beside.method), cells, published=True, marks=beside.marks))
+    return found
+
+
+def parts(entry: Entry | None, best: bool = True) -> tuple[str, ...]:
+    """One entry: ("71.23 ± 0.45", "(2)", "[71.90]"), ("71.23", "(1 of 3)", "[71.90]"), ("–: failed",), or ()."""
+    if entry is None:
+        return ()
+    if entry.mean is None:
+        return (clean("–: " + ", ".join(dict.fromkeys(short(reason) for reason in entry.missing))),)
+    std = "" if entry.std is None else f" ± {entry.std:.2f}"
+    count = f"({entry.n})" if entry.n == entry.wanted else f"({entry.n} of {entry.wanted})"
+    picked = (f"[{entry.best_mean:.2f}]",) if best and entry.best_mean is not None else ()
+    return (f"{entry.mean:.2f}{std}", count, *picked)
+
+
+def head(table: Table, first: str = "method") -> list[str]:
+    return [first, *(clean(column) for column in table.columns)]
+
+
+def notes(table: Table, styled: bool = True) -> list[str]:
+    """The footer. `styled`: the format can show bold, underlined and grey."""
+    found = [clean(note) for note in table.notes]
+    if table.baseline:
+        found.append(f"Last in an entry: difference to {clean(table.baseline)} over the seeds that both have.")
+    if styled and any(table.ranks(column) for column in table.columns):
+        found.append(STYLE_NOTE)
+    if table.published:
+        found.append(GREY_NOTE if styled else GREY_NOTE.replace("Grey: p", "P"))
+    return found
+
+
+def footnotes(table: Table) -> list[str]:
+    return [clean(note) for note in table.footnotes]
+
+
+def fill(table: Table) -> list[tuple[str, str]]:
+    """(which reasons, the command that fills those cells)."""
+    return [(", ".join(heads), clean(command)) for command, heads in table.fill.items()]
+
+
+def significance_rows(table: Table) -> list[list[str]]:
+    """A line for each row and column with the baseline's seeds; without enough of them, what is not known is a dash."""
+    return [_compared(comparison) for comparison in table.comparisons if comparison.difference is not None]
+
+
+def significance_notes(table: Table) -> list[str]:
+    if not table.baseline:
+        return []
+    return [clean(note) for note in significance.notes(table.comparisons, table.baseline)]
+
+
+def _compared(c: Comparison) -> list[str]:
+    assert c.difference is not None
+    row = [clean(c.row), clean(c.column), str(len(c.seeds)), f"{_round(c.difference):+.2f}"]
+    if c.low is None or c.high is None or c.p is None or c.p_holm is None:
+        return [*row, "–", "–", "–", "–"]
+    effect = "–" if c.effect is None else f"{c.effect:+.2f}"
+    return [*row, f"{_round(c.low):+.2f} to {_round(c.high):+.2f}", f"{c.p:.3g}", f"{c.p_holm:.3g}", effect]
+
+
+def _round(value: float) -> float:
+    """Two decimals, without a minus before zero."""
+    return round(value, 2) + 0.0
+
+
+def clean(name: str) -> str:
+    """One line of printable text: whitespace becomes single spaces, control characters are replaced."""
+    joined = " ".join(name.split())
+    # Cc: escape sequences; Cf: what turns the direction of text; Cs: halves of a character.
+    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cf", "Cs") else c for c in joined)

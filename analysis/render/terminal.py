@@ -1,0 +1,154 @@
+"""The table for a terminal, by rich; where it is narrow, entries in several lines, then columns in several blocks."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from analysis.render import layout
+from analysis.render.layout import BEST, SECOND, Line, Shown
+from analysis.table import Table
+
+_GAP = 2
+_NOTES = 120  # columns at most in which notes are set
+_STYLES = {BEST: "bold", SECOND: "underline"}
+_GREY = "bright_black"
+
+
+def terminal(table: Table, width: int = 160, color: bool = False) -> str:
+    """For a terminal of `width` columns; with `color`, escape sequences for bold, underlined and grey."""
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        no_color=not color,
+        highlight=False,
+        legacy_windows=False,
+    )
+    lines = layout.lines(table)
+    console.print(Text(layout.clean(table.title)))
+    for start, stop, height in _blocks(table, lines, width):
+        console.print()
+        console.print(_grid(table, lines, start, stop, height))
+    console.print()
+    _write(console, layout.notes(table, styled=color), width)
+    _write(console, layout.footnotes(table), width, "  ", _GREY if color else "")
+    _significance(console, table, width)
+    if table.missing:
+        console.print("\nMissing:")
+        _write(console, [layout.clean(line) for line in table.missing], width, "  ")
+        for heads, command in layout.fill(table):
+            # One line, however long: it is there to be copied.
+            console.print(Text(f"  {heads}: {command}"), soft_wrap=True)
+    # rich pads lines; what nobody sees only gets in the way of whoever copies them
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
+
+
+def _blocks(table: Table, lines: list[Line], width: int) -> list[tuple[int, int, int]]:
+    """(first column, column after the last, lines of an entry) of each block: few lines before few columns."""
+    count = len(table.columns)
+    for height in (1, 2, 4):
+        if sum(_widths(table, lines, height)) + _GAP * count <= width:
+            return [(0, count, height)]
+    first, *others = _widths(table, lines, 4)
+    blocks, start = [], 0
+    while start < count:
+        stop, used = start + 1, first + _GAP + others[start]
+        while stop < count and used + _GAP + others[stop] <= width:
+            used += _GAP + others[stop]
+            stop += 1
+        blocks.append((start, stop, 4))
+        start = stop
+    return blocks
+
+
+def _widths(table: Table, lines: list[Line], height: int) -> list[int]:
+    names = [max([len(_name(line)) for line in lines] + [len("method")])]
+    for index, column in enumerate(layout.head(table)[1:]):
+        entries = [max(map(len, _split(line.cells[index], height))) for line in lines]
+        names.append(max([len(column), *entries]))
+    return names
+
+
+def _grid(table: Table, lines: list[Line], start: int, stop: int, height: int) -> Grid:
+    grid = Grid(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="none", show_edge=False)
+    names = layout.head(table)
+    chosen = [names[0], *names[1 + start : 1 + stop]]
+    widths = _widths(table, lines, height)
+    widths = [widths[0], *widths[1 + start : 1 + stop]]
+    for name in chosen:
+        grid.add_column(Text(name), overflow="fold")
+    grid.add_row(*("-" * width for width in widths))
+    for line in lines:
+        cells = [_entry(cell, height, line.published) for cell in line.cells[start:stop]]
+        grid.add_row(Text(_name(line), style=_GREY if line.published else ""), *cells)
+    return grid
+
+
+def _name(line: Line) -> str:
+    return f"{line.name} ({line.marks})" if line.marks else line.name
+
+
+def _split(cell: Shown, height: int) -> list[str]:
+    """The lines of an entry: 1 all in one, 2 the mean with its count first, 4 a part a line."""
+    parts = [*cell.parts]
+    if cell.marks and parts:
+        parts[-1] += f" ({cell.marks})"
+    if height == 1 or len(parts) < 2:
+        return [" ".join(parts)]
+    if height == 2:
+        return [" ".join(part) for part in (parts[:2], parts[2:]) if part]
+    return parts
+
+
+def _entry(cell: Shown, height: int, published: bool) -> Text:
+    text = Text("\n".join(_split(cell, height)), style=_GREY if published else "")
+    if cell.parts and cell.rank in _STYLES:
+        text.stylize(_STYLES[cell.rank], 0, len(cell.parts[0]))
+    return text
+
+
+def _significance(console: Console, table: Table, width: int) -> None:
+    rows, notes = layout.significance_rows(table), layout.significance_notes(table)
+    if not notes:
+        return
+    shown = [layout.SIGNIFICANCE_HEAD, *rows]
+    console.print(Text(f"\nAgainst {layout.clean(table.baseline)}\n"))
+    if rows and sum(max(map(len, column)) + _GAP for column in zip(*shown, strict=True)) > width:
+        _write(console, [_sentence(row) for row in rows], width)
+        console.print()
+    elif rows:
+        grid = Grid(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="none")
+        for index, name in enumerate(layout.SIGNIFICANCE_HEAD):
+            grid.add_column(name, justify="left" if index < 2 else "right", overflow="fold")
+        for row in rows:
+            grid.add_row(*map(Text, row))
+        console.print(grid)
+        console.print()
+    _write(console, notes, width)
+
+
+def _sentence(row: list[str]) -> str:
+    """A comparison where the columns do not fit beside each other."""
+    name, column, *numbers = row
+    named = ", ".join(f"{name} {number}" for name, number in zip(layout.SIGNIFICANCE_HEAD[2:], numbers, strict=True))
+    return f"{name}, {column}: {named}"
+
+
+def _write(console: Console, notes: list[str], width: int, indent: str = "", style: str = "") -> None:
+    for note in notes:
+        wrapped = textwrap.wrap(
+            note,
+            min(width, _NOTES),
+            initial_indent=indent,
+            subsequent_indent=indent + "  ",
+            break_on_hyphens=False,
+        )
+        for line in wrapped:
+            console.print(Text(line, style=style))

@@ -1,0 +1,163 @@
+"""Seconds to read the 60 runs of one sweep from SQLite stores of 60, 1,000 and 10,000 runs, by `analysis.runs`.
+
+usage: python benchmarks/store.py [runs=60,1000,10000] [sweep=60] [rounds=5] [folder=FOLDER]
+
+MLflow makes the store and one run, through `gta.tracking` and from a cell's folder, as a sweep does. The other runs
+are copies of that run's rows under other names, put into MLflow's own tables: MLflow itself takes hours for 10,000.
+What is timed is all MLflow's: `runs.load(uri, sweep=...)`, the median of `rounds` calls in this process, and once in a
+process of its own, imports included. Run it in the root of the project; without folder= the stores are removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import random
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from analysis import runs
+from gta import keys, tracking
+from gta.files import write_json
+from gta.journal import Journal
+
+SWEEP, OTHERS = "bench", "bench_other"
+POINTS = 20  # evaluations of a run; each is 6 metrics for each of 2 networks
+CLASSES = 21
+PARAMS = 70
+FRESH = """
+import sys, time
+began = time.perf_counter()
+from analysis import runs
+frame = runs.load(sys.argv[1], sweep=sys.argv[2])
+print(len(frame), time.perf_counter() - began)
+"""
+
+
+def main(arguments: list[str]) -> None:
+    options = {"runs": "60,1000,10000", "sweep": "60", "rounds": "5", "folder": ""}
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if name not in options:
+            sys.exit(f"{argument}: use one of {', '.join(f'{name}=...' for name in options)}")
+        options[name] = value
+    with contextlib.ExitStack() as stack:
+        folder = Path(options["folder"] or stack.enter_context(tempfile.TemporaryDirectory()))
+        report(folder, [int(n) for n in options["runs"].split(",")], int(options["sweep"]), int(options["rounds"]))
+
+
+def report(folder: Path, counts: list[int], sweep: int, rounds: int) -> None:
+    import mlflow
+
+    print(f"MLflow {mlflow.__version__}, SQLite {sqlite3.sqlite_version}, Python {platform.python_version()}\n")
+    print(f"| runs in the store | MB | {sweep} runs of a sweep (s) | ratio | with imports, own process (s) |")
+    print("| ---: | ---: | ---: | ---: | ---: |")
+    first = None
+    for count in counts:
+        path = folder / f"{count}.db"
+        uri = f"sqlite:///{path}"
+        fill(path, count, min(sweep, count))
+        shown = subprocess.run(
+            [sys.executable, "-c", FRESH, uri, SWEEP],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[1],
+        )
+        rows, fresh = shown.stdout.split()[-2:]
+        taken = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            frame = runs.load(uri, sweep=SWEEP)
+            taken.append(time.perf_counter() - began)
+        assert len(set(frame["signature"])) == min(sweep, count)
+        assert len(frame) == int(rows)
+        first = first or median(taken)
+        size = path.stat().st_size / 2**20
+        print(
+            f"| {count} | {size:.0f} | {median(taken):.2f} | {median(taken) / first:.2f} | {float(fresh):.2f} |",
+            flush=True,
+        )
+
+
+def fill(path: Path, count: int, sweep: int) -> None:
+    """A store of `count` runs, `sweep` of them tagged with SWEEP and spread over the whole, the rest with OTHERS."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    report = tracking.sync([cell(path.with_suffix(".cell"))], f"sqlite:///{path}", OTHERS)
+    assert not report.problems, report.problems
+    chosen = set(random.Random(0).sample(range(count), sweep))
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("pragma synchronous = off")
+        (run_id,) = database.execute("select run_uuid from runs").fetchone()
+        tables = {
+            name: rows_of(database, name, run_id) for name in ("runs", "tags", "params", "latest_metrics", "metrics")
+        }
+        for name in tables:
+            database.execute(f"delete from {name} where run_uuid = ?", (run_id,))
+        for index in range(count):
+            for name, (columns, rows) in tables.items():
+                copies = [copy(dict(zip(columns, row, strict=True)), index, index in chosen) for row in rows]
+                marks = ",".join("?" * len(columns))
+                database.executemany(
+                    f"insert into {name} ({','.join(columns)}) values ({marks})", [list(row.values()) for row in copies]
+                )
+        database.commit()
+
+
+def rows_of(database: sqlite3.Connection, table: str, run_id: str) -> tuple[list[str], list[tuple]]:  # type: ignore[type-arg]
+    found = database.execute(f"select * from {table} where run_uuid = ?", (run_id,))
+    return [column[0] for column in found.description], found.fetchall()
+
+
+def copy(row: dict[str, object], index: int, chosen: bool) -> dict[str, object]:
+    """A row as another run has it: its own id, signature, seed and sweep."""
+    changed = {
+        keys.SIGNATURE: f"{index:016x}",
+        keys.tag("seed"): str(index),
+    }
+    row["run_uuid"] = f"{index:032x}"
+    if "value" in row and row.get("key") in changed:
+        row["value"] = changed[str(row["key"])]
+    if row.get("key") == keys.SWEEP + OTHERS and chosen:
+        row["key"] = keys.SWEEP + SWEEP
+    return row
+
+
+def cell(folder: Path) -> Path:
+    """The folder of a finished cell, as large as one of VOC is: 21 classes, two networks."""
+    networks = ("student", "teacher")
+    miou = {"iteration": 100, "miou": 50.0, "iou": [50.0 + index / 7 for index in range(CLASSES)]}
+    write_json(
+        folder / "cell.json",
+        {
+            **{"signature": "0" * 16, "method": "gta", "label": "gta", "dataset": "voc_blender", "split": "662"},
+            **{"split_family": "u2pl", "labels": 662, "unlabeled": 9920, "val": 1449, "ratio": "1/16", "seed": 0},
+            "digests": dict.fromkeys(("labeled", "unlabeled", "val", "weights"), "a" * 64),
+            "params": {f"schedule.setting_{index}": str(index) for index in range(PARAMS)},
+            "created": 1.0,
+        },
+    )
+    with Journal(folder / "journal.jsonl") as log:
+        for step in range(1, POINTS + 1):
+            log.metrics(step, {f"val/{n}/{name}": float(step) for n in networks for name in "abcdef"})
+    result = {
+        **{"signature": "0" * 16, "iteration": 100, "headline": "teacher", "evaluation": "original size"},
+        "classes": [f"class_{index}" for index in range(CLASSES)],
+        "networks": {name: {"last": miou, "best": miou} for name in networks},
+        **{"seconds": 10.0, "commit": "c" * 40, "finished": 2.0},
+    }
+    write_json(folder / "result.json", result)
+    return folder
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

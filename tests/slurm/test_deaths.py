@@ -1,0 +1,272 @@
+"""Every way in which a job can die, on a real Slurm: the cell is done exactly once, with the undisturbed numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import SMALL_SHAPES, Run, run_gta
+from tests.slurm.conftest import SCRIPT, Slurm, started
+from tests.slurm.test_slurm import RANKS, SITE, attempts, numbers
+
+pytestmark = pytest.mark.slurm
+
+# a cell that trains for some seconds, and saves often
+LONG = (
+    "schedule.iterations=400", "schedule.warm_up=3", "schedule.eval_every=200", "schedule.checkpoint_every=20",
+    "schedule.log_every=20", "data.split=1/5", "method=supervised", *RANKS,
+)  # fmt: skip
+PATIENCE = 240.0
+
+
+@pytest.fixture(scope="module")
+def truth(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The numbers of seeds 0 and 1, undisturbed, on this machine."""
+    folder = tmp_path_factory.mktemp("truth")
+    said = run_gta("multirun", "sweep=shapes", *SMALL_SHAPES, *LONG, "seed=0,1", *paths(folder, generated), cwd=folder)
+    assert said.returncode == 0, said.stdout + said.stderr
+    return numbers(folder / "runs")
+
+
+def paths(folder: Path, generated: Path) -> list[str]:
+    return [f"paths.data={generated}", *(f"paths.{name}={folder / name}" for name in ("splits", "runs", "results"))]
+
+
+@pytest.fixture
+def grid(generated: Path, tmp_path: Path) -> list[str]:
+    """The words of a long cell on Slurm, its folders below tmp_path."""
+    return ["multirun", "sweep=shapes", *SMALL_SHAPES, *LONG, "seed=0", *SITE, *paths(tmp_path, generated)]
+
+
+@contextlib.contextmanager
+def launcher(words: list[str], folder: Path, slurm: Slurm, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """A launcher that watches in the background."""
+    log = open(folder / f"launcher-{time.monotonic_ns()}.log", "w")  # noqa: SIM115
+    environment = {**os.environ, **slurm.environment, "COLUMNS": "200", **more}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gta", *words], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        log.close()
+
+
+def until(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """What `what` says as soon as it says anything; an AssertionError when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not (said := what()):
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.2)
+    return said
+
+
+def saved(runs: Path, cells: int = 1) -> bool:
+    """Whether so many cells have trained for a while and saved it."""
+    return sum(attempt.get("saved", 0) > 0 for attempt in attempts(runs)) >= cells
+
+
+def finished(process: subprocess.Popen[str], folder: Path) -> None:
+    """Waits for the launcher, which must find everything done."""
+    code = process.wait(PATIENCE)
+    assert code == 0, "\n".join(log.read_text() for log in sorted(folder.glob("launcher-*.log")))
+
+
+def same(runs: Path, truth: dict[str, Any], cells: int = 1) -> None:
+    """Each cell was finished by exactly one attempt, and its numbers are the undisturbed ones, all digits."""
+    found = numbers(runs)
+    assert len(found) == cells
+    assert {name: truth[name] for name in found} == found
+    for cell in runs.glob("cells/*"):
+        ends = [json.loads(path.read_text()).get("ended") for path in sorted(cell.glob("attempts/*.json"))]
+        assert ends.count("done") == 1 == len([end for end in ends if end == "done"]), ends
+        assert ends[-1] == "done", ends
+
+
+def job_of(runs: Path) -> str:
+    (record,) = runs.glob("cells/*/submitted.json")
+    return str(json.loads(record.read_text())["job"])
+
+
+def test_requeued_by_an_operator(grid: list[str], tmp_path: Path, slurm: Slurm, truth: dict[str, Any]) -> None:
+    runs = tmp_path / "runs"
+    with launcher(grid, tmp_path, slurm) as watching:
+        until(lambda: saved(runs))
+        slurm.ask("scontrol", "requeue", job_of(runs))
+        finished(watching, tmp_path)
+    same(runs, truth)
+    first, second = attempts(runs)
+    assert first["job"] == second["job"], "the same job, started twice"
+    assert second["restart"] == 1
+    assert second["from"] >= first["saved"] > 0, "it went on from its last checkpoint"
+
+
+@pytest.mark.parametrize("partition", ["scav", "scavgrace", "scavcancel"])
+def test_preempted(grid: list[str], tmp_path: Path, slurm: Slurm, truth: dict[str, Any], partition: str) -> None:
+    runs = tmp_path / "runs"
+    with launcher([*grid, f"site.partition={partition}"], tmp_path, slurm) as watching:
+        until(lambda: saved(runs))
+        slurm.ask("sbatch", "--partition=main", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=sleep 5")
+        finished(watching, tmp_path)
+    same(runs, truth)
+    made = attempts(runs)
+    if partition == "scavgrace" and len(made) == 1:
+        return  # the grace was long enough to finish
+    first, second = made
+    assert (first["job"] == second["job"]) == (partition != "scavcancel"), "cancelled jobs are submitted again"
+    assert second["from"] > 0
+
+
+def test_a_killed_rank_ends_the_job_and_the_cell_goes_on(
+    grid: list[str], tmp_path: Path, slurm: Slurm, truth: dict[str, Any]
+) -> None:
+    runs = tmp_path / "runs"
+    with launcher(grid, tmp_path, slurm) as watching:
+        until(lambda: saved(runs))
+        first = job_of(runs)
+        os.kill(rank_process(first, 1), signal.SIGKILL)
+        began = time.monotonic()
+        until(lambda: slurm.jobs()[first] == "FAILED", 30)
+        assert time.monotonic() - began < 15, "the other rank died at once"
+        finished(watching, tmp_path)
+    same(runs, truth)
+    assert job_of(runs) != first
+
+
+def rank_process(job: str, rank: int) -> int:
+    """The process that trains as this rank of a job."""
+    wanted = {f"SLURM_JOB_ID={job}".encode(), f"SLURM_PROCID={rank}".encode()}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command = (folder / "cmdline").read_bytes()
+            if b"launch.start" in command and wanted <= set((folder / "environ").read_bytes().split(b"\0")):
+                return int(folder.name)
+    raise AssertionError(f"no rank {rank} of job {job}")
+
+
+def test_a_node_that_dies_with_its_processes(
+    grid: list[str], tmp_path: Path, slurm: Slurm, truth: dict[str, Any]
+) -> None:
+    runs = tmp_path / "runs"
+    with launcher(grid, tmp_path, slurm) as watching:
+        until(lambda: saved(runs))
+        (attempt,) = attempts(runs)
+        slurm.ask(str(SCRIPT), "kill", attempt["node"].removeprefix("n"))
+        try:
+            finished(watching, tmp_path)
+        finally:
+            slurm.ask(str(SCRIPT), "revive", attempt["node"].removeprefix("n"))
+    same(runs, truth)
+    last = attempts(runs)[-1]
+    assert last["node"] != attempt["node"]
+    assert last["from"] > 0
+
+
+def test_the_launcher_is_killed_and_started_again(
+    grid: list[str], tmp_path: Path, slurm: Slurm, truth: dict[str, Any]
+) -> None:
+    runs = tmp_path / "runs"
+    with launcher(grid, tmp_path, slurm):
+        until(lambda: list(runs.glob("cells/*/submitted.json")))
+    job = job_of(runs)
+    with launcher(grid, tmp_path, slurm) as one, launcher(grid, tmp_path, slurm) as other:  # and two at once
+        finished(one, tmp_path)
+        finished(other, tmp_path)
+    same(runs, truth)
+    assert len(attempts(runs)) == 1
+    assert job_of(runs) == job, "submitted once"
+
+
+def test_the_launcher_dies_right_after_sbatch(
+    grid: list[str], gta: Run, tmp_path: Path, slurm: Slurm, truth: dict[str, Any]
+) -> None:
+    """A program named sbatch hands on to the real one, and then kills who called it, before it can write anything."""
+    runs = tmp_path / "runs"
+    (tmp_path / "bin").mkdir()
+    wrapper = tmp_path / "bin" / "sbatch"
+    real = next(path for path in ("/usr/bin/sbatch", "/usr/local/bin/sbatch") if Path(path).exists())
+    wrapper.write_text(f'#!/bin/sh\n{real} "$@" >/dev/null\nkill -9 $PPID\n')
+    wrapper.chmod(0o755)
+    with launcher(grid, tmp_path, slurm, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}") as dying:
+        assert dying.wait(PATIENCE) == -signal.SIGKILL
+    before = slurm.jobs()
+    assert not list(runs.glob("cells/*/submitted.json"))
+
+    again = gta(*grid, **slurm.environment)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "Found 1 submission(s) again" in again.stdout
+    same(runs, truth)
+    assert slurm.jobs().keys() == before.keys(), "not submitted twice"
+
+
+def test_the_time_limit_twice(generated: Path, gta: Run, grid: list[str], tmp_path: Path, slurm: Slurm) -> None:
+    """A limit of a minute; Slurm warns about half a minute before it, whatever smaller time is asked for."""
+    runs = tmp_path / "runs"
+    longer = ["schedule.iterations=3000", "schedule.eval_every=3000", "schedule.checkpoint_every=1000"]
+    with launcher([*grid, *longer, "site.time_limit=1", "site.warning_seconds=1"], tmp_path, slurm) as watching:
+        assert watching.wait(900) == 0, "\n".join(log.read_text() for log in tmp_path.glob("launcher-*.log"))
+    made = attempts(runs)
+    limited = [attempt for attempt in made if attempt["ended"] == "interrupted"]
+    assert len(limited) >= 2, made
+    assert {attempt["why"] for attempt in limited} == {"time limit"}
+    assert len({attempt["job"] for attempt in made}) == 1, "requeued, not submitted anew"
+    for before, after in itertools.pairwise(made):
+        assert after["from"] == before["saved"], "not a step was lost"
+
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    words = [*grid[:2], *SMALL_SHAPES, *LONG, "seed=0", *longer, *paths(alone, generated)]
+    assert gta(*words).returncode == 0
+    same(runs, numbers(alone / "runs"))
+
+
+def test_a_cell_that_never_gets_on_is_given_up(grid: list[str], gta: Run, tmp_path: Path, slurm: Slurm) -> None:
+    """Each job is killed before it can save: after three such attempts nothing more is submitted."""
+    runs = tmp_path / "runs"
+    words = [*grid, "schedule.checkpoint_every=400", "site.max_idle_attempts=3"]
+    with launcher(words, tmp_path, slurm) as watching:
+        killed: set[str] = set()
+        while watching.poll() is None:
+            for attempt in attempts(runs):
+                if attempt.get("from") == 0 and "ended" not in attempt and attempt["job"] not in killed:
+                    killed.add(attempt["job"])
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(attempt["pid"], signal.SIGKILL)
+            time.sleep(0.1)
+        assert watching.returncode == 1
+    assert len(killed) == 3
+    (log,) = tmp_path.glob("launcher-*.log")
+    assert "gave up: 3 attempts without progress" in log.read_text()
+    retried = gta(*words, "retry=failed", **slurm.environment)
+    assert retried.returncode == 0, retried.stdout + retried.stderr
+
+
+def test_without_accounting(grid: list[str], tmp_path: Path, truth: dict[str, Any]) -> None:
+    """One cell's rank is killed, another is cancelled by its user: the controller's memory and the folders tell."""
+    runs = tmp_path / "runs"
+    with started(accounting=False) as plain, launcher([*grid, "seed=0,1"], tmp_path, plain) as watching:
+        until(lambda: saved(runs, cells=2))
+        jobs = {path.parent.name: json.loads(path.read_text())["job"] for path in runs.glob("cells/*/submitted.json")}
+        killed, cancelled = sorted(jobs)
+        (mine,) = (a for a in attempts(runs) if a["job"] == jobs[killed])
+        os.kill(mine["pid"], signal.SIGKILL)
+        plain.ask("scancel", jobs[cancelled])
+        assert watching.wait(PATIENCE) == 1, "one is missing"
+        (log,) = tmp_path.glob("launcher-*.log")
+        assert "1 done, 1 cancelled" in log.read_text()
+    assert numbers(runs) == {killed: truth[killed]}
