@@ -93,17 +93,19 @@ def of_jobs(sweep: Path, cells: Iterable[Path], held: Mapping[str, Held] | None)
     logs = {log for folder in cells for log in _logs(folder)}
     wanted = {log.parent for log in logs}
     for folder in sorted((sweep / "jobs").glob("*")):
-        if not re.fullmatch(r"\d+(_\d+)?", folder.name) or _lives(folder.name, held):
+        job = folder.name
+        local = job.isdigit() and Path(f"/proc/{job}").exists()  # named by the process that started it
+        if not re.fullmatch(r"\d+(_\d+)?", job) or local or _held(job, held):
             continue
         if folder in wanted:
             yield from _existing(sorted(folder.glob("*.pkl")), PICKLES, None)
         else:
             yield from _existing([folder], JOBS, None)
     for folder in sorted((sweep / "submissions").glob("*")):
-        job = (_json(folder / "job.json") or {}).get("job")
+        number = (_json(folder / "job.json") or {}).get("job")
         sent = (_json(folder / "recorded.json") or {}).get("sent", True)
         recorded = (folder / "recorded.json").exists()
-        if recorded and (not sent or (job and not _lives(str(job), held))):
+        if recorded and (not sent or (number and not _held(str(number), held))):
             yield from _existing([folder], SUBMISSIONS, None)
 
 
@@ -125,11 +127,9 @@ def _json(path: Path) -> dict[str, str] | None:
         return None
 
 
-def _lives(job: str, held: Mapping[str, Held]) -> bool:
-    """Whether Slurm holds a job, or a task of it, or a local job's process is there."""
-    if job in held or any(name.startswith(f"{job}_") for name in held):
-        return True
-    return job.isdigit() and Path(f"/proc/{job}").exists()
+def _held(job: str, held: Mapping[str, Held]) -> bool:
+    """Whether Slurm holds a job, or a task of it."""
+    return job in held or any(name.startswith(f"{job}_") for name in held)
 
 
 def sweeps_of(folder: Path) -> list[str]:
