@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gta.errors import UserError
@@ -25,6 +25,18 @@ def split_options(arguments: Sequence[str], defaults: dict[str, str]) -> tuple[d
         else:
             rest.append(argument)
     return options, rest
+
+
+def dispatch(command: str, arguments: Sequence[str], words: Mapping[str, Callable[[list[str]], int]]) -> int:
+    """Run the function of the command's first word with the rest; raises UserError where it is none of `words`."""
+    word, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
+    if word not in words:
+        *others, last = words
+        said = f"{command} {word}: there is no such word; " if word else ""
+        raise UserError(
+            f"{said}{command} takes one word: {', '.join(others)} or {last} (python -m gta {command} --help)."
+        )
+    return words[word](rest)
 
 
 def overrides_of(arguments: Sequence[str]) -> list[str]:
