@@ -1,11 +1,13 @@
 """Iterations a second and peak memory of one training step of each method, as a ratio to the supervised step.
 
 usage: python benchmarks/step.py [method=gta,cutmix] [precision=fp32,bf16] [device=cuda] [encoder=resnet101] [crop=513]
-       [batch=3] [classes=21] [rounds=5] [steps=3] [memory=yes]
+       [batch=3] [accumulate=1] [classes=21] [rounds=5] [steps=3] [memory=yes]
 
 On made-up batches, so that nothing is loaded from disk; needs torch and numpy alone. Run it in the root of the project.
 On a GPU the default is the published VOC setting as one GPU sees it: ResNet-101, crop 513, 3 labeled and 3 unlabeled
-images, one group. On a CPU it is the tiny encoder at crop 65: how the methods compare, not how fast a GPU is.
+images, one group. With accumulate=K the batch is K groups that pass one after the other (batch=12 accumulate=4: the
+whole published batch on one GPU, 3 + 3 images at a time). On a CPU it is the tiny encoder at crop 65: how the methods
+compare, not how fast a GPU is.
 Memory is the GPU's; on a CPU, with memory=yes, that of a process of its own for each method, PyTorch included.
 Rounds go over all methods in turn, so that a machine that slows down slows them all; the median round counts.
 """
@@ -33,7 +35,15 @@ from gta.config import ModelConfig, ScheduleConfig
 from gta.methods import METHODS, Method
 from gta.models import build_model
 
-ON_GPU = {"encoder": "resnet101", "crop": "513", "batch": "3", "classes": "21", "rounds": "5", "steps": "3"}
+ON_GPU = {
+    "encoder": "resnet101",
+    "crop": "513",
+    "batch": "3",
+    "accumulate": "1",
+    "classes": "21",
+    "rounds": "5",
+    "steps": "3",
+}
 ON_CPU = {**ON_GPU, "encoder": "tiny", "crop": "65", "rounds": "5", "steps": "3"}
 BASELINE = "supervised"
 PROBE = "--probe"  # first word of the processes that this one starts
@@ -45,6 +55,7 @@ def main(arguments: list[str]) -> None:
     print(
         f"torch {torch.__version__}, Python {platform.python_version()}, {device_name(device)}; {options['encoder']}, "
         f"crop {options['crop']}, {options['batch']} + {options['batch']} images, {options['classes']} classes; "
+        f"{options['accumulate']} parts; "
         f"medians of {options['rounds']} rounds of {options['steps']} steps\n"
     )
     print(f"| precision | method | iterations/s | time, {BASELINE} = 1 | peak memory (MB) |")
@@ -72,6 +83,8 @@ def parse(arguments: list[str]) -> dict[str, str]:
         print(__doc__, file=sys.stderr)
         sys.exit(f"unknown: {', '.join(sorted(unknown | (set(names) - set(METHODS))))}")
     options |= given
+    if int(options["batch"]) % int(options["accumulate"]):
+        sys.exit(f"accumulate={options['accumulate']} does not divide batch={options['batch']}")
     options["method"] = ",".join(dict.fromkeys([BASELINE, *names]))  # the ratio needs its baseline
     return options
 
@@ -105,10 +118,11 @@ def measure(options: dict[str, str], precision: str, device: torch.device) -> tu
 
 def make(name: str, options: dict[str, str], precision: str, device: torch.device) -> Method:
     """The method in the published VOC setting, past its warm-up, with random weights."""
-    size = int(options["batch"])
+    size, parts = int(options["batch"]), int(options["accumulate"])
     schedule = ScheduleConfig(
-        iterations=1000, batch_size=size, group_size=size, lr=0.001, decoder_lr_factor=10.0, eval_every=1000
-    )
+        iterations=1000, batch_size=size, group_size=size // parts, accumulate=parts, lr=0.001, decoder_lr_factor=10.0,
+        eval_every=1000,
+    )  # fmt: skip
     if options["encoder"] == "tiny":
         model = ModelConfig(encoder="tiny", width=4, decoder_channels=8, aspp_rates=[1, 2, 3])
     else:

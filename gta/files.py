@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +33,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     _flush(path.parent)
+
+
+def remove_leftovers(path: str | Path) -> None:
+    """Remove the temporary files that writers of `path` left beside it when they were killed.
+
+    For who alone may write `path`: another writer that is still at it will fail at its rename, and `path` stays whole.
+    """
+    path = Path(path)
+    for item in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if re.fullmatch(r"\d+-[0-9a-f]{8}", item.name[len(path.name) + 2 : -len(".tmp")]):
+            item.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -19,7 +19,7 @@ from gta.data.loaders import train_loader
 from gta.data.splits import Split
 from gta.errors import UserError
 from gta.evaluate import Score, confusion_matrices, examples, scores_of
-from gta.files import write_json
+from gta.files import remove_leftovers, write_json
 from gta.journal import Journal
 from gta.methods.base import Method
 from gta.provenance import commit
@@ -58,6 +58,10 @@ class Trainer:
     def run(self) -> bool:
         """Train to the end: True. False where the outside asked to stop; then everything is saved."""
         schedule = self.config.schedule
+        if self.first:  # an attempt that was killed in the middle of a save leaves a large file behind
+            self.control.check()
+            for name in ("checkpoint.pt", "best.pt", "result.json"):
+                remove_leftovers(self.folder / name)
         start = self._resume()
         self.control.began(start)
         split = self.split

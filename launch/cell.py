@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gta.compose import dump, params
 from gta.config import Config
+from gta.data.known import known_name
 from gta.data.splits import Split
 from gta.errors import UserError
 from gta.fields import result_fields
@@ -96,6 +97,7 @@ class Cell:
             "dataset": self.config.data.name,
             "split": self.config.data.split,
             "split_family": self.config.data.split_family,
+            "list": known_name(self.digests["labeled"]) or "unknown list",
             "labels": len(self.split.labeled),
             "unlabeled": len(self.split.unlabeled),
             "val": len(self.split.val),

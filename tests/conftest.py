@@ -7,10 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.fake_slurm import fake_slurm  # noqa: F401  (a fixture for every test)
+
+if TYPE_CHECKING:
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -58,6 +62,20 @@ def run_gta(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
         text=True,
         timeout=300,
     )
+
+
+@pytest.fixture(scope="module")
+def loader() -> ConfigLoaderImpl:
+    """Hydra's loader over our schema, groups and sweeps."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    import launch.plugins
+    from gta import compose
+
+    launch.plugins.install()
+    made = compose.start().config_loader
+    assert isinstance(made, ConfigLoaderImpl)
+    return made
 
 
 @pytest.fixture

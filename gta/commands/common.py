@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,18 @@ def names_and_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Names of cells, and overrides (`name=value`, `~name`)."""
     words = [argument for argument in arguments if "=" in argument or argument.startswith("~")]
     return [argument for argument in arguments if argument not in words], words
+
+
+def dispatch(command: str, arguments: Sequence[str], words: Mapping[str, Callable[[list[str]], int]]) -> int:
+    """Run the function of the command's first word with the rest; raises UserError where it is none of `words`."""
+    word, rest = (arguments[0], list(arguments[1:])) if arguments else ("", [])
+    if word not in words:
+        *others, last = words
+        said = f"{command} {word}: there is no such word; " if word else ""
+        raise UserError(
+            f"{said}{command} takes one word: {', '.join(others)} or {last} (python -m gta {command} --help)."
+        )
+    return words[word](rest)
 
 
 def overrides_of(arguments: Sequence[str]) -> list[str]:

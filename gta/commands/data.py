@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gta.commands import common
-from gta.errors import UserError
 
 if TYPE_CHECKING:
     from gta.config import DataConfig
@@ -26,12 +25,7 @@ SHOWN = 20
 
 
 def run(arguments: list[str]) -> int:
-    word, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    if word == "check":
-        return check(rest)
-    if word == "make-shapes":
-        return make_shapes(rest)
-    raise UserError("data takes one word: check or make-shapes (python -m gta data check data=voc_blender).")
+    return common.dispatch("data", arguments, {"check": check, "make-shapes": make_shapes})
 
 
 def make_shapes(arguments: list[str]) -> int:

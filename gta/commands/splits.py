@@ -22,14 +22,7 @@ from gta.errors import UserError
 
 
 def run(arguments: list[str]) -> int:
-    word, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
-    if word == "show":
-        return show(rest)
-    if word == "import":
-        return import_(rest)
-    if word == "make":
-        return make(rest)
-    raise UserError("splits takes one word: show, import or make (python -m gta splits --help).")
+    return common.dispatch("splits", arguments, {"show": show, "import": import_, "make": make})
 
 
 def show(names: list[str]) -> int:

@@ -40,8 +40,8 @@ def test_every_method_runs_on_torch_and_numpy_alone() -> None:
     assert all(row[3] == "1.00" for row in rows if row[1] == "supervised")
 
 
-def test_one_method_brings_its_baseline_and_says_its_memory() -> None:
-    answer = run("method=gta", "precision=fp32", "memory=yes")
+def test_one_method_brings_its_baseline_and_says_its_memory_also_in_parts() -> None:
+    answer = run("method=gta", "precision=fp32", "memory=yes", "batch=4", "accumulate=2")
     rows = [line.strip("| ").split(" | ") for line in answer.stdout.splitlines() if line.startswith("| fp32")]
     assert [row[1] for row in rows] == ["supervised", "gta"]
     if sys.platform == "linux":

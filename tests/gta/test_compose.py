@@ -9,21 +9,12 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-import launch.plugins
 from gta import compose
 from gta.config import Config
 from gta.errors import UserError
 from gta.methods import METHODS
 
 CONF = compose.CONF
-
-
-@pytest.fixture(scope="module")
-def loader() -> ConfigLoaderImpl:
-    launch.plugins.install()
-    made = compose.start().config_loader
-    assert isinstance(made, ConfigLoaderImpl)
-    return made
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
-from gta.files import replacing, write_json, write_text
+from gta.files import remove_leftovers, replacing, write_json, write_text
 
 
 def test_text_and_json_arrive_whole_and_leave_nothing_else(tmp_path):
@@ -42,6 +44,21 @@ def test_writing_nothing_is_an_error_and_leaves_the_old_file(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(path):
         pass
     assert path.read_text() == "old"
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    killed = (
+        "import os, sys; from pathlib import Path; from gta.files import replacing\n"
+        "with replacing(sys.argv[1]) as temporary: temporary.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    assert subprocess.run([sys.executable, "-c", killed, str(path)]).returncode == -9
+    assert [item.name.startswith(".checkpoint.pt.") for item in tmp_path.iterdir()] == [True]
+    others = {"checkpoint.pt", ".checkpoint.pt.swp", ".checkpoint.pt.mine.tmp", ".best.pt.12-0123abcd.tmp"}
+    for name in others:
+        (tmp_path / name).write_text("kept")
+    remove_leftovers(path)
+    assert {item.name for item in tmp_path.iterdir()} == others
 
 
 def test_nan_is_no_json(tmp_path):

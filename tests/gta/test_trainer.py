@@ -119,10 +119,13 @@ def test_stopped_and_killed_runs_become_the_undisturbed_one(folder: Path, tmp_pa
 
     killed = tmp_path / "killed"
     for steps in (5, 4):
+        (killed / ".checkpoint.pt.123-0a1b2c3d.tmp").parent.mkdir(exist_ok=True)
+        (killed / ".checkpoint.pt.123-0a1b2c3d.tmp").write_text("what a kill in the middle of a save leaves")
         with pytest.raises(KeyboardInterrupt):
             train(config, killed, "sig", DieAfter(steps))
     assert train(config, killed, "sig")
 
+    assert not list(killed.glob(".*"))
     for cell in (stopped, killed):
         assert points(cell) == points(tmp_path / "whole")
         assert result(cell)["networks"] == result(tmp_path / "whole")["networks"]

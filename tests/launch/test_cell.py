@@ -111,4 +111,5 @@ def test_write_freezes_the_cell(tmp_path: Path) -> None:
     assert identity["signature"] == cell.signature == cell.folder.name
     assert (identity["labels"], identity["unlabeled"], identity["ratio"]) == (1, 2, "1/3")
     assert identity["params"]["schedule.lr"] == "0.1"
+    assert identity["list"] == "unknown list"
     assert not any(name.startswith(("site.", "paths.")) for name in identity["params"])

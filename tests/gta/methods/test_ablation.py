@@ -11,7 +11,6 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-import launch.plugins
 from gta import compose
 from gta.config import Config
 
@@ -35,14 +34,6 @@ ROWS: dict[str, dict[str, Any]] = {
     "gta_cityscapes": {"transfer_decay": 0.999},
 }
 OTHERS = {"supervised", "student_teacher", "student_teacher_weight_none", "gta"}
-
-
-@pytest.fixture(scope="module")
-def loader() -> ConfigLoaderImpl:
-    launch.plugins.install()
-    made = compose.start().config_loader
-    assert isinstance(made, ConfigLoaderImpl)
-    return made
 
 
 def composed(loader: ConfigLoaderImpl, *overrides: str) -> Config:

@@ -47,7 +47,10 @@ def test_a_batch_in_parts_is_the_whole_batch_without_batchnorm(row: str, make: M
     assert len(whole[0][2]) > len(whole[0][0]) or not METHODS[name].uses_unlabeled
     for values, state in found[1:]:
         for mine, theirs in zip(values, whole[0], strict=True):
-            assert {k: v.item() for k, v in mine.items()} == pytest.approx({k: v.item() for k, v in theirs.items()})
+            assert mine.keys() == theirs.keys()
+            for key in mine:
+                close = 1e-12 if "loss" in key else 1e-6  # shares of pixels are float32
+                assert mine[key].item() == pytest.approx(theirs[key].item(), abs=close, rel=0), key
         assert gap(state, whole[1]) < 1e-12
 
 
