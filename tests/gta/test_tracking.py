@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -25,10 +26,10 @@ CLASSES = ["background", "disc, round", "ring"]
 
 
 @pytest.fixture(scope="module")
-def uri(tmp_path_factory):
-    uri = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-    store.create(uri)
-    return uri
+def uri(tmp_path_factory, empty_store):
+    path = shutil.copy(empty_store, tmp_path_factory.mktemp("store") / "mlflow.db")
+    store.create(f"sqlite:///{path}")
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(scope="module")
