@@ -18,7 +18,7 @@ import pytest
 
 
 class Server:
-    """`mlflow server` on the loopback, over a copy in `folder` of the SQLite file `store`; it can be killed and started again."""
+    """`mlflow server` on the loopback, over a copy of the SQLite file `store`; to be killed and started again."""
 
     def __init__(self, folder: Path, store: Path):
         self.folder = folder
