@@ -1,4 +1,4 @@
-# make help lists the targets. Variables: SPLIT, DATA, LAUNCHER, ARGS, PIP_ARGS, PYTHON.
+# make help lists the targets. Variables: SPLIT, DATA, LAUNCHER, ARGS, PORT, PIP_ARGS, PYTHON.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
@@ -7,6 +7,7 @@ DATA ?=
 LAUNCHER ?= $(shell command -v scontrol >/dev/null 2>&1 && timeout 5 scontrol ping 2>/dev/null | grep -q ' UP' && echo slurm || echo local)
 ARGS ?=
 PIP_ARGS ?=
+PORT ?= 5000
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
 BIN := .venv/bin
@@ -49,9 +50,9 @@ status: .venv/.installed  ## where every cell of SPLIT stands
 table: .venv/.installed  ## print the table of SPLIT as it is now
 	@$(GTA) table $(OVERRIDES)
 
-mlflow: .venv/.installed  ## MLflow's page on http://127.0.0.1:5000
-	@test -f runs/mlflow.db || { echo "error: runs/mlflow.db is not there yet; make sweep first." >&2; exit 2; }
-	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --host 127.0.0.1 --port 5000 --workers 1
+mlflow: .venv/.installed  ## MLflow's page and a tracking server for cells, on http://127.0.0.1:PORT (5000)
+	@test -f runs/mlflow.db || $(BIN)/python -c "from gta import store; store.create('sqlite:///runs/mlflow.db')"
+	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --artifacts-destination $(CURDIR)/runs/mlartifacts
 
 test: .venv/.tests-installed lint  ## lint, types, and all tests but those on a real Slurm
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slurm"

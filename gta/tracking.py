@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gta.tracking_writer import Writer
 
-Alive = Callable[[Path], bool]
+Alive = Callable[[Path], bool | None]
 _TOGETHER = 50  # cells whose journals are in memory, and for which the store is locked, at a time
 _PAGE = 1000
 _FEW = 20  # so many signatures are asked for one by one; for more the whole experiment is read
@@ -66,10 +66,10 @@ def sync(
 
     Harmless to repeat, at any time, also while the cells run and while another process syncs. A store that is
     down is told in the report's `problems` and loses nothing: what is missing is sent next time. `alive` says of
-    a folder whether a process works on the cell: a run that a dead one left RUNNING is closed. `check` compares
-    the stamps with what a server holds (with an SQLite store that is always done, being cheap); `force` looks at
-    everything again, whatever the stamps say. `partial`: these are not all cells of their sweeps, whose own status
-    is left as it is. Raises UserError for a tracking URI or a sweep name that cannot be used.
+    a folder whether a process works on the cell (None: not known): a run that a dead one left RUNNING is closed.
+    `check` compares the stamps with what a server holds (with an SQLite store that is always done, being cheap);
+    `force` looks at everything again, whatever the stamps say. `partial`: these are not all cells of their sweeps,
+    whose own status is left as it is. Raises UserError for a tracking URI or a sweep name that cannot be used.
     """
     started = time.perf_counter()
     uri = store.normal(uri)
@@ -88,7 +88,7 @@ def sync(
             continue
         stamp = stamps.read(folder, uri)
         stale = stamp.get("files") != files or not set(sweeps) <= set(stamp.get("sweeps", ()))
-        died = alive is not None and stamp.get("status") == "RUNNING" and not alive(folder)
+        died = alive is not None and stamp.get("status") == "RUNNING" and alive(folder) is False
         if force or stale or died:
             pending.append(folder)
         else:

@@ -74,7 +74,7 @@ class Writer:
             for name in stamp.get("sweeps", ()):
                 states.setdefault(name, []).append((stamp.get("status", "RUNNING"), stamp.get("ended", 0.0)))
         for name in self.touched & states.keys():
-            found = {status for status, _ in states[name]} | ({"KILLED"} if waiting else set())
+            found = {status for status, _ in states[name]} | ({"KILLED"} if waiting and name in self.sweeps else set())
             status = next(word for word in ("RUNNING", "FAILED", "KILLED", "FINISHED") if word in found)
             ended = max(ended for _, ended in states[name])
             self._set_status(self._parent(name, ended), status, ended)

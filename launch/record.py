@@ -24,10 +24,10 @@ def sync(cells: Sequence[Cell], sweep: str, warn: Callable[[str], None] = print)
             warn(f"MLflow is not up to date: {problem}; `python -m gta sync` does it later.")
 
 
-def alive(folder: Path) -> bool:
-    """Whether a process works on the cell in `folder`."""
+def alive(folder: Path) -> bool | None:
+    """Whether a process works on the cell in `folder`; None where no attempt was counted."""
     last = attempts.latest(folder)
-    return last is not None and last.alive()
+    return last.alive() if last else None
 
 
 def sweep_tags(sweep: str) -> list[str]:

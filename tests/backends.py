@@ -18,10 +18,11 @@ import pytest
 
 
 class Server:
-    """`mlflow server` on the loopback, over an SQLite file in `folder`; it can be killed and started again."""
+    """`mlflow server` on the loopback, over a copy of the SQLite file `store`; to be killed and started again."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, store: Path):
         self.folder = folder
+        shutil.copy(store, folder / "server.db")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]

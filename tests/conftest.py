@@ -78,6 +78,16 @@ def loader() -> ConfigLoaderImpl:
     return made
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with MLflow's tables and no experiment of ours: copying it saves a test MLflow's migrations."""
+    from gta import store
+
+    path = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    store.connect(f"sqlite:///{path}").search_experiments(max_results=1)
+    return path
+
+
 @pytest.fixture
 def small(generated: Path, tmp_path: Path) -> list[str]:
     """Overrides for a grid that takes seconds, with every folder below tmp_path."""

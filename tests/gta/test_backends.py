@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -40,9 +41,10 @@ class Stores:
 
 
 @pytest.fixture(scope="module")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
+def stores(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Iterator[Stores]:
     folder = tmp_path_factory.mktemp("stores")
-    server = Server(folder)
+    shutil.copy(empty_store, folder / "mlflow.db")
+    server = Server(folder, empty_store)
     server.start()  # what takes longest, beside the others
     found = Stores({"sqlite": f"sqlite:///{folder}/mlflow.db", "server": server.uri}, server)
     postgres = None

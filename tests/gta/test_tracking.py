@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -25,10 +26,10 @@ CLASSES = ["background", "disc, round", "ring"]
 
 
 @pytest.fixture(scope="module")
-def uri(tmp_path_factory):
-    uri = f"sqlite:///{tmp_path_factory.mktemp('store')}/mlflow.db"
-    store.create(uri)
-    return uri
+def uri(tmp_path_factory, empty_store):
+    path = shutil.copy(empty_store, tmp_path_factory.mktemp("store") / "mlflow.db")
+    store.create(f"sqlite:///{path}")
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture(scope="module")
@@ -489,3 +490,20 @@ def test_a_uri_that_cannot_be_written_to_is_refused(uri):
 def test_a_sweep_name_that_cannot_be_a_tag_is_refused(uri):
     with pytest.raises(UserError, match="sweep name"):
         tracking.sync([], uri, "a+b")
+
+
+def test_a_password_is_neither_shown_nor_stored(tmp_path):
+    cell = make_cell(tmp_path / "cell")
+    uri = "postgresql://me:secret@127.0.0.1:9/gta"
+    (problem,) = tracking.sync([cell], uri).problems
+    assert "me:***@127.0.0.1" in problem
+    assert "secret" not in problem
+    stamps.write(cell, uri, run_id="1", files={}, sweeps=[])
+    assert "secret" not in (cell / stamps.NAME).read_text()
+    assert stamps.read(cell, uri)["run_id"] == "1"
+
+
+def test_postgresql_without_its_driver_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install psycopg2-binary"):
+        tracking.sync([], "postgresql://me@host/gta")
