@@ -1,11 +1,15 @@
-"""What a training step is given: a labeled and an unlabeled batch, this rank's share of each."""
+"""What a training step is given: a labeled and an unlabeled batch, this rank's share of each, and its parts."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
+
+from gta.config import ScheduleConfig
 
 
 @dataclass
@@ -35,6 +39,58 @@ class Unlabeled:
         """The same batch on `device`."""
         strong, strong2 = (None if view is None else _move(view, device) for view in (self.strong, self.strong2))
         return Unlabeled(_move(self.weak, device), strong, _move(self.padding, device), self.first_group, strong2)
+
+
+Part: TypeAlias = tuple[Labeled, Unlabeled]
+
+
+@dataclass
+class PseudoLabeled:
+    """Unlabeled images as a trained network sees them, with what they are to teach it."""
+
+    image: Tensor  # (B, 3, h, w)
+    pseudo: Tensor  # (B, h, w) int64 class indices; 255 where padded
+    confidence: Tensor  # (B, h, w) in 0 to 1; 0 where padded
+
+
+def positions(schedule: ScheduleConfig, world_size: int, rank: int) -> list[int]:
+    """Which images of the global batch a rank holds, in its order.
+
+    The batch is cut into `schedule.accumulate` parts of consecutive groups, and each part is dealt out to the ranks. A
+    part, which is what BatchNorm normalises, so holds the same images on any number of ranks.
+    """
+    whole = schedule.batch_size // schedule.accumulate
+    share = whole // world_size
+    first = range(rank * share, (rank + 1) * share)
+    return [part * whole + place for part in range(schedule.accumulate) for place in first]
+
+
+def labeled_parts(batch: Labeled, schedule: ScheduleConfig) -> list[Labeled]:
+    """A rank's share of each of the `schedule.accumulate` parts of a batch."""
+    images, masks = (_split(values, schedule) for values in (batch.image, batch.mask))
+    firsts = _first_groups(batch.first_group, schedule)
+    return [Labeled(*fields) for fields in zip(images, masks, firsts, strict=True)]
+
+
+def unlabeled_parts(batch: Unlabeled, schedule: ScheduleConfig) -> list[Unlabeled]:
+    """Like `labeled_parts`."""
+    weak, strong, padding, strong2 = (
+        [None] * schedule.accumulate if values is None else _split(values, schedule)
+        for values in (batch.weak, batch.strong, batch.padding, batch.strong2)
+    )
+    firsts = _first_groups(batch.first_group, schedule)
+    return [Unlabeled(*fields) for fields in zip(weak, strong, padding, firsts, strong2, strict=True)]  # type: ignore[arg-type]
+
+
+def _split(values: Tensor, schedule: ScheduleConfig) -> Sequence[Tensor]:
+    assert len(values) % (schedule.accumulate * schedule.group_size) == 0, "a part must hold whole groups"
+    return values.chunk(schedule.accumulate)
+
+
+def _first_groups(first: int, schedule: ScheduleConfig) -> list[int]:
+    """Global index of the first group of each part, from that of the first part; see `positions`."""
+    groups = schedule.batch_size // schedule.group_size // schedule.accumulate
+    return [first + part * groups for part in range(schedule.accumulate)]
 
 
 def _move(tensor: Tensor, device: torch.device | str) -> Tensor:

@@ -14,13 +14,22 @@ from gta.errors import UserError
 COMMANDS = {
     "multirun": "run what is missing of a grid, watch it, and print the table",
     "plan": "what multirun would do: cells done, running, resumable, failed, to run",
+    "doctor": "what a run needs: what is there, what is missing, what to do",
     "status": "where every cell of a grid stands",
+    "logs": "the log of a cell; -f follows it",
+    "cancel": "end cells that run or wait, on Slurm and here",
+    "retry": "run failed and lost cells again, with more memory or time where that is why",
+    "show": "config, attempts, code, split lists, environment and result of one cell",
+    "diff": "what differs between two cells",
+    "gc": "checkpoints and files that nothing needs any more; --yes removes them",
     "table": "the results table of a grid, also as Markdown, LaTeX, HTML, CSV and JSON",
+    "report": "one HTML file about a grid: table, figures, predictions, cost, provenance",
     "train": "one cell, here (under torchrun: on several ranks)",
     "eval": "per-class IoU and mIoU of a cell or a checkpoint",
     "predict": "masks and overlays of a cell or a checkpoint; Cityscapes test predictions",
     "sync": "journals -> MLflow, for a grid or for every cell there is",
     "data": "data check: say what of a data set is missing or broken; data make-shapes",
+    "completion": "a script with which bash or zsh completes commands, sweeps and cells",
     "splits": "splits show, import, make: name a list, copy public ones, draw class-balanced ones",
 }
 

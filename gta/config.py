@@ -141,6 +141,12 @@ class ScheduleConfig:
     group_size: int = result(
         MISSING, "Images of a group: CutMix partners, percentiles and loss denominators stay inside it."
     )
+    accumulate: int = result(
+        1,
+        "Gradient accumulation: parts (of whole groups) that a batch is cut into, so that the memory of one is enough; "
+        "one optimizer step and EMA update for all. 1: none. BatchNorm normalises each part by itself, and its running "
+        "statistics move once a part: with BatchNorm this is another result, without it the same.",
+    )
     lr: float = result(MISSING, "Learning rate of the encoder at iteration 0.")
     lr_batch_size: int = result(
         0, "Where set, lr is meant for this global batch and grows in proportion to batch_size; 0: lr as it is."
@@ -177,6 +183,9 @@ class EvaluationConfig:
     stride: float = result(2 / 3, "Step of the sliding window, as a fraction of its side.")
     scales: list[float] = result([1.0], "Sizes at which an image is seen, of its own; probabilities are averaged.")
     flip: bool = result(False, "Each image is seen mirrored as well; probabilities are averaged.")
+    pictures: int = neutral(
+        4, "The first so many validation images are kept as image, truth, prediction and error (last evaluation)."
+    )
 
 
 @dataclass
@@ -209,6 +218,11 @@ class SiteConfig:
     )
     stage: str | None = neutral(
         None, "Node-local folder that a cell's data are copied to once a node, and read from: /local/scratch/$USER."
+    )
+    live_tracking: bool = neutral(
+        False,
+        "Cells send their journals to MLflow themselves while they train (to a server or PostgreSQL); "
+        "else the launching process does, once a minute.",
     )
     setup: list[str] = neutral([], "Shell lines before the job's command (module load ...).")
     sbatch: dict[str, str] = neutral({}, "Any other sbatch option, by its long name: {constraint: a100}.")

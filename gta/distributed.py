@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from typing import Any, TypeVar, cast
@@ -113,6 +114,15 @@ def wrap(model: nn.Module) -> nn.Module:
 def unwrap(model: nn.Module) -> nn.Module:
     """The network itself, whether or not it is under DDP."""
     return model.module if isinstance(model, DistributedDataParallel) else model
+
+
+def synchronising(model: nn.Module, now: bool) -> contextlib.AbstractContextManager[None]:
+    """While entered, a pass of a network under DDP averages its gradients over the ranks only where it is to be `now`;
+    else they wait in this rank's `.grad` for the pass that does.
+    """
+    if now or not isinstance(model, DistributedDataParallel):
+        return contextlib.nullcontext()
+    return cast(contextlib.AbstractContextManager[None], model.no_sync())
 
 
 def synchronise_batchnorm(model: nn.Module) -> nn.Module:

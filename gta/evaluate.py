@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gta import distributed, inference, metrics
+from gta.artifacts import Example
 from gta.config import Config
 from gta.data.loaders import val_samples
 from gta.data.spec import IGNORE
+from gta.data.transforms import denormalise
 
 BACKGROUND = 0  # the class that the public code gives to padding
 
@@ -48,7 +51,7 @@ def confusion_matrices(
     modes = {name: network.training for name, network in networks.items()}
     for network in networks.values():
         network.eval()
-    chosen = ids[: config.schedule.eval_images] if config.schedule.eval_images else ids
+    chosen = _chosen(config, ids)
     for _, image, mask in val_samples(config, chosen, distributed.rank(), distributed.world_size()):
         image, mask = _scored_part(image.to(device), mask.to(device), config)
         for name, network in networks.items():
@@ -57,6 +60,25 @@ def confusion_matrices(
     for name, network in networks.items():
         network.train(modes[name])
     return {name: distributed.all_reduce_sum(total).cpu() for name, total in totals.items()}
+
+
+def _chosen(config: Config, ids: list[str]) -> list[str]:
+    return ids[: config.schedule.eval_images] if config.schedule.eval_images else ids
+
+
+@torch.no_grad()
+def examples(network: nn.Module, config: Config, ids: list[str], device: torch.device) -> Iterator[Example]:
+    """The first `evaluation.pictures` scored images with what the network says of them, made by this process alone."""
+    chosen = _chosen(config, ids)[: max(0, config.evaluation.pictures)]
+    mode = network.training
+    network.eval()
+    for index, image, mask in val_samples(config, chosen, 0, 1) if chosen else ():
+        image, mask = _scored_part(image.to(device), mask.to(device), config)
+        scores = inference.class_scores(network, image, (mask.shape[0], mask.shape[1]), config)
+        seen = denormalise(image.cpu(), config.data)[0]
+        truth, prediction = (labels.cpu().numpy().astype(np.uint8) for labels in (mask, scores.argmax(1)[0]))
+        yield Example(index, chosen[index], seen, truth, prediction)
+    network.train(mode)
 
 
 def _scored_part(image: Tensor, mask: Tensor, config: Config) -> tuple[Tensor, Tensor]:
@@ -81,9 +103,13 @@ def score(confusion: Tensor, iteration: int) -> Score:
     return Score(iteration, metrics.miou(confusion), [None if value != value else value for value in per_class])
 
 
+def scores_of(matrices: Mapping[str, Tensor], iteration: int) -> dict[str, Score]:
+    """The score of each network, from its confusion matrix."""
+    return {name: score(matrix, iteration) for name, matrix in matrices.items()}
+
+
 def evaluate(
     networks: Mapping[str, nn.Module], config: Config, ids: list[str], device: torch.device, iteration: int
 ) -> dict[str, Score]:
     """The score of each network on the images `ids`, the same on every rank."""
-    matrices = confusion_matrices(networks, config, ids, device)
-    return {name: score(matrix, iteration) for name, matrix in matrices.items()}
+    return scores_of(confusion_matrices(networks, config, ids, device), iteration)

@@ -27,9 +27,8 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         size = os.fstat(self._descriptor).st_size
-        if size and os.pread(self._descriptor, 1, size - 1) != b"\n":
-            # The last writer died within a line: end it, so that ours does not become part of it.
-            os.write(self._descriptor, b"\n")
+        # Where the last writer died within a line, our first one must not become part of it.
+        self._torn = bool(size) and os.pread(self._descriptor, 1, size - 1) != b"\n"
 
     def metrics(self, iteration: int, values: Mapping[str, Any]) -> None:
         """Append the `values` (anything float() takes) of one iteration."""
@@ -54,10 +53,14 @@ class Journal:
 
     def _append(self, record: Record) -> None:
         line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        if self._torn:
+            line = b"\n" + line
         # One write call a line: what a kill can tear is the last line only, and readers drop that one.
         written = os.write(self._descriptor, line)
-        if written < len(line):  # a full disk, say: the rest fails loudly
+        self._torn = written < len(line)
+        if self._torn:  # a full disk, say: the rest fails loudly, and what comes later has a line of its own
             os.write(self._descriptor, line[written:])
+            self._torn = False
 
 
 def read(path: str | Path) -> list[Record]:
@@ -101,7 +104,11 @@ def parse(data: bytes) -> list[Record]:
         if not isinstance(record, dict) or not {"time", "kind"} <= record.keys():
             continue
         if record["kind"] == "metrics":
-            record["values"] = {name: float(value) for name, value in record["values"].items()}
+            try:
+                record["iteration"] = int(record["iteration"])
+                record["values"] = {name: float(value) for name, value in record["values"].items()}
+            except (KeyError, ValueError, TypeError, AttributeError):
+                continue
         records.append(record)
     return records
 

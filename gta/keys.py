@@ -34,11 +34,19 @@ CLASSES = "gta.classes"  # JSON list of names
 IOU = "gta.iou."  # + network: JSON list of percentages (null: class absent), last iteration
 ERROR = "gta.error"
 
+# Who made it, and where; from the latest attempt at the cell.
+ATTEMPT_TAGS = ("job", "host", "gpu")
+ATTEMPT = "gta.attempt"  # its number: how often the cell was started
+DIRTY = "gta.dirty"  # "true" where the code had changes that no commit has
+CHECKPOINT = "gta.checkpoint"  # path of the last checkpoint
+
 # How far the record is.
 JOURNAL = "gta.journal"  # when the journal that was sent began, unix seconds: its identity
 CURSOR = "gta.cursor"  # how many of its points (doubles left out) were sent
 
 SWEEP = "gta.sweep."  # + name of a sweep that has the cell; the value is "1"
+SWEEP_RUN = "gta.sweep"  # of a sweep's own run, the parent of its cells' runs: the sweep's name
+PARENT = "mlflow.parentRunId"  # of a cell's run: the run of the sweep that had it first
 
 # Metrics of the finished run, beside the series from the journal. These two are the headline network's.
 MIOU_LAST = "miou_last"

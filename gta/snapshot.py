@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+import os
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +15,7 @@ from gta import journal, keys
 from gta.gpu_time import gpu_seconds
 
 _FILES = ("config.yaml", "cell.json", "journal.jsonl", "result.json", "failure.json")
+_FOLDERS = ("artifacts", "artifacts/images")
 _SIGNS_OF_LIFE = {"journal.jsonl", "result.json", "failure.json"}
 
 
@@ -26,15 +29,36 @@ class Point(NamedTuple):
 
 
 def files_of(folder: Path) -> dict[str, list[int]]:
-    """File name -> [bytes, modification time in ns] of what a sync reads; {} for a cell not yet started."""
-    files = {}
+    """File name -> [bytes, modification time in ns] of what a sync reads; {} for a cell not yet started.
+
+    "attempts" -> [how many, bytes of the last]: the heartbeat sets an attempt's time, which is no news.
+    """
+    files: dict[str, list[int]] = {}
     for name in _FILES:
         try:
             stat = (folder / name).stat()
         except OSError:
             continue
         files[name] = [stat.st_size, stat.st_mtime_ns]
+    for name in _FOLDERS:
+        for entry in _entries(folder / name):
+            if entry.is_file() and not entry.name.startswith("."):
+                files[f"{name}/{entry.name}"] = [entry.stat().st_size, entry.stat().st_mtime_ns]
+    if numbered := _attempts(folder):
+        files["attempts"] = [len(numbered), (folder / "attempts" / numbered[-1]).stat().st_size]
     return files if "cell.json" in files and _SIGNS_OF_LIFE & files.keys() else {}
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _attempts(folder: Path) -> list[str]:
+    """File names of the attempts at the cell, oldest first (`launch.attempts` writes them: 0001.json, ...)."""
+    return [entry.name for entry in _entries(folder / "attempts") if re.fullmatch(r"\d+\.json", entry.name)]
 
 
 @dataclass
@@ -47,9 +71,11 @@ class Snapshot:
     records: list[journal.Record]
     result: dict[str, Any] | None
     failure: dict[str, Any] | None
+    attempt: dict[str, Any] = field(default_factory=dict)  # the latest one's record, and its "number"
+    alive: bool | None = None  # whether a process works on the cell; None: not known
 
     @classmethod
-    def take(cls, folder: Path) -> Snapshot:
+    def take(cls, folder: Path, alive: bool | None = None) -> Snapshot:
         """Read the folder. Raises OSError or ValueError where one of its JSON files is broken."""
         files = files_of(folder)
 
@@ -60,7 +86,8 @@ class Snapshot:
         result, failure, cell = read("result.json"), read("failure.json"), read("cell.json")
         if not isinstance(cell, dict) or "signature" not in cell:
             raise ValueError("its cell.json has no signature")
-        return cls(folder, files, cell, journal.read(folder / "journal.jsonl"), result, failure)
+        records = journal.read(folder / "journal.jsonl")
+        return cls(folder, files, cell, records, result, failure, _latest_attempt(folder), alive)
 
     @property
     def signature(self) -> str:
@@ -74,6 +101,23 @@ class Snapshot:
     @property
     def created(self) -> float:
         return self.journal_began or float(self.cell.get("created", 0))
+
+    @property
+    def sweep(self) -> str | None:
+        """The sweep that the cell was last submitted for, by its frozen config; None for a grid without a name."""
+        if "config.yaml" not in self.files:
+            return None
+        text = (self.folder / "config.yaml").read_text(encoding="utf-8")
+        found = re.search(r"^sweep_name: *['\"]?([\w.-]+)", text, flags=re.MULTILINE)
+        return found[1] if found and found[1] != "none" else None
+
+    @property
+    def artifacts(self) -> dict[str, Path]:
+        """Name in MLflow -> file, of what is sent as an artifact."""
+        words = [name for name in _FILES if name in self.files and name not in ("journal.jsonl", "failure.json")]
+        names = {name: name for name in words}
+        names |= {name.removeprefix("artifacts/"): name for name in self.files if name.startswith("artifacts/")}
+        return {name: self.folder / path for name, path in names.items()}
 
     def run_name(self) -> str:
         """What a person reads in MLflow's list of runs."""
@@ -92,12 +136,26 @@ class Snapshot:
         tags |= {keys.DIGEST + name: str(value) for name, value in cell.get("digests", {}).items()}
         if self.journal_began:
             tags[keys.JOURNAL] = repr(self.journal_began)
+        tags |= self._attempt_tags()
         if (seconds := gpu_seconds(self.records)) is not None:
             tags[keys.GPU_SECONDS] = f"{seconds:.1f}"
         if self.result is not None:
             tags |= self._result_tags(self.result)
         elif self.failure is not None:
             tags[keys.ERROR] = str(self.failure.get("error", ""))[:500]
+        return tags
+
+    def _attempt_tags(self) -> dict[str, str]:
+        attempt, tags = self.attempt, {}
+        if attempt:
+            tags = {keys.tag(name): str(attempt[name]) for name in keys.ATTEMPT_TAGS if attempt.get(name)}
+            tags[keys.ATTEMPT] = str(attempt["number"])
+        if commit := attempt.get("commit"):
+            tags[keys.COMMIT] = tags["mlflow.source.git.commit"] = str(commit)
+        if attempt.get("dirty") is not None:
+            tags[keys.DIRTY] = str(bool(attempt["dirty"])).lower()
+        if (path := self.folder / "checkpoint.pt").exists():
+            tags[keys.CHECKPOINT] = str(path.absolute())
         return tags
 
     def _result_tags(self, result: dict[str, Any]) -> dict[str, str]:
@@ -109,6 +167,8 @@ class Snapshot:
         }
         if commit := result.get("commit"):
             tags[keys.COMMIT] = tags["mlflow.source.git.commit"] = str(commit)
+            if self.attempt.get("dirty") is None:
+                tags[keys.DIRTY] = str("+" in str(commit)).lower()
         lists = {keys.CLASSES: result.get("classes", [])}
         for network, scores in result["networks"].items():
             iou = scores["last"].get("iou", [])
@@ -158,15 +218,24 @@ class Snapshot:
         """MLflow's word for how the cell stands, and when it ended (unix seconds; 0 while it runs)."""
         if self.result is not None:
             return "FINISHED", float(self.result["finished"])
+        if self.alive:
+            return "RUNNING", 0.0
         events = [record for record in self.records if record["kind"] == "event"]
         last: journal.Record = events[-1] if events else {"event": "started", "time": self.created}
-        if self.failure is not None:
-            failed = float(self.failure.get("time", self.created))
-            if last["event"] not in ("started", "resumed") or float(last["time"]) <= failed:
-                return "FAILED", failed
+        if self.failure is not None and self._failed_last(self.failure, last):
+            return "FAILED", float(self.failure.get("time", self.created))
         if last["event"] == "stopped":
             return "KILLED", float(last["time"])
+        if self.alive is False:  # it stopped without a word, and can go on: the last word of it is its end
+            return "KILLED", float(self.records[-1]["time"]) if self.records else self.created
         return "RUNNING", 0.0
+
+    def _failed_last(self, failure: dict[str, Any], event: journal.Record) -> bool:
+        """Whether the failure is of the latest attempt; where attempts are not counted, whether nothing came later."""
+        if self.attempt and "attempt" in failure:
+            return bool(failure["attempt"] == self.attempt["number"])
+        failed = float(failure.get("time", self.created))
+        return event["event"] not in ("started", "resumed") or float(event["time"]) <= failed
 
     def iou_csv(self) -> str:
         """Per-class IoU in percent: a line a class, a column for each network's last and best; or ""."""
@@ -183,3 +252,16 @@ class Snapshot:
                 row.append("" if index >= len(iou) or iou[index] is None else iou[index])
             writer.writerow(row)
         return text.getvalue()
+
+
+def _latest_attempt(folder: Path) -> dict[str, Any]:
+    """The record of the latest attempt with its "number"; {} where there is none. A broken record has its number."""
+    names = _attempts(folder)
+    if not names:
+        return {}
+    number = {"number": int(names[-1].removesuffix(".json"))}
+    try:
+        fields = json.loads((folder / "attempts" / names[-1]).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return number
+    return {**fields, **number} if isinstance(fields, dict) else number

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
+import importlib.util
 import logging
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,14 +29,33 @@ _KINDS = (_SQLITE, "http://", "https://", "postgresql", "mysql", "mssql", "datab
 
 
 def normal(uri: str) -> str:
-    """The tracking URI with an SQLite path made absolute. UserError for a URI that MLflow cannot write to."""
+    """The tracking URI with an SQLite path made absolute, and PostgreSQL's driver named.
+
+    Raises UserError for a URI that MLflow cannot write to, or without its driver.
+    """
     if not uri.startswith(_KINDS) or uri.rstrip("/") == "sqlite:":
         raise UserError(
             f"tracking URI {uri!r} is not one that can be written to: "
             "give sqlite:///FILE, http://HOST:PORT or postgresql://..."
         )
+    if uri.startswith("postgresql://"):
+        # SQLAlchemy's own choice of a driver differs between its versions
+        drivers = [name for name in ("psycopg2", "psycopg") if importlib.util.find_spec(name)]
+        if not drivers:
+            raise UserError(f"{shown(uri)} needs a PostgreSQL driver: pip install psycopg2-binary.")
+        uri = uri.replace("postgresql", f"postgresql+{drivers[0]}", 1)
     path = sqlite_path(uri)
     return uri if path is None else f"{_SQLITE}{path}"
+
+
+def shown(uri: str) -> str:
+    """The URI without its password, as it may stand in a message."""
+    return re.sub(r"(?<=://)([^/@:]+):[^/@]*@", r"\1:***@", uri)
+
+
+def live(uri: str) -> bool:
+    """Whether many processes may write to the store at once: to a server or PostgreSQL, not to an SQLite file."""
+    return sqlite_path(uri) is None
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -53,10 +75,11 @@ def exists(uri: str) -> bool:
 def lock(uri: str, folder: Path | None = None) -> Iterator[None]:
     """One writer at a time: holds a lock file beside the SQLite store (made with its folder where missing).
 
-    For a server the lock is in `folder`, which keeps apart the writers that share that folder.
+    For another store the lock is in `folder`, which keeps apart the writers that share that folder.
     """
     path = sqlite_path(uri)
-    place = path.with_name(path.name + ".lock") if path else folder and folder / ".sync.lock"
+    name = hashlib.sha256(uri.encode()).hexdigest()[:8]  # of each store its own: one that hangs holds up no other
+    place = path.with_name(path.name + ".lock") if path else folder and folder / f".sync-{name}.lock"
     if place is None:
         yield
         return
@@ -78,17 +101,21 @@ def connect(uri: str) -> MlflowClient:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(uri)
+    return MlflowClient(normal(uri))
 
 
-def experiment_id(client: MlflowClient, uri: str) -> str:
-    """The id of the project's experiment, made where missing; call it under `lock`."""
+def experiment_id(client: MlflowClient, uri: str, runs: Path | None = None) -> str:
+    """The id of the project's experiment, made where missing; call it under `lock`.
+
+    Artifacts go beside an SQLite store, below `runs` for another database, and to a server's own place.
+    """
     found = client.get_experiment_by_name(keys.EXPERIMENT)
     if found is not None:
         return str(found.experiment_id)
     path = sqlite_path(uri)
-    # Artifacts go beside an SQLite store; by itself MLflow puts them into the current folder.
-    location = (path.parent / "mlartifacts").as_uri() if path else None
+    folder = path.parent if path else runs
+    # Writing to a database itself, MLflow would put them into the current folder.
+    location = (folder.absolute() / "mlartifacts").as_uri() if folder and not uri.startswith("http") else None
     return str(client.create_experiment(keys.EXPERIMENT, artifact_location=location))
 
 
@@ -100,14 +127,14 @@ def create(uri: str) -> None:
 
 
 def still_there(uri: str, run_ids: Sequence[str]) -> bool:
-    """Whether all of these runs are in the SQLite store and not deleted; True for other stores, unasked.
+    """Whether all of these runs are in the SQLite store and not deleted; False for other stores, unasked.
 
     Asks the file itself: this guards the shortcut that does not import MLflow, and whatever is unexpected
     (no file, other tables) answers False, which leads to the long way through MLflow.
     """
     path = sqlite_path(uri)
     if path is None:
-        return True
+        return False
     found = 0
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:

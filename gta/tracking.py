@@ -1,36 +1,34 @@
-"""The one place that writes to MLflow: replays the cells' journals into it, each point once however often.
+"""Bringing MLflow up to the cells' journals, each point once however often, for one cell or thousands.
 
 A cell has one run, found by its signature tag. The points of a journal (doubles left out) are numbered in
 their order, and a tag of the run, the cursor, says how many were sent. The journal's own timestamps go along:
 MLflow stores a point once that comes twice with the same timestamp, so that a kill between the points and the
-cursor does no harm. A stamp in the cell's folder remembers what was sent: where nothing is new, MLflow is not
-even imported.
+cursor does no harm. A stamp in the cell's folder (`gta.stamps`) remembers what was sent: where nothing is new,
+MLflow is not even imported.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gta import keys, store
+from gta import keys, stamps, store
 from gta.errors import UserError
-from gta.files import write_json
 from gta.snapshot import Snapshot, files_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-STAMP = "mlflow.json"
-_POINTS = 900  # MLflow takes 1000 things in one call
-_ENTRIES = 90  # and 100 params, and 100 tags
-_PAGE = 100
-_ARTIFACTS = ("config.yaml", "cell.json", "result.json")
+    from gta.tracking_writer import Writer
+
+Alive = Callable[[Path], bool]
+_TOGETHER = 50  # cells whose journals are in memory, and for which the store is locked, at a time
+_PAGE = 1000
+_FEW = 20  # so many signatures are asked for one by one; for more the whole experiment is read
 
 
 @dataclass
@@ -55,13 +53,23 @@ class SyncReport:
         return "\n".join([text, *self.problems])
 
 
-def sync(cells: Iterable[str | Path], uri: str, sweeps: str | Sequence[str] = (), force: bool = False) -> SyncReport:
-    """Bring MLflow up to date with these cell folders, and tag their runs with the `sweeps`.
+def sync(
+    cells: Iterable[str | Path],
+    uri: str,
+    sweeps: str | Sequence[str] = (),
+    force: bool = False,
+    alive: Alive | None = None,
+    check: bool = False,
+    partial: bool = False,
+) -> SyncReport:
+    """Bring MLflow up to date with these cell folders; their runs are tagged with, and below, the `sweeps`.
 
     Harmless to repeat, at any time, also while the cells run and while another process syncs. A store that is
-    down is told in the report's `problems` and loses nothing: what is missing is sent next time. `force`
-    looks at everything again, whatever the stamps say. Raises UserError for a tracking URI or a sweep name
-    that cannot be used.
+    down is told in the report's `problems` and loses nothing: what is missing is sent next time. `alive` says of
+    a folder whether a process works on the cell: a run that a dead one left RUNNING is closed. `check` compares
+    the stamps with what a server holds (with an SQLite store that is always done, being cheap); `force` looks at
+    everything again, whatever the stamps say. `partial`: these are not all cells of their sweeps, whose own status
+    is left as it is. Raises UserError for a tracking URI or a sweep name that cannot be used.
     """
     started = time.perf_counter()
     uri = store.normal(uri)
@@ -71,187 +79,156 @@ def sync(cells: Iterable[str | Path], uri: str, sweeps: str | Sequence[str] = ()
             raise UserError(f"sweep name {name!r}: use letters, digits and _ - . only")
     folders = list(dict.fromkeys(Path(folder) for folder in cells))
     report = SyncReport(cells=len(folders))
-    pending, synced = [], []
+    pending: list[Path] = []
+    synced: dict[Path, dict[str, Any]] = {}
     for folder in folders:
         files = files_of(folder)
         if not files:
             report.waiting += 1
             continue
-        stamp = _stamp(folder, uri)
-        new = stamp.get("files") != files or not set(sweeps) <= set(stamp.get("sweeps", ()))
-        pending.append(folder) if force or new else synced.append((folder, stamp))
-    # A store that was removed, or a run that was deleted in it, is filled again.
-    if synced and not store.still_there(uri, [stamp["run_id"] for _, stamp in synced]):
-        pending, synced = pending + [folder for folder, _ in synced], []
-    report.unchanged = len(synced)
-    if pending:
-        try:
-            with store.lock(uri, folder=pending[0].parent):
-                _sync(pending, uri, sweeps, report)
-        except Exception as error:  # whatever the store or the network raises: the next sync sends it
-            why = f"{_line(error)}; the journals keep everything, sync again later"
-            report.problems.append(f"MLflow at {uri}: {why}")
+        stamp = stamps.read(folder, uri)
+        stale = stamp.get("files") != files or not set(sweeps) <= set(stamp.get("sweeps", ()))
+        died = alive is not None and stamp.get("status") == "RUNNING" and not alive(folder)
+        if force or stale or died:
+            pending.append(folder)
+        else:
+            synced[folder] = stamp
+    try:
+        # A store that was removed, emptied or set back is filled again.
+        for folder in _gone(synced, uri, check):
+            pending.append(folder)
+            del synced[folder]
+        report.unchanged = len(synced)
+        if pending:
+            _Sync(uri, sweeps, alive, report).run(pending, None if partial else list(synced))
+    except Exception as error:  # whatever the store or the network raises: the next sync sends it
+        why = f"{_line(error)}; the journals keep everything, sync again later"
+        report.problems.append(f"MLflow at {store.shown(uri)}: {why}")
     report.seconds = time.perf_counter() - started
     return report
 
 
-def _sync(folders: list[Path], uri: str, sweeps: list[str], report: SyncReport) -> None:
-    snapshots = []
-    for folder in folders:
-        try:
-            snapshots.append(Snapshot.take(folder))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            report.problems.append(f"{folder}: not synced, its files cannot be read ({_line(error)})")
-    if not snapshots:
-        return
+def _gone(synced: dict[Path, dict[str, Any]], uri: str, check: bool) -> list[Path]:
+    """The cells whose runs are not in the store any more, or are behind their stamps."""
+    ids = {stamp["run_id"]: folder for folder, stamp in synced.items()}
+    if not ids or store.still_there(uri, list(ids)):
+        return []
+    if store.sqlite_path(uri) is None and not check:
+        return []
+    if not store.exists(uri):
+        return list(synced)
     client = store.connect(uri)
-    experiment = store.experiment_id(client, uri)
-    known = {s.signature: run_id for s in snapshots if (run_id := _stamp(s.folder, uri).get("run_id"))}
-    runs = _find(client, experiment, [s.signature for s in snapshots], known)
-    writer = _Writer(client, experiment, uri, sweeps, report)
-    for snapshot in snapshots:
-        try:
-            writer.send(snapshot, runs.get(snapshot.signature))
-        except Exception as error:  # one cell that cannot be sent must not keep the others out
-            report.problems.append(f"{snapshot.folder}: not synced ({_line(error)}); sync again later")
+    experiment = client.get_experiment_by_name(keys.EXPERIMENT)
+    runs = _runs(client, experiment.experiment_id, list(ids)) if experiment else []
+    there = {run.info.run_id: cursor_of(run) for run in runs}
+    return [folder for folder, stamp in synced.items() if there.get(stamp["run_id"]) != stamp.get("cursor")]
 
 
 @dataclass
-class _Writer:
-    client: MlflowClient
-    experiment: str
+class _Sync:
+    """One `sync` that has something to send."""
+
     uri: str
     sweeps: list[str]
+    alive: Alive | None
     report: SyncReport
 
-    def send(self, cell: Snapshot, run: Run | None) -> None:
-        """Bring the cell's run (made where there is none) up to date, the stamp last."""
-        if run is not None and (kept := run.data.tags.get(keys.JOURNAL)) and cell.journal_began:
-            if float(kept) > cell.journal_began:
-                why = "MLflow has a later run of the same cell"
-                self.report.problems.append(f"{cell.folder}: not synced, {why}")
-                return
-            if float(kept) < cell.journal_began:
-                # The cell was run anew from nothing: its points do not go among those of the old run.
-                # MLflow keeps a deleted run until `mlflow gc`, so that it can be brought back.
-                self.client.delete_run(run.info.run_id)
-                run = None
-        tags = cell.tags() | {keys.SWEEP + name: "1" for name in self.sweeps}
-        if run is None:
-            begun = _milliseconds(cell.created)
-            run = self.client.create_run(self.experiment, start_time=begun, tags=tags, run_name=cell.run_name())
-            self.report.created += 1
-        else:
-            self.report.updated += 1
-        self._send_words(run, cell, tags)
-        self._send_points(run, cell)
-        self._send_artifacts(run.info.run_id, cell)
-        self._send_status(run, cell)
-        _write_stamp(cell, self.uri, run.info.run_id, self.sweeps)
+    def run(self, pending: list[Path], rest: list[Path] | None) -> None:
+        """Send the `pending` cells; `rest` are those of the same sweeps that need nothing (None: not known)."""
+        from gta.tracking_writer import Writer
 
-    def _send_words(self, run: Run, cell: Snapshot, tags: dict[str, str]) -> None:
-        from mlflow.entities import Param, RunTag
+        folder = pending[0].parent
+        with store.lock(self.uri, folder):
+            client = store.connect(self.uri)
+            experiment = store.experiment_id(client, self.uri, folder.parent)
+        located: dict[str, str] | None = None
+        writer = Writer(client, experiment, self.uri, self.sweeps, self.report)
+        for start in range(0, len(pending), _TOGETHER):
+            snapshots = self._snapshots(pending[start : start + _TOGETHER])
+            # The lock is let go of now and then, so that another writer of the same store need not wait for all.
+            with store.lock(self.uri, folder):
+                known = {s.signature: run_id for s in snapshots if (run_id := self._stamped(s))}
+                runs = _by_signature(_runs(client, experiment, list(known.values())))
+                missing = [s.signature for s in snapshots if s.signature not in runs]
+                if located is None and len(missing) > _FEW:
+                    located = _locate(client, experiment)
+                runs |= _search(client, experiment, missing, located)
+                for snapshot in snapshots:
+                    self._send(writer, snapshot, runs.get(snapshot.signature))
+        if rest is None:
+            return
+        with store.lock(self.uri, folder):
+            writer.close_sweeps([*pending, *rest], waiting=self.report.waiting > 0)
 
-        run_id = run.info.run_id
-        # A param cannot be changed once it is there, and need not be: the signature is made of them.
-        params = [Param(k, v[:6000]) for k, v in cell.params().items() if k not in run.data.params]
-        for part in _parts(params, _ENTRIES):
-            self.client.log_batch(run_id, params=part)
-        changed = [RunTag(k, v) for k, v in tags.items() if run.data.tags.get(k) != v]
-        for part in _parts(changed, _ENTRIES):
-            self.client.log_batch(run_id, tags=part)
-        if keys.ERROR in run.data.tags and keys.ERROR not in tags:
-            self.client.delete_tag(run_id, keys.ERROR)
+    def _snapshots(self, folders: list[Path]) -> list[Snapshot]:
+        found = []
+        for folder in folders:
+            try:
+                found.append(Snapshot.take(folder, self.alive(folder) if self.alive else None))
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                self.report.problems.append(f"{folder}: not synced, its files cannot be read ({_line(error)})")
+        return found
 
-    def _send_points(self, run: Run, cell: Snapshot) -> None:
-        from mlflow.entities import Metric, RunTag
+    def _stamped(self, snapshot: Snapshot) -> str | None:
+        return stamps.read(snapshot.folder, self.uri).get("run_id")
 
-        run_id, points, cursor = run.info.run_id, cell.points(), _cursor(run)
-        for part in _parts(points[cursor:], _POINTS):
-            cursor += len(part)
-            metrics = [Metric(p.name, p.value, _milliseconds(p.time), p.iteration) for p in part]
-            # Of one call MLflow stores the metrics before the tags: the cursor never runs ahead.
-            self.client.log_batch(run_id, metrics=metrics, tags=[RunTag(keys.CURSOR, str(cursor))])
-            self.report.points += len(part)
-        final = [Metric(p.name, p.value, _milliseconds(p.time), p.iteration) for p in cell.final_points()]
-        for part in _parts(final, _POINTS):
-            self.client.log_batch(run_id, metrics=part)
-
-    def _send_artifacts(self, run_id: str, cell: Snapshot) -> None:
-        stamp = _stamp(cell.folder, self.uri)
-        sent = stamp.get("files", {}) if stamp.get("run_id") == run_id else {}
-        for name in _ARTIFACTS:
-            if name in cell.files and sent.get(name) != cell.files[name]:
-                self.client.log_artifact(run_id, str(cell.folder / name))
-                if name == "result.json" and (text := cell.iou_csv()):
-                    self.client.log_text(run_id, text, "iou.csv")
-
-    def _send_status(self, run: Run, cell: Snapshot) -> None:
-        run_id, info = run.info.run_id, run.info
-        status, ended = cell.status()
-        if status == "RUNNING":
-            if info.status != status:
-                self.client.update_run(run_id, status=status)
-        elif (info.status, info.end_time) != (status, _milliseconds(ended)):
-            self.client.set_terminated(run_id, status, end_time=_milliseconds(ended))
+    def _send(self, writer: Writer, snapshot: Snapshot, run: Run | None) -> None:
+        try:
+            writer.send(snapshot, run)
+        except Exception as error:  # one cell that cannot be sent must not keep the others out
+            self.report.problems.append(f"{snapshot.folder}: not synced ({_line(error)}); sync again later")
 
 
-def _find(client: MlflowClient, experiment: str, signatures: list[str], known: dict[str, str]) -> dict[str, Run]:
-    """Signature -> its run, in few queries. MLflow cannot search "tag in (...)", but "run id in (...)"."""
+def _search(
+    client: MlflowClient, experiment: str, signatures: list[str], located: dict[str, str] | None
+) -> dict[str, Run]:
+    """Signature -> its run, of those without a stamp."""
+    if located is not None:
+        return _by_signature(_runs(client, experiment, [located[s] for s in signatures if s in located]))
     found: dict[str, Run] = {}
+    for signature in signatures:
+        found |= _by_signature(client.search_runs([experiment], f"tags.`{keys.SIGNATURE}` = '{signature}'"))
+    return found
 
-    def take(runs: Iterable[Run]) -> None:
-        for run in runs:
-            signature = run.data.tags.get(keys.SIGNATURE, "")
-            other = found.get(signature)
-            # Two runs of one signature can only come from writers without a common lock: take the fuller.
-            if other is None or _cursor(run) > _cursor(other):
-                found[signature] = run
 
-    for part in _parts([known[s] for s in signatures if s in known], _PAGE):
+def _locate(client: MlflowClient, experiment: str) -> dict[str, str]:
+    """Signature -> run id, of the whole store: MLflow cannot search "tag in (...)", but "run id in (...)"."""
+    found: dict[str, tuple[int, str]] = {}
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment], f"tags.`{keys.SIGNATURE}` IS NOT NULL", max_results=_PAGE, page_token=token
+        )
+        for run in page:
+            signature, place = run.data.tags[keys.SIGNATURE], (cursor_of(run), run.info.run_id)
+            found[signature] = max(found.get(signature, place), place)
+        if not (token := page.token):
+            return {signature: run_id for signature, (_, run_id) in found.items()}
+
+
+def _runs(client: MlflowClient, experiment: str, run_ids: list[str]) -> list[Run]:
+    found: list[Run] = []
+    for start in range(0, len(run_ids), 100):
+        part = run_ids[start : start + 100]
         names = ",".join(f"'{run_id}'" for run_id in part)
-        take(client.search_runs([experiment], f"attributes.run_id IN ({names})", max_results=_PAGE))
-    rest = [s for s in signatures if s not in found]
-    if rest:
-        page = client.search_runs([experiment], f"tags.`{keys.SIGNATURE}` IS NOT NULL", max_results=_PAGE)
-        take(page)
-        if page.token:  # the store holds more than a page
-            for signature in rest:
-                take(client.search_runs([experiment], f"tags.`{keys.SIGNATURE}` = '{signature}'"))
-    return {s: found[s] for s in signatures if s in found}
+        found += client.search_runs([experiment], f"attributes.run_id IN ({names})", max_results=len(part))
+    return found
 
 
-def _cursor(run: Run) -> int:
+def _by_signature(runs: Iterable[Run]) -> dict[str, Run]:
+    found: dict[str, Run] = {}
+    for run in runs:
+        signature = run.data.tags.get(keys.SIGNATURE, "")
+        other = found.get(signature)
+        # Two runs of one signature can only come from writers without a common lock: take the fuller.
+        if other is None or cursor_of(run) > cursor_of(other):
+            found[signature] = run
+    return found
+
+
+def cursor_of(run: Run) -> int:
+    """How many of the journal's points the run has."""
     return int(run.data.tags.get(keys.CURSOR, 0))
-
-
-def _stamps(folder: Path) -> dict[str, Any]:
-    """Store -> what was sent of this cell to it: {"run_id", "files": as in `files_of`, "sweeps": [...]}."""
-    with contextlib.suppress(OSError, ValueError):
-        stamps = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-        if isinstance(stamps, dict):
-            return stamps
-    return {}
-
-
-def _stamp(folder: Path, uri: str) -> dict[str, Any]:
-    return _stamps(folder).get(uri, {})
-
-
-def _write_stamp(cell: Snapshot, uri: str, run_id: str, sweeps: list[str]) -> None:
-    stamps = _stamps(cell.folder)
-    old = stamps.get(uri, {})
-    known = set(old.get("sweeps", ())) if old.get("run_id") == run_id else set()
-    stamps[uri] = {"run_id": run_id, "files": cell.files, "sweeps": sorted(known | set(sweeps))}
-    write_json(cell.folder / STAMP, stamps)
-
-
-def _parts(items: list[Any], size: int) -> Iterable[list[Any]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _milliseconds(seconds: float) -> int:
-    return round(seconds * 1000)
 
 
 def _line(error: Exception) -> str:

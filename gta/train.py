@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gta import checkpoint, distributed
+from gta import checkpoint, distributed, live
 from gta.config import Config
 from gta.control import Control
 from gta.data.loaders import check_batch
 from gta.data.splits import load_split
+from gta.data.stage import staged
 from gta.epochs import in_iterations
 from gta.errors import UserError
 from gta.methods import METHODS
@@ -31,9 +32,12 @@ def train(config: Config, folder: Path, signature: str, control: Control | None 
     device = prepare_device(config)
     check_batch(config.schedule, distributed.world_size())
     split = load_split(config.data)
+    config = staged(config, split)
     config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
     method = build_method(config, device)
-    return Trainer(config, folder, signature, split, method, device, control or Control()).run()
+    trainer = Trainer(config, folder, signature, split, method, device, control or Control())
+    with live.sending(config, folder):
+        return trainer.run()
 
 
 def prepare_device(config: Config) -> torch.device:

@@ -12,18 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gta import checkpoint, distributed, inference
+from gta import artifacts, checkpoint, distributed, inference
 from gta.config import Config
 from gta.control import Control, Wish
 from gta.data.loaders import train_loader
 from gta.data.splits import Split
 from gta.errors import UserError
-from gta.evaluate import Score, evaluate
+from gta.evaluate import Score, confusion_matrices, examples, scores_of
 from gta.files import write_json
 from gta.journal import Journal
 from gta.methods.base import Method
 from gta.provenance import commit
+from gta.pseudo import quality
 from gta.schedules import poly
+from gta.system import SystemMonitor
 
 
 class Trainer:
@@ -51,6 +53,7 @@ class Trainer:
         self.scores: dict[str, Score] = {}
         self.seconds_before = 0.0
         self.began = time.monotonic()
+        self.system = SystemMonitor(device)
 
     def run(self) -> bool:
         """Train to the end: True. False where the outside asked to stop; then everything is saved."""
@@ -130,12 +133,14 @@ class Trainer:
                 raise FloatingPointError(f"{name} is {value} at iteration {iteration}; a lower schedule.lr may help")
         if self.journal:
             self.control.check()
-            self.journal.metrics(iteration, {**values, "lr": self._lr(iteration), "seconds": self._seconds()})
+            about = {"lr": self._lr(iteration), "seconds": self._seconds(), **self.system.sample()}
+            self.journal.metrics(iteration, {**values, **about})
             shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
             print(f"iteration {iteration}/{self.config.schedule.iterations}  {shown}", flush=True)
 
     def _evaluate(self, iteration: int) -> None:
-        self.scores = evaluate(self.method.networks(), self.config, self.split.val, self.device, iteration)
+        matrices = confusion_matrices(self.method.networks(), self.config, self.split.val, self.device)
+        self.scores = scores_of(matrices, iteration)
         for name, score in self.scores.items():
             if name in self.best and self.best[name].miou >= score.miou:
                 continue
@@ -147,9 +152,23 @@ class Trainer:
                 checkpoint.save(self.folder / "best.pt", state)
         if self.journal:
             values = {f"val/{name}/miou": score.miou for name, score in self.scores.items()}
+            values |= quality(self.method, self.config, self.split.unlabeled, iteration, self.device)
             self.journal.metrics(iteration, {**values, "seconds": self._seconds()})
             shown = "  ".join(f"{name} {score.miou:.2f}" for name, score in self.scores.items())
             print(f"iteration {iteration}  mIoU (%)  {shown}", flush=True)
+            if iteration == self.config.schedule.iterations:
+                self._write_artifacts(iteration, matrices)
+
+    def _write_artifacts(self, iteration: int, matrices: dict[str, Tensor]) -> None:
+        """The headline's confusion matrix, IoU and pictures; rank 0 predicts these few images by itself."""
+        self.control.check()
+        name = self._headline()
+        network, val, iou = self.method.networks()[name], self.split.val, self.scores[name].iou
+        pictures = examples(network, self.config, val, self.device)
+        artifacts.write(self.folder, name, iteration, matrices[name], iou, pictures, self.config.data)
+
+    def _headline(self) -> str:
+        return self.method.headline if self.method.headline in self.scores else "student"
 
     def _finish(self) -> None:
         if not self.first:
@@ -162,7 +181,7 @@ class Trainer:
         result: dict[str, Any] = {
             "signature": self.signature,
             "iteration": self.config.schedule.iterations,
-            "headline": self.method.headline if self.method.headline in self.scores else "student",
+            "headline": self._headline(),
             "evaluation": inference.describe(self.config),
             "classes": list(self.config.data.classes),
             "networks": networks,

@@ -11,15 +11,17 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gta import journal
 from launch import attempts, policy
 from launch.attempts import Record
 from launch.bounds import exhausted
-from launch.cell import Cell
 from launch.policy import POLICY, Death
 from launch.slurm import Ended, Held
+
+if TYPE_CHECKING:  # status, logs and cancel need no torch to look at folders
+    from launch.cell import Cell
 
 
 class State(StrEnum):

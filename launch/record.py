@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from gta import store, tracking
 from gta.config import Config
+from launch import attempts
 from launch.cell import Cell
 from launch.ledger import Entry, State
 
@@ -18,8 +20,14 @@ def sync(cells: Sequence[Cell], sweep: str, warn: Callable[[str], None] = print)
     present = [cell for cell in cells if (cell.folder / "cell.json").exists()]
     for uri in sorted({cell.config.paths.tracking_uri for cell in present}):
         folders = [cell.folder for cell in present if cell.config.paths.tracking_uri == uri]
-        for problem in tracking.sync(folders, uri, sweep_tags(sweep)).problems:
+        for problem in tracking.sync(folders, uri, sweep_tags(sweep), alive=alive).problems:
             warn(f"MLflow is not up to date: {problem}; `python -m gta sync` does it later.")
+
+
+def alive(folder: Path) -> bool:
+    """Whether a process works on the cell in `folder`."""
+    last = attempts.latest(folder)
+    return last is not None and last.alive()
 
 
 def sweep_tags(sweep: str) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from launch import slurm
-from launch.cell import Cell
 from launch.ledger import Entry, ledger, submitted_jobs
 from launch.slurm import Held
+
+if TYPE_CHECKING:
+    from launch.cell import Cell
 
 
 def survey(cells: Sequence[Cell], local: Mapping[str, Held] | None = None) -> list[Entry]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_slurm import fake_slurm  # noqa: F401  (a fixture for every test)
+
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

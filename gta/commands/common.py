@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from gta.errors import UserError
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from launch.cell import Cell
     from launch.ledger import Entry
+    from launch.names import Named
 
 
 def split_options(arguments: Sequence[str], defaults: dict[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -25,6 +28,56 @@ def split_options(arguments: Sequence[str], defaults: dict[str, str]) -> tuple[d
         else:
             rest.append(argument)
     return options, rest
+
+
+def flags(
+    arguments: Sequence[str], known: Mapping[str, Any], short: Mapping[str, str] | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """The command's own dashed options, with their defaults, and the arguments that are left.
+
+    `known` maps a name to its default, whose type says what may follow: False for `--json`; a text for `--rank=1` or
+    `--rank 1`; a pair (when absent, when bare) for `--watch` or `--watch=2`. `short` maps a letter to a name (`-f`).
+    Raises UserError for another dashed word, a value that is missing, and one that is not wanted.
+    """
+    values: dict[str, Any] = {
+        name: default[0] if isinstance(default, tuple) else default for name, default in known.items()
+    }
+    rest, words = [], iter(arguments)
+    for word in words:
+        if not word.startswith("-") or word == "-":
+            rest.append(word)
+            continue
+        written, equals, value = word.partition("=")
+        name = written[2:] if written.startswith("--") else (short or {}).get(written[1:], "")
+        if name not in known:
+            raise UserError(f"{written}: there is no such option; {_options_hint(written, known)}")
+        default = known[name]
+        if isinstance(default, bool):
+            if equals:
+                raise UserError(f"{written} takes no value.")
+            values[name] = True
+        elif equals:
+            values[name] = value
+        elif isinstance(default, tuple):
+            values[name] = default[1]
+        else:
+            values[name] = next(words, None)
+            if values[name] is None:
+                raise UserError(f"{written} takes a value: {written}=...")
+    return values, rest
+
+
+def _options_hint(written: str, known: Mapping[str, Any]) -> str:
+    if not known:
+        return "settings are written name=value (seed=0,1), and --help says more."
+    close = difflib.get_close_matches(written.lstrip("-"), known, n=1)
+    return f"did you mean --{close[0]}?" if close else f"there are {', '.join(f'--{name}' for name in known)}, --help."
+
+
+def names_and_words(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names of cells, and overrides (`name=value`, `~name`)."""
+    words = [argument for argument in arguments if "=" in argument or argument.startswith("~")]
+    return [argument for argument in arguments if argument not in words], words
 
 
 def overrides_of(arguments: Sequence[str]) -> list[str]:
@@ -61,8 +114,18 @@ def grid(overrides: Sequence[str], options: Sequence[str] = ()) -> tuple[DictCon
     return master, cells(loader, master, expand(master, loader))
 
 
+def named_cells(words: Sequence[str]) -> list[Named]:
+    """The cells that names stand for: those of a grid (sweep=...), or every one below paths.runs."""
+    options, overrides = split_options(words, {"paths.runs": "runs"})
+    from launch import names
+
+    if not overrides:
+        return names.known(Path(options["paths.runs"]))
+    return names.of_grid(grid(words)[1])
+
+
 def look(cells: Sequence[Cell]) -> list[Entry]:
-    """The ledger of the cells, with what Slurm says of their jobs where there is a Slurm."""
+    """The ledger of the cells: one squeue and one sacct where there is a Slurm; elsewhere heartbeats tell."""
     from launch.survey import survey
 
     return survey(cells)

@@ -31,7 +31,8 @@ DEFAULTS = {"retry": "none", "wait": "true", "budget": "none", "cells": ""}
 def run(arguments: list[str]) -> int:
     options, overrides = common.split_options(arguments, DEFAULTS)
     print("composing the grid ...", flush=True)  # the imports that follow take seconds
-    only = ",".join(filter(None, options.pop("cells").split(",")))
+    # quoted: Hydra would read 0123 and 12e45678 as numbers
+    only = ",".join(f"'{name}'" for name in options.pop("cells").split(",") if name)
     words = overrides
     said = [f"hydra.launcher.{name}={value}" for name, value in options.items()]
     overrides = [*common.overrides_of(overrides), *said, f"hydra.launcher.only=[{only}]"]

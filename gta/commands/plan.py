@@ -24,6 +24,7 @@ def run(arguments: list[str]) -> int:
     from launch.board import summary, table
     from launch.launcher import named
     from launch.ledger import RETRY, to_run
+    from launch.rows import rows
 
     if options["retry"] not in RETRY:
         raise UserError(f"retry={options['retry']}: use one of {', '.join(RETRY)}.")
@@ -31,7 +32,7 @@ def run(arguments: list[str]) -> int:
     only = {named(cells, name) for name in options["cells"].split(",") if name}
     entries = common.look(cells)
     console = Console(highlight=False)
-    console.print(table(entries))
+    console.print(table(rows(entries), console.width))
     again = [e for e in entries if to_run(e, options["retry"]) and (not only or e.cell.signature in only)]
     console.print(f"\n{summary(entries)}; multirun would run {len(again)}", markup=False)
     console.print(price.describe(again), markup=False, soft_wrap=True)

@@ -1,7 +1,8 @@
 """usage: python -m gta sync [sweep=NAME] [name=value ...]
 
 Brings MLflow up to the journals: of the cells of a grid, or, without a sweep, of every cell below paths.runs.
-Doing it twice is harmless; each metric is there once.
+Doing it twice is harmless; each metric is there once. Runs that a dead process left RUNNING are closed, and what a
+server has lost is sent again.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from gta.commands import common
 
 
 def run(arguments: list[str]) -> int:
+    from launch.record import alive
+
     if any(argument.startswith("sweep=") for argument in arguments):
         from launch.record import sweep_tags
 
@@ -27,6 +30,6 @@ def run(arguments: list[str]) -> int:
         sweeps, uri = [], paths.tracking_uri
     from gta import tracking
 
-    report = tracking.sync(folders, uri, sweeps)
+    report = tracking.sync(folders, uri, sweeps, alive=alive, check=True)
     print(report)
     return 1 if report.problems else 0

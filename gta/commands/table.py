@@ -25,7 +25,9 @@ from gta.commands import common
 from gta.errors import UserError
 
 if TYPE_CHECKING:
-    from analysis.table import Wanted
+    import pandas as pd
+
+    from analysis.table import Table, Wanted
     from launch.ledger import Entry
 
 OPTIONS = {"baseline": "", "published": "true", "best": "true"}
@@ -58,7 +60,24 @@ def show(
 
     Raises UserError for an option that this table cannot have, and, where `strict`, for a table with gaps.
     """
-    from analysis import render, runs, table
+    from analysis import render
+
+    _, made = build(sweep, entries, overrides, options)
+    paths = entries[0].cell.config.paths
+    if strict:
+        made.refuse_gaps()
+    files = render.write(made, Path(paths.results) / sweep)
+    width = shutil.get_terminal_size((_WIDE, 24)).columns
+    print(f"\n{render.terminal(made, width, color=sys.stdout.isatty())}\n")
+    print(f"table: {', '.join(str(_short(path)) for path in files)}")
+    print(f"MLflow: make mlflow (or: mlflow ui --backend-store-uri {paths.tracking_uri})")
+
+
+def build(
+    sweep: str, entries: list[Entry], overrides: Sequence[str] = (), options: dict[str, str] | None = None
+) -> tuple[pd.DataFrame, Table]:
+    """The runs of a grid in MLflow, and the table of them; arguments and errors as of `show`."""
+    from analysis import runs, table
     from launch.record import sweep_tags
 
     options = OPTIONS | (options or {})
@@ -73,13 +92,7 @@ def show(
         best=options["best"] == "true",
         rows_beside=options["published"],
     )
-    if strict:
-        made.refuse_gaps()
-    files = render.write(made, Path(paths.results) / sweep)
-    width = shutil.get_terminal_size((_WIDE, 24)).columns
-    print(f"\n{render.terminal(made, width, color=sys.stdout.isatty())}\n")
-    print(f"table: {', '.join(str(_short(path)) for path in files)}")
-    print(f"MLflow: make mlflow (or: mlflow ui --backend-store-uri {paths.tracking_uri})")
+    return frame, made
 
 
 def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[Wanted]:

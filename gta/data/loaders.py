@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from gta.batch import Labeled, Unlabeled
+from gta.batch import Labeled, Unlabeled, positions
 from gta.config import Config, ScheduleConfig
 from gta.data.dataset import SegmentationDataset
 from gta.data.resample import rescale
@@ -25,16 +25,32 @@ from gta.errors import UserError
 
 
 def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
-    """Raise UserError unless the global batch is whole groups and every rank holds whole groups of it."""
+    """Raise UserError unless the global batch is whole groups and every rank holds whole groups of each of its parts
+    (`schedule.accumulate`).
+    """
     batch, group = schedule.batch_size, schedule.group_size
     if batch < 1 or group < 1:
         raise UserError(f"schedule.batch_size={batch} and schedule.group_size={group} must both be at least 1.")
     if batch % group:
         raise UserError(f"schedule.batch_size={batch} does not divide into groups of schedule.group_size={group}.")
-    if (batch // group) % world_size:
+    groups, parts = batch // group, schedule.accumulate
+    whole = f"batch_size={batch}, group_size={group}"
+    if parts < 1 or groups % parts:
         raise UserError(
-            f"The {batch // group} groups of a batch (batch_size={batch}, group_size={group}) "
-            f"do not divide over {world_size} ranks: use a number of ranks that divides {batch // group}."
+            f"schedule.accumulate={parts} does not divide the {groups} groups of a batch ({whole}): "
+            f"use a number that divides {groups}; 1 is no accumulation."
+        )
+    if batch < 2 * parts:
+        raise UserError(
+            f"schedule.batch_size={batch} with schedule.accumulate={parts} passes 1 image at a time; "
+            "BatchNorm needs at least 2."
+        )
+    if groups // parts % world_size:
+        of_what = "a batch" if parts == 1 else f"each of the {parts} parts of a batch"
+        whole += "" if parts == 1 else f", accumulate={parts}"
+        raise UserError(
+            f"The {groups // parts} groups of {of_what} ({whole}) "
+            f"do not divide over {world_size} ranks: use a number of ranks that divides {groups // parts}."
         )
 
 
@@ -45,8 +61,9 @@ def train_loader(
 
     Image number n = iteration * batch_size + position of the labeled stream (of the unlabeled one likewise)
     is perm_e[n % N] with e = n // N, where perm_e is keyed by (seed, stream, e); what is drawn for it is
-    keyed by (seed, stream, iteration, position). Rank r of W holds positions r B/W to (r + 1) B/W. `strong`
-    is how many strong views are made (0 to 2), and without `unlabeled` the second of each pair is None.
+    keyed by (seed, stream, iteration, position); `gta.batch.positions` says which of them this rank holds. `strong`
+    is how many strong views are made (0 to 2). The second of each pair is None without `unlabeled`, and during the
+    warm-up (`schedule.warm_up`), in which no method looks at unlabeled images.
     Raises UserError for a batch that does not divide; and, while iterating, for an image that cannot be used.
     """
     check_batch(config.schedule, world_size)
@@ -72,9 +89,8 @@ class _TrainStream(Dataset[Any]):
         self.strong = strong
         self.labeled = SegmentationDataset(config.data, split.labeled)
         self.unlabeled = SegmentationDataset(config.data, split.unlabeled) if unlabeled else None
-        share = config.schedule.batch_size // world_size
-        self.positions = range(rank * share, (rank + 1) * share)
-        self.first_group = rank * share // config.schedule.group_size
+        self.positions = positions(config.schedule, world_size, rank)
+        self.first_group = self.positions[0] // config.schedule.group_size
 
     def __getitem__(self, iteration: int) -> tuple[Labeled, Unlabeled | None]:
         return self._labeled(iteration), self._unlabeled(iteration)
@@ -90,7 +106,7 @@ class _TrainStream(Dataset[Any]):
         return Labeled(self._normalised(images), torch.from_numpy(np.stack(masks)).long(), self.first_group)
 
     def _unlabeled(self, iteration: int) -> Unlabeled | None:
-        if self.unlabeled is None:
+        if self.unlabeled is None or iteration < self.config.schedule.warm_up:
             return None
         views: list[View] = []
         strong: list[list[np.ndarray]] = [[], []]

@@ -91,6 +91,13 @@ def normalise(images: np.ndarray, config: DataConfig) -> torch.Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float().sub_(mean).div_(std)
 
 
+def denormalise(images: torch.Tensor, config: DataConfig) -> np.ndarray:
+    """(B, 3, H, W) float32 -> (B, H, W, 3) uint8: what `normalise` was given."""
+    mean = torch.tensor(config.mean).mul_(255).view(1, 3, 1, 1)
+    std = torch.tensor(config.std).mul_(255).view(1, 3, 1, 1)
+    return (images * std + mean).round_().clamp_(0, 255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
 def mean_colour(config: DataConfig) -> np.ndarray:
     """(3,) uint8: the padding's colour, 0 after normalisation to within rounding."""
     return _colour(tuple(config.mean))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from gta.batch import Labeled, Unlabeled
+from gta.batch import Labeled, Part, Unlabeled, labeled_parts, unlabeled_parts
 from gta.config import MethodConfig, ScheduleConfig
-from gta.distributed import synchronise_batchnorm, unwrap, wrap
+from gta.distributed import synchronise_batchnorm, synchronising, unwrap, wrap
 from gta.ema import ema_update, ramped_decay
 from gta.errors import UserError
 from gta.losses import IGNORE_INDEX, cross_entropy, full_precision, ohem_cross_entropy
@@ -59,8 +59,6 @@ class Method:
         """`config` is an instance of `Config`; `model()` makes one network with its initial weights."""
         if precision not in PRECISIONS:
             raise UserError(f"precision is '{precision}'; use {' or '.join(PRECISIONS)}.")
-        if schedule.batch_size < 2:
-            raise UserError("schedule.batch_size is 1; BatchNorm needs at least 2 images a step.")
         if not 0 <= schedule.ohem_threshold <= 1:
             raise UserError(f"schedule.ohem_threshold is {schedule.ohem_threshold}; it must be in 0 to 1.")
         self.config = config
@@ -78,8 +76,11 @@ class Method:
         """The end of the warm-up: make the networks that start as copies of the student."""
         self.add("teacher", self.copy_of_student(), trained=False)
 
-    def semi_supervised_step(self, labeled: Labeled, unlabeled: Unlabeled, iteration: int) -> dict[str, Tensor]:
-        """One step after the warm-up."""
+    def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
+        """One step after the warm-up, on the `schedule.accumulate` parts of the batch; returns what `update` does.
+
+        What labels the images does so for all parts before a network moves, so that a batch in parts learns the same.
+        """
         raise NotImplementedError
 
     # --- what the trainer calls -----------------------------------------------------------------------------
@@ -94,10 +95,12 @@ class Method:
         if semi_supervised and "teacher" not in self.models:
             self.start()
         self.set_lr(iteration)
+        parts = labeled_parts(labeled, self.schedule)
         if not semi_supervised:
-            return self.supervised_step(labeled)
+            return self.supervised_step(parts)
         assert unlabeled is not None, "this method needs an unlabeled batch after the warm-up"
-        return self.semi_supervised_step(labeled, unlabeled, iteration)
+        pairs = zip(parts, unlabeled_parts(unlabeled, self.schedule), strict=True)
+        return self.semi_supervised_step(list(pairs), iteration)
 
     def set_lr(self, iteration: int) -> None:
         """Poly schedule on every optimizer, from the config's learning rates, never from the decayed groups'."""
@@ -211,19 +214,35 @@ class Method:
             return cross_entropy(logits, mask, size)
         return ohem_cross_entropy(logits, mask, size, threshold, self.schedule.ohem_min_kept)
 
-    def update(self, name: str, loss: Tensor) -> None:
-        """Backward and one optimizer step of the network of that name."""
-        optimizer = self.optimizers[name]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+    def update(
+        self, name: str, loss: Callable[..., tuple[Tensor, dict[str, Tensor]]], parts: Sequence[tuple[Any, ...]]
+    ) -> dict[str, Tensor]:
+        """One optimizer step of the network of that name, in train(), on the mean loss of the parts.
 
-    def supervised_step(self, labeled: Labeled) -> dict[str, Tensor]:
+        `loss(*part)` gives the loss of a part and values to report, whose means over the parts are returned, detached.
+        One part after the other passes forward and backward, so that the activations of one part fill the memory. The
+        parts hold equally many groups: their mean is that of the groups, the loss of the whole batch.
+        """
+        optimizer, model = self.optimizers[name], self.models[name]
+        optimizer.zero_grad()
+        model.train()
+        reported = []
+        for number, part in enumerate(parts, start=1):
+            with synchronising(model, now=number == len(parts)):
+                total, values = loss(*part)
+                (total / len(parts)).backward()
+            reported.append({key: value.detach() for key, value in values.items()})
+        optimizer.step()
+        return {key: torch.stack([values[key] for values in reported]).mean() for key in reported[0]}
+
+    def supervised_step(self, parts: list[Labeled]) -> dict[str, Tensor]:
         """One step of the student with labels alone."""
-        self.models["student"].train()
-        loss, _ = self.student_loss(labeled.image, labeled.mask)
-        self.update("student", loss)
-        return {"loss/supervised": loss.detach()}
+        return self.update("student", self.supervised_loss, [(part,) for part in parts])
+
+    def supervised_loss(self, labeled: Labeled, name: str = "student") -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss on labels alone, for `update`; `name` is of the network, where it is not the student."""
+        loss, _ = self.student_loss(labeled.image, labeled.mask, name)
+        return loss, {"loss/supervised": loss}
 
     @torch.no_grad()
     def pseudo_labels(self, unlabeled: Unlabeled, name: str = "teacher") -> tuple[Tensor, Tensor]:

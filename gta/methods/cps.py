@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from gta.batch import Labeled, Unlabeled
+from gta.batch import Labeled, Part
 from gta.config import MethodConfig, ScheduleConfig
 from gta.fields import result
 from gta.losses import cross_entropy
@@ -55,31 +56,32 @@ class CPS(Method):
     def start(self) -> None:
         """No other network begins."""
 
-    def supervised_step(self, labeled: Labeled) -> dict[str, Tensor]:
+    def supervised_step(self, parts: list[Labeled]) -> dict[str, Tensor]:
         """The warm-up: each student learns the labels."""
-        losses = {}
-        for name, key in (("student", "loss/supervised"), ("student2", "loss/supervised2")):
-            self.models[name].train()
-            loss, _ = self.student_loss(labeled.image, labeled.mask, name)
-            self.update(name, loss)
-            losses[key] = loss.detach()
-        return losses
+        alone = [(part,) for part in parts]
+        first = self.update("student", self.supervised_loss, alone)
+        second = self.update("student2", partial(self.supervised_loss, name="student2"), alone)
+        return first | {f"{key}2": value for key, value in second.items()}
 
-    def semi_supervised_step(self, labeled: Labeled, unlabeled: Unlabeled, iteration: int) -> dict[str, Tensor]:
-        size = self.schedule.group_size
-
+    def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
         # Each student labels the weak view; one CutMix for images and both labels.
-        inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
-        labels = {name: mix(self.pseudo_labels(unlabeled, name)[0], inside, size) for name in self.scored}
-        joint = torch.cat([labeled.image, mix(self.view(unlabeled), inside, size)])
+        mixed = []
+        for labeled, unlabeled in parts:
+            size = self.schedule.group_size
+            inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
+            labels = {name: mix(self.pseudo_labels(unlabeled, name)[0], inside, size) for name in self.scored}
+            mixed.append((labeled, mix(self.view(unlabeled), inside, size), labels))
 
         # Each learns the labels, and the other's pseudo-labels.
-        losses = {}
-        for name, other, number in (("student", "student2", ""), ("student2", "student", "2")):
-            self.models[name].train()
-            supervised, logits = self.student_loss(joint, labeled.mask, name)
-            unsupervised = cross_entropy(logits, labels[other], size)
-            self.update(name, supervised + self.config.unsupervised_weight * unsupervised)
-            losses[f"loss/supervised{number}"] = supervised.detach()
-            losses[f"loss/unsupervised{number}"] = unsupervised.detach()
-        return losses
+        first = self.update("student", partial(self.loss, "student", "student2"), mixed)
+        second = self.update("student2", partial(self.loss, "student2", "student"), mixed)
+        return first | {f"{key}2": value for key, value in second.items()}
+
+    def loss(
+        self, name: str, other: str, labeled: Labeled, images: Tensor, labels: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """What `name` learns: the labels, and the pseudo-labels of `other`."""
+        supervised, logits = self.student_loss(torch.cat([labeled.image, images]), labeled.mask, name)
+        unsupervised = cross_entropy(logits, labels[other], self.schedule.group_size)
+        total = supervised + self.config.unsupervised_weight * unsupervised
+        return total, {"loss/supervised": supervised, "loss/unsupervised": unsupervised}

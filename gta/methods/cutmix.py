@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from torch import Tensor
-
-from gta.batch import Unlabeled
+from gta.batch import PseudoLabeled, Unlabeled
 from gta.fields import result
 from gta.methods.base import check_range
 from gta.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
-from gta.methods.mixing import cutmix_mask, mix
+from gta.methods.mixing import cutmix_mask, mix_all
 
 
 @dataclass
@@ -29,13 +27,7 @@ class CutMix(MeanTeacher):
 
     Config = CutMixConfig
 
-    def perturb(
-        self, unlabeled: Unlabeled, pseudo: Tensor, confidence: Tensor, iteration: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        size = self.schedule.group_size
+    def perturb(self, unlabeled: Unlabeled, iteration: int) -> PseudoLabeled:
+        shown, size = super().perturb(unlabeled, iteration), self.schedule.group_size
         inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
-        return (
-            mix(self.view(unlabeled), inside, size),
-            mix(pseudo, inside, size),
-            mix(confidence, inside, size),
-        )
+        return mix_all(shown, inside, size)

@@ -16,14 +16,14 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from gta.batch import Labeled, Unlabeled
+from gta.batch import Labeled, Part, PseudoLabeled, Unlabeled
 from gta.config import MethodConfig
 from gta.distributed import unwrap
 from gta.ema import ema_update, ramped_decay
 from gta.fields import result
 from gta.losses import WEIGHTINGS, weighted_cross_entropy
 from gta.methods.base import Method, check_choice, check_range
-from gta.methods.mixing import cutmix_mask, mix
+from gta.methods.mixing import cutmix_mask, mix_all
 from gta.models import SegmentationModel
 
 CONFIDENCES = ("second_pass", "pseudo_label")
@@ -96,49 +96,60 @@ class GTA(Method):
                 mine.data = theirs.data  # one storage; gradients, optimizers and statistics stay apart
         self.add("assistant", assistant, trained=True)
 
-    def semi_supervised_step(self, labeled: Labeled, unlabeled: Unlabeled, iteration: int) -> dict[str, Tensor]:
-        size, batch = self.schedule.group_size, len(unlabeled.padding)
+    def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
+        # 1. and 2. The teacher labels the weak view; CutMix within each group.
+        mixed = [(labeled, self.labeled_and_mixed(unlabeled, iteration)) for labeled, unlabeled in parts]
 
-        # 1. The teacher labels the weak view; padding is no label.
-        pseudo, confidence = self.pseudo_labels(unlabeled)
-
-        # 2. CutMix within each group, of images, pseudo-labels and confidences.
-        inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
-        images, pseudo, confidence = (mix(x, inside, size) for x in (self.view(unlabeled), pseudo, confidence))
-        joint = torch.cat([labeled.image, images])
-
-        # 3. The assistant sees labeled and mixed images as one batch; its loss is on the latter.
-        self.models["assistant"].train()
-        logits = self.forward("assistant", joint if self.config.joint_batches else images)[-batch:]
-
-        # 4. The teacher's confidence on the same batch, with BatchNorm in training mode. Nothing else moves
-        #    the statistics that it labels with.
-        if self.config.confidence == "second_pass":
-            self.models["teacher"].train()
-            confidence = self.confidence("teacher", joint if self.config.joint_batches else images)[0][-batch:]
-
-        # 5. and 6. Unlabeled loss, weighted by confidence; the assistant's step.
-        unsupervised, kept = weighted_cross_entropy(
-            logits, pseudo, confidence, size, self.config.drop_percent, self.config.weighting
-        )
-        self.update("assistant", self.config.unsupervised_weight * unsupervised)
+        # 3. to 6. The assistant's step, on the pseudo-labels.
+        unlabeled_values = self.update("assistant", self.assistant_loss, mixed)
 
         # 7. The student takes over the assistant's feature extractor, never its mask predictor.
         self.transfer(iteration)
 
         # 8. The student's step, on the labels.
-        self.models["student"].train()
-        supervised, _ = self.student_loss(joint if self.config.joint_batches else labeled.image, labeled.mask)
-        self.update("student", supervised)
+        labeled_values = self.update("student", self.joint_supervised_loss, mixed)
 
         # 9. The teacher follows the student (its statistics too, where 4. does not move them).
         self.update_teacher(iteration, self.config.teacher_decay, self.config.confidence != "second_pass")
-        return {
-            "loss/supervised": supervised.detach(),
-            "loss/unsupervised": unsupervised.detach(),
-            "pseudo/kept": kept,
-            "pseudo/confidence": confidence.mean(),
-        }
+        return labeled_values | unlabeled_values
+
+    def labeled_and_mixed(self, unlabeled: Unlabeled, iteration: int) -> PseudoLabeled:
+        """Steps 1 and 2 of a part of the batch."""
+        size = self.schedule.group_size
+
+        # 1. The teacher labels the weak view; padding is no label.
+        labeled = PseudoLabeled(self.view(unlabeled), *self.pseudo_labels(unlabeled))
+
+        # 2. CutMix within each group, of images, pseudo-labels and confidences.
+        inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
+        return mix_all(labeled, inside, size)
+
+    def assistant_loss(self, labeled: Labeled, mixed: PseudoLabeled) -> tuple[Tensor, dict[str, Tensor]]:
+        """Steps 3 to 5 of a part of the batch."""
+        batch, confidence = len(mixed.image), mixed.confidence
+        images = torch.cat([labeled.image, mixed.image]) if self.config.joint_batches else mixed.image
+
+        # 3. The assistant sees labeled and mixed images as one batch; its loss is on the latter.
+        logits = self.forward("assistant", images)[-batch:]
+
+        # 4. The teacher's confidence on the same batch, with BatchNorm in training mode. Nothing else moves
+        #    the statistics that it labels with.
+        if self.config.confidence == "second_pass":
+            self.models["teacher"].train()
+            confidence = self.confidence("teacher", images)[0][-batch:]
+
+        # 5. The unlabeled loss, weighted by confidence.
+        loss, kept = weighted_cross_entropy(
+            logits, mixed.pseudo, confidence, self.schedule.group_size, self.config.drop_percent, self.config.weighting
+        )
+        values = {"loss/unsupervised": loss, "pseudo/kept": kept, "pseudo/confidence": confidence.mean()}
+        return self.config.unsupervised_weight * loss, values
+
+    def joint_supervised_loss(self, labeled: Labeled, mixed: PseudoLabeled) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of step 8 of a part of the batch: on the labels, beside the mixed images."""
+        images = torch.cat([labeled.image, mixed.image]) if self.config.joint_batches else labeled.image
+        loss, _ = self.student_loss(images, labeled.mask)
+        return loss, {"loss/supervised": loss}
 
     def transfer(self, iteration: int) -> None:
         """Student's feature extractor (or what `transfer` says) <- EMA towards the assistant's; parameters only."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gta.batch import Labeled, Unlabeled
+from gta.batch import Labeled, Part, PseudoLabeled, Unlabeled
 from gta.config import MethodConfig
 from gta.fields import result
 from gta.losses import thresholded_cross_entropy
@@ -32,29 +32,25 @@ class MeanTeacher(Method):
     uses_unlabeled = True
     headline = "teacher"
 
-    def semi_supervised_step(self, labeled: Labeled, unlabeled: Unlabeled, iteration: int) -> dict[str, Tensor]:
+    def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
         # The teacher labels the weak view.
-        pseudo, confidence = self.pseudo_labels(unlabeled)
-        images, pseudo, confidence = self.perturb(unlabeled, pseudo, confidence, iteration)
+        shown = [(labeled, self.perturb(unlabeled, iteration)) for labeled, unlabeled in parts]
 
         # The student learns from labels and pseudo-labels in one batch.
-        self.models["student"].train()
-        supervised, logits = self.student_loss(torch.cat([labeled.image, images]), labeled.mask)
-        unsupervised, kept = thresholded_cross_entropy(
-            logits, pseudo, confidence, self.config.threshold, self.schedule.group_size
-        )
-        self.update("student", supervised + self.config.unsupervised_weight * unsupervised)
+        values = self.update("student", self.loss, shown)
 
         # The teacher follows.
         self.update_teacher(iteration)
-        return {
-            "loss/supervised": supervised.detach(),
-            "loss/unsupervised": unsupervised.detach(),
-            "pseudo/kept": kept,
-        }
+        return values
 
-    def perturb(
-        self, unlabeled: Unlabeled, pseudo: Tensor, confidence: Tensor, iteration: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """What the student is shown: images (B, 3, h, w), their pseudo-labels and confidences (B, h, w)."""
-        return self.view(unlabeled), pseudo, confidence
+    def perturb(self, unlabeled: Unlabeled, iteration: int) -> PseudoLabeled:
+        """What the student is shown of the unlabeled images."""
+        return PseudoLabeled(self.view(unlabeled), *self.pseudo_labels(unlabeled))
+
+    def loss(self, labeled: Labeled, shown: PseudoLabeled) -> tuple[Tensor, dict[str, Tensor]]:
+        supervised, logits = self.student_loss(torch.cat([labeled.image, shown.image]), labeled.mask)
+        unsupervised, kept = thresholded_cross_entropy(
+            logits, shown.pseudo, shown.confidence, self.config.threshold, self.schedule.group_size
+        )
+        total = supervised + self.config.unsupervised_weight * unsupervised
+        return total, {"loss/supervised": supervised, "loss/unsupervised": unsupervised, "pseudo/kept": kept}

@@ -7,7 +7,7 @@ import random
 import torch
 from torch import Tensor
 
-from gta.batch import Unlabeled
+from gta.batch import PseudoLabeled, Unlabeled
 
 
 def cutmix_mask(unlabeled: Unlabeled, group_size: int, probability: float, seed: int, iteration: int) -> Tensor:
@@ -36,3 +36,8 @@ def mix(values: Tensor, inside: Tensor, group_size: int) -> Tensor:
     groups = values.reshape(-1, group_size, *values.shape[1:])
     partner = groups.roll(-1, dims=1).reshape(values.shape)
     return torch.where(inside if values.dim() == 3 else inside[:, None], partner, values)
+
+
+def mix_all(shown: PseudoLabeled, inside: Tensor, group_size: int) -> PseudoLabeled:
+    """Images, pseudo-labels and confidences mixed alike."""
+    return PseudoLabeled(*(mix(values, inside, group_size) for values in (shown.image, shown.pseudo, shown.confidence)))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gta.batch import Labeled, Unlabeled
+from gta.batch import Labeled, Part, PseudoLabeled, Unlabeled
 from gta.config import MethodConfig
 from gta.fields import result
 from gta.losses import WEIGHTINGS, weighted_cross_entropy
 from gta.methods.base import Method, check_choice, check_range
-from gta.methods.mixing import cutmix_mask, mix
+from gta.methods.mixing import cutmix_mask, mix_all
 
 
 @dataclass
@@ -39,31 +39,33 @@ class StudentTeacher(Method):
     uses_unlabeled = True
     headline = "teacher"
 
-    def semi_supervised_step(self, labeled: Labeled, unlabeled: Unlabeled, iteration: int) -> dict[str, Tensor]:
-        size, batch = self.schedule.group_size, len(labeled.mask)
-
+    def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
         # The teacher labels the weak view; CutMix within each group.
-        pseudo, _ = self.pseudo_labels(unlabeled)
-        inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
-        images, pseudo = mix(self.view(unlabeled), inside, size), mix(pseudo, inside, size)
-        joint = torch.cat([labeled.image, images])
-
-        # The teacher's confidence in training mode, which moves its BatchNorm statistics.
-        self.models["teacher"].train()
-        confidence = self.confidence("teacher", joint)[0][batch:]
+        mixed = [(labeled, self.labeled_and_mixed(unlabeled, iteration)) for labeled, unlabeled in parts]
 
         # The student learns from labels and pseudo-labels, with every part of it.
-        self.models["student"].train()
-        supervised, logits = self.student_loss(joint, labeled.mask)
-        unsupervised, kept = weighted_cross_entropy(
-            logits, pseudo, confidence, size, self.config.drop_percent, self.config.weighting
-        )
-        self.update("student", supervised + self.config.unsupervised_weight * unsupervised)
+        values = self.update("student", self.loss, mixed)
 
         # The teacher follows.
         self.update_teacher(iteration, statistics=False)
-        return {
-            "loss/supervised": supervised.detach(),
-            "loss/unsupervised": unsupervised.detach(),
-            "pseudo/kept": kept,
-        }
+        return values
+
+    def labeled_and_mixed(self, unlabeled: Unlabeled, iteration: int) -> PseudoLabeled:
+        """The unlabeled images with the teacher's labels, after CutMix."""
+        size = self.schedule.group_size
+        inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
+        return mix_all(PseudoLabeled(self.view(unlabeled), *self.pseudo_labels(unlabeled)), inside, size)
+
+    def loss(self, labeled: Labeled, mixed: PseudoLabeled) -> tuple[Tensor, dict[str, Tensor]]:
+        joint = torch.cat([labeled.image, mixed.image])
+
+        # The teacher's confidence in training mode, which moves its BatchNorm statistics.
+        self.models["teacher"].train()
+        confidence = self.confidence("teacher", joint)[0][len(labeled.image) :]
+
+        supervised, logits = self.student_loss(joint, labeled.mask)
+        unsupervised, kept = weighted_cross_entropy(
+            logits, mixed.pseudo, confidence, self.schedule.group_size, self.config.drop_percent, self.config.weighting
+        )
+        total = supervised + self.config.unsupervised_weight * unsupervised
+        return total, {"loss/supervised": supervised, "loss/unsupervised": unsupervised, "pseudo/kept": kept}

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gta.batch import Labeled, Unlabeled
+from gta.batch import Labeled, Part, Unlabeled
 from gta.config import MethodConfig
 from gta.distributed import unwrap
 from gta.fields import result
@@ -54,22 +54,26 @@ class UniMatch(Method):
     def start(self) -> None:
         """No other network begins."""
 
-    def semi_supervised_step(self, labeled: Labeled, unlabeled: Unlabeled, iteration: int) -> dict[str, Tensor]:
+    def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
+        mixed = [(*part, self.boxes(part[1], iteration)) for part in parts]
+        return self.update("student", self.loss, mixed)
+
+    def boxes(self, unlabeled: Unlabeled, iteration: int) -> list[Tensor]:
+        """Where each of the two strong views is mixed: each has its own CutMix within the group."""
+        size, probability = self.schedule.group_size, self.config.cutmix_probability
+        return [
+            cutmix_mask(unlabeled, size, probability, seed, iteration) for seed in (self.seed, self.seed + SECOND_BOXES)
+        ]
+
+    def loss(self, labeled: Labeled, unlabeled: Unlabeled, insides: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         size, batch, config = self.schedule.group_size, len(unlabeled.padding), self.config
         assert unlabeled.strong is not None, "this method needs two strong views"
         assert unlabeled.strong2 is not None, "this method needs two strong views"
-
-        # Two strong views, each with its own CutMix within the group.
-        insides = [
-            cutmix_mask(unlabeled, size, config.cutmix_probability, seed, iteration)
-            for seed in (self.seed, self.seed + SECOND_BOXES)
-        ]
         first, second = (
             mix(view, inside, size) for view, inside in zip((unlabeled.strong, unlabeled.strong2), insides, strict=True)
         )
 
         # One pass of labeled, strong and weak images; the decoder sees the weak features also with planes dropped.
-        self.models["student"].train()
         images = torch.cat([labeled.image, first, second, unlabeled.weak])
         with _DroppedFeatures(cast(SegmentationModel, unwrap(self.models["student"])), batch, config.feature_dropout):
             supervised, logits = self.student_loss(images, labeled.mask)
@@ -85,12 +89,8 @@ class UniMatch(Method):
             losses.append(thresholded_cross_entropy(view, target, sure, config.threshold, size))
         (loss1, _), (loss2, _), (loss_dropped, kept) = losses
         unsupervised = config.strong_weight * (loss1 + loss2) + config.feature_weight * loss_dropped
-        self.update("student", supervised + unsupervised)
-        return {
-            "loss/supervised": supervised.detach(),
-            "loss/unsupervised": unsupervised.detach(),
-            "pseudo/kept": kept,
-        }
+        values = {"loss/supervised": supervised, "loss/unsupervised": unsupervised, "pseudo/kept": kept}
+        return supervised + unsupervised, values
 
 
 class _DroppedFeatures:

@@ -1,8 +1,9 @@
-"""One rank of tests/gta/test_evaluate.py, under torchrun or alone: writes the confusion matrices that it got."""
+"""One rank of tests/gta/test_evaluate.py, under torchrun or alone: writes its confusion matrices, and trains a cell."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import torch
 
@@ -10,12 +11,11 @@ from gta import distributed
 from gta.config import EvaluationConfig
 from gta.evaluate import confusion_matrices
 from gta.models import build_model
+from gta.train import train
 from tests.gta.test_trainer import make
 
 
 def main(folder: str, out: str) -> None:
-    from pathlib import Path
-
     device = distributed.init_from_env("cpu")
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -27,6 +27,8 @@ def main(folder: str, out: str) -> None:
     config.evaluation = EvaluationConfig(protocol="sliding_window", window=16, scales=[1.0, 1.5], flip=True)
     sliding = confusion_matrices(networks, config, ids, device)
     matrices |= {f"{name} by sliding window": matrix for name, matrix in sliding.items()}
+    if distributed.world_size() == 2:
+        train(make(Path(folder), "supervised"), Path(out).with_name("cell"), "sig")
     if distributed.rank() == 0:
         torch.save({"world": distributed.world_size(), **matrices}, out)
     distributed.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -50,19 +51,32 @@ def test_the_matrix_equals_a_plain_loop_over_pixels(folder: Path) -> None:
     assert found.sum() == 5 * 48 * 48, "each image once, at its original size"
 
 
-def test_the_matrix_is_the_same_on_1_2_and_3_ranks(folder: Path, tmp_path: Path) -> None:
-    found = {}
+@pytest.fixture(scope="module")
+def ranks(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what 1, 2 and 3 ranks found (evaluate_worker.py), and the cell that 2 of them trained."""
+    tmp_path = tmp_path_factory.mktemp("ranks")
     for ranks in (1, 2, 3):
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
         out = tmp_path / f"{ranks}.pt"
         command = [sys.executable, *torchrun, str(ROOT / "tests/gta/evaluate_worker.py"), str(folder), str(out)]
         subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=120)
-        found[ranks] = torch.load(out)
-    assert [found[ranks]["world"] for ranks in (1, 2, 3)] == [1, 2, 3]
+    return tmp_path
+
+
+def test_the_matrix_is_the_same_on_1_2_and_3_ranks(ranks: Path) -> None:
+    found = {number: torch.load(ranks / f"{number}.pt") for number in (1, 2, 3)}
+    assert [found[number]["world"] for number in (1, 2, 3)] == [1, 2, 3]
     for name in ("student", "teacher", "student by sliding window", "teacher by sliding window"):
         assert found[1][name].sum() == 5 * 48 * 48
         assert torch.equal(found[1][name], found[2][name])
         assert torch.equal(found[1][name], found[3][name])
+
+
+def test_two_ranks_leave_the_artifacts_of_one(ranks: Path) -> None:
+    matrix = json.loads((ranks / "cell/artifacts/confusion.json").read_text())["matrix"]
+    assert np.sum(matrix) == 5 * 48 * 48, "the images of both ranks"
+    pictures = sorted(path.name for path in (ranks / "cell/artifacts/images").iterdir())
+    assert pictures == [f"{i}_val_{i:05d}.png" for i in range(4)], "though rank 1 scored half of them"
 
 
 def test_a_class_that_occurs_nowhere_has_no_iou() -> None:

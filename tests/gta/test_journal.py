@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import subprocess
 import sys
 import time
+
+import pytest
 
 from gta import journal
 from gta.journal import Journal
@@ -55,12 +58,53 @@ def test_a_torn_last_line_is_dropped_and_the_next_writer_starts_a_new_one(tmp_pa
     assert [r.get("iteration", r["kind"]) for r in journal.read(path)] == [1, "event", 2]
 
 
+def test_a_full_disk_tears_one_line_and_no_later_one(tmp_path, monkeypatch):
+    path = tmp_path / "journal.jsonl"
+    write, room = os.write, [30]
+
+    def full(descriptor: int, data: bytes) -> int:
+        if room[0] <= 0:
+            raise OSError(28, "No space left on device")
+        written = write(descriptor, data[: room[0]])
+        room[0] -= written
+        return written
+
+    with Journal(path) as log:
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space"):
+            log.metrics(1, {"a": 1})
+        room[0] = 10_000
+        log.metrics(2, {"a": 2})
+        log.metrics(3, {"a": 3})
+    assert [r["iteration"] for r in journal.read(path)] == [2, 3]
+    assert journal.last(path)["iteration"] == 3
+
+
+def test_a_line_torn_at_any_byte_costs_that_line_only(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as log:
+        log.metrics(1, {"a": 1.5})
+        whole = path.stat().st_size
+        log.metrics(2, {"a": 2.5, "b": float("nan")})
+    data = path.read_bytes()
+    for end in range(whole, len(data)):
+        path.write_bytes(data[:end])
+        # at the last byte only the newline is missing: the line is whole
+        expected = [1, 2] if end == len(data) - 1 else [1]
+        assert [r["iteration"] for r in journal.read(path)] == expected
+        with Journal(path) as log:
+            log.metrics(3, {"a": 3.5})
+        assert [r["iteration"] for r in journal.read(path)] == [*expected, 3]
+        assert journal.last(path)["iteration"] == 3
+
+
 def test_bytes_that_are_no_text_are_dropped(tmp_path):
     path = tmp_path / "journal.jsonl"
     with Journal(path) as log:
         log.metrics(1, {"a": 1})
     with open(path, "ab") as file:
         file.write(b"\x00\x00\xff\xfe\n[1, 2]\n7\n")
+        file.write(b'{"time": 1, "kind": "metrics"}\n{"time": 1, "kind": "metrics", "iteration": 1, "values": 3}\n')
     with Journal(path) as log:
         log.metrics(2, {"a": 1})
     assert [r["iteration"] for r in journal.read(path)] == [1, 2]

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from gta import keys, store, tracking
+from gta import keys, stamps, store, tracking
 from gta.errors import UserError
 from gta.files import write_json, write_text
 from gta.journal import Journal, read
@@ -229,7 +230,7 @@ def test_a_kill_between_the_points_and_the_cursor_sends_nothing_twice(tmp_path, 
         client.delete_tag(run_id, keys.CURSOR)
     else:
         client.set_tag(run_id, keys.CURSOR, cursor)
-    (cell / tracking.STAMP).unlink()
+    (cell / stamps.NAME).unlink()
     assert tracking.sync([cell], uri).problems == []
     for name in ("loss/supervised", "lr"):
         assert Counter(i for i, _ in history(client, cell, name)) == Counter(range(20))
@@ -246,6 +247,104 @@ def test_a_cell_of_two_sweeps_is_one_run_with_two_tags(tmp_path, uri, client):
     assert tracking.sync([cell], uri, ["one", "two"]).unchanged == 1
     tags = run_of(client, cell).data.tags
     assert (tags["gta.sweep.one"], tags["gta.sweep.two"]) == ("1", "1")
+
+
+def sweep_run(client, name: str):
+    experiment = client.get_experiment_by_name(keys.EXPERIMENT).experiment_id
+    (run,) = client.search_runs([experiment], f"tags.`gta.sweep` = '{name}'")
+    return run
+
+
+def test_a_sweep_is_a_run_above_those_of_its_cells(tmp_path, uri, client):
+    cells = [make_cell(tmp_path / str(seed), seed=seed) for seed in range(3)]
+    tracking.sync(cells[:1], uri, "first")
+    assert sweep_run(client, "first").info.status == "RUNNING"
+    for cell in cells:
+        finish(cell)
+    tracking.sync(cells[1:], uri, "second")
+    tracking.sync(cells, uri, ["first"], force=True)
+    tracking.sync(cells[:2], uri, "second")
+    first, second = sweep_run(client, "first"), sweep_run(client, "second")
+    assert [run_of(client, cell).data.tags["mlflow.parentRunId"] for cell in cells] == [
+        first.info.run_id,
+        second.info.run_id,  # a cell of two sweeps stays below the one that had it first
+        second.info.run_id,
+    ]
+    assert (first.info.status, first.info.run_name) == ("FINISHED", "first")
+    ends = [json.loads((cell / "result.json").read_text())["finished"] for cell in cells]
+    assert first.info.end_time == round(max(ends) * 1000)
+
+
+def test_a_cell_knows_its_sweep_by_itself(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    write_text(cell / "config.yaml", "seed: 0\nsweep_name: own\n")
+    tracking.sync([cell], uri)  # as `sync` without a sweep does, after the launcher died
+    tags = run_of(client, cell).data.tags
+    assert (tags["gta.sweep.own"], tags["mlflow.parentRunId"]) == ("1", sweep_run(client, "own").info.run_id)
+
+
+def test_a_run_left_by_a_dead_process_is_closed_as_what_it_was(tmp_path, uri, client):
+    stopped, failed, alive = (make_cell(tmp_path / name) for name in ("stopped", "failed", "alive"))
+    cells = [stopped, failed, alive]
+    for cell in cells:
+        write_json(cell / "attempts/0001.json", {"host": "node1", "pid": 1})
+        train(cell, range(3))
+    tracking.sync(cells, uri, "dead", alive=lambda folder: True)
+    assert [run_of(client, cell).info.status for cell in cells] == ["RUNNING"] * 3
+    write_json(failed / "failure.json", {"attempt": 1, "error": "out of memory", "time": time.time()})
+    report = tracking.sync(cells, uri, "dead", alive=lambda folder: folder == alive)
+    assert (report.updated, report.unchanged) == (2, 1)
+    assert [run_of(client, cell).info.status for cell in cells] == ["KILLED", "FAILED", "RUNNING"]
+    assert run_of(client, stopped).info.end_time == round(read(stopped / "journal.jsonl")[-1]["time"] * 1000)
+    assert sweep_run(client, "dead").info.status == "RUNNING"
+    # a later attempt that dies before its first word is no failure: the failure was of the one before
+    write_json(failed / "attempts/0002.json", {"host": "node2", "pid": 1})
+    tracking.sync(cells, uri, "dead", alive=lambda folder: False)
+    assert [run_of(client, cell).info.status for cell in cells] == ["KILLED"] * 3
+    assert sweep_run(client, "dead").info.status == "KILLED"
+
+
+def test_the_latest_attempt_says_who_where_and_by_which_code(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    write_json(cell / "attempts/0001.json", {"host": "node1", "job": "12"})
+    attempt = {"host": "node2", "job": "13_4", "gpu": "H200", "commit": "abc", "dirty": True}
+    write_json(cell / "attempts/0002.json", attempt)
+    (cell / "checkpoint.pt").touch()
+    tracking.sync([cell], uri)
+    tags = run_of(client, cell).data.tags
+    assert {name: tags[f"gta.{name}"] for name in ("attempt", "host", "job", "gpu", "commit", "dirty")} == {
+        "attempt": "2",
+        "host": "node2",
+        "job": "13_4",
+        "gpu": "H200",
+        "commit": "abc",
+        "dirty": "true",
+    }
+    assert tags["gta.checkpoint"] == str(cell / "checkpoint.pt")
+    os.utime(cell / "attempts/0002.json")  # the heartbeat is no news
+    assert tracking.sync([cell], uri).unchanged == 1
+    (cell / "attempts/0002.json").write_text("{")  # a crash of the machine
+    tracking.sync([cell], uri)
+    assert run_of(client, cell).data.tags["gta.attempt"] == "2"
+
+
+def test_artifacts_of_the_last_evaluation_are_sent_once_and_again_when_they_change(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    write_json(cell / "artifacts/confusion.json", {"matrix": [[1, 0], [0, 1]]})
+    write_json(cell / "artifacts/per_class_iou.json", {"iou": [1.0]})
+    write_text(cell / "artifacts/images/0_a.png", "one")
+    write_text(cell / "artifacts/images/.0_a.png.tmp", "half a file")
+    tracking.sync([cell], uri)
+    run_id = run_of(client, cell).info.run_id
+    names = {item.path for item in client.list_artifacts(run_id)}
+    assert names == {"config.yaml", "cell.json", "confusion.json", "per_class_iou.json", "images"}
+    assert [item.path for item in client.list_artifacts(run_id, "images")] == ["images/0_a.png"]
+    sent = Path(client.download_artifacts(run_id, "confusion.json"))
+    before = sent.stat().st_mtime_ns
+    write_text(cell / "artifacts/images/0_a.png", "two")
+    tracking.sync([cell], uri)
+    assert Path(client.download_artifacts(run_id, "images/0_a.png")).read_text() == "two"
+    assert sent.stat().st_mtime_ns == before
 
 
 def test_a_failure_is_recorded_and_forgotten_when_the_cell_runs_again(tmp_path, uri, client):
@@ -324,7 +423,7 @@ def test_cells_are_found_again_page_by_page(tmp_path, uri, monkeypatch, stamped)
     cells = [make_cell(tmp_path / f"cell{i}", seed=i) for i in range(7)]
     assert tracking.sync(cells, uri).created == 7
     for cell in cells[stamped:]:
-        (cell / tracking.STAMP).unlink()
+        (cell / stamps.NAME).unlink()
     report = tracking.sync(cells, uri, force=True)
     assert (report.created, report.updated, report.problems) == (0, 7, [])
 

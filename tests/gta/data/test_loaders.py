@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from gta.batch import Labeled, Unlabeled
 from gta.config import Config, ScheduleConfig, SiteConfig
+from gta.data.dataset import SegmentationDataset
 from gta.data.loaders import check_batch, train_loader, val_samples
 from gta.data.splits import Split, load_split
 from gta.errors import UserError
@@ -75,6 +77,42 @@ def test_ranks_together_hold_the_batch_of_one(shapes_config: Config) -> None:
 def test_a_resumed_stream_goes_on_where_it_was(shapes_config: Config) -> None:
     assert _same(_batches(shapes_config)[3:], _batches(shapes_config, start=3))
     assert _batches(shapes_config, start=5) == []
+
+
+def test_unlabeled_images_are_not_loaded_during_the_warm_up(
+    shapes_config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No method looks at them then. What comes afterwards is the same, in a resumed stream too."""
+    warm = replace(shapes_config, schedule=replace(shapes_config.schedule, warm_up=2))
+    decoded: list[bool] = []
+    training = SegmentationDataset.training
+
+    def counted(self: SegmentationDataset, index: int, with_mask: bool) -> Any:
+        decoded.append(with_mask)
+        return training(self, index, with_mask)
+
+    monkeypatch.setattr(SegmentationDataset, "training", counted)
+    batches, plain = _batches(warm), _batches(shapes_config)
+    assert Counter(decoded) == {True: 2 * 5 * 8, False: (3 + 5) * 8}
+    assert [batch[1] is None for batch in batches] == [True, True, False, False, False]
+    assert all(torch.equal(a[0].image, b[0].image) for a, b in zip(batches, plain, strict=True))
+    assert _same(batches[2:], plain[2:])
+    for start in (1, 3):
+        resumed = _batches(warm, start=start)
+        assert _same(resumed[max(2 - start, 0) :], plain[max(2, start) :])
+
+
+def test_ranks_hold_their_share_of_each_part_of_a_batch(shapes_config: Config) -> None:
+    """Four groups of two images in two parts: rank 0 has the first group of each part, rank 1 the second."""
+    config = replace(shapes_config, schedule=replace(shapes_config.schedule, iterations=1, accumulate=2))
+    (whole,) = _batches(shapes_config)[:1]
+    for rank, mine in ((0, [0, 1, 4, 5]), (1, [2, 3, 6, 7])):
+        ((labeled, unlabeled),) = _batches(config, 2, rank)
+        assert all(
+            torch.equal(a[mine], b) for a, b in zip(_tensors(whole), _tensors((labeled, unlabeled)), strict=True)
+        )
+        assert labeled.first_group == rank
+        assert _same(_batches(config), [whole]), "on one rank the order is as ever"
 
 
 def test_seeds_and_iterations_differ(shapes_config: Config) -> None:
@@ -157,6 +195,27 @@ def test_a_batch_that_does_not_divide_is_refused_at_once(
     split = load_split(shapes_config.data)
     with pytest.raises(UserError, match=says):
         train_loader(replace(shapes_config, schedule=schedule), split, world_size, 0, 0, False, True)
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "world_size", "says"),
+    [
+        (3, 1, "schedule.accumulate=3 does not divide the 4 groups of a batch .*use a number that divides 4"),
+        (0, 1, "schedule.accumulate=0 does not divide"),
+        (2, 4, "The 2 groups of each of the 2 parts of a batch .*accumulate=2.* do not divide over 4 ranks"),
+    ],
+)
+def test_parts_that_are_not_whole_groups_are_refused(accumulate: int, world_size: int, says: str) -> None:
+    schedule = ScheduleConfig(iterations=5, batch_size=8, group_size=2, accumulate=accumulate)
+    with pytest.raises(UserError, match=says):
+        check_batch(schedule, world_size)
+
+
+@pytest.mark.parametrize(("batch", "accumulate"), [(1, 1), (4, 4)])
+def test_one_image_at_a_time_is_refused(batch: int, accumulate: int) -> None:
+    schedule = ScheduleConfig(iterations=5, batch_size=batch, group_size=1, accumulate=accumulate)
+    with pytest.raises(UserError, match=rf"accumulate={accumulate} passes 1 image at a time"):
+        check_batch(schedule, 1)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

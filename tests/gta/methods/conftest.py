@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from gta.batch import Labeled, Unlabeled
 from gta.config import ModelConfig, ScheduleConfig
 from gta.methods import METHODS, Method
-from gta.models import build_model
+from gta.models import SegmentationModel, build_model
 
 CLASSES, SIDE = 4, 24
 SCHEDULE = {
@@ -32,20 +34,36 @@ def make_method(
     schedule: dict[str, Any] | None = None,
     precision: str = "fp32",
     dtype: torch.dtype = torch.float32,
+    frozen: bool = False,
     **config: Any,
 ) -> Method:
-    """The method of that key (or class) over a very small network."""
+    """The method of that key (or class) over a very small network; `frozen`: BatchNorm keeps its first statistics."""
     chosen = METHODS[name] if isinstance(name, str) else name
     small = {"encoder": "tiny", "width": 4, "output_stride": 8, "decoder_channels": 4, "aspp_rates": [1, 2, 3]}
     network = ModelConfig(**{**small, "weights": "random", **(model or {})})
+
+    def build() -> SegmentationModel:
+        made = build_model(network, CLASSES).to(dtype)
+        for module in made.modules():
+            if frozen and type(module) is nn.BatchNorm2d:
+                module.__class__ = FrozenBatchNorm2d
+        return made
+
     return chosen(
         chosen.Config(**config),
-        lambda: build_model(network, CLASSES).to(dtype),
+        build,
         ScheduleConfig(**{**SCHEDULE, **(schedule or {})}),
         seed=0,
         device="cpu",
         precision=precision,
     )
+
+
+class FrozenBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm in evaluation mode, whatever the network's mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
 
 def make_batch(iteration: int, images: int = 4) -> tuple[Labeled, Unlabeled]:

@@ -11,12 +11,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import make_batch, make_method
 
 from gta import distributed
-from gta.batch import Labeled, Unlabeled
+from gta.batch import Labeled, Unlabeled, positions
+from gta.config import ScheduleConfig
+from gta.methods import METHODS
 
 IMAGES, GROUP, STEPS = 8, 2, 6
 SCENARIOS: dict[str, dict[str, Any]] = {
@@ -34,13 +37,18 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "gta_auxiliary": {"name": "gta", "cutmix_probability": 0.7, "model": {"auxiliary": True}},
 }
 
+# Every method's steps on two ranks in two parts are those of one rank in one part.
+ACCUMULATED: dict[str, dict[str, Any]] = {name: {} for name in METHODS if name != "fully_supervised"}
+ACCUMULATED["fixmatch"] = {"threshold": 0.3}
+ACCUMULATED["unimatch"] = {"threshold": 0.3, "feature_dropout": 0.0}
 
-def share(iteration: int) -> tuple[Labeled, Unlabeled]:
-    """This rank's part of the global batch."""
+
+def share(iteration: int, accumulate: int = 1) -> tuple[Labeled, Unlabeled]:
+    """This rank's part of the global batch, as the loader gives it."""
     labeled, unlabeled = make_batch(iteration, IMAGES)
-    count = IMAGES // distributed.world_size()
-    mine = slice(distributed.rank() * count, (distributed.rank() + 1) * count)
-    first = distributed.rank() * count // GROUP
+    schedule = ScheduleConfig(batch_size=IMAGES, group_size=GROUP, accumulate=accumulate)
+    mine = positions(schedule, distributed.world_size(), distributed.rank())
+    first = mine[0] // GROUP
     assert unlabeled.strong is not None
     assert unlabeled.strong2 is not None
     views = (unlabeled.weak[mine], unlabeled.strong[mine], unlabeled.padding[mine])
@@ -56,7 +64,7 @@ def train(
     values = []
     for iteration in range(STEPS):
         torch.manual_seed(1000 * iteration + distributed.rank())
-        step = method.step(*share(iteration), iteration)
+        step = method.step(*share(iteration, method.schedule.accumulate), iteration)
         means = {k: distributed.all_reduce_sum(v) / distributed.world_size() for k, v in step.items()}
         values.append({k: v.item() for k, v in means.items()})
     return {"values": values, "networks": method.state_dict()["networks"]}
@@ -75,6 +83,33 @@ def float64() -> list[dict[str, Any]]:
         losses = {k: distributed.all_reduce_sum(v) / distributed.world_size() for k, v in step.items() if "loss" in k}
         answers.append({"losses": losses, "networks": copy.deepcopy(method.state_dict()["networks"])})
     return answers
+
+
+def accumulated(name: str, accumulate: int, frozen: bool) -> dict[str, Any]:
+    """Losses and networks of three steps in float64, BatchNorm's statistics frozen or not; and how many times DDP
+    averaged the student's gradients.
+    """
+    schedule = {"batch_size": IMAGES, "group_size": GROUP, "warm_up": 1, "accumulate": accumulate}
+    method = make_method(name, {"dropout": 0.0}, schedule, dtype=torch.float64, frozen=frozen, **ACCUMULATED[name])
+    averaged: list[int] = []
+
+    def note(_, bucket):  # type: ignore[no-untyped-def]  # torch would read the annotations
+        averaged.append(bucket.index())
+        return allreduce_hook(None, bucket)
+
+    if distributed.world_size() > 1:
+        method.models["student"].register_comm_hook(None, note)  # type: ignore[operator]
+    values = []
+    for iteration in range(3):
+        labeled, unlabeled = share(iteration, accumulate)
+        assert unlabeled.strong is not None
+        assert unlabeled.strong2 is not None
+        labeled.image, unlabeled.weak = labeled.image.double(), unlabeled.weak.double()
+        unlabeled.strong, unlabeled.strong2 = unlabeled.strong.double(), unlabeled.strong2.double()
+        step = method.step(labeled, unlabeled, iteration)
+        losses = {k: distributed.all_reduce_sum(v) / distributed.world_size() for k, v in step.items() if "loss" in k}
+        values.append({k: v.item() for k, v in losses.items()})
+    return {"values": values, "networks": method.state_dict()["networks"], "averaged": len(averaged)}
 
 
 def batchnorm() -> dict[str, Tensor]:
@@ -108,6 +143,8 @@ def main(folder: Path) -> None:
     rank, world = distributed.rank(), distributed.world_size()
     answer: dict[str, Any] = {name: train(**scenario) for name, scenario in SCENARIOS.items()}
     answer["float64"] = float64()
+    answer["accumulated"] = {name: accumulated(name, accumulate=world, frozen=True) for name in ACCUMULATED}
+    answer["normalised"] = {name: accumulated(name, accumulate=2, frozen=False) for name in ("gta", "fixmatch")}
     answer["batchnorm"] = batchnorm()
     counts = torch.tensor([2**40 + rank, 1])
     answer["collectives"] = {

@@ -221,11 +221,9 @@ def test_wrong_settings_are_user_errors(name: str, wrong: dict[str, Any], make: 
         make(name, **wrong)
 
 
-def test_wrong_precision_and_batch_are_user_errors(make: Make) -> None:
+def test_a_wrong_precision_is_a_user_error(make: Make) -> None:
     with pytest.raises(UserError, match="precision"):
         make("supervised", precision="fp8")
-    with pytest.raises(UserError, match="batch_size"):
-        make("supervised", schedule={"batch_size": 1, "group_size": 1})
 
 
 def test_batchnorm_sees_labeled_and_unlabeled_as_one_batch(make: Make, run: Run) -> None:

@@ -30,10 +30,10 @@ def changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
 class Watched(GTA):
     """Notes the student and the assistant before the assistant's step and after the transfer."""
 
-    def update(self, name: str, loss: Tensor) -> None:
+    def update(self, name: str, *arguments: Any) -> dict[str, Tensor]:
         if name == "assistant":
             self.before = {n: tensors(self.models[n]) for n in ("student", "assistant")}
-        super().update(name, loss)
+        return super().update(name, *arguments)
 
     def transfer(self, iteration: int) -> None:
         self.stepped = tensors(self.models["assistant"])

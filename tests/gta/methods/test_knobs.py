@@ -36,11 +36,12 @@ def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
 class Watched(GTA):
     """Notes the student before the assistant's step, after it, and after the transfer."""
 
-    def update(self, name: str, loss: Tensor) -> None:
+    def update(self, name: str, *arguments: Any) -> dict[str, Tensor]:
         before = tensors(self.models["student"])
-        super().update(name, loss)
+        values = super().update(name, *arguments)
         if name == "assistant":
             self.before, self.between = before, tensors(self.models["student"])
+        return values
 
     def transfer(self, iteration: int) -> None:
         super().transfer(iteration)

@@ -91,6 +91,36 @@ def test_float64_steps_are_those_of_the_reference(
     assert len(answers[rank]["float64"]) == 5
 
 
+def test_two_parts_on_two_ranks_are_the_whole_batch_on_one(answers: Answers) -> None:
+    """Losses and every weight, of every method, in float64 with BatchNorm's statistics frozen; and DDP averages the
+    gradients once a step, not once a part.
+    """
+    one, two, other = (answers[key]["accumulated"] for key in ((1, 0), (2, 0), (2, 1)))
+    assert len(one) >= 8
+    for method, whole in one.items():
+        assert_same_to_rounding(whole, two[method])
+        assert_same_to_rounding(two[method], other[method])
+        assert (whole["averaged"], two[method]["averaged"]) == (0, 3), method
+
+
+def test_a_part_is_one_batch_to_batchnorm_on_any_number_of_ranks(answers: Answers) -> None:
+    """Two parts on one rank and on two; and that is not what the whole batch gives."""
+    one, two = (answers[key]["normalised"] for key in ((1, 0), (2, 0)))
+    for method, parts in one.items():
+        assert_same_to_rounding(parts, two[method])
+        whole = answers[1, 0][method]["values"]
+        assert parts["values"][0]["loss/supervised"] != pytest.approx(whole[0]["loss/supervised"], rel=1e-4)
+
+
+def assert_same_to_rounding(one: dict[str, Any], other: dict[str, Any]) -> None:
+    for a, b in zip(one["values"], other["values"], strict=True):
+        assert a == pytest.approx(b, abs=1e-10, rel=0)
+    assert one["networks"].keys() == other["networks"].keys()
+    for name, network in one["networks"].items():
+        for key, tensor in network.items():
+            assert (tensor.double() - other["networks"][name][key].double()).abs().max() < 1e-10, (name, key)
+
+
 def test_batchnorm_is_that_of_the_joined_batch_and_so_are_its_gradients(answers: Answers) -> None:
     """Shares of 3 and 5 images; the mean is several deviations away from 0 (digits must not be lost)."""
     whole, first, second = (answers[key]["batchnorm"] for key in ((1, 0), (2, 0), (2, 1)))

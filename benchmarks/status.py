@@ -1,0 +1,102 @@
+"""Seconds that `status` takes over many cells, by its parts, and a ratio: journals read from their end over read whole.
+
+usage: python benchmarks/status.py [cells=1000] [lines=2000] [folder=FOLDER]
+
+Makes so many cells of the embedded sweep in a folder of its own (a temporary one, if none is named), with journals of
+so many lines; a tenth of them runs, another one failed, the others are done. Then, in this process and in turn: the
+grid is composed, the ledger and the board's lines are read, and read once more with every journal read whole. Nothing
+is trained.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from gta import journal
+from gta.commands import common
+from gta.files import write_json
+from launch import attempts, rows
+from launch.board import table, totals
+from launch.cell import Cell
+
+ITERATIONS = 800
+
+
+def main(words: list[str]) -> None:
+    options = {"cells": "1000", "lines": "2000", "folder": "", **dict(word.split("=", 1) for word in words)}
+    load = [sys.executable, "-c", "import gta.commands.common, gta.compose, launch.grid, launch.board"]
+    _, imports = timed(lambda: subprocess.run(load, check=True, cwd=Path(__file__).parents[1]))
+    with tempfile.TemporaryDirectory() as scratch:
+        os.chdir(options["folder"] or scratch)
+        seeds = -(-int(options["cells"]) // 6)
+        grid = ["sweep=shapes", f"seed=range(0,{seeds})", f"schedule.iterations={ITERATIONS}"]
+        (_, cells), compose = timed(lambda: common.grid([*grid, "data.generator.train=80", "data.generator.val=4"]))
+        cells = cells[: int(options["cells"])]
+        records = [line(i) for i in range(int(options["lines"]))]
+        for place, cell in enumerate(cells):
+            make(cell, place, records)
+        entries, ledger = timed(lambda: common.look(cells))
+        found, reading = timed(lambda: rows.rows(entries))
+        from rich.console import Console
+
+        console = Console(width=160, file=open(os.devnull, "w"), highlight=False)  # noqa: SIM115
+        _, render = timed(lambda: console.print(table(found, 160)))
+        last = journal.last
+        journal.last = whole  # type: ignore[assignment]
+        _, slow = timed(lambda: rows.rows(entries))
+        journal.last = last
+    print(totals(found))
+    print(f"imports        {imports:7.2f} s  (torch and Hydra with them)")
+    print(f"compose        {compose:7.2f} s  for {len(cells)} cells, {1000 * compose / len(cells):.1f} ms each")
+    print(f"ledger         {ledger:7.2f} s")
+    print(f"board's lines  {reading:7.2f} s  journals of {len(records)} lines, read from their end")
+    print(f"render         {render:7.2f} s")
+    print(f"journals read whole: {slow:.2f} s; from their end: {reading / slow:.3f} of that")
+
+
+def timed(work: Callable[[], Any]) -> tuple[Any, float]:
+    started = time.perf_counter()
+    value = work()
+    return value, time.perf_counter() - started
+
+
+def whole(path: Path) -> journal.Record | None:
+    return next((record for record in reversed(journal.read(path)) if record["kind"] == "metrics"), None)
+
+
+def line(i: int) -> str:
+    values = {"loss/supervised": 1.0, "loss/unsupervised": 0.5, "lr": 0.01, "seconds": i / 4}
+    return json.dumps({"time": time.time(), "kind": "metrics", "iteration": i + 1, "values": values}) + "\n"
+
+
+def make(cell: Cell, place: int, lines: list[str]) -> None:
+    """A cell's folder as a run leaves it: running (every tenth), failed (every tenth), or done."""
+    cell.write()
+    mine = attempts.claim(cell.folder, job=f"57_{place}", log=str(cell.folder / "log.out"))
+    assert mine is not None
+    begun = json.dumps({"time": time.time(), "kind": "event", "event": "started", "device": "cuda", "world_size": 1})
+    (cell.folder / "journal.jsonl").write_text("".join([begun + "\n", *lines]))
+    if place % 10 == 0:
+        return  # this process has it: it runs
+    if place % 10 == 1:
+        failure = {"attempt": 1, "error": "RuntimeError: CUDA error", "time": time.time(), "rank": 0, "log": None}
+        write_json(cell.folder / "failure.json", failure)
+        mine.end("failed")
+        return
+    networks = {"student": {"last": {"miou": 50.0 + place % 30}}}
+    write_json(cell.folder / "result.json", {"headline": "student", "networks": networks})
+    mine.end("done")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

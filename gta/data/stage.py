@@ -1,0 +1,183 @@
+"""Copies a cell's data to node-local disk, once a node: site.stage. All ranks and cells of the node read the one copy.
+
+Below the folder of site.stage lies `<name>-<digest>/` for each data set, appearing whole by a rename; the digest is
+over its place and the names, sizes and times of its files, so changed data get a copy of their own. A lock on the
+node's disk keeps two processes from copying at once. Copies stay for later jobs; who cleans that disk may remove them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gta.config import Config, DataConfig
+from gta.data.listing import image_files, mask_files
+from gta.data.spec import val_path
+from gta.data.splits import Split
+from gta.errors import UserError
+from gta.files import write_json
+
+THREADS = 16  # small files over a network wait more than they move
+TRUST_SECONDS = 60.0  # a copy that was compared with its source so lately is not compared again: the ranks of a job
+KEEP_FREE = 64 * 2**20  # bytes; a full disk hurts others
+MARK = ".staged.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file of the data set: its path below the root, its bytes, and when it was changed."""
+
+    name: str
+    size: int
+    changed: int  # nanoseconds
+
+
+def staged(config: Config, split: Split) -> Config:
+    """The config with `data.root` on node-local disk, where site.stage asks for it; else as it is.
+
+    The split's files are copied if need be, by one process of the node while the others wait. Raises UserError where
+    the folder cannot be made or the disk is too small.
+    """
+    if not config.site.stage:
+        return config
+    names = needed(config.data, split)
+    root = stage(Path(config.data.root), place(config.site.stage), names, config.data.name)
+    return replace(config, data=replace(config.data, root=str(root)))
+
+
+def place(text: str) -> Path:
+    """The folder that site.stage names on this node. Raises UserError for a variable that this node does not have."""
+    path = os.path.expanduser(os.path.expandvars(text))
+    if "$" in path or not os.path.isabs(path):
+        raise UserError(
+            f"site.stage={text}: that is {path} on {socket.gethostname()}, which is no absolute folder: name one, or "
+            "set the variable in site.setup (export SCRATCH=/local/scratch)."
+        )
+    return Path(path)
+
+
+def needed(data: DataConfig, split: Split) -> list[str]:
+    """Paths below `data.root` that a cell reads: images of all its lists, the masks there are, the validation list.
+
+    Splits of one data set need the same files where their lists are together the training set: they share a copy.
+    """
+    images, masks = image_files(data), mask_files(data)
+    ids = sorted({*split.labeled, *split.unlabeled, *split.val})
+    names = [f"{data.images}/{images[item]}" for item in ids]
+    names += [f"{data.masks}/{masks[item]}" for item in ids if item in masks]
+    if val_path(data).is_relative_to(data.root):
+        names.append(val_path(data).relative_to(data.root).as_posix())
+    return names
+
+
+def stage(root: Path, to: Path, names: Sequence[str], title: str = "data") -> Path:
+    """The folder below `to` with copies of `names` (paths below `root`); copied here where it is not there.
+
+    Any number of processes may call it at once. Raises UserError as `staged` does.
+    """
+    wanted = hashlib.sha256("\n".join([str(root.absolute()), *names]).encode()).hexdigest()[:16]
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        with _locked(to / f".{title}-{wanted}.lock"):
+            index = to / f".{title}-{wanted}.json"
+            if (folder := _trusted(to, index)) is not None:
+                return folder
+            began = time.monotonic()
+            sources = _sizes(root, names)
+            folder = to / f"{title}-{_digest(wanted, sources)}"
+            total = sum(source.size for source in sources)
+            if not (folder / MARK).exists():
+                _copy(root, folder, sources, total)
+                seconds = time.monotonic() - began
+                print(f"data: {len(sources)} files ({_size(total)}) copied to {folder} in {seconds:.1f} s", flush=True)
+            write_json(index, {"folder": folder.name, "checked": time.time()})
+            return folder
+    except OSError as error:
+        raise UserError(
+            f"site.stage: the data of {root} cannot be copied to {to} on {socket.gethostname()} ({error}): name a "
+            "folder on the nodes' own disks that you may write to, or leave it out (site.stage=null)."
+        ) from None
+
+
+def _trusted(to: Path, index: Path) -> Path | None:
+    """The copy, where it was compared with its source lately."""
+    try:
+        known = json.loads(index.read_text())
+        age = time.time() - known["checked"]
+        folder = to / known["folder"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return folder if 0 <= age < TRUST_SECONDS and (folder / MARK).exists() else None
+
+
+def _sizes(root: Path, names: Sequence[str]) -> list[Source]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        states = list(pool.map(lambda name: os.stat(root / name), names))
+    return [Source(name, state.st_size, state.st_mtime_ns) for name, state in zip(names, states, strict=True)]
+
+
+def _digest(wanted: str, sources: Sequence[Source]) -> str:
+    lines = sorted(f"{source.name} {source.size} {source.changed}\n" for source in sources)
+    return hashlib.sha256("".join([wanted, *lines]).encode()).hexdigest()[:16]
+
+
+def _copy(root: Path, folder: Path, sources: Sequence[Source], total: int) -> None:
+    """`folder` appears with all of the files and a mark, or not at all."""
+    temporary = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)  # of a process that died here: we hold the lock
+    if folder.exists():  # someone removed a part of it; its mark goes first, so that nobody trusts it
+        shutil.rmtree(folder)
+    if (free := shutil.disk_usage(folder.parent).free) < total + KEEP_FREE:
+        others = sorted(path.name for path in folder.parent.iterdir() if (path / MARK).exists())
+        note = f" Copies that may be removed are there: {', '.join(others)}." if others else ""
+        raise UserError(
+            f"site.stage: {_size(total)} of data do not fit into {folder.parent} on {socket.gethostname()}, where "
+            f"{_size(free)} are free: make room, name another folder, or leave it out (site.stage=null).{note}"
+        )
+    try:
+        for below in sorted({os.path.dirname(source.name) for source in sources}):
+            (temporary / below).mkdir(parents=True, exist_ok=True)
+        with ThreadPoolExecutor(THREADS) as pool:
+            copied = pool.map(lambda source: _copy_file(root, temporary, source), sources)
+            for size, source in zip(copied, sources, strict=True):
+                if size != source.size:
+                    raise UserError(f"{root / source.name} changed while it was copied; start again.")
+        write_json(temporary / MARK, {"root": str(root), "files": len(sources), "bytes": total, "time": time.time()})
+        temporary.rename(folder)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _copy_file(root: Path, to: Path, source: Source) -> int:
+    """What a link points to is copied, not the link."""
+    return os.stat(shutil.copyfile(root / source.name, to / source.name)).st_size
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with open(path, "a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"data: waiting for another process of this node that copies them to {path.parent}", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)  # the kernel lets go of it when its holder ends, however that ends
+        yield
+
+
+def _size(count: int) -> str:
+    """Bytes as 12.3 GB."""
+    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.1f} {units[0]}" if units[0] != "B" else f"{count} B"

@@ -1,0 +1,123 @@
+"""Whole grids on a real Slurm: more cells than an array takes, cells on one GPU, two nodes, code that is edited."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SMALL_SCHEDULE, SMALL_SHAPES, Run
+from tests.slurm.conftest import ARRAY, Slurm
+from tests.slurm.test_deaths import launcher, paths, until
+from tests.slurm.test_slurm import RANKS, SITE, attempts, numbers, submitted
+
+pytestmark = pytest.mark.slurm
+
+TWELVE = ("method=supervised,mean_teacher", "seed=0,1,2", "data.split=1/5,1/10")
+
+
+def test_twelve_cells_of_two_tasks_one_of_which_fails(
+    gta: Run, small: list[str], generated: Path, tmp_path: Path, slurm: Slurm
+) -> None:
+    shutil.copytree(generated, tmp_path / "data")
+    words = ["multirun", "sweep=shapes", *small, f"paths.data={tmp_path / 'data'}", *TWELVE, *RANKS]
+    assert gta("plan", *words[1:]).returncode == 0  # draws the lists
+    lists = [path.read_text().split() for path in sorted(tmp_path.glob("splits/shapes/seed*/*/labeled.txt"))]
+    assert len(lists) == 6
+    mine = next(names for names in lists if set(names) - set().union(*(other for other in lists if other is not names)))
+    broken = next(name for name in mine if sum(name in other for other in lists) == 1)
+    picture = tmp_path / f"data/shapes/JPEGImages/{broken}.jpg"
+    whole = picture.read_bytes()
+    picture.write_bytes(whole[:600])
+    parallel = "site.array_parallelism=3"  # what two cores can bear
+
+    first = gta(*words, *SITE, parallel, **slurm.environment)
+    assert first.returncode == 1, first.stdout + first.stderr
+    assert broken in first.stdout
+    made = attempts(tmp_path / "runs")
+    ends = [attempt["ended"] for attempt in made]
+    arrays = {job.partition("_")[0] for job in submitted(tmp_path / "runs")}
+    assert len(arrays) == 2, f"an array takes {ARRAY - 1} cells"
+    assert ends.count("done") >= 8, "the others are not harmed"
+    assert ends.count("done") + ends.count("failed") == len(ends) == 12
+
+    picture.write_bytes(whole)
+    again = gta(*words, *SITE, parallel, "retry=failed", **slurm.environment)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert len(attempts(tmp_path / "runs")) == 12 + ends.count("failed"), "what was done was not run again"
+
+    local = gta(*words, f"paths.runs={tmp_path / 'local'}")
+    assert local.returncode == 0, local.stdout + local.stderr
+    here, there = numbers(tmp_path / "local"), numbers(tmp_path / "runs")
+    assert len(here) == 12
+    assert here == there
+
+
+def test_cells_that_share_a_gpu(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
+    site = ["hydra/launcher=slurm", "site=slurm", "site.device=cpu", "site.cells_per_gpu=2", "site.workers=0"]
+    words = ["multirun", "sweep=shapes", *small, "seed=0,1,2", "method=supervised", "site.cpus_per_rank=2"]
+    said = gta(*words, *site, **slurm.environment)
+    assert said.returncode == 0, said.stdout + said.stderr
+    made = attempts(tmp_path / "runs")
+    assert [attempt["ended"] for attempt in made] == ["done"] * 3
+    assert len({attempt["job"] for attempt in made}) == 2, "two in one job, and one"
+    logs = [Path(attempt["log"]) for attempt in made]
+    assert len(set(logs)) == 3
+    assert all("iteration 8/8" in log.read_text() for log in logs)
+    assert {slurm.jobs()[attempt["job"]] for attempt in made} == {"COMPLETED"}
+
+
+def test_a_cell_on_two_nodes(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
+    words = ["multirun", "sweep=shapes", *small, "seed=0", "method=supervised", "schedule.group_size=4"]
+    said = gta(*words, *SITE, "site.nodes=2", **slurm.environment)
+    assert said.returncode == 0, said.stdout + said.stderr
+    (job,) = submitted(tmp_path / "runs")
+    assert "NumNodes=2" in slurm.ask("scontrol", "show", "job", job)
+    (journal,) = tmp_path.glob("runs/cells/*/journal.jsonl")
+    assert json.loads(journal.read_text().splitlines()[0])["world_size"] == 2
+
+
+def test_what_is_edited_while_cells_wait_changes_nothing_for_them(
+    generated: Path, tmp_path: Path, slurm: Slurm
+) -> None:
+    """The project's files are copied; while a filler holds the nodes, a program and a YAML of the copy are spoilt."""
+    copy = tmp_path / "project"
+    copy.mkdir()
+    for name in ("gta", "launch", "analysis", "sweeps", "pyproject.toml"):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=copy, check=True)
+    subprocess.run(["git", "add", "."], cwd=copy, check=True)
+    words = ["multirun", "sweep=shapes", *SMALL_SHAPES, *SMALL_SCHEDULE, "data.split=1/5", "seed=0"]
+    words += ["method=supervised", *SITE, "site.ranks=1", *paths(tmp_path, generated)]
+    filler = slurm.ask("sbatch", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=sleep 300").split()[-1]
+    runs = tmp_path / "runs"
+    with launcher(words, copy, slurm, PYTHONPATH=str(copy)) as watching:
+        until(lambda: list(runs.glob("cells/*/submitted.json")))
+        time.sleep(1)
+        for name in ("gta/train.py", "gta/trainer.py", "launch/start.py"):
+            (copy / name).write_text("raise SystemExit('the edited program ran')\n")
+        (copy / "gta/conf/schedule/shapes.yaml").write_text("iterations: 1\n")
+        slurm.ask("scancel", filler)
+        until(lambda: list(runs.glob("cells/*/result.json")))
+        watching.wait(120)
+    (attempt,) = attempts(runs)
+    assert attempt["ended"] == "done"
+    assert attempt["snapshot"].startswith(str(runs))
+
+    environment = {**os.environ, "COLUMNS": "200"}
+    here = [word for word in words if word not in SITE]
+    here = [word for word in here if not word.startswith(("paths.runs", "hydra/launcher"))]
+    command = [sys.executable, "-m", "gta", *here, f"paths.runs={tmp_path / 'local'}"]
+    local = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    assert local.returncode == 0, local.stdout + local.stderr
+    assert numbers(tmp_path / "local") == numbers(runs)
