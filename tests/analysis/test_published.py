@@ -75,7 +75,7 @@ def test_what_is_no_number_is_refused(tmp_path, row, said):
 
 
 def test_a_file_that_is_no_yaml_is_refused(tmp_path):
-    (tmp_path / "x.yaml").write_text("rows: [")
+    (tmp_path / "x.yaml").write_text("datasets: [voc_blender")
     with pytest.raises(UserError, match="no YAML"):
         load("voc_blender", tmp_path)
 
