@@ -22,7 +22,7 @@ COMMANDS = {
     "show": "config, attempts, code, split lists, environment and result of one cell",
     "diff": "what differs between two cells",
     "gc": "checkpoints and files that nothing needs any more; --yes removes them",
-    "table": "the results table of a grid, also as Markdown, LaTeX and CSV",
+    "table": "the results table of a grid, also as Markdown, LaTeX, HTML, CSV and JSON",
     "report": "one HTML file about a grid: table, figures, predictions, cost, provenance",
     "train": "one cell, here (under torchrun: on several ranks)",
     "eval": "per-class IoU and mIoU of a cell or a checkpoint",

@@ -16,6 +16,7 @@ exit code: 0 complete (or, with wait=false, on its way), 1 a cell failed or is m
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gta.commands import common, table
@@ -32,6 +33,7 @@ def run(arguments: list[str]) -> int:
     print("composing the grid ...", flush=True)  # the imports that follow take seconds
     # quoted: Hydra would read 0123 and 12e45678 as numbers
     only = ",".join(f"'{name}'" for name in options.pop("cells").split(",") if name)
+    words = overrides
     said = [f"hydra.launcher.{name}={value}" for name, value in options.items()]
     overrides = [*common.overrides_of(overrides), *said, f"hydra.launcher.only=[{only}]"]
     hydra = common.start()
@@ -46,10 +48,10 @@ def run(arguments: list[str]) -> int:
         returned = hydra.multirun("config", lambda config: None, overrides, with_log_configuration=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(explain(error)) from None
-    return finish(returned[0][0])
+    return finish(returned[0][0], words)
 
 
-def finish(report: Report) -> int:
+def finish(report: Report, overrides: Sequence[str] = ()) -> int:
     """Say what came of it: cells without a result with the end of their logs, then the table."""
     from launch.launcher import log_tail
     from launch.ledger import State
@@ -69,7 +71,7 @@ def finish(report: Report) -> int:
             print("\n".join(f"  | {line}" for line in tail.splitlines()))
     if report.missing:
         print("\nRun failed cells again with retry=failed, once the cause is mended; the others go on by themselves.")
-    table.show(report.sweep, report.entries)
+    table.show(report.sweep, report.entries, overrides)
     return 1 if report.missing else 0
 
 

@@ -33,7 +33,7 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     say: Run, small: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["sweep=shapes", *small, "method=supervised,gta", "seed=0,1,2", "data.split=1/5"]
-    refused = say("table", *words, "--strict")
+    refused = say("table", *words, "--strict", "best=false", "baseline=supervised", "published=all")
     assert refused.returncode == 2
     assert "--strict refuses the table shapes: cells are missing" in refused.stderr
     assert "`python -m gta multirun sweep=shapes" in refused.stderr
@@ -67,11 +67,10 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     assert "missing" not in str(mixed.value)
 
     finish(cells[-1], 55.0)
-    whole = say("table", *words, "--strict", "best=false", "baseline=supervised", "published=all")
-    assert whole.returncode == 0, whole.stderr
-    assert "54.00 ± 1.00 (3) +3.00" in whole.stdout
-    assert "With 3 seeds the smallest p" in whole.stdout
-    assert "Missing" not in whole.stdout
+    whole = show(strict=True, best="false", baseline="supervised", published="all")
+    assert "54.00 ± 1.00 (3) +3.00" in whole
+    assert "With 3 seeds the smallest p" in whole
+    assert "Missing" not in whole
 
 
 def test_a_wrong_option_is_a_sentence(say: Run) -> None:

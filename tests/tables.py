@@ -1,0 +1,58 @@
+"""Tables made by hand, for the tests of what they look like."""
+
+from __future__ import annotations
+
+from analysis.published import Beside, Number
+from analysis.significance import compare
+from analysis.table import Entry, Score, Table, Wanted
+
+
+def entry(row: str, column: str, labels: int, scores: list[float | str]) -> Entry:
+    """Scores by seed; a text is the reason why there is none."""
+    result = []
+    for seed, score in enumerate(scores):
+        wanted = Wanted(f"{row}-{labels}-{seed}", row, column, labels, seed)
+        if isinstance(score, str):
+            result.append(Score(wanted, reason=score))
+        else:
+            result.append(Score(wanted, "teacher", score, score + 1))
+    return Entry(result)
+
+
+def table(cells: dict[tuple[str, str], list[float | str]], title: str = "shapes") -> Table:
+    columns = list(dict.fromkeys(column for _, column in cells))
+    entries = {(row, column): entry(row, column, columns.index(column) + 1, s) for (row, column), s in cells.items()}
+    missing = [
+        f"{row}, {column}, seed {score.wanted.seed}: {score.reason}"
+        for (row, column), one in entries.items()
+        for score in one.scores
+        if score.last is None
+    ]
+    rows = list(dict.fromkeys(row for row, _ in cells))
+    return Table(title, rows, columns, entries, ["mIoU in percent: mean ± std.", "Seeds: 0, 1."], missing)
+
+
+def everything() -> Table:
+    """A table with everything: a rank, gaps, a published row, a baseline."""
+    made = table(
+        {
+            ("supervised", "1/67 (6)"): [50.0, 52.0, 51.0],
+            ("supervised", "1/8 (50)"): [61.25, 61.75, 61.0],
+            ("mean_teacher", "1/67 (6)"): [55.0, "failed: CUDA out of memory", 99.0],
+            ("mean_teacher", "1/8 (50)"): ["never run", "queued", "queued"],
+            ("gta", "1/67 (6)"): [58.0, 60.0, 59.0],
+            ("gta", "1/8 (50)"): [61.0, 61.1, 61.2],
+        }
+    )
+    made.fill = {"python -m gta multirun sweep=shapes retry=failed": ["failed"]}
+    made.published = [
+        Beside("GTA-Seg", "a", {"1/8 (50)": (Number(70.5, "ESL, table 1", "cps", "r", "e", "best"), "b")})
+    ]
+    made.footnotes = ["a: another evaluation: e.", "b: another labeled list: cps.", "Published numbers are from: ESL."]
+    made.baseline = "supervised"
+    scores = {
+        row: {c: {s.wanted.seed: s.last for s in made.entries[row, c].done} for c in made.columns} for row in made.rows
+    }
+    for row in ("mean_teacher", "gta"):
+        made.comparisons += compare(row, scores[row], scores["supervised"])
+    return made
