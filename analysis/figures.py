@@ -47,7 +47,8 @@ def looks(rows: Sequence[str]) -> dict[str, dict]:
 def miou_over_labels(table: Table) -> Figure:
     """Mean mIoU over the label count (log scale), a line a method, bars one sample standard deviation over seeds.
 
-    With a single label count there is nothing to draw a line over: then a dot a method, one below the other.
+    With a single label count there is nothing to draw a line over: then a mark a method and a dot
+    a seed, one method below the other.
     """
     return _dots(table) if len(table.columns) == 1 else _lines(table)
 
@@ -85,17 +86,17 @@ def _lines(table: Table) -> Figure:
 def _dots(table: Table) -> Figure:
     (column,) = table.columns
     figure, axes = _empty(
-        "", f"mIoU (%) at {column} labels", height=0.9 + 0.26 * max(3, len(table.rows)), right=0.97, left=0.38
+        "", f"mIoU (%) at {column} labels", height=0.9 + 0.26 * max(3, len(table.rows)), right=0.97, left=0.47
     )
     style = looks(table.rows)
     axes.set_ylim(len(table.rows) - 0.5, -0.5)
-    axes.set_yticks(range(len(table.rows)), [_short(row) for row in table.rows])
+    axes.set_yticks(range(len(table.rows)), [_short(row, 28) for row in table.rows])
     for place, row in enumerate(table.rows):
         entry = table.entries[row, column]
         if entry.mean is None:
             continue
         seeds = [float(score.last or 0) for score in entry.done]
-        axes.plot(seeds, [place] * len(seeds), "|", color=style[row]["color"], alpha=0.7, markersize=8)
+        axes.plot(seeds, [place + 0.27] * len(seeds), ".", color=style[row]["color"], alpha=0.7, markersize=4)
         axes.errorbar(
             [entry.mean], [place], xerr=[entry.std or 0], capsize=3, markersize=5.5, label=row, **style[row]
         )  # fmt: skip
@@ -195,7 +196,7 @@ def _name_lines(axes: Axes, ends: Iterable[tuple[str, float, float]], style: dic
     right = axes.get_xlim()[1]
     for (row, _, y), place in zip(ends, places, strict=True):
         axes.annotate(
-            _short(row, 16), (right, y), (9, (place - y) / step * POINTS_PER_LINE), textcoords="offset points",
+            _short(row, 17), (right, y), (9, (place - y) / step * POINTS_PER_LINE), textcoords="offset points",
             color=style[row]["color"], va="center", fontsize=8.5, annotation_clip=False, weight="bold",
         )  # fmt: skip
     axes.set_ylim(low, high)
@@ -227,7 +228,9 @@ def _top(group: list[float], step: float) -> float:
     return group[0] / group[1] + (group[1] - 1) * step / 2
 
 
-def _short(name: str, most: int = 24) -> str:
-    # matplotlib reads $...$ as mathematics
-    name = " ".join(name.split()).replace("$", r"\$")
-    return name if len(name) <= most else name[: most - 1] + "…"
+def _short(name: str, most: int) -> str:
+    """At most so many characters; the end stays, since it is often what tells two names apart."""
+    name = " ".join(name.split())
+    if len(name) > most:
+        name = name[: most - most // 2 - 1] + "…" + name[-(most // 2) :]
+    return name.replace("$", r"\$")  # matplotlib reads $...$ as mathematics

@@ -71,6 +71,8 @@ def _subtitle(table: Table, frame: pd.DataFrame) -> str:
 
 def _labels(table: Table) -> str:
     text = "Mean over seeds of the last iteration; bars are one sample standard deviation (none with a single seed)."
+    if len(table.columns) == 1:
+        text += " Small dots are the seeds."
     done = {place: entry for place, entry in table.entries.items() if entry.mean is not None}
     if not done:
         return page.said("Left out: no cell has a result yet.")

@@ -84,6 +84,13 @@ def test_curves_have_a_line_a_seed_and_one_for_the_mean():
     assert sorted(words(figure)) == ["gta", "supervised"]
 
 
+def test_long_names_stay_apart():
+    rows = ["gta_transfer_decay_90", "gta_transfer_decay_99"]
+    figure = figures.curves(points({row: {0: [50.0, 60.0]} for row in rows}), rows)
+    assert len(set(words(figure))) == 2
+    assert max(map(len, words(figure))) <= 17
+
+
 def test_shares_are_shown_in_percent():
     figure = figures.curves(points({"gta": {0: [0.8, 0.9]}}), ["gta"], "kept (%)", share=True)
     assert list(figure.axes[0].lines[0].get_ydata()) == pytest.approx([80, 90])
