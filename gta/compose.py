@@ -126,9 +126,11 @@ def dump(config: Config) -> str:
 
 def _refuse_volatile(config: DictConfig) -> None:
     """`${now:}`, `${oc.env:}` and `${hydra:}` may stand in result-neutral fields only, reached directly or not."""
+    written = OmegaConf.to_container(config, resolve=False)
+    if not re.search(r"\$\{(now|hydra|oc\.env)", str(written)):  # nowhere: the fields need no look one by one
+        return
     method = METHODS[config.method.name].Config
     rows = {**describe(Config), **describe(method, "method.")}
-    written = OmegaConf.to_container(config, resolve=False)
     for name in (name for name, row in rows.items() if not row["neutral"]):
         seen: set[str] = set()
         names = [name]
