@@ -24,19 +24,32 @@ pytestmark = pytest.mark.slurm
 
 # a cell that trains for some seconds, and saves often
 LONG = (
-    "schedule.iterations=400", "schedule.warm_up=3", "schedule.eval_every=200", "schedule.checkpoint_every=20",
-    "schedule.log_every=20", "data.split=1/5", "method=supervised", *RANKS,
+    "schedule.iterations=150", "schedule.warm_up=3", "schedule.eval_every=150", "schedule.checkpoint_every=10",
+    "schedule.log_every=10", "data.split=1/5", "method=supervised", *RANKS,
 )  # fmt: skip
 PATIENCE = 240.0
 
 
 @pytest.fixture(scope="module")
-def truth(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The numbers of seeds 0 and 1, undisturbed, on this machine."""
+def truth_folder(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Seeds 0 and 1, trained undisturbed on this machine."""
     folder = tmp_path_factory.mktemp("truth")
     said = run_gta("multirun", "sweep=shapes", *SMALL_SHAPES, *LONG, "seed=0,1", *paths(folder, generated), cwd=folder)
     assert said.returncode == 0, said.stdout + said.stderr
-    return numbers(folder / "runs")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def truth(truth_folder: Path) -> dict[str, Any]:
+    """Their numbers."""
+    return numbers(truth_folder / "runs")
+
+
+@pytest.fixture(scope="module")
+def pace(truth: dict[str, Any], truth_folder: Path) -> float:
+    """Seconds an iteration of such a cell takes here."""
+    results = [json.loads(path.read_text()) for path in truth_folder.glob("runs/cells/*/result.json")]
+    return min(result["seconds"] / result["iteration"] for result in results)
 
 
 def paths(folder: Path, generated: Path) -> list[str]:
@@ -214,10 +227,14 @@ def test_the_launcher_dies_right_after_sbatch(
     assert slurm.jobs().keys() == before.keys(), "not submitted twice"
 
 
-def test_the_time_limit_twice(generated: Path, gta: Run, grid: list[str], tmp_path: Path, slurm: Slurm) -> None:
+def test_the_time_limit_twice(
+    generated: Path, gta: Run, grid: list[str], tmp_path: Path, slurm: Slurm, pace: float
+) -> None:
     """A limit of a minute; Slurm warns about half a minute before it, whatever smaller time is asked for."""
     runs = tmp_path / "runs"
-    longer = ["schedule.iterations=3000", "schedule.eval_every=3000", "schedule.checkpoint_every=1000"]
+    iterations = int(80 / pace)  # a training of more than a minute, whatever this machine
+    longer = [f"schedule.iterations={iterations}", f"schedule.eval_every={iterations}"]
+    longer += [f"schedule.checkpoint_every={iterations}", f"schedule.log_every={iterations // 10}"]
     with launcher([*grid, *longer, "site.time_limit=1", "site.warning_seconds=1"], tmp_path, slurm) as watching:
         assert watching.wait(900) == 0, "\n".join(log.read_text() for log in tmp_path.glob("launcher-*.log"))
     made = attempts(runs)
@@ -238,7 +255,7 @@ def test_the_time_limit_twice(generated: Path, gta: Run, grid: list[str], tmp_pa
 def test_a_cell_that_never_gets_on_is_given_up(grid: list[str], gta: Run, tmp_path: Path, slurm: Slurm) -> None:
     """Each job is killed before it can save: after three such attempts nothing more is submitted."""
     runs = tmp_path / "runs"
-    words = [*grid, "schedule.checkpoint_every=400", "site.max_idle_attempts=3"]
+    words = [*grid, "schedule.checkpoint_every=150", "site.max_idle_attempts=3"]
     with launcher(words, tmp_path, slurm) as watching:
         killed: set[str] = set()
         while watching.poll() is None:
