@@ -224,7 +224,7 @@ def test_the_launcher_dies_right_after_sbatch(
     assert again.returncode == 0, again.stdout + again.stderr
     assert "Found 1 submission(s) again" in again.stdout
     same(runs, truth)
-    assert slurm.jobs().keys() == before.keys(), "not submitted twice"
+    assert slurm.jobs().keys() <= before.keys(), "not submitted twice"
 
 
 def test_the_time_limit_twice(

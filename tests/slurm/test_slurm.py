@@ -84,7 +84,7 @@ def test_a_cell_that_fails_is_failed_in_slurm_too(
 
     again = gta(*words, *SITE, **slurm.environment)
     assert again.returncode == 1
-    assert set(slurm.jobs()) == set(jobs), "nothing was submitted again"
+    assert set(slurm.jobs()) <= set(jobs), "nothing was submitted again"
     assert len(attempts(tmp_path / "runs")) == 2
 
 
