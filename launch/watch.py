@@ -76,6 +76,7 @@ class Watch:
             entries = self.look()
             if chosen := self.wanted(entries)[: self._room(entries)]:
                 self._submit(chosen)
+                entries = self.look()
         return entries
 
     def _room(self, entries: Sequence[Entry]) -> int:
