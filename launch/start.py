@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) > 1:
         return run_one(made, int(arguments[1]), signals, alone=False)
     mine = made.mine(int(os.environ.get("SLURM_ARRAY_TASK_ID", 0)) if made.array else 0)
-    if len(mine) == 1:
+    if made.together == 1:
         return run_one(made, mine[0], signals, alone=True)
     return run_together(made, mine, signals)
 
