@@ -13,10 +13,12 @@ import importlib.util
 import logging
 import os
 import re
+import socket
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from gta import keys
 from gta.errors import UserError
@@ -24,6 +26,7 @@ from gta.errors import UserError
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
+CONNECT_SECONDS = 5.0  # for a database to answer
 _SQLITE = "sqlite:///"
 _KINDS = (_SQLITE, "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
 
@@ -97,11 +100,22 @@ def connect(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    _ask_for_a_database(uri)
     from mlflow.tracking import MlflowClient
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     return MlflowClient(normal(uri))
+
+
+def _ask_for_a_database(uri: str) -> None:
+    """Raises OSError where no database takes connections: MLflow would try again for a minute and a half."""
+    parts = urlsplit(uri)
+    if parts.scheme.startswith("postgresql") and parts.hostname:
+        try:
+            socket.create_connection((parts.hostname, parts.port or 5432), timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            raise OSError(f"{parts.hostname}:{parts.port or 5432} takes no connections ({error})") from None
 
 
 def experiment_id(client: MlflowClient, uri: str, runs: Path | None = None) -> str:

@@ -3,15 +3,16 @@
 # Parameters
 #SBATCH --account=vision
 #SBATCH --array=0-2%2
+#SBATCH --comment=gta-shapes-TOKEN
 #SBATCH --constraint=a100
 #SBATCH --cpus-per-task=5
 #SBATCH --gpus-per-node=2
-#SBATCH --job-name=gta-shapes
+#SBATCH --job-name=gta-shapes-TOKEN
 #SBATCH --mem=60GB
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=2
 #SBATCH --open-mode=append
-#SBATCH --output=FOLDER/runs/sweeps/shapes/jobs/%A_%a/%A_%a_0_log.out
+#SBATCH --output=FOLDER/runs/sweeps/shapes/submissions/TOKEN/%A_%a_0_log.out
 #SBATCH --partition=gpu
 #SBATCH --qos=long
 #SBATCH --requeue
@@ -21,7 +22,8 @@
 # setup
 module load cuda
 ulimit -n 4096
+export PYTHONPATH=FOLDER/runs/sweeps/shapes/code/TREE"${PYTHONPATH:+:$PYTHONPATH}"
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output FOLDER/runs/sweeps/shapes/jobs/%A_%a/%A_%a_%t_log.out --kill-on-bad-exit=1 --export=ALL --cpus-per-task=5 PYTHON -u -m submitit.core._submit FOLDER/runs/sweeps/shapes/jobs/%j
+srun --unbuffered --output FOLDER/runs/sweeps/shapes/submissions/TOKEN/%A_%a_%t_log.out --kill-on-bad-exit=1 --export=ALL --cpus-per-task=5 PYTHON -P -u -m launch.start FOLDER/runs/sweeps/shapes/submissions/TOKEN

@@ -15,9 +15,9 @@ import pytest
 
 from gta import keys, live, store, tracking
 from gta.config import Config
+from gta.control import Control, Wish
 from gta.snapshot import Snapshot
 from gta.train import train
-from gta.trainer import Control
 from tests.backends import Postgres, Server
 from tests.gta import sync_worker
 from tests.gta.test_tracking import make_cell, run_of, signature_of
@@ -129,14 +129,14 @@ class AtStep(Control):
         self.left, self.action = step, action
         self.before, self.longest = time.monotonic(), 0.0
 
-    def stopping(self) -> bool:
+    def wish(self) -> Wish:
         self.left -= 1
         now = time.monotonic()
         self.longest, self.before = max(self.longest, now - self.before), now
         if self.left == 0:
             self.action()  # type: ignore[operator]
             self.before = time.monotonic()
-        return False
+        return Wish.NONE
 
 
 def cell_of(folder: Path, config: Config, uri: str) -> Path:

@@ -39,7 +39,7 @@ def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixtur
         (["plan", "sweep=shapes", "method=unimatsh"], "there is no such method"),
         (["plan", "sweep=shapes", "-m"], "not an override"),
         (["multirun", "sweep=shapes", "schedule.lr=fast"], "schedule.lr"),
-        (["multirun", "sweep=shapes", "retry=all"], "retry=failed"),
+        (["multirun", "sweep=shapes", "retry=often"], "use one of none, failed, cancelled, all"),
         (["multirun", "sweep=shapes", "schedule.group_size=3"], "groups"),
         (["multirun", "sweep=shapes", "site.ranks=2"], "do not divide over 2 ranks"),
         (["multirun", "sweep=shapes", "method=supervised", "method.drop_percent=3"], "has no such setting"),

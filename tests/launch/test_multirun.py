@@ -149,4 +149,4 @@ def test_ctrl_c_saves_and_leaves(say: Run, small: list[str], tmp_path: Path) -> 
     assert "the same command goes on" in said
     assert list(tmp_path.glob("runs/cells/*/checkpoint.pt"))
     status = say("status", *words[1:])
-    assert "1 resumable" in status.stdout
+    assert "1 stopped" in status.stdout
