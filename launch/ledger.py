@@ -182,7 +182,8 @@ def _where(record: Record) -> str:
 def _waits(held: Held, number: int) -> str:
     """What a job that has not begun (again) waits for."""
     if held.state != "PENDING":
-        return f"job {held.job} {held.state.lower()}" + (f" on {held.node}" if held.node else "")
+        word = "starting" if held.state in ("RUNNING", "CONFIGURING") else held.state.lower()
+        return f"job {held.job} {word}" + (f" on {held.node}" if held.node else "")
     again = f", queued again after attempt {number}" if number else ""
     reason = f" ({held.reason})" if held.reason not in ("", "None") else ""
     return f"job {held.job}{again}{reason}"
