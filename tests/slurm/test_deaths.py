@@ -232,7 +232,7 @@ def test_the_time_limit_twice(
 ) -> None:
     """A limit of a minute; Slurm warns about half a minute before it, whatever smaller time is asked for."""
     runs = tmp_path / "runs"
-    iterations = int(80 / pace)  # a training of more than a minute, whatever this machine
+    iterations = int(60 / pace)  # a training of a minute, whatever this machine
     longer = [f"schedule.iterations={iterations}", f"schedule.eval_every={iterations}"]
     longer += [f"schedule.checkpoint_every={iterations}", f"schedule.log_every={iterations // 10}"]
     with launcher([*grid, *longer, "site.time_limit=1", "site.warning_seconds=1"], tmp_path, slurm) as watching:
