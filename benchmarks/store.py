@@ -98,7 +98,8 @@ def fill(path: Path, count: int, sweep: int) -> None:
     chosen = set(random.Random(0).sample(range(count), sweep))
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("pragma synchronous = off")
-        (run_id,) = database.execute("select run_uuid from runs").fetchone()
+        query = "select run_uuid from tags where key = ?"  # the sweep has a run of its own, without a signature
+        (run_id,) = database.execute(query, (keys.SIGNATURE,)).fetchone()
         tables = {
             name: rows_of(database, name, run_id) for name in ("runs", "tags", "params", "latest_metrics", "metrics")
         }
