@@ -15,6 +15,8 @@ from submitit.core.utils import FailedJobError
 from gta.config import SiteConfig
 from gta.errors import UserError
 from launch import slurm, submission
+from launch.cluster_facts import max_array_size
+from launch.ledger import submitted_jobs
 from launch.slurm import Held
 from launch.submission import Submission, Wanted
 
@@ -85,12 +87,12 @@ class SlurmCluster:
         """Raises UserError where sbatch refuses (a wrong partition, account, limit ...)."""
         jobs: dict[str, str] = {}
         code = self._code()
-        before = submission_jobs(cells)
+        before = submitted_jobs([wanted.cell for wanted in cells], "slurm")
         nodes = slurm.failing_nodes(before, FAILURES) if before else []
         for params, together, group in self._shapes(cells):
             if nodes:
                 params["exclude"] = ",".join(dict.fromkeys([*filter(None, [params.get("exclude")]), *nodes]))
-            most = max_array_tasks() * together
+            most = max(1, max_array_size() - 1) * together
             for start in range(0, len(group), most):
                 chunk = group[start : start + most]
                 made = self._send(params, together, chunk, code)
@@ -127,16 +129,3 @@ class SlurmCluster:
     def cancel(self, jobs: Collection[str]) -> None:
         if jobs:
             slurm.cancel(jobs)
-
-
-def submission_jobs(cells: Sequence[Wanted]) -> list[str]:
-    """The jobs that these cells were submitted as before."""
-    from launch.ledger import submitted_jobs
-
-    return submitted_jobs([wanted.cell for wanted in cells], "slurm")
-
-
-def max_array_tasks() -> int:
-    from launch.cluster_facts import max_array_size
-
-    return max(1, max_array_size() - 1)

@@ -17,8 +17,6 @@ from launch.job import Job
 from launch.slurm import Held
 from launch.submission import Wanted
 
-FAILURES = 2  # of a node, after which our jobs keep away from it
-
 # hydra-submitit-launcher's parameters that submitit knows for every executor; the others get the executor's prefix
 _SHARED = {
     "timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name", "stderr_to_stdout",

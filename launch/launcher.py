@@ -101,7 +101,7 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
                 if watch.over(entries):
                     break
                 if not options.wait:
-                    entries, detached = watch.look(), True
+                    detached = True  # a turn that submits looks once more
                     break
                 recorder.sometimes(entries)
                 time.sleep(poll)

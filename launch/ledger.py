@@ -7,7 +7,7 @@ word only says whether a job still is, and what ended one that left no word of i
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -187,7 +187,3 @@ def _waits(held: Held, number: int) -> str:
     again = f", queued again after attempt {number}" if number else ""
     reason = f" ({held.reason})" if held.reason not in ("", "None") else ""
     return f"job {held.job}{again}{reason}"
-
-
-def count(entries: Sequence[Entry], *states: State) -> int:
-    return sum(entry.state in states for entry in entries)

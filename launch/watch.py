@@ -54,8 +54,8 @@ class Watch:
 
     def look(self) -> list[Entry]:
         """The states of all cells; forgets jobs of ours that are over, and writes down verdicts that fade in Slurm."""
-        entries = survey(self.cells, self.cluster.held(self.jobs.values()))
         held = self.cluster.held(self.jobs.values())
+        entries = survey(self.cells, held)
         for entry in entries:
             job = self.jobs.get(entry.cell.signature)
             if job is not None and job not in held and entry.state is not State.RUNNING:
