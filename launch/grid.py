@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gta.checks import check
-from gta.compose import Composer, check_overrides, explain, params, protect, typed
+from gta.compose import Composer, check_overrides, explain, params, protect
 from gta.config import Config, PathsConfig
 from gta.data.loaders import check_batch
 from gta.data.prepare import prepare
@@ -53,7 +53,7 @@ def cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[
     made: dict[str, Cell] = {}
     for overrides in jobs:
         try:
-            config = typed(composer.compose(overrides))
+            config = composer.cell(overrides)
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(f"{explain(error)} (in the cell {' '.join(overrides)})") from None
         _absolute(config.paths, config)
@@ -131,7 +131,7 @@ def single_config(hydra: Hydra, overrides: Sequence[str]) -> Config:
     assert isinstance(loader, ConfigLoaderImpl)
     HydraConfig.instance().set_config(master)
     try:
-        config = typed(Composer(loader).compose(overrides))
+        config = Composer(loader).cell(overrides)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(f"{explain(error)} (this command takes one value a setting)") from None
     _absolute(config.paths, config)

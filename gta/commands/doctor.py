@@ -116,7 +116,7 @@ def _composer(hydra: Hydra, master: DictConfig) -> Callable[[list[str]], Config]
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from gta.compose import Composer, explain, typed
+    from gta.compose import Composer, explain
     from launch.grid import _absolute
 
     HydraConfig.instance().set_config(master)
@@ -124,7 +124,7 @@ def _composer(hydra: Hydra, master: DictConfig) -> Callable[[list[str]], Config]
 
     def compose(overrides: list[str]) -> Config:
         try:
-            config = typed(composer.compose(overrides))
+            config = composer.cell(overrides)
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(f"{explain(error)} (in the cell {' '.join(overrides)})") from None
         _absolute(config.paths, config)
