@@ -102,9 +102,12 @@ class SlurmCluster:
     def _shapes(self, cells: Sequence[Wanted]) -> list[tuple[dict[str, Any], int, list[Wanted]]]:
         """The cells by what they ask of a node: parameters, cells together on a GPU, and the cells."""
         shapes: dict[str, tuple[dict[str, Any], int, list[Wanted]]] = {}
+        known: dict[str, dict[str, Any]] = {}
         for wanted in cells:
             site = wanted.cell.config.site
-            params = self._params_of(site)
+            if (text := repr(site)) not in known:  # one for all cells of a site: Hydra's interpolations take a while
+                known[text] = self._params_of(site)
+            params = known[text]
             key = json.dumps([params, site.cells_per_gpu], sort_keys=True, default=str)
             shapes.setdefault(key, (params, site.cells_per_gpu, []))[2].append(wanted)
         return list(shapes.values())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
@@ -36,6 +37,31 @@ def test_composing_from_a_kept_base_is_what_hydra_composes(loader: ConfigLoaderI
         assert OmegaConf.to_container(fast, resolve=False) == OmegaConf.to_container(slow, resolve=False)
 
 
+@pytest.mark.parametrize(
+    "override", ["method=gta", "data.generator.seed=${seed}", "sweep_name=s${seed}", "model.weights=w${oc.env:HOME}"]
+)
+def test_a_cell_for_another_seed_is_what_is_composed_for_it(loader: ConfigLoaderImpl, override: str) -> None:
+    composer = compose.Composer(loader)
+    for seeds in (["seed=0"], ["seed=12"], ["seed=3"], ["++seed=4"], ["seed=5", "seed=6"], []):
+        words = [override, *seeds]
+        made = composer.cell(words)
+        assert made == compose.typed(compose.Composer(loader).compose(words))
+        made.schedule.iterations = 7  # what one cell's owner does to it is not seen by the next
+
+
+def test_a_wrong_seed_is_refused_after_a_right_one(loader: ConfigLoaderImpl) -> None:
+    composer = compose.Composer(loader)
+    composer.cell(["method=gta", "seed=1"])
+    with pytest.raises(HydraException):
+        composer.cell(["method=gta", "seed=one"])
+
+
+@pytest.mark.parametrize("override", ["method=gta", "data.split='1_16'", "data.name='1e3'", "site.account='no'"])
+def test_a_config_is_frozen_as_omegaconf_writes_it(loader: ConfigLoaderImpl, override: str) -> None:
+    config = compose.Composer(loader).cell([override])
+    assert compose.dump(config) == OmegaConf.to_yaml(OmegaConf.structured(config), resolve=True)
+
+
 def groups() -> list[tuple[str, str]]:
     found = [
         (path.parent.relative_to(CONF).as_posix(), path.stem) for path in CONF.rglob("*.yaml") if path.parent != CONF
@@ -45,7 +71,7 @@ def groups() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("group", "name"), groups())
 def test_every_shipped_yaml_composes(loader: ConfigLoaderImpl, group: str, name: str) -> None:
-    config = compose.typed(compose.Composer(loader).compose([f"{group}={name}"]))
+    config = compose.Composer(loader).cell([f"{group}={name}"])
     assert isinstance(config, Config)
 
 
