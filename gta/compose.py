@@ -98,18 +98,18 @@ class Composer:
     def cell(self, overrides: Sequence[str]) -> Config:
         """The typed config of one cell; raises what `compose` and `typed` raise."""
         seeds = [override for override in overrides if re.match(r"[+~]*seed\b", override)]
-        others = tuple(override for override in overrides if override not in seeds)
-        seed = re.fullmatch(r"seed=(0|[1-9]\d*)", seeds[0]) if len(seeds) == 1 else None
-        if seed is None:
+        plain = re.fullmatch(r"seed=(0|[1-9]\d*)", seeds[0]) if len(seeds) == 1 else None
+        if plain is None:
             return typed(self.compose(overrides))
+        others = tuple(override for override in overrides if override not in seeds)
         if others not in self._unseeded:
             composed = self.compose(overrides)
-            config = typed(composed)
             depends = re.search(r"\$\{[^}]*seed", OmegaConf.to_yaml(composed))
-            self._unseeded[others] = None if depends else config
-            return copy.deepcopy(config)
-        config = self._unseeded[others]
-        return typed(self.compose(overrides)) if config is None else replace(copy.deepcopy(config), seed=int(seed[1]))
+            self._unseeded[others] = None if depends else typed(composed)
+        same = self._unseeded[others]
+        if same is None:  # something else follows from the seed
+            return typed(self.compose(overrides))
+        return replace(copy.deepcopy(same), seed=int(plain[1]))
 
 
 def typed(config: DictConfig) -> Config:
