@@ -95,12 +95,14 @@ def _with(used: pd.DataFrame, field: str, wanted: dict[str, Wanted]) -> list[tup
 
 
 def _commits(used: pd.DataFrame) -> list[str]:
-    """Short hashes; a run that was resumed under other code has several, and `+` stands for uncommitted changes."""
-    shorts = []
-    for text in used["commit"]:
-        parts = [part.strip() for part in str(text).split(",")]
-        shorts += [part.rstrip("+")[:9] + ("+" if part.endswith("+") else "") for part in parts]
-    return shorts
+    """Short hashes; a run that was resumed under other code has several."""
+    return [short_commit(part.strip()) for text in used["commit"] for part in str(text).split(",")]
+
+
+def short_commit(commit: str) -> str:
+    """9 digits of a commit, and, after a `+`, the digest of a tree with uncommitted changes."""
+    name, plus, tree = commit.partition("+")
+    return name[:9] + plus + tree
 
 
 def _named(digest: str, name: str) -> str:

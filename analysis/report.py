@@ -17,6 +17,7 @@ import pandas as pd
 
 from analysis import figures, page
 from analysis.history import ACCURACY, KEPT, Confusion, Recorded, picture_id, without_password
+from analysis.protocol import short_commit
 from analysis.table import Entry, Table
 from gta.files import write_text
 
@@ -273,7 +274,8 @@ def _cells(frame: pd.DataFrame, table: Table) -> Iterator[list[str]]:
             for score in table.entries.get((row, column), Entry()).scores:
                 number = score.reason if score.last is None else f"{score.last:.2f}"
                 run = known.get(score.wanted.signature, {})
-                words = [run.get("network"), run.get("iteration"), str(run.get("commit", ""))[:9], run.get("run_id")]
+                commit = short_commit(str(run.get("commit", "")))
+                words = [run.get("network"), run.get("iteration"), commit, run.get("run_id")]
                 shown = [str(word or "–") for word in words]
                 shown[-1] = shown[-1][:8]
                 yield [row, column, str(score.wanted.seed), number, *shown, score.wanted.signature]

@@ -12,7 +12,7 @@
                                        absent class; both empty until there are any
     status, error                      str: MLflow's (FINISHED, FAILED, RUNNING, KILLED); what stopped it
     seconds, gpu_hours                 float: training time; GPU-hours of all attempts, 0 on a CPU, NaN until known
-    commit                             str: git commits that made it, parted by commas; + for uncommitted changes
+    commit                             str: git commits that made it, parted by commas; +TREE: had uncommitted changes
     digest_labeled, _unlabeled, _val   str: sha256 of the id lists
     digest_weights                     str: sha256 of the initial weights, or "random"
 

@@ -23,12 +23,16 @@ NVIDIA = Path("/proc/driver/nvidia/version")
 
 
 def commit() -> str | None:
-    """The git commit of this code, with `+` where the code differs from it; None outside a checkout.
+    """The git commit of this code; where the code differs from it, `+` and 8 digits of the code's own digest follow.
 
+    Two runs of one commit with different uncommitted changes must not pass for runs of the same code. None outside a
+    checkout.
     In a snapshot that was made when a job was submitted it is the commit of then.
     """
     code = sources.running()
-    return None if code["commit"] is None else str(code["commit"]) + ("+" if code["dirty"] else "")
+    if code["commit"] is None:
+        return None
+    return f"{code['commit']}+{code['tree'][:8]}" if code["dirty"] else str(code["commit"])
 
 
 def environment() -> dict[str, Any]:

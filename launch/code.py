@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import time
@@ -23,17 +22,6 @@ class Snapshot:
     tree: str
     commit: str | None
     dirty: bool
-
-    def environment(self) -> dict[str, str]:
-        """Variables that make a Python process import the code from here, wherever it starts.
-
-        PYTHONSAFEPATH, as `python -m` would look into the current folder first: often the checkout that jobs were
-        submitted from.
-        """
-        others = [
-            part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part and part != str(self.path)
-        ]
-        return {"PYTHONPATH": os.pathsep.join([str(self.path), *others]), "PYTHONSAFEPATH": "1"}
 
 
 def take(folder: Path, root: Path = sources.ROOT) -> Snapshot:

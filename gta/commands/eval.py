@@ -3,8 +3,9 @@
        python -m gta eval checkpoint=FILE [network=student|teacher] data=NAME model=NAME [name=value ...]
 
 Scores a network on its validation list: per-class IoU and mIoU. CELL is the signature, or its beginning, as plan and
-status show it. checkpoint=FILE is a checkpoint of the public GTA-Seg or U2PL code (model_state, teacher_state), loaded
-without executing anything in it, into the network that the overrides describe; it says what of it matched.
+status show it, or words such as gta/92/seed0. checkpoint=FILE is a checkpoint of the public GTA-Seg or U2PL code
+(model_state, teacher_state), loaded without executing anything in it, into the network that the overrides describe; it
+says what of it matched.
 
 The protocol is the cell's; another one for this once:
   evaluation.protocol=original_size|sliding_window|center_crop|center_crop_padded_background
@@ -71,7 +72,8 @@ def load(options: dict[str, str], rest: list[str], command: str) -> Trained:
     names = [word for word in rest if "=" not in word]
     if len(names) != 1:
         raise UserError(
-            f"{command} takes one cell: its signature (or the beginning of it), or its folder; or checkpoint=FILE."
+            f"{command} takes one cell: its signature (or the beginning of it), words such as gta/92/seed0, or its "
+            "folder; or checkpoint=FILE."
         )
     folder = find(names[0], Path(options["paths.runs"]))
     from gta.compose import read
@@ -139,14 +141,9 @@ def val_ids(config: Config) -> list[str]:
 
 
 def find(name: str, runs: Path) -> Path:
-    """The folder of the cell called `name`. Raises UserError where there is none, or more than one."""
+    """The folder of the cell called `name`; one that lies elsewhere is named by its path. Raises UserError."""
     if (Path(name) / "config.yaml").exists():
         return Path(name)
-    found = sorted(path.parent for path in (runs / "cells").glob(f"{name}*/config.yaml"))
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise UserError(
-            f"{name}: there is no such cell in {runs / 'cells'}; `python -m gta status sweep=...` shows their names."
-        )
-    raise UserError(f"{name} could be {', '.join(path.name[:8] for path in found[:5])}; give more of it.")
+    from launch import names
+
+    return names.find(name, names.known(runs)).folder

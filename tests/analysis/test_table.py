@@ -171,7 +171,7 @@ def test_known_lists_are_named():
     [
         ({"commit": "f" * 16}, "2 commits (abcdef123, fffffffff)"),
         ({"commit": ""}, "2 commits (abcdef123, unknown)"),
-        ({"commit": "abcdef1234567890+"}, "2 commits (abcdef123, abcdef123+)"),
+        ({"commit": "abcdef1234567890+01234567"}, "2 commits (abcdef123, abcdef123+01234567)"),
         ({"commit": "abcdef1234567890, " + "f" * 16}, "2 commits (abcdef123, fffffffff)"),
         ({"evaluation": "center crop"}, "2 evaluations (original size, center crop)"),
         ({"digest_labeled": "f" * 16}, "2 labeled lists of 1/67 (6) (11111111, ffffffff)"),

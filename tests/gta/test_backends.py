@@ -184,6 +184,7 @@ def test_a_server_killed_half_way_costs_nothing(
 def test_a_server_that_hangs_holds_up_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(live, "LAST_SECONDS", 0.2)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")  # so long would MLflow itself wait for an answer
     with socket.socket() as silent:  # takes connections and never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -191,5 +192,5 @@ def test_a_server_that_hangs_holds_up_no_step(tmp_path: Path, monkeypatch: pytes
         cell = cell_of(tmp_path / "runs/one", config, f"http://127.0.0.1:{silent.getsockname()[1]}")
         started = time.monotonic()
         assert train(config, cell, cell.name, Control())
-        assert time.monotonic() - started < 15  # MLflow itself would wait for half a minute
+        assert time.monotonic() - started < 120
     assert max(point[1] for point in written(cell)) == config.schedule.iterations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,7 @@ from gta import provenance, sources
 
 def test_the_record_of_an_attempt() -> None:
     found = provenance.environment()
-    began = time.monotonic()
     again = provenance.environment()
-    assert time.monotonic() - began < 2, "a tenth of a second where nothing else runs"
     assert again == json.loads(json.dumps(found)), "plain values, for a JSON file"
     assert "problems" not in found
     assert found["packages"]["torch"] == torch.__version__
@@ -30,11 +27,11 @@ def test_the_record_of_an_attempt() -> None:
 
 
 def test_commit_says_whether_the_code_differs(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = {"commit": "abc", "dirty": False, "tree": "0", "snapshot": None}
+    state = {"commit": "abc", "dirty": False, "tree": "0123456789", "snapshot": None}
     monkeypatch.setattr(sources, "running", lambda: state)
     assert provenance.commit() == "abc"
     monkeypatch.setattr(sources, "running", lambda: {**state, "dirty": True})
-    assert provenance.commit() == "abc+"
+    assert provenance.commit() == "abc+01234567"
     monkeypatch.setattr(sources, "running", lambda: {**state, "commit": None})
     assert provenance.commit() is None
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -129,10 +128,10 @@ def test_an_installed_package_inside_someone_elses_repository(checkout: Path, tm
 
 def test_processes_run_from_the_snapshot_wherever_they_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    began = time.monotonic()
     taken = code.take(tmp_path / "code")
-    assert time.monotonic() - began < 3, "a second on a machine that does nothing else"
     assert sum(path.stat().st_size for path in taken.path.rglob("*")) < 20e6
+    # PYTHONSAFEPATH, as `python -m` looks into the current folder first: often the checkout that jobs came from
+    from_there = {"PYTHONPATH": str(taken.path), "PYTHONSAFEPATH": "1"}
     script = """
 import json, gta, launch.code
 from pathlib import Path
@@ -146,7 +145,7 @@ print(json.dumps([gta.__file__, launch.code.__file__, there, provenance.commit()
     answer = subprocess.run(
         [sys.executable, "-c", script],
         cwd=ROOT,  # where sbatch was called: its folder would come first by itself
-        env={**os.environ, **taken.environment()},
+        env={**os.environ, **from_there},
         capture_output=True,
         text=True,
     )
@@ -154,9 +153,9 @@ print(json.dumps([gta.__file__, launch.code.__file__, there, provenance.commit()
     *places, data_files, commit, tree, snapshot = json.loads(answer.stdout)
     assert all(Path(place).is_relative_to(taken.path) for place in places), places
     assert data_files, "YAML and JSON of the packages came along"
-    assert commit == (taken.commit + "+" * taken.dirty if taken.commit else None)
+    assert commit == (taken.commit + f"+{taken.tree[:8]}" * taken.dirty if taken.commit else None)
     assert (tree, snapshot) == (taken.tree, str(taken.path))
     helped = subprocess.run(
-        [sys.executable, "-m", "gta", "help"], cwd=ROOT, env={**os.environ, **taken.environment()}, capture_output=True
+        [sys.executable, "-m", "gta", "help"], cwd=ROOT, env={**os.environ, **from_there}, capture_output=True
     )
     assert helped.returncode == 0
