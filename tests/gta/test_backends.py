@@ -20,8 +20,8 @@ from gta.snapshot import Snapshot
 from gta.train import train
 from tests.backends import Postgres, Server
 from tests.gta import sync_worker
-from tests.gta.test_tracking import make_cell, run_of, signature_of
 from tests.gta.test_trainer import make
+from tests.gta.tracked import make_cell, run_of, signature_of
 
 KINDS = ("sqlite", "server", "postgresql")
 

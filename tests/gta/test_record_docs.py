@@ -11,7 +11,7 @@ import pytest
 
 from gta import keys
 from tests.conftest import ROOT, SMALL_SHAPES, Run
-from tests.gta.test_tracking import make_cell
+from tests.gta.tracked import make_cell
 
 TEXT = (ROOT / "docs/record.md").read_text()
 
