@@ -13,6 +13,7 @@ from gta.config import ModelConfig
 from gta.errors import UserError
 from gta.models import SegmentationModel, build_model
 from gta.models.public import load_public_checkpoint, our_name
+from tests.gta.models.trap import Trap
 
 
 def network(**changes: object) -> SegmentationModel:
@@ -135,16 +136,6 @@ def test_a_network_that_is_not_there_is_named(file: Path, tmp_path: Path) -> Non
         load_public_checkpoint(network(), file, "assistant")
     with pytest.raises(UserError, match="not there"):
         load_public_checkpoint(network(), tmp_path / "nowhere.pth")
-
-
-class Trap:
-    """Unpickled by a loader that allows it, this would write a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Path.touch, (self.path,))
 
 
 def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from gta.config import ModelConfig
 from gta.errors import UserError
 from gta.models import SegmentationModel, build_model, load_initial_weights
+from tests.gta.models.trap import Trap
 
 
 def network(encoder: str = "resnet18", stem: str = "deep") -> SegmentationModel:
@@ -113,16 +114,6 @@ def test_a_resnet_d_is_refused(tmp_path: Path) -> None:
     torch.save(given, tmp_path / "weights.pth")
     with pytest.raises(UserError, match="ResNet-D"):
         load_initial_weights(network(), tmp_path / "weights.pth")
-
-
-class Trap:
-    """Unpickled by a loader that allows it, this would write a file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (Path.touch, (self.path,))
 
 
 def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(tmp_path: Path) -> None:
