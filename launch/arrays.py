@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ from gta.config import SiteConfig
 from gta.errors import UserError
 from launch import slurm, submission
 from launch.cluster_facts import max_array_size
-from launch.ledger import submitted_jobs
+from launch.ledger import Entry, State, submitted_jobs
 from launch.slurm import Held
 from launch.submission import Submission, Wanted
 
 FAILURES = 2  # of a node, after which our jobs keep away from it
+LOOKS = 3  # at the accounting after a job was put back: it hears of a node's failure a little later
 
 
 class ArrayExecutor(submitit.SlurmExecutor):
@@ -68,6 +70,11 @@ def _flags(options: dict[str, Any]) -> dict[str, Any]:
     return {name: True if words[name] == "true" else options[name] for name in options if words[name] != "false"}
 
 
+def _nodes(given: str | None, more: Sequence[str]) -> str:
+    """A list of nodes as Slurm reads it: those of the site, and more."""
+    return ",".join(dict.fromkeys([*([given] if given else []), *more]))
+
+
 class SlurmCluster:
     """Cells as job arrays; `params_of` gives the launcher's parameters for the site of a cell."""
 
@@ -78,6 +85,8 @@ class SlurmCluster:
         self._params_of = params_of
         self._sweep = sweep
         self._code = code
+        self._looks: Counter[tuple[str, int]] = Counter()  # (job, attempts at its cell) -> looks at the accounting
+        self._avoided: list[str] = []
 
     def recover(self, runs: Path) -> None:
         if found := submission.recover(runs, slurm.find):
@@ -91,13 +100,34 @@ class SlurmCluster:
         nodes = slurm.failing_nodes(before, FAILURES) if before else []
         for params, together, group in self._shapes(cells):
             if nodes:
-                params["exclude"] = ",".join(dict.fromkeys([*filter(None, [params.get("exclude")]), *nodes]))
+                params["exclude"] = _nodes(params.get("exclude"), nodes)
             most = max(1, max_array_size() - 1) * together
             for start in range(0, len(group), most):
                 chunk = group[start : start + most]
                 made = self._send(params, together, chunk, code)
                 jobs.update(zip((wanted.cell.signature for wanted in chunk), made, strict=True))
         return [jobs[wanted.cell.signature] for wanted in cells]
+
+    def tend(self, entries: Sequence[Entry]) -> None:
+        """Keep jobs that wait away from nodes that failed twice: what Slurm puts back, it could send there again."""
+        held = [entry for entry in entries if entry.state is State.QUEUED and entry.cluster == self.name]
+        waiting = {entry.job: entry for entry in held if entry.job and not entry.node}
+        put_back = [(job, entry.attempts) for job, entry in waiting.items() if entry.attempts]
+        if all(self._looks[job] >= LOOKS for job in put_back):
+            return
+        self._looks.update(put_back)
+        nodes = slurm.failing_nodes(submitted_jobs([entry.cell for entry in entries], self.name), FAILURES)
+        if not nodes:
+            return
+        lists: dict[str, list[str]] = {}
+        for job, entry in waiting.items():
+            site = entry.cell.config.site
+            lists.setdefault(_nodes(site.exclude or site.sbatch.get("exclude"), nodes), []).append(job)
+        for text, jobs in lists.items():
+            slurm.exclude(jobs, text)
+        if nodes != self._avoided:
+            self._avoided = nodes
+            print(f"{', '.join(nodes)}: failed {FAILURES} times or more; the jobs that wait keep away.", flush=True)
 
     def _shapes(self, cells: Sequence[Wanted]) -> list[tuple[dict[str, Any], int, list[Wanted]]]:
         """The cells by what they ask of a node: parameters, cells together on a GPU, and the cells."""

@@ -14,6 +14,7 @@ import submitit
 
 from launch import submission
 from launch.job import Job
+from launch.ledger import Entry
 from launch.slurm import Held
 from launch.submission import Wanted
 
@@ -63,6 +64,9 @@ class LocalCluster:
 
     def recover(self, runs: Path) -> None:
         """Nothing is lost: a local job dies with its launcher, or is known by its heartbeat."""
+
+    def tend(self, entries: Sequence[Entry]) -> None:
+        """Jobs of this machine begin when they are started: none waits."""
 
     def submit(self, cells: Sequence[Wanted]) -> list[str]:
         made = []

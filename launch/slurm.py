@@ -16,6 +16,7 @@ from gta.errors import UserError
 
 TRIES = 4  # a busy controller refuses a question now and then
 PAUSE_SECONDS = 5.0
+_TOGETHER = 500  # jobs of one command line
 _RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -114,6 +115,13 @@ def requeue(job: str) -> str:
     """Puts a running job back into the queue; what scontrol had against it, or nothing."""
     answer = _run(["scontrol", "requeue", job])
     return "scontrol does not answer" if answer is None else answer.stderr.strip() if answer.returncode else ""
+
+
+def exclude(jobs: Iterable[str], nodes: str) -> None:
+    """Keeps jobs that wait away from these nodes, and no others; one that has begun in the meantime is no error."""
+    wanted = list(jobs)
+    for start in range(0, len(wanted), _TOGETHER):
+        _run(["scontrol", "update", f"JobId={','.join(wanted[start : start + _TOGETHER])}", f"ExcNodeList={nodes}"])
 
 
 def cancel(jobs: Iterable[str]) -> None:

@@ -31,6 +31,9 @@ class Cluster(Protocol):
     def submit(self, cells: Sequence[Wanted]) -> list[str]:
         """Start or queue jobs, and write what each cell was submitted as; the cells' jobs."""
 
+    def tend(self, entries: Sequence[Entry]) -> None:
+        """What is to be done for jobs that wait, at each look."""
+
     def held(self, jobs: Collection[str]) -> Mapping[str, Held]:
         """Those jobs that this process holds itself: none where a scheduler does."""
 
@@ -70,6 +73,7 @@ class Watch:
     def turn(self) -> list[Entry]:
         """Look at all cells, and submit those that are missing as far as there is room."""
         entries = self.look()
+        self.cluster.tend(entries)
         if not (self.wanted(entries) and self._room(entries)):
             return entries
         with lock(self.runs):

@@ -12,7 +12,7 @@ import pytest
 
 from launch import attempts, submission
 from launch.cell import Cell
-from launch.ledger import State
+from launch.ledger import Entry, State
 from launch.slurm import Held
 from launch.submission import Wanted
 from launch.watch import Watch
@@ -27,6 +27,9 @@ class Played:
 
     def __init__(self) -> None:
         self.jobs: list[str] = []
+
+    def tend(self, entries: Sequence[Entry]) -> None:
+        pass
 
     def recover(self, runs: Path) -> None:
         pass
