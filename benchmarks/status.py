@@ -1,29 +1,35 @@
-"""Seconds that `status` takes over many cells, by its parts, and a ratio: journals read from their end over read whole.
+"""Seconds that `status` takes over many cells, by its parts, and two ratios: cells that differ in the seed copied over
+composed one by one, and journals read from their end over read whole.
 
 usage: python benchmarks/status.py [cells=1000] [lines=2000] [folder=FOLDER]
 
 Makes so many cells of the embedded sweep in a folder of its own (a temporary one, if none is named), with journals of
 so many lines; a tenth of them runs, another one failed, the others are done. Then, in this process and in turn: the
-grid is composed, the ledger and the board's lines are read, and read once more with every journal read whole. Nothing
-is trained.
+grid is composed (and some of its cells once more, one by one), the ledger and the board's lines are read, and read once
+more with every journal read whole. Nothing is trained.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
 from gta import journal
 from gta.commands import common
+from gta.compose import Composer, typed
 from gta.files import write_json
 from launch import attempts, rows
 from launch.board import table, totals
@@ -42,6 +48,7 @@ def main(words: list[str]) -> None:
         grid = ["sweep=shapes", f"seed=range(0,{seeds})", f"schedule.iterations={ITERATIONS}"]
         (_, cells), compose = timed(lambda: common.grid([*grid, "data.generator.train=80", "data.generator.val=4"]))
         cells = cells[: int(options["cells"])]
+        singly, copied = composing(grid)
         records = [line(i) for i in range(int(options["lines"]))]
         for place, cell in enumerate(cells):
             make(cell, place, records)
@@ -58,10 +65,25 @@ def main(words: list[str]) -> None:
     print(totals(found))
     print(f"imports        {imports:7.2f} s  (torch and Hydra with them)")
     print(f"compose        {compose:7.2f} s  for {len(cells)} cells, {1000 * compose / len(cells):.1f} ms each")
+    print(f"  one by one {1000 * singly:.1f} ms a cell, copied for another seed {copied / singly:.3f} of that")
     print(f"ledger         {ledger:7.2f} s")
     print(f"board's lines  {reading:7.2f} s  journals of {len(records)} lines, read from their end")
     print(f"render         {render:7.2f} s")
     print(f"journals read whole: {slow:.2f} s; from their end: {reading / slow:.3f} of that")
+
+
+def composing(grid: list[str]) -> tuple[float, float]:
+    """Seconds for a config composed by itself, and for one that is copied; medians of 20."""
+    hydra = common.start()
+    loader = hydra.config_loader
+    assert isinstance(loader, ConfigLoaderImpl)
+    words = [*common.overrides_of([word for word in grid if not word.startswith("seed")]), "method=gta"]
+    composer = Composer(loader)
+    composer.cell([*words, "seed=0"])
+    cells = [[*words, f"seed={seed}"] for seed in range(1, 21)]
+    copied = [timed(partial(composer.cell, cell))[1] for cell in cells]
+    singly = [timed(partial(lambda cell: typed(composer.compose(cell)), cell))[1] for cell in cells]
+    return statistics.median(singly), statistics.median(copied)
 
 
 def timed(work: Callable[[], Any]) -> tuple[Any, float]:
