@@ -41,7 +41,8 @@ _gta() {
     elif [[ ${given[2]} == -m && ${given[3]} == gta && CURRENT -gt 3 ]]; then given=("${(@)given[4,-1]}")
     else _default; return; fi
     found=("${(@f)$(${_gta_python:-python} -m gta completion words -- "${(@)given}" 2>/dev/null)}")
-    compadd -Q -S '' -- $found
+    compadd -Q -S '' -- ${(M)found:#*=}
+    compadd -Q -- ${found:#*=}
 }
 (( $+commands[gta] )) || gta() { ${_gta_python:-python} -m gta "$@" }
 compdef _gta gta python python3
