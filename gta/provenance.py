@@ -23,11 +23,10 @@ NVIDIA = Path("/proc/driver/nvidia/version")
 
 
 def commit() -> str | None:
-    """The git commit of this code; where the code differs from it, `+` and 8 digits of the code's own digest follow.
+    """The git commit of this code; where the code differs from it, `+` and 8 digits of the code's own digest follow:
+    two runs of one commit with different uncommitted changes must not pass for runs of the same code.
 
-    Two runs of one commit with different uncommitted changes must not pass for runs of the same code. None outside a
-    checkout.
-    In a snapshot that was made when a job was submitted it is the commit of then.
+    None outside a checkout. In a snapshot that was made when a job was submitted it is the commit of then.
     """
     code = sources.running()
     if code["commit"] is None:
