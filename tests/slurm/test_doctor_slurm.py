@@ -31,4 +31,4 @@ def test_a_site_is_held_against_the_cluster(say: Run, slurm: Slurm, monkeypatch:
     assert refused.returncode == 2
     assert "site.cpus_per_rank=99, and it gives at most" in refused.stdout
     assert re.search(r"problem +sbatch +refuses a job of this site \(", refused.stdout), refused.stdout
-    assert slurm.jobs() == before, "nothing was submitted"
+    assert slurm.jobs().keys() <= before.keys(), "nothing was submitted (and Slurm forgets old jobs by and by)"
