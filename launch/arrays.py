@@ -8,7 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import submitit
 from submitit.core.utils import FailedJobError
@@ -20,6 +20,9 @@ from launch.cluster_facts import max_array_size
 from launch.ledger import Entry, State, submitted_jobs
 from launch.slurm import Held
 from launch.submission import Submission, Wanted
+
+if TYPE_CHECKING:
+    from launch.cell import Cell
 
 FAILURES = 2  # of a node, after which our jobs keep away from it
 LOOKS = 3  # at the accounting after a job was put back: it hears of a node's failure a little later
@@ -96,8 +99,7 @@ class SlurmCluster:
         """Raises UserError where sbatch refuses (a wrong partition, account, limit ...)."""
         jobs: dict[str, str] = {}
         code = self._code()
-        before = submitted_jobs([wanted.cell for wanted in cells], "slurm")
-        nodes = slurm.failing_nodes(before, FAILURES) if before else []
+        nodes = self._failing([wanted.cell for wanted in cells])
         for params, together, group in self._shapes(cells):
             if nodes:
                 params["exclude"] = _nodes(params.get("exclude"), nodes)
@@ -116,7 +118,7 @@ class SlurmCluster:
         if all(self._looks[job] >= LOOKS for job in put_back):
             return
         self._looks.update(put_back)
-        nodes = slurm.failing_nodes(submitted_jobs([entry.cell for entry in entries], self.name), FAILURES)
+        nodes = self._failing([entry.cell for entry in entries])
         if not nodes:
             return
         lists: dict[str, list[str]] = {}
@@ -128,6 +130,10 @@ class SlurmCluster:
         if nodes != self._avoided:
             self._avoided = nodes
             print(f"{', '.join(nodes)}: failed {FAILURES} times or more; the jobs that wait keep away.", flush=True)
+
+    def _failing(self, cells: Sequence[Cell]) -> list[str]:
+        """Nodes that failed twice under the jobs of these cells."""
+        return slurm.failing_nodes(submitted_jobs(cells, self.name), FAILURES)
 
     def _shapes(self, cells: Sequence[Wanted]) -> list[tuple[dict[str, Any], int, list[Wanted]]]:
         """The cells by what they ask of a node: parameters, cells together on a GPU, and the cells."""

@@ -135,7 +135,7 @@ def test_a_store_that_is_down_is_told_and_loses_nothing(tmp_path, uri, client):
     train(cell, range(3))
     started = time.perf_counter()
     (problem,) = tracking.sync([cell], "http://127.0.0.1:9").problems
-    assert time.perf_counter() - started < 100  # MLflow by itself tries for four minutes
+    assert time.perf_counter() - started < 20  # MLflow by itself tries for four minutes
     assert "http://127.0.0.1:9" in problem
     assert "\n" not in problem
     assert tracking.sync([cell], uri).points == 6

@@ -13,19 +13,14 @@ from launch.cell import Cell
 from launch.ledger import Entry, State
 from launch.submission import Wanted
 from tests.fake_slurm import FakeSlurm
-from tests.launch.test_cell import config, split
+from tests.launch.test_cell import of_seeds
 
 
 @pytest.fixture
 def cells(tmp_path: Path) -> list[Cell]:
     """Four cells, submitted as 57_0 to 57_3."""
-    made = []
-    for seed in range(4):
-        one = config()
-        one.seed = seed
-        one.paths.runs = str(tmp_path)
-        one.site.exclude = "old[1-2]" if seed == 3 else None
-        made.append(Cell.of(one, split()))
+    made = of_seeds(4, tmp_path)
+    made[3].config.site.exclude = "old[1-2]"
     wanted = [Wanted(cell, 0, False) for cell in made]
     submission.write(tmp_path / "sweeps/toy/submissions", str(tmp_path), "gta-toy", 1, wanted).record("57")
     return made

@@ -29,6 +29,16 @@ def split() -> Split:
     return Split(labeled=["a"], unlabeled=["b", "c"], val=["d"])
 
 
+def of_seeds(count: int, runs: Path) -> list[Cell]:
+    """Cells of that config, of seeds 0 to count - 1."""
+    made = []
+    for seed in range(count):
+        one = config()
+        one.seed, one.paths.runs = seed, str(runs)
+        made.append(Cell.of(one, split()))
+    return made
+
+
 def test_the_signature_of_a_fixed_config_is_what_it_was() -> None:
     """If this fails, finished cells are no longer found: bump it only when a result-changing field came or went."""
     assert (

@@ -14,18 +14,12 @@ from gta.files import write_json
 from launch import submission
 from launch.cell import Cell
 from launch.submission import Wanted
-from tests.launch.test_cell import config, split
+from tests.launch.test_cell import of_seeds
 
 
 @pytest.fixture
 def cells(tmp_path: Path) -> list[Cell]:
-    made = []
-    for seed in range(5):
-        one = config()
-        one.seed = seed
-        one.paths.runs = str(tmp_path)
-        made.append(Cell.of(one, split()))
-    return made
+    return of_seeds(5, tmp_path)
 
 
 def send(cells: list[Cell], tmp_path: Path, together: int = 1, asked: bool = False) -> submission.Submission:
