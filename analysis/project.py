@@ -12,8 +12,9 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import runs, table
-from analysis.history import Recorded
+from analysis.report.history import Recorded
 from gta.errors import UserError
+from gta.text import masked_uri
 
 STORE = Path("runs/mlflow.db")
 
@@ -40,7 +41,9 @@ def load(sweep: str) -> tuple[pd.DataFrame, table.Table, Recorded]:
     uri = tracking_uri()
     frame = runs.load(uri, sweep=sweep)
     if frame.empty:
-        raise UserError(f"no run of the sweep {sweep!r} is in {uri}: run it, or `python -m gta sync sweep={sweep}`.")
+        raise UserError(
+            f"no run of the sweep {sweep!r} is in {masked_uri(uri)}: run it, or `python -m gta sync sweep={sweep}`."
+        )
     made = table.build(frame, wanted(frame), title=sweep)
     return frame, made, Recorded(uri, frame, made)
 

@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from gta import keys, store
 from gta.errors import UserError
+from gta.text import first_line, masked_uri
+from gta.tracking import keys, store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -79,8 +80,8 @@ def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None 
     try:
         runs = list(_search(uri, signatures, sweep))
     except Exception as error:
-        line = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(f"MLflow at {uri} cannot be read: {line}") from error
+        line = first_line(error)
+        raise UserError(f"MLflow at {masked_uri(uri)} cannot be read: {line}") from error
     best: dict[str, Run] = {}
     for run in runs:
         signature = run.data.tags[keys.SIGNATURE]

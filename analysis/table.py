@@ -5,7 +5,6 @@ What is in the table is decided here; what it looks like in `analysis.render`.
 
 from __future__ import annotations
 
-import difflib
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from analysis import protocol, published, significance
 from analysis.published import Beside
 from analysis.significance import Comparison
 from gta.errors import UserError
+from gta.text import did_you_mean
 
 MISSING = "no result"
 
@@ -230,9 +230,7 @@ def _name_missing(table: Table) -> None:
 
 def _compare(table: Table, baseline: str) -> None:
     if baseline not in table.rows:
-        near = difflib.get_close_matches(baseline, table.rows, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(table.rows)}."
-        raise UserError(f"baseline={baseline}: this table has no such row; {hint}")
+        raise UserError(f"baseline={baseline}: this table has no such row; {did_you_mean(baseline, table.rows)}")
 
     def scores(row: str) -> dict[str, dict[int, float]]:
         found = {column: table.entries.get((row, column), Entry()).done for column in table.columns}

@@ -28,19 +28,20 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from gta import journal
-from gta.commands import common
-from gta.compose import Composer, typed
+from gta.cli import options as common
+from gta.compose.compose import Composer, typed
 from gta.files import write_json
-from launch import attempts, rows
-from launch.board import table, totals
-from launch.cell import Cell
+from launch.grid.cell import Cell
+from launch.show import rows
+from launch.show.board import table, totals
+from launch.state import attempts
 
 ITERATIONS = 800
 
 
 def main(words: list[str]) -> None:
     options = {"cells": "1000", "lines": "2000", "folder": "", **dict(word.split("=", 1) for word in words)}
-    load = [sys.executable, "-c", "import gta.commands.common, gta.compose, launch.grid, launch.board"]
+    load = [sys.executable, "-c", "import gta.cli.options, gta.compose.compose, launch.grid.grid, launch.show.board"]
     _, imports = timed(lambda: subprocess.run(load, check=True, cwd=Path(__file__).parents[1]))
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(options["folder"] or scratch)

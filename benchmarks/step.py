@@ -30,10 +30,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from gta.batch import Labeled, Unlabeled
 from gta.config import ModelConfig, ScheduleConfig
 from gta.methods import METHODS, Method
 from gta.models import build_model
+from gta.ops.batch import Labeled, Unlabeled
 
 ON_GPU = {
     "encoder": "resnet101",

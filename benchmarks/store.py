@@ -2,10 +2,10 @@
 
 usage: python benchmarks/store.py [runs=60,1000,10000] [sweep=60] [rounds=5] [folder=FOLDER]
 
-MLflow makes the store and one run, through `gta.tracking` and from a cell's folder, as a sweep does. The other runs
-are copies of that run's rows under other names, put into MLflow's own tables: MLflow itself takes hours for 10,000.
-What is timed is all MLflow's: `runs.load(uri, sweep=...)`, the median of `rounds` calls in this process, and once in a
-process of its own, imports included. The ratio is of CPU seconds, which others on the machine hardly change.
+MLflow makes the store and one run, through `gta.tracking.sync` and from a cell's folder, as a sweep does. The other
+runs are copies of that run's rows under other names, put into MLflow's own tables: MLflow itself takes hours for
+10,000. What is timed is all MLflow's: `runs.load(uri, sweep=...)`, the median of `rounds` calls in this process, and
+once in a process of its own, imports included. The ratio is of CPU seconds, which others on the machine hardly change.
 Run it in the root of the project; without folder= the stores are removed.
 """
 
@@ -25,9 +25,10 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from analysis import runs
-from gta import keys, tracking
 from gta.files import write_json
 from gta.journal import Journal
+from gta.tracking import keys
+from gta.tracking import sync as tracking
 
 SWEEP, OTHERS = "bench", "bench_other"
 POINTS = 20  # evaluations of a run; each is 6 metrics for each of 2 networks

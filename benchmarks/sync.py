@@ -18,8 +18,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from gta import stamps, store, tracking
 from gta.journal import Journal
+from gta.tracking import store
+from gta.tracking import sync as tracking
+from gta.tracking import sync_cache as stamps
 
 OPTIONS = {"runs": "60,1000,10000", "lines": "40", "uri": "", "again": "yes"}
 CLASSES = [f"class {number}" for number in range(21)]

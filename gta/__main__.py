@@ -2,6 +2,6 @@
 
 import sys
 
-from gta.cli import main
+from gta.cli.main import main
 
 sys.exit(main(sys.argv[1:]))

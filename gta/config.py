@@ -171,7 +171,7 @@ class ScheduleConfig:
 
 @dataclass
 class EvaluationConfig:
-    """How validation images are scored; `gta.inference` says what each protocol does."""
+    """How validation images are scored; `gta.train.inference` says what each protocol does."""
 
     protocol: str = result(
         "original_size",
@@ -240,7 +240,7 @@ class PathsConfig:
 
 @dataclass
 class Config:
-    """One cell: everything that `gta.train.train` needs."""
+    """One cell: everything that `gta.train.run.train` needs."""
 
     method: MethodConfig = result(MethodConfig, "The method and its settings.")
     data: DataConfig = result(DataConfig, "The data set.")

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written beside their place, flushed to disk, then renamed into it."""
+"""Files and folders that are whole or absent: written beside their place, then renamed into it; and locks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import glob
 import json
 import os
 import re
+import shutil
+import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 
 @contextmanager
@@ -33,6 +37,49 @@ def replacing(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         raise
     _flush(path.parent)
+
+
+def make_folder(path: str | Path, fill: Callable[[Path], None]) -> bool:
+    """Make the folder `path` whole: `fill` writes into one beside it, which is then renamed into its place.
+
+    False where another process was first: the folder is there, and what is in it is the caller's to judge.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        temporary.chmod(0o755)
+        fill(temporary)
+        try:
+            temporary.rename(path)
+        except OSError:
+            if not path.is_dir():
+                raise
+            return False
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return True
+
+
+@contextmanager
+def lock(path: str | Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """One process at a time: holds the lock file `path`, which is made with its folder and stays.
+
+    The kernel lets go of it when its holder ends, however that ends. `waiting` is called once where another holds it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(path)
+    try:
+        held.acquire(timeout=0 if waiting else -1)
+    except Timeout:
+        assert waiting is not None
+        waiting()
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def remove_leftovers(path: str | Path) -> None:

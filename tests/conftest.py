@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fake_slurm import fake_slurm  # noqa: F401  (a fixture for every test)
+from tests.helpers.fake_slurm import fake_slurm  # noqa: F401  (a fixture for every test)
+from tests.helpers.program import ROOT, SMALL_SCHEDULE, SMALL_SHAPES, Run, run_gta
 
 if TYPE_CHECKING:
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-ROOT = Path(__file__).parents[1]
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+    from launch.grid.cell import Cell
+
 
 # one intra-op thread in this process and every child: what the shipped sweeps use, and what two cores can bear
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -41,38 +40,15 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-SMALL_SHAPES = ("data.generator.train=40", "data.generator.val=6")
-SMALL_SCHEDULE = (
-    "schedule.iterations=8",
-    "schedule.warm_up=3",
-    "schedule.eval_every=4",
-    "schedule.checkpoint_every=2",
-    "schedule.log_every=2",
-)
-
-
-def run_gta(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`python -m gta ...` in a process of its own, in `cwd`."""
-    command = [sys.executable, "-m", "gta", *arguments]
-    return subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
 @pytest.fixture(scope="module")
 def loader() -> ConfigLoaderImpl:
     """Hydra's loader over our schema, groups and sweeps."""
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-    import launch.plugins
-    from gta import compose
+    from gta.compose import compose
+    from launch.grid import plugins
 
-    launch.plugins.install()
+    plugins.install()
     made = compose.start().config_loader
     assert isinstance(made, ConfigLoaderImpl)
     return made
@@ -81,7 +57,7 @@ def loader() -> ConfigLoaderImpl:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite file with MLflow's tables and no experiment of ours: copying it saves a test MLflow's migrations."""
-    from gta import store
+    from gta.tracking import store
 
     path = tmp_path_factory.mktemp("empty") / "mlflow.db"
     store.connect(f"sqlite:///{path}").search_experiments(max_results=1)
@@ -98,7 +74,7 @@ def small(generated: Path, tmp_path: Path) -> list[str]:
 @pytest.fixture
 def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command line in this process, in tmp_path: its imports are paid for once. Cells still are processes."""
-    from gta.cli import main
+    from gta.cli.main import main
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         monkeypatch.chdir(tmp_path)
@@ -119,3 +95,19 @@ def gta(tmp_path: Path) -> Run:
         return run_gta(*arguments, cwd=tmp_path, **environment)
 
     return run
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> list[Cell]:
+    """Three frozen cells, gta on 1/8 with seeds 0, 1 and 2, below tmp_path/runs."""
+    from launch.grid.cell import Cell
+    from tests.helpers.cells import config, split
+
+    made = []
+    for seed in range(3):
+        mine = config()
+        mine.seed, mine.paths.runs = seed, str(tmp_path / "runs")
+        cell = Cell.of(mine, split())
+        cell.write()
+        made.append(cell)
+    return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.conftest import ROOT, Run
+from tests.helpers.program import ROOT, Run
 
 
 def test_the_site_profile_of_the_page(say: Run, small: list[str], tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gta.batch import Labeled, Unlabeled
-from gta.cli import main
+from gta.cli.main import main
 from gta.config import ModelConfig, ScheduleConfig, ShapesConfig
 from gta.data.shapes import generate
 from gta.models import build_model
-from tests.conftest import ROOT, SMALL_SCHEDULE, SMALL_SHAPES
+from gta.ops.batch import Labeled, Unlabeled
+from tests.helpers.program import ROOT, SMALL_SCHEDULE, SMALL_SHAPES
 
 TEXT = (ROOT / "README.md").read_text()
 
@@ -56,7 +56,7 @@ def test_command_lines_run(
 
 
 def test_every_command_of_the_table_exists() -> None:
-    from gta.cli import COMMANDS
+    from gta.cli.main import COMMANDS
 
     rows = re.findall(r"^\| (`.*?`.*?) \|", TEXT, flags=re.MULTILINE)
     named = {word.split()[0] for row in rows for word in re.findall(r"`([^`]+)`", row)}

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from gta.commands.common import grid
-from gta.compose import sweep_files
+from gta.cli.options import grid
+from gta.compose.compose import sweep_files
 from gta.config import ShapesConfig
-from gta.data.lists import read_ids
 from gta.data.shapes import generate
-from launch.cell import Cell
-from launch.job import run_cell
-from launch.ledger import State, look
-from tests import layouts
-from tests.conftest import Run
+from gta.data.splits.lists import read_ids
+from launch.grid.cell import Cell
+from launch.job.attempt import run_cell
+from launch.state.ledger import State, look
+from tests.helpers import layouts
+from tests.helpers.program import Run
 
 DRY = ["schedule=dry", "site.workers=0", "site.device=cpu"]
 # label counts of the public lists that a sweep asks for, and cells in its grid

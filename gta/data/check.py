@@ -12,10 +12,10 @@ import numpy as np
 
 from gta.config import MISSING, DataConfig
 from gta.data.dataset import SegmentationDataset
-from gta.data.known import incomplete, known_name
 from gta.data.listing import image_files, image_path, mask_files, mask_path
-from gta.data.lists import digest, read_ids
 from gta.data.spec import IGNORE, LABELED, UNLABELED, check_layout, own_ratio, split_folder, train_path, val_path
+from gta.data.splits.known import incomplete, known_name
+from gta.data.splits.lists import digest, read_ids
 from gta.errors import UserError
 
 AHEAD = 256  # pictures handed to the threads before their turn

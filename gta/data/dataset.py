@@ -14,6 +14,7 @@ from gta.data.listing import image_files, image_path, mask_files, mask_path
 from gta.data.resample import rescale
 from gta.data.spec import IGNORE
 from gta.errors import UserError
+from gta.text import first_line
 
 CACHE_BYTES = 256 * 2**20
 
@@ -135,5 +136,5 @@ def _decode(path: Path, mode: str | None) -> Image.Image:
     except FileNotFoundError:
         raise UserError(f"{path} is not there.") from None
     except (OSError, SyntaxError, ValueError) as error:  # SyntaxError is what Pillow raises for a broken PNG
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = first_line(error)
         raise UserError(f"{path} is corrupt or not a picture ({reason}): copy it again.") from None

@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from gta.batch import Labeled, Unlabeled, positions
 from gta.config import Config, ScheduleConfig
 from gta.data.dataset import SegmentationDataset
 from gta.data.resample import rescale
-from gta.data.seeds import generator
-from gta.data.splits import Split
+from gta.data.splits.split import Split
 from gta.data.transforms import View, normalise, strong_view, weak_view
 from gta.errors import UserError
+from gta.ops.batch import Labeled, Unlabeled, positions
+from gta.seeds import generator
 
 
 def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
@@ -61,7 +61,7 @@ def train_loader(
 
     Image number n = iteration * batch_size + position of the labeled stream (of the unlabeled one likewise)
     is perm_e[n % N] with e = n // N, where perm_e is keyed by (seed, stream, e); what is drawn for it is
-    keyed by (seed, stream, iteration, position); `gta.batch.positions` says which of them this rank holds. `strong`
+    keyed by (seed, stream, iteration, position); `gta.ops.batch.positions` says which of them this rank holds. `strong`
     is how many strong views are made (0 to 2). The second of each pair is None without `unlabeled`, and during the
     warm-up (`schedule.warm_up`), in which no method looks at unlabeled images.
     Raises UserError for a batch that does not divide; and, while iterating, for an image that cannot be used.

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
 from gta.config import DataConfig, ShapesConfig
 from gta.data.spec import check_layout, own_ratio, own_seed, split_folder
-from gta.data.splits import draw
+from gta.data.splits.draw import draw
 from gta.errors import UserError
+from gta.files import make_folder
 
 STAMP = "generated.json"
 VERSION = 1  # of the generator: raise it when the same options come to mean other pictures
@@ -42,21 +41,14 @@ def make_shapes(options: ShapesConfig, root: Path) -> bool:
         return False
     from gta.data.shapes import generate  # OpenCV
 
-    root.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
-    try:
-        temporary.chmod(0o755)
-        generate(options, temporary)
-        (temporary / STAMP).write_text(json.dumps(_stamp(options), indent=2) + "\n", encoding="utf-8")
-        try:
-            temporary.rename(root)
-        except OSError:
-            if not _is_there(options, root):  # else another process was first, and made the same
-                raise
-            return False
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return True
+    def fill(folder: Path) -> None:
+        generate(options, folder)
+        (folder / STAMP).write_text(json.dumps(_stamp(options), indent=2) + "\n", encoding="utf-8")
+
+    made = make_folder(root, fill)
+    if not made:
+        _is_there(options, root)  # another process was first; raises where it made something else
+    return made
 
 
 def _stamp(options: ShapesConfig) -> dict[str, object]:

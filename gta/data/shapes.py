@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from gta.config import ShapesConfig
-from gta.data.seeds import generator
 from gta.errors import UserError
+from gta.seeds import generator
 
 CLASSES = ["background", "red", "green", "cyan", "violet"]  # in this order around the colour circle
 PALETTE = [(0, 0, 0), (230, 40, 40), (120, 220, 40), (40, 210, 220), (140, 40, 230)]

@@ -7,30 +7,30 @@ node's disk keeps two processes from copying at once. Copies stay for later jobs
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gta.config import Config, DataConfig
 from gta.data.listing import image_files, mask_files
 from gta.data.spec import val_path
-from gta.data.splits import Split
+from gta.data.splits.split import Split
 from gta.errors import UserError
-from gta.files import write_json
+from gta.files import lock, write_json
+from gta.text import human_bytes
 
 THREADS = 16  # small files over a network wait more than they move
 TRUST_SECONDS = 60.0  # a copy that was compared with its source so lately is not compared again: the ranks of a job
 KEEP_FREE = 64 * 2**20  # bytes; a full disk hurts others
 MARK = ".staged.json"
+_WAITING = "data: waiting for another process of this node that copies them to {to}"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def stage(root: Path, to: Path, names: Sequence[str], title: str = "data") -> Pa
     wanted = hashlib.sha256("\n".join([str(root.absolute()), *names]).encode()).hexdigest()[:16]
     try:
         to.mkdir(parents=True, exist_ok=True)
-        with _locked(to / f".{title}-{wanted}.lock"):
+        with lock(to / f".{title}-{wanted}.lock", lambda: print(_WAITING.format(to=to), flush=True)):
             index = to / f".{title}-{wanted}.json"
             if (folder := _trusted(to, index)) is not None:
                 return folder
@@ -99,7 +99,10 @@ def stage(root: Path, to: Path, names: Sequence[str], title: str = "data") -> Pa
             if not (folder / MARK).exists():
                 _copy(root, folder, sources, total)
                 seconds = time.monotonic() - began
-                print(f"data: {len(sources)} files ({_size(total)}) copied to {folder} in {seconds:.1f} s", flush=True)
+                print(
+                    f"data: {len(sources)} files ({human_bytes(total)}) copied to {folder} in {seconds:.1f} s",
+                    flush=True,
+                )
             write_json(index, {"folder": folder.name, "checked": time.time()})
             return folder
     except OSError as error:
@@ -141,8 +144,8 @@ def _copy(root: Path, folder: Path, sources: Sequence[Source], total: int) -> No
         others = sorted(path.name for path in folder.parent.iterdir() if (path / MARK).exists())
         note = f" Copies that may be removed are there: {', '.join(others)}." if others else ""
         raise UserError(
-            f"site.stage: {_size(total)} of data do not fit into {folder.parent} on {socket.gethostname()}, where "
-            f"{_size(free)} are free: make room, name another folder, or leave it out (site.stage=null).{note}"
+            f"site.stage: {human_bytes(total)} of data do not fit into {folder.parent} on {socket.gethostname()}, "
+            f"where {human_bytes(free)} are free: make room, name another folder, or leave it out (site.stage=null).{note}"
         )
     try:
         for below in sorted({os.path.dirname(source.name) for source in sources}):
@@ -162,22 +165,3 @@ def _copy(root: Path, folder: Path, sources: Sequence[Source], total: int) -> No
 def _copy_file(root: Path, to: Path, source: Source) -> int:
     """What a link points to is copied, not the link."""
     return os.stat(shutil.copyfile(root / source.name, to / source.name)).st_size
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with open(path, "a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"data: waiting for another process of this node that copies them to {path.parent}", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)  # the kernel lets go of it when its holder ends, however that ends
-        yield
-
-
-def _size(count: int) -> str:
-    """Bytes as 12.3 GB."""
-    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 1000 and len(units) > 1:
-        value, units = value / 1000, units[1:]
-    return f"{value:.1f} {units[0]}" if units[0] != "B" else f"{count} B"

@@ -9,14 +9,13 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from gta.batch import Labeled, Part, Unlabeled, labeled_parts, unlabeled_parts
 from gta.config import MethodConfig, ScheduleConfig
-from gta.distributed import synchronise_batchnorm, synchronising, unwrap, wrap
-from gta.ema import ema_update, ramped_decay
 from gta.errors import UserError
-from gta.losses import IGNORE_INDEX, cross_entropy, full_precision, ohem_cross_entropy
 from gta.models import SegmentationModel
-from gta.schedules import poly
+from gta.ops.batch import Labeled, Part, Unlabeled, labeled_parts, unlabeled_parts
+from gta.ops.distributed import synchronise_batchnorm, synchronising, unwrap, wrap
+from gta.ops.losses import IGNORE_INDEX, cross_entropy, full_precision, ohem_cross_entropy
+from gta.ops.optim import ema_update, poly, ramped_decay
 
 PRECISIONS = ("fp32", "bf16")
 

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gta.batch import Labeled, Part
 from gta.config import MethodConfig, ScheduleConfig
 from gta.fields import result
-from gta.losses import cross_entropy
 from gta.methods.base import Method, check_range
 from gta.methods.mixing import cutmix_mask, mix
 from gta.models import SegmentationModel
+from gta.ops.batch import Labeled, Part
+from gta.ops.losses import cross_entropy
 
 # On top of the cell's seed: no other cell of a table draws its first student from it. (Not 2**32: torch's generator on
 # the CPU looks at the lower 32 bits alone.)

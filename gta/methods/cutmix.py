@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gta.batch import PseudoLabeled, Unlabeled
 from gta.fields import result
 from gta.methods.base import check_range
 from gta.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
 from gta.methods.mixing import cutmix_mask, mix_all
+from gta.ops.batch import PseudoLabeled, Unlabeled
 
 
 @dataclass

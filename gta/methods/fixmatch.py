@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gta.batch import Unlabeled
 from gta.fields import result
 from gta.methods.cutmix import CutMix, CutMixConfig
+from gta.ops.batch import Unlabeled
 
 
 @dataclass

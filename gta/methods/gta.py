@@ -16,15 +16,15 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from gta.batch import Labeled, Part, PseudoLabeled, Unlabeled
 from gta.config import MethodConfig
-from gta.distributed import unwrap
-from gta.ema import ema_update, ramped_decay
 from gta.fields import result
-from gta.losses import WEIGHTINGS, weighted_cross_entropy
 from gta.methods.base import Method, check_choice, check_range
 from gta.methods.mixing import cutmix_mask, mix_all
 from gta.models import SegmentationModel
+from gta.ops.batch import Labeled, Part, PseudoLabeled, Unlabeled
+from gta.ops.distributed import unwrap
+from gta.ops.losses import WEIGHTINGS, weighted_cross_entropy
+from gta.ops.optim import ema_update, ramped_decay
 
 CONFIDENCES = ("second_pass", "pseudo_label")
 # What the student takes over of the assistant; never the auxiliary head, which the assistant does not have.

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gta.batch import Labeled, Part, PseudoLabeled, Unlabeled
 from gta.config import MethodConfig
 from gta.fields import result
-from gta.losses import thresholded_cross_entropy
 from gta.methods.base import Method, check_range
+from gta.ops.batch import Labeled, Part, PseudoLabeled, Unlabeled
+from gta.ops.losses import thresholded_cross_entropy
 
 
 @dataclass

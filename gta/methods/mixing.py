@@ -7,7 +7,7 @@ import random
 import torch
 from torch import Tensor
 
-from gta.batch import PseudoLabeled, Unlabeled
+from gta.ops.batch import PseudoLabeled, Unlabeled
 
 
 def cutmix_mask(unlabeled: Unlabeled, group_size: int, probability: float, seed: int, iteration: int) -> Tensor:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gta.batch import Labeled, Part, PseudoLabeled, Unlabeled
 from gta.config import MethodConfig
 from gta.fields import result
-from gta.losses import WEIGHTINGS, weighted_cross_entropy
 from gta.methods.base import Method, check_choice, check_range
 from gta.methods.mixing import cutmix_mask, mix_all
+from gta.ops.batch import Labeled, Part, PseudoLabeled, Unlabeled
+from gta.ops.losses import WEIGHTINGS, weighted_cross_entropy
 
 
 @dataclass

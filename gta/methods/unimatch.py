@@ -9,14 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gta.batch import Labeled, Part, Unlabeled
 from gta.config import MethodConfig
-from gta.distributed import unwrap
 from gta.fields import result
-from gta.losses import IGNORE_INDEX, thresholded_cross_entropy
 from gta.methods.base import Method, check_range
 from gta.methods.mixing import cutmix_mask, mix
 from gta.models import SegmentationModel
+from gta.ops.batch import Labeled, Part, Unlabeled
+from gta.ops.distributed import unwrap
+from gta.ops.losses import IGNORE_INDEX, thresholded_cross_entropy
 
 SECOND_BOXES = 2**32  # on top of the seed: the second strong view has coins and boxes of its own
 

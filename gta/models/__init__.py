@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 
 from torch import nn
@@ -13,6 +12,7 @@ from gta.models.deeplab import SegmentationModel
 from gta.models.resnet import BasicBlock, Bottleneck, ResNet
 from gta.models.tiny import TinyEncoder
 from gta.models.weights import WeightsReport, load_initial_weights
+from gta.text import did_you_mean
 
 __all__ = ["ENCODERS", "SegmentationModel", "WeightsReport", "build_model", "load_initial_weights"]
 
@@ -33,9 +33,7 @@ def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
     fills next does not need them. Raises UserError for an unknown encoder and a setting it cannot have.
     """
     if config.encoder not in ENCODERS:
-        near = difflib.get_close_matches(config.encoder, ENCODERS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(ENCODERS)}."
-        raise UserError(f"There is no encoder '{config.encoder}'; {hint}")
+        raise UserError(f"model.encoder={config.encoder}: no such encoder; {did_you_mean(config.encoder, ENCODERS)}")
     return SegmentationModel(
         ENCODERS[config.encoder](config),
         num_classes,

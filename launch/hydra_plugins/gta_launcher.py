@@ -1,7 +1,8 @@
 """The shim that Hydra wants: it refuses a launcher or sweeper whose class does not live under `hydra_plugins.`.
 
-The work is in `launch.launcher`; this module stays light, since Hydra imports it at every start. (Hydra runs it without
-entering it in sys.modules, which dataclasses need to look up postponed annotations: hence no `from __future__` here.)
+The work is in `launch.submit.launcher`; this module stays light, since Hydra imports it at every start. (Hydra runs it
+without entering it in sys.modules, which dataclasses need to look up postponed annotations: hence no `from
+__future__` here.)
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ class GTALocalLauncher(LocalLauncher):
     """Runs the cells that are missing on this machine, a few at a time."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
-        from launch.launcher import launch
+        from launch.submit.launcher import launch
 
         return [launch(self, job_overrides)]
 
@@ -27,13 +28,13 @@ class GTASlurmLauncher(SlurmLauncher):
     """Sends the cells that are missing to Slurm as job arrays, and watches them."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
-        from launch.launcher import launch
+        from launch.submit.launcher import launch
 
         return [launch(self, job_overrides)]
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's basic sweeper without its trial composition: `launch.grid` composes each cell, once."""
+    """Hydra's basic sweeper without its trial composition: `launch.grid.grid` composes each cell, once."""
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         return None

@@ -2,38 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-import pandas as pd
 import pytest
 
-from analysis.table import Table
-from tests.conftest import SMALL_SCHEDULE
+from tests.helpers.program import SMALL_SCHEDULE
+from tests.helpers.store import Store
 
 SWEEP = "shapes"
-
-
-@dataclass
-class Store:
-    """A folder as a user has it after a sweep, and what its MLflow holds."""
-
-    root: Path
-    words: list[str]  # the grid, as overrides
-    uri: str
-    frame: pd.DataFrame
-    table: Table
 
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Two methods, two splits and two seeds on generated pictures, trained for eight iterations; one cell never ran."""
-    from gta.commands import common
-    from gta.commands.table import build
+    from gta.cli import options as common
+    from gta.cli.table import build
     from gta.data.prepare import prepare
-    from gta.train import train
-    from launch.ledger import ledger
-    from launch.record import sync
+    from gta.train.run import train
+    from launch.state.ledger import ledger
+    from launch.submit.recorder import sync
 
     root = tmp_path_factory.mktemp("sweep")
     folders = [f"paths.{name}={root / name}" for name in ("data", "splits", "runs", "results")]

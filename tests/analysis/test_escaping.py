@@ -17,7 +17,7 @@ from analysis import render
 from analysis.published import Beside, Number
 from analysis.render.layout import clean
 from analysis.table import Table
-from tests.tables import everything, table
+from tests.helpers.tables import everything, table
 
 NASTY = r"a&b_c%d#e$f{g}h~i^j\k|l*m`n<o>p[q](r)"
 _RANDOM = random.Random(7)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.analysis.conftest import Store
-from tests.conftest import ROOT
+from tests.helpers.program import ROOT
+from tests.helpers.store import Store
 
 nbformat = pytest.importorskip("nbformat")
 FOLDER = ROOT / "analysis" / "notebooks"

@@ -11,7 +11,7 @@ import pytest
 
 from analysis import render
 from analysis.table import Table
-from tests.tables import entry, everything, table
+from tests.helpers.tables import entry, everything, table
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "table.tex"
 

@@ -8,11 +8,12 @@ import time
 import pytest
 
 from analysis import render, runs, table
-from gta import keys, store, tracking
 from gta.errors import UserError
 from gta.files import write_json
-from gta.gpu_time import gpu_seconds
 from gta.journal import Journal
+from gta.tracking import keys, store
+from gta.tracking import sync as tracking
+from gta.tracking.gpu_time import gpu_seconds
 
 
 def make_cell(folder, signature, method, labels, seed, last=None, error=None):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import ROOT
+from tests.helpers.program import ROOT
 
 
 def test_it_prints_the_parts(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from gta.methods import METHODS
-from tests.conftest import ROOT
+from tests.helpers.program import ROOT
 
 # Everything that the project installs beside torch and numpy; an import of it fails in the child.
 BLOCKED = (

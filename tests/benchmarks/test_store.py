@@ -5,7 +5,7 @@ from __future__ import annotations
 import runpy
 
 from analysis import runs
-from tests.conftest import ROOT
+from tests.helpers.program import ROOT
 
 
 def test_the_copies_are_runs(tmp_path, capsys):

@@ -6,7 +6,7 @@ import runpy
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.helpers.program import ROOT
 
 
 def test_it_prints_a_row_of_times(capsys: pytest.CaptureFixture[str]) -> None:

@@ -26,4 +26,4 @@ export PYTHONPATH=FOLDER/runs/sweeps/shapes/code/TREE"${PYTHONPATH:+:$PYTHONPATH
 
 # command
 export SUBMITIT_EXECUTOR=slurm
-srun --unbuffered --output FOLDER/runs/sweeps/shapes/submissions/TOKEN/%A_%a_%t_log.out --kill-on-bad-exit=1 --export=ALL --cpus-per-task=5 PYTHON -P -u -m launch.start FOLDER/runs/sweeps/shapes/submissions/TOKEN
+srun --unbuffered --output FOLDER/runs/sweeps/shapes/submissions/TOKEN/%A_%a_%t_log.out --kill-on-bad-exit=1 --export=ALL --cpus-per-task=5 PYTHON -P -u -m launch.job.start FOLDER/runs/sweeps/shapes/submissions/TOKEN

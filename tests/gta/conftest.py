@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from gta import store
+from gta.tracking import store
 
 
 @pytest.fixture(scope="module")

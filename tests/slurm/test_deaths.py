@@ -8,9 +8,7 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,8 @@ from typing import Any
 import pytest
 
 from gta import journal
-from tests.conftest import SMALL_SHAPES, Run, run_gta
-from tests.slurm.conftest import SCRIPT, Slurm, started
-from tests.slurm.test_slurm import RANKS, SITE, attempts, numbers
+from tests.helpers.program import SMALL_SHAPES, Run, run_gta
+from tests.helpers.slurm import PATIENCE, RANKS, SCRIPT, SITE, Slurm, attempts, launcher, numbers, paths, started, until
 
 pytestmark = pytest.mark.slurm
 
@@ -29,7 +26,6 @@ LONG = (
     "schedule.iterations=150", "schedule.warm_up=3", "schedule.eval_every=150", "schedule.checkpoint_every=10",
     "schedule.log_every=10", "data.split=1/5", "method=supervised", *RANKS,
 )  # fmt: skip
-PATIENCE = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -41,41 +37,10 @@ def truth(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     return numbers(folder / "runs")
 
 
-def paths(folder: Path, generated: Path) -> list[str]:
-    return [f"paths.data={generated}", *(f"paths.{name}={folder / name}" for name in ("splits", "runs", "results"))]
-
-
 @pytest.fixture
 def grid(generated: Path, tmp_path: Path) -> list[str]:
     """The words of a long cell on Slurm, its folders below tmp_path."""
     return ["multirun", "sweep=shapes", *SMALL_SHAPES, *LONG, "seed=0", *SITE, *paths(tmp_path, generated)]
-
-
-@contextlib.contextmanager
-def launcher(words: list[str], folder: Path, slurm: Slurm, **more: str) -> Iterator[subprocess.Popen[str]]:
-    """A launcher that watches in the background."""
-    log = open(folder / f"launcher-{time.monotonic_ns()}.log", "w")  # noqa: SIM115
-    environment = {**os.environ, **slurm.environment, "COLUMNS": "200", **more}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "gta", *words], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT,
-        text=True, start_new_session=True,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        log.close()
-
-
-def until(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """What `what` says as soon as it says anything; an AssertionError when it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not (said := what()):
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(0.2)
-    return said
 
 
 def saved(runs: Path, cells: int = 1) -> bool:
@@ -156,7 +121,7 @@ def rank_process(job: str, rank: int) -> int:
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             command = (folder / "cmdline").read_bytes()
-            if b"launch.start" in command and wanted <= set((folder / "environ").read_bytes().split(b"\0")):
+            if b"launch.job.start" in command and wanted <= set((folder / "environ").read_bytes().split(b"\0")):
                 return int(folder.name)
     raise AssertionError(f"no rank {rank} of job {job}")
 

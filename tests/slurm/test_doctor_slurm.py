@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from tests.conftest import Run
-from tests.slurm.conftest import Slurm
+from tests.helpers.program import Run
+from tests.helpers.slurm import Slurm
 
 pytestmark = pytest.mark.slurm
 

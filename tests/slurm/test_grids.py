@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, SMALL_SCHEDULE, SMALL_SHAPES, Run
-from tests.slurm.conftest import ARRAY, Slurm
-from tests.slurm.test_deaths import launcher, paths, until
-from tests.slurm.test_slurm import RANKS, SITE, attempts, numbers, submitted
+from tests.helpers.program import ROOT, SMALL_SCHEDULE, SMALL_SHAPES, Run
+from tests.helpers.slurm import ARRAY, RANKS, SITE, Slurm, attempts, launcher, numbers, paths, submitted, until
 
 pytestmark = pytest.mark.slurm
 

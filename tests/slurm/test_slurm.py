@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.conftest import Run
-from tests.slurm.conftest import SCRIPT, Slurm
+from tests.helpers.program import Run
+from tests.helpers.slurm import GRID, RANKS, SCRIPT, SITE, Slurm, attempts, numbers, submitted
 
 pytestmark = pytest.mark.slurm
-
-GRID = ("multirun", "sweep=shapes", "seed=0")
-RANKS = ("site.ranks=2", "schedule.group_size=4")  # of a batch of 8
-# the shipped profile of a cluster, on nodes without a GPU
-SITE = ("hydra/launcher=slurm", "site=slurm", "site.gpus_per_node=null", "site.cpus_per_rank=1", "site.workers=0")
-
-
-def numbers(runs: Path) -> dict[str, Any]:
-    """Signature -> the scores in its result, all digits."""
-    return {path.parent.name: json.loads(path.read_text())["networks"] for path in runs.glob("cells/*/result.json")}
-
-
-def attempts(runs: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(runs.glob("cells/*/attempts/*.json"))]
-
-
-def submitted(runs: Path) -> set[str]:
-    return {json.loads(path.read_text())["job"] for path in runs.glob("cells/*/submitted.json")}
 
 
 def test_cells_of_two_ranks_give_the_local_numbers(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:

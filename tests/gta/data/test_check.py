@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gta.cli import main
+from gta.cli.main import main
 from gta.config import DataConfig
 from gta.data.check import Report, check
-from gta.data.lists import digest
+from gta.data.splits.lists import digest
 from gta.errors import UserError
 
 Tiny = Callable[..., DataConfig]

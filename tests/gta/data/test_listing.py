@@ -18,9 +18,9 @@ from gta.data.check import check
 from gta.data.dataset import SegmentationDataset
 from gta.data.listing import image_files
 from gta.data.spec import check_layout
-from gta.data.splits import load_split
+from gta.data.splits.split import load_split
 from gta.errors import UserError
-from tests import layouts
+from tests.helpers import layouts
 
 Tiny = Callable[..., DataConfig]
 TRAIN, VAL = [f"ulm_{i:06}_000019" for i in range(5)], ["bonn_000000_000019", "bonn_000001_000019"]

@@ -13,12 +13,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gta.batch import Labeled, Unlabeled
 from gta.config import Config, ScheduleConfig, SiteConfig
 from gta.data.dataset import SegmentationDataset
 from gta.data.loaders import check_batch, train_loader, val_samples
-from gta.data.splits import Split, load_split
+from gta.data.splits.split import Split, load_split
 from gta.errors import UserError
+from gta.ops.batch import Labeled, Unlabeled
 
 Batch = tuple[Labeled, Unlabeled | None]
 

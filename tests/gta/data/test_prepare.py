@@ -12,7 +12,7 @@ import pytest
 from gta.config import DataConfig, ShapesConfig
 from gta.data.prepare import make_shapes, prepare
 from gta.data.spec import check_layout
-from gta.data.splits import load_split
+from gta.data.splits.split import load_split
 from gta.errors import UserError
 
 Tiny = Callable[..., DataConfig]

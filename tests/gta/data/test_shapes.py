@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from gta.config import ShapesConfig
-from gta.data.seeds import generator
 from gta.data.shapes import CLASSES, HUES, generate, picture
+from gta.seeds import generator
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ import pytest
 from gta.config import Config, DataConfig, SiteConfig
 from gta.data import stage as staging
 from gta.data.dataset import SegmentationDataset
-from gta.data.splits import load_split
+from gta.data.splits.split import load_split
 from gta.data.stage import MARK, stage, staged
 from gta.errors import UserError
 

@@ -11,8 +11,8 @@ import torch
 
 from gta.config import AugmentConfig, DataConfig
 from gta.data.resample import rescale
-from gta.data.seeds import generator
 from gta.data.transforms import mean_colour, normalise, strong_view, weak_view
+from gta.seeds import generator
 
 COLOURS = np.array([[250, 10, 10], [10, 250, 10], [10, 10, 250], [240, 240, 20]], np.uint8)
 STILL = AugmentConfig(scale_min=1, scale_max=1, flip=False)

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gta.batch import Labeled, Unlabeled
 from gta.config import ModelConfig, ScheduleConfig
 from gta.methods import METHODS, Method
 from gta.models import SegmentationModel, build_model
+from gta.ops.batch import Labeled, Unlabeled
 
 CLASSES, SIDE = 4, 24
 SCHEDULE = {

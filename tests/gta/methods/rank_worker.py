@@ -16,10 +16,10 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import make_batch, make_method
 
-from gta import distributed
-from gta.batch import Labeled, Unlabeled, positions
 from gta.config import ScheduleConfig
 from gta.methods import METHODS
+from gta.ops import distributed
+from gta.ops.batch import Labeled, Unlabeled, positions
 
 IMAGES, GROUP, STEPS = 8, 2, 6
 SCENARIOS: dict[str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""GTA once more, from the equations: float64, one process, whole global batches, nothing of gta.losses, ema or methods.
+"""GTA once more, from the equations: float64, one process, whole global batches, nothing of gta.ops or gta.methods.
 
 Only the network (as a function of images) and torch's derivatives are shared with what is tested; losses, percentile,
 SGD, moving averages, schedule and warm-up are written out here. Dropout must be off; CutMix boxes are handed in.

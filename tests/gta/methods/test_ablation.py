@@ -11,7 +11,7 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from gta import compose
+from gta.compose import compose
 from gta.config import Config
 
 ROWS: dict[str, dict[str, Any]] = {

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from gta.batch import Labeled, Unlabeled, labeled_parts, positions, unlabeled_parts
 from gta.config import ScheduleConfig
 from gta.methods import METHODS, Method
+from gta.ops.batch import Labeled, Unlabeled, labeled_parts, positions, unlabeled_parts
 
 Make = Callable[..., Method]
 BATCH = {"batch_size": 8, "group_size": 2, "warm_up": 1}

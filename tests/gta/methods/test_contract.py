@@ -173,7 +173,7 @@ class TestEveryTeacher:
 
 
 def all_padding() -> tuple[Any, Any]:
-    from gta.batch import Labeled, Unlabeled
+    from gta.ops.batch import Labeled, Unlabeled
 
     images = torch.randn(4, 3, 24, 24)
     everywhere = torch.ones(4, 24, 24, dtype=torch.bool)

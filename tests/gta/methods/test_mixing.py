@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gta.batch import Unlabeled
 from gta.methods.mixing import cutmix_mask, mix
+from gta.ops.batch import Unlabeled
 
 
 def batch(images: int, height: int = 20, width: int = 30, first_group: int = 0) -> Unlabeled:

@@ -13,7 +13,7 @@ from gta.config import ModelConfig
 from gta.errors import UserError
 from gta.models import SegmentationModel, build_model
 from gta.models.public import load_public_checkpoint, our_name
-from tests.gta.models.trap import Trap
+from tests.helpers.trap import Trap
 
 
 def network(**changes: object) -> SegmentationModel:

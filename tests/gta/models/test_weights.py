@@ -10,7 +10,7 @@ import torch
 from gta.config import ModelConfig
 from gta.errors import UserError
 from gta.models import SegmentationModel, build_model, load_initial_weights
-from tests.gta.models.trap import Trap
+from tests.helpers.trap import Trap
 
 
 def network(encoder: str = "resnet18", stem: str = "deep") -> SegmentationModel:

@@ -1,0 +1,99 @@
+"""The folders a run needs: writable, on a file system that does what we ask of it, with room; and MLflow's store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sqlite3
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gta.config import PathsConfig
+from gta.errors import UserError
+from gta.finding import Line, missing, ok, problem
+from gta.tracking import store
+
+LITTLE_BYTES = 2 * 10**9  # a checkpoint of a ResNet-101 cell with three networks is about one of these
+SECONDS = 3.0  # for a server to answer
+
+
+def folders(paths: PathsConfig) -> Iterator[Line]:
+    """runs, results and splits: writable, with room, able to make files exclusively. Only a passing file is written."""
+    for name in ("runs", "results", "splits"):
+        place = Path(getattr(paths, name))
+        there = place
+        while not there.exists():
+            there = there.parent
+        made = "" if there == place else f", made in {there} when it is needed"
+        if not there.is_dir():
+            yield problem(name, f"{there} is no folder", f"Name another with paths.{name}=FOLDER.")
+        elif trouble := _trouble(there):
+            yield problem(name, f"{there}: {trouble}", f"Name a folder you may write to with paths.{name}=FOLDER.")
+        elif (free := shutil.disk_usage(there).free) < LITTLE_BYTES and name == "runs":
+            yield problem(name, f"{place}: {free / 1e9:.1f} GB are free", "Make room: checkpoints are kept there.")
+        else:
+            yield ok(name, f"{place}, {free / 1e9:,.0f} GB free{made}")
+
+
+def _trouble(folder: Path) -> str:
+    """Why cells could not keep their records here; empty where they can."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".doctor-") as file:
+            linked = f"{file.name}-link"
+            try:
+                os.link(file.name, linked)  # how a cell is claimed by exactly one process
+            except OSError as error:
+                return f"this file system makes no hard links ({error.strerror}), by which a cell is claimed"
+            os.unlink(linked)
+    except OSError as error:
+        return f"cannot be written to ({error.strerror})"
+    return ""
+
+
+def mlflow(paths: PathsConfig) -> Iterator[Line]:
+    """The tracking store; MLflow itself is not loaded. A store that is down costs no metric: the journals keep them."""
+    try:
+        uri = store.normal(paths.tracking_uri)
+    except UserError as error:
+        yield problem("MLflow", str(error), "paths.tracking_uri=sqlite:////path/to/mlflow.db")
+        return
+    later = "Cells run all the same: `python -m gta sync` brings their journals to it later."
+    if (path := store.sqlite_path(uri)) is not None:
+        yield _sqlite(path)
+        return
+    parts = urlsplit(uri)
+    shown = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")  # never the password
+    try:
+        if parts.scheme in ("http", "https"):
+            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS) as answer:
+                yield ok("MLflow", f"{shown} answers ({answer.status})")
+        elif parts.scheme.startswith("postgresql"):
+            if find_spec("psycopg2") is None and find_spec("psycopg") is None:
+                yield problem(
+                    "MLflow", f"{shown}: no driver for PostgreSQL is installed", "pip install psycopg2-binary"
+                )
+                return
+            socket.create_connection((parts.hostname or "localhost", parts.port or 5432), timeout=SECONDS).close()
+            yield ok("MLflow", f"{shown} takes connections")
+        else:
+            yield missing("MLflow", f"{shown}: not looked at")
+    except OSError as error:
+        yield problem("MLflow", f"{shown} does not answer ({getattr(error, 'reason', error)})", later)
+
+
+def _sqlite(path: Path) -> Line:
+    if not path.exists():
+        return ok("MLflow", f"{path}, made on first use")
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=SECONDS)) as database:
+            runs = database.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()[0]
+    except sqlite3.Error as error:
+        advice = "Move it away: `python -m gta sync` makes it anew from the journals."
+        return problem("MLflow", f"{path} is no store of MLflow's ({error})", advice)
+    return ok("MLflow", f"{path}, {runs} runs")

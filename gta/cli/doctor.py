@@ -1,0 +1,141 @@
+"""usage: python -m gta doctor [sweep=NAME] [hydra/launcher=slurm] [site=NAME] [name=value ...]
+
+Looks at everything a run with these words needs, and says of each what is there (ok), what is not there and not
+needed (missing), and what is in the way (problem), with what to do: python and packages, torch, CUDA, GPUs, NCCL and
+gloo, Slurm with its limits and accounting, the site profile, folders, MLflow, data sets, initial weights. Nothing is
+run or changed.
+
+exit code: 0 nothing is in the way, 2 something is
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from gta.cli import options as common
+from gta.errors import UserError
+
+if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
+    from omegaconf import DictConfig
+
+    from gta.config import Config, DataConfig
+    from gta.finding import Line
+
+WIDTH = 26
+MOST_CELLS = 100  # of a grid whose data and weights are looked at
+
+
+def run(arguments: list[str]) -> int:
+    from gta.finding import Status
+
+    found = []
+    for line in lines(arguments):
+        found.append(line)
+        show(line)
+    count = {status: sum(line.status is status for line in found) for status in Status}
+    bad = count[Status.PROBLEM]
+    verdict = "nothing is in the way" if not bad else f"{bad} {'problems' if bad > 1 else 'problem'} to mend first"
+    print(f"\n{count[Status.OK]} ok, {count[Status.MISSING]} missing and not needed: {verdict}")
+    return 2 if bad else 0
+
+
+def show(line: Line) -> None:
+    """One answer in a line; what is longer, and the advice, below it."""
+    first, *more = line.detail.splitlines() or [""]
+    print(f"{line.status!s:<8} {line.what:<{WIDTH}} {first}", flush=True)
+    for text in more:
+        print(f"{'':<{WIDTH + 9}} {text}")
+    if line.advice:
+        print(f"{'':<{WIDTH + 9}} -> {line.advice}", flush=True)
+
+
+def lines(arguments: list[str]) -> Iterator[Line]:
+    """All answers. Raises UserError for a wrong override only."""
+    from gta.cli.checks import versions
+    from gta.finding import guarded, problem
+
+    overrides = common.overrides_of(arguments)
+    yield from guarded("packages", versions.check)
+    try:
+        hydra = common.start()
+        from launch.grid import grid
+    except ImportError as error:
+        yield problem(
+            "packages",
+            f"what is installed cannot be loaded ({error})",
+            "Install the project again: make clean install.",
+        )
+        return
+    master = grid.master_config(hydra, overrides)
+    compose = _composer(hydra, master)
+    configs = [compose(words) for words in _cells(hydra, master)]
+    config = configs[0]
+    launcher = str(master.hydra.runtime.choices["hydra/launcher"])
+    name = str(master.hydra.runtime.choices["site"])
+    from gta.cli.checks import data, machine, places
+    from launch.slurm import check as cluster_check
+
+    on_slurm = launcher == "slurm"
+    options = cluster_check.sbatch_options(config.site)
+    yield from guarded("code", machine.code)
+    yield from guarded("torch", lambda: machine.torch(config.site, on_slurm))
+    yield from guarded("NCCL, gloo", lambda: machine.backends(config.site))
+    yield from guarded("site", lambda: cluster_check.site(config.site, name, launcher))
+    yield from guarded("Slurm", lambda: cluster_check.cluster(config.site, launcher, options))
+    yield from guarded("folders", lambda: places.folders(config.paths))
+    yield from guarded("MLflow", lambda: places.mlflow(config.paths))
+    for splits in _by_data_set(configs):
+        yield from guarded("data", lambda splits=splits: data.chosen(splits))  # type: ignore[misc]
+    yield from guarded("data", lambda: data.others(_other_data(hydra, compose, config)))
+    yield from guarded("weights", lambda: data.weights([config.model for config in configs], config.paths.weights))
+
+
+def _by_data_set(configs: list[Config]) -> list[list[DataConfig]]:
+    """The data sets of the cells, each with the splits of it that are used."""
+    found: dict[str, dict[str, DataConfig]] = {}
+    for config in (config.data for config in configs):
+        found.setdefault(str({**asdict(config), "split": ""}), {}).setdefault(config.split, config)
+    return [list(splits.values()) for splits in found.values()]
+
+
+def _cells(hydra: Hydra, master: DictConfig) -> list[list[str]]:
+    """The overrides of the grid's cells."""
+    from launch.grid.grid import expand
+
+    made = expand(master, hydra.config_loader)[:MOST_CELLS]  # type: ignore[arg-type]
+    if not made:
+        raise UserError("The grid is empty: one of its sweeps has no value.")
+    return made
+
+
+def _composer(hydra: Hydra, master: DictConfig) -> Callable[[list[str]], Config]:
+    """Makes the config of a cell, with absolute paths; no list or data set has to be there for that."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from gta.compose.compose import Composer, explain
+    from launch.grid.grid import _absolute
+
+    HydraConfig.instance().set_config(master)
+    composer = Composer(hydra.config_loader, list(master.hydra.overrides.hydra))  # type: ignore[arg-type]
+
+    def compose(overrides: list[str]) -> Config:
+        try:
+            config = composer.cell(overrides)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UserError(f"{explain(error)} (in the cell {' '.join(overrides)})") from None
+        _absolute(config.paths, config)
+        return config
+
+    return compose
+
+
+def _other_data(hydra: Hydra, compose: Callable[[list[str]], Config], chosen: Config) -> dict[str, DataConfig]:
+    """The data sets that were not asked for, by the word after `data=`, below the same folder of data sets."""
+    places = [f"paths.data='{chosen.paths.data}'", f"paths.splits='{chosen.paths.splits}'"]
+    found = {name: compose([f"data={name}", *places]).data for name in hydra.config_loader.get_group_options("data")}
+    return {name: config for name, config in found.items() if config.name != chosen.data.name}

@@ -1,0 +1,81 @@
+"""usage: python -m gta gc sweep=NAME [CELL ...] [--best] [--list] [--yes] [name=value ...]
+
+Shows what the cells of a grid keep that neither the table, nor a resume, nor the best model needs: checkpoints of cells
+that are done, what killed processes and old jobs left behind. Removes it only with --yes. A cell that runs or waits is
+never touched; one that another sweep has too is left alone unless it is named (signature, its beginning, gta/92/seed0).
+
+--best  the best models of cells that are done go as well
+--list  names every file and folder
+--yes   removes
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gta.cli import options as common
+from gta.errors import UserError
+from gta.text import human_bytes
+
+if TYPE_CHECKING:
+    from launch.show.gc import Plan
+    from launch.slurm.commands import Held
+
+
+def run(arguments: list[str]) -> int:
+    given, rest = common.flags(arguments, {"best": False, "list": False, "yes": False})
+    names, words = common.names_and_words(rest)
+    if not words:
+        raise UserError("gc takes a grid: python -m gta gc sweep=NAME.")
+    master, cells = common.grid(words)
+    from launch.grid.names import find_all, known, of_grid
+    from launch.show import gc as garbage
+
+    if names:
+        chosen = {cell.signature for cell in find_all(names, of_grid(cells))}
+        cells = [cell for cell in cells if cell.signature in chosen]
+    sweep, runs = str(master.sweep_name), Path(cells[0].config.paths.runs)
+    plan = garbage.plan(common.look(cells), sweep, given["best"], bool(names))
+    held = _held(known_folders := [cell.folder for cell in known(runs)])
+    if not names:
+        plan.pieces += garbage.of_jobs(runs / "sweeps" / sweep, known_folders, held)
+    _print(sweep, len(cells), plan, given["list"], given["best"])
+    if held is None and not names:
+        print("  left     folders of jobs: cells were sent to Slurm, which does not answer here")
+    if not given["yes"]:
+        total = human_bytes(plan.size())
+        print(f"\nNothing was removed; --yes removes {total}." if plan.pieces else "\nThere is nothing to remove.")
+        return 0
+    gone, problems = garbage.remove(plan.pieces)
+    print(f"\nRemoved {human_bytes(gone)}.")
+    for problem in problems:
+        print(f"  {problem}")
+    return 1 if problems else 0
+
+
+def _held(folders: list[Path]) -> dict[str, Held] | None:
+    """What Slurm holds: nothing where no cell was ever sent there, None where it cannot be asked."""
+    from launch.slurm import commands as slurm
+    from launch.state.ledger import read_json
+
+    if slurm.available():
+        return slurm.queue()
+    sent = ((read_json(folder / "submitted.json") or {}).get("cluster") == "slurm" for folder in folders)
+    return None if any(sent) else {}
+
+
+def _print(sweep: str, cells: int, plan: Plan, every: bool, best: bool) -> None:
+    print(f"{sweep}: {cells} cells")
+    kinds = dict.fromkeys(piece.kind for piece in plan.pieces)
+    for kind in kinds:
+        pieces = [piece for piece in plan.pieces if piece.kind == kind]
+        print(f"  remove   {human_bytes(plan.size(kind)):>9}  {len(pieces)} {kind}")
+        for piece in pieces if every else ():
+            print(f"             {human_bytes(piece.size):>9}  {piece.path}")
+    for reason, names in plan.kept.items():
+        print(f"  keep     {len(names)} cells that {reason}")
+        for name in names if every else ():
+            print(f"             {name}")
+    if not best:
+        print("  keep     the best models (--best removes them too)")

@@ -1,0 +1,70 @@
+"""Draws class-balanced labeled lists of our own, and writes the two lists of a split so that both appear at once."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+from gta.config import DataConfig
+from gta.data.spec import LABELED, UNLABELED, own_seed, train_path
+from gta.data.splits.lists import digest, read_ids
+from gta.errors import UserError
+from gta.files import make_folder
+
+
+def draw(config: DataConfig, ratios: list[str], seed: int) -> list[Path]:
+    """Draw class-balanced lists from the train list, one folder a ratio (`1/8` -> `<split_dir>/1_8`).
+
+    One order of the train images is drawn (`gta.data.splits.balance`), and a ratio takes its first n = max(1,
+    round(N ratio)) as labeled and the rest as unlabeled: smaller lists are contained in larger ones. A list
+    that is there already and equal is left alone; one that differs is an error. Two processes may draw at
+    once. Returns the folders. Raises UserError for a ratio that is not between 0 and 1 or leaves no image
+    unlabeled.
+    """
+    family = own_seed(config)
+    if family is not None and family != seed:
+        raise UserError(
+            f"Lists drawn with seed {seed} belong in data.split_family=seed{seed}, not {config.split_family}."
+        )
+    train_list = train_path(config)
+    ids = sorted(read_ids(train_list, config.image_suffix))
+    counts = {ratio: _labeled_count(ratio, len(ids), train_list) for ratio in ratios}
+    from gta.data.splits.balance import balanced_order, shown_classes  # reads masks: NumPy and Pillow
+
+    order = [ids[i] for i in balanced_order(shown_classes(config, ids), seed)]
+    folders = []
+    for ratio, count in counts.items():
+        folder = Path(config.split_dir) / ratio.strip().replace("/", "_")
+        write_lists(folder, sorted(order[:count]), sorted(order[count:]))
+        folders.append(folder)
+    return folders
+
+
+def _labeled_count(ratio: str, total: int, train_list: Path) -> int:
+    try:
+        value = Fraction(ratio)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if not 0 < value < 1 or "/" not in ratio:
+        raise UserError(f"The ratio {ratio!r} is not a share of labeled images: write it like 1/8.")
+    count = max(1, round(total * value))
+    if count >= total:
+        raise UserError(f"The ratio {ratio} of the {total} images in {train_list} leaves none unlabeled.")
+    return count
+
+
+def write_lists(folder: Path, labeled: list[str], unlabeled: list[str]) -> None:
+    """Both lists appear at once, by the rename of a finished folder; a lost race is a list that is there
+    already. Raises UserError where other lists are there.
+    """
+
+    def fill(new: Path) -> None:
+        for name, ids in ((LABELED, labeled), (UNLABELED, unlabeled)):
+            (new / name).write_text("".join(f"{i}\n" for i in ids), encoding="utf-8")
+
+    make_folder(folder, fill)
+    if (digest(read_ids(folder / LABELED)), digest(read_ids(folder / UNLABELED))) != (
+        digest(labeled),
+        digest(unlabeled),
+    ):
+        raise UserError(f"{folder} holds other lists than the new ones: remove it, or use another family.")

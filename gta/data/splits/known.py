@@ -1,0 +1,117 @@
+"""The public split lists by digest: which list this is, who uses it, and which training set it belongs to."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from gta.data.splits.lists import digest
+
+_FILE = Path(__file__).with_name("known_splits.json")
+
+
+@dataclass(frozen=True)
+class KnownSet:
+    """A data set whose training ids are known. `folder` is what public code calls it; `train` digests all its ids."""
+
+    key: str
+    title: str
+    folder: str
+    ids: str
+    train: str
+    train_n: int
+
+    def has(self, ids: Iterable[str]) -> bool:
+        """Whether all of these look like ids of this data set."""
+        return all(re.fullmatch(self.ids, item) for item in ids)
+
+
+@dataclass(frozen=True)
+class KnownList:
+    """A published list. kind: labeled, val, train, ...; `lists` says where it is published, as REPOSITORY:PATH."""
+
+    set: str
+    kind: str
+    n: int
+    name: str
+    digest: str
+    lists: tuple[str, ...]
+    unlabeled: str = ""  # digest of the unlabeled list that goes with it, where that is known
+
+    @property
+    def repositories(self) -> list[str]:
+        return list(dict.fromkeys(place.split(":")[0] for place in self.lists))
+
+
+@lru_cache(maxsize=1)
+def known_sets() -> dict[str, KnownSet]:
+    return {key: KnownSet(key, **values) for key, values in _content()["sets"].items()}
+
+
+@lru_cache(maxsize=1)
+def _by_digest() -> dict[str, KnownList]:
+    entries = [KnownList(**{**entry, "lists": tuple(entry["lists"])}) for entry in _content()["lists"]]
+    return {**{e.unlabeled: e for e in entries if e.unlabeled}, **{e.digest: e for e in entries}}
+
+
+@lru_cache(maxsize=1)
+def _content() -> dict:  # type: ignore[type-arg]
+    return json.loads(_FILE.read_text(encoding="utf-8"))
+
+
+def known_list(list_digest: str) -> KnownList | None:
+    """The published list of this digest; for the digest of an unlabeled list, the labeled list it goes with."""
+    return _by_digest().get(list_digest)
+
+
+def known_name(list_digest: str) -> str | None:
+    """`u2pl 662 (VOC blender, 1/16)` for the digest of a published list, None for any other."""
+    found = known_list(list_digest)
+    if found is None:
+        return None
+    return found.name if found.digest == list_digest else f"{found.name}, its unlabeled list"
+
+
+def set_of(ids: Sequence[str]) -> KnownSet | None:
+    """The known data set that all of these ids look like ids of; None where there is none such."""
+    return next((known for known in known_sets().values() if known.has(ids)), None)
+
+
+def set_in_folder(name: str) -> KnownSet | None:
+    """The known data set whose lists public code keeps in a folder of this name (`pascal`, `cityscapes`)."""
+    return next((known for known in known_sets().values() if known.folder == name), None)
+
+
+def describe(ids: Sequence[str]) -> str:
+    """One line that says what a list is: its name and who uses it, or that it is unknown, with its digest."""
+    full = digest(ids)
+    found = known_list(full)
+    if found is None:
+        return f"unknown list, {len(ids)} ids, sha256 {full}"
+    name = known_name(full)
+    if found.kind != "labeled":
+        return f"{name}, {len(ids)} ids, sha256 {full}"
+    users = found.repositories
+    if len(users) == 1:
+        title = known_sets()[found.set].title
+        return f"{name}: this is {users[0]}'s {title} {found.n}, which no other code base uses, sha256 {full}"
+    return f"{name}, {len(ids)} ids, sha256 {full}"
+
+
+def incomplete(labeled: Sequence[str], unlabeled: Sequence[str]) -> str | None:
+    """What is wrong where the two lists are not together the whole training set of a known data set.
+
+    None where they are, or where their ids are of no known data set.
+    """
+    both = {*labeled, *unlabeled}
+    known = set_of(sorted(both))
+    if known is None or digest(both) == known.train:
+        return None
+    counts = f"{len(labeled)} labeled and {len(unlabeled)} unlabeled ids"
+    if len(both) != known.train_n:
+        return f"{counts} are {len(both)} images, not the {known.train_n} of {known.title}'s training set"
+    return f"{counts} are as many as {known.title}'s training set has ({known.train_n}), but not the same images"

@@ -1,0 +1,73 @@
+"""The split of an experiment: its lists loaded and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from gta.config import DataConfig
+from gta.data.listing import image_files, image_path, mask_files, mask_path
+from gta.data.spec import LABELED, UNLABELED, split_folder, val_path
+from gta.data.splits.known import incomplete, known_name
+from gta.data.splits.lists import digest, read_lines
+from gta.errors import UserError
+
+
+@dataclass(frozen=True)
+class Split:
+    """The ids of one experiment. Lists are sorted, so equal digests mean equal lists, order included."""
+
+    labeled: list[str]
+    unlabeled: list[str]
+    val: list[str]
+    ratio_base: int = 0  # what `ratio` is a share of; 0: of the labeled and unlabeled images together
+
+    def __post_init__(self) -> None:
+        for name in ("labeled", "unlabeled", "val"):
+            object.__setattr__(self, name, sorted(getattr(self, name)))
+
+    def digests(self) -> dict[str, str]:
+        """sha256 of each list, by its name."""
+        return {name: digest(getattr(self, name)) for name in ("labeled", "unlabeled", "val")}
+
+    @property
+    def ratio(self) -> str:
+        """The share of labeled images as people write it: 662 of 10582 is `1/16`; `full` where it is all of them."""
+        share = round((self.ratio_base or len(self.labeled) + len(self.unlabeled)) / len(self.labeled))
+        return f"1/{share}" if share > 1 else "full"
+
+
+def load_split(config: DataConfig) -> Split:
+    """The split of a config, checked: disjoint lists, no training id in val, every file there.
+
+    Masks are asked of labeled and validation images only. A published labeled list must come with the rest of its
+    training set: on less the numbers would be no one's. Raises UserError that names the list, the line and the file
+    or the other list. Each folder is listed once (a stat a file is slow on network file systems).
+    """
+    folder = split_folder(config)
+    paths = {"labeled": folder / LABELED, "unlabeled": folder / UNLABELED, "val": val_path(config)}
+    lists = {name: read_lines(path, config.image_suffix) for name, path in paths.items()}
+    seen: dict[str, tuple[Path, int]] = {}
+    for name, lines in lists.items():
+        for item, line in lines:
+            if item in seen:
+                other, other_line = seen[item]
+                raise UserError(
+                    f"{paths[name]} line {line}: {item} is also in {other} (line {other_line}); the labeled, "
+                    "unlabeled and validation lists must not share an image."
+                )
+            seen[item] = (paths[name], line)
+    images, masks = image_files(config), mask_files(config)
+    for name, lines in lists.items():
+        for item, line in lines:
+            if item not in images:
+                raise UserError(f"{paths[name]} line {line}: the image {image_path(config, item)} is not there.")
+            if name != "unlabeled" and item not in masks:
+                raise UserError(f"{paths[name]} line {line}: the mask {mask_path(config, item)} is not there.")
+    split = Split(**{name: [item for item, _ in lines] for name, lines in lists.items()}, ratio_base=config.ratio_base)
+    known = known_name(digest(split.labeled))
+    if known and (wrong := incomplete(split.labeled, split.unlabeled)):
+        raise UserError(
+            f"{folder}: the labeled list is {known}, but {wrong}: take the unlabeled list that was published with it."
+        )
+    return split

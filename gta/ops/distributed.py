@@ -1,0 +1,182 @@
+"""Processes that train one cell together: start, sums, wrapping a network. Also right for one process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import warnings
+from typing import Any, TypeVar, cast
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from gta.errors import UserError
+
+T = TypeVar("T")
+
+
+def init_from_env(device: str = "auto") -> torch.device:
+    """Join the process group that torchrun or `launch.job.rendezvous` described in the environment; returns the device.
+
+    device: cpu, cuda, or auto (cuda where there is one). Alone (no such environment, or one process) nothing
+    is started. Raises UserError where cuda is asked for and absent.
+    """
+    local_rank = int(os.environ.get("LOCAL_RANK", 0))
+    chosen = _device(device, local_rank)
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
+        if chosen.type == "cuda":
+            torch.cuda.set_device(chosen)
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    return chosen
+
+
+def _device(name: str, local_rank: int) -> torch.device:
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"site.device is '{name}'; use auto, cpu or cuda.")
+    if name == "cpu" or (name == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UserError("site.device is cuda, but this machine shows no GPU to PyTorch; use site.device=cpu or auto.")
+    # Slurm may show each task its own GPU only, which is then number 0.
+    return torch.device("cuda", local_rank % torch.cuda.device_count())
+
+
+def rank() -> int:
+    """Number of this process among those that train the cell."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """How many processes train the cell."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def barrier() -> None:
+    """Wait until every rank is here."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+def shutdown() -> None:
+    """Leave the process group, if there is one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def all_reduce_sum(tensor: Tensor) -> Tensor:
+    """The sum of every rank's tensor, on the tensor's own device; the argument is left as it is."""
+    if world_size() == 1:
+        return tensor
+    total = tensor.detach().clone().to(_wire())
+    dist.all_reduce(total)
+    return total.to(tensor.device)
+
+
+def highest(value: int) -> int:
+    """The highest value of any rank, on every rank: how all ranks agree to save or to stop."""
+    if world_size() == 1:
+        return value
+    box = torch.tensor(value, device=_wire())
+    dist.all_reduce(box, op=dist.ReduceOp.MAX)
+    return int(box.item())
+
+
+def broadcast_object(value: T, source: int = 0) -> T:
+    """Rank `source`'s picklable value, on every rank."""
+    if world_size() == 1:
+        return value
+    box: list[Any] = [value]
+    dist.broadcast_object_list(box, src=source, device=_wire())
+    return cast(T, box[0])
+
+
+def _wire() -> torch.device:
+    """Where a tensor must lie to be sent."""
+    return torch.device("cuda", torch.cuda.current_device()) if dist.get_backend() == "nccl" else torch.device("cpu")
+
+
+def wrap(model: nn.Module) -> nn.Module:
+    """The network under DDP where there are several ranks, else the network.
+
+    Buffers are not broadcast: synchronised BatchNorm already keeps them equal.
+    """
+    if world_size() == 1:
+        return model
+    device = next(model.parameters()).device
+    ids = [device] if device.type == "cuda" else None
+    with warnings.catch_warnings():  # torch 2.13 has a new name for the option, which 2.11 does not know
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers.*", category=FutureWarning)
+        return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The network itself, whether or not it is under DDP."""
+    return model.module if isinstance(model, DistributedDataParallel) else model
+
+
+def synchronising(model: nn.Module, now: bool) -> contextlib.AbstractContextManager[None]:
+    """While entered, a pass of a network under DDP averages its gradients over the ranks only where it is to be `now`;
+    else they wait in this rank's `.grad` for the pass that does.
+    """
+    if now or not isinstance(model, DistributedDataParallel):
+        return contextlib.nullcontext()
+    return cast(contextlib.AbstractContextManager[None], model.no_sync())
+
+
+def synchronise_batchnorm(model: nn.Module) -> nn.Module:
+    """The network with BatchNorm statistics over all ranks (itself for one rank); move it to its device first."""
+    if world_size() == 1:
+        return model
+    if next(model.parameters()).device.type == "cuda":
+        return cast(nn.Module, nn.SyncBatchNorm.convert_sync_batchnorm(model))
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = AllReduceBatchNorm2d  # same parameters, buffers and names; another forward
+    return model
+
+
+class AllReduceBatchNorm2d(nn.BatchNorm2d):
+    """BatchNorm over the images of all ranks, by a differentiable all-reduce.
+
+    For CPU tensors, which torch's SyncBatchNorm refuses.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or world_size() == 1:
+            return super().forward(input)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        x = input if input.dtype == torch.float64 else input.float()
+        ones = x.new_full((1,), x.numel() / x.shape[1])
+        total = cast(Tensor, _AllReduceSum.apply(torch.cat([x.sum((0, 2, 3)), ones])))
+        count = total[-1].detach()
+        mean = total[:-1] / count
+        # The deviations in a second pass: E[x^2] - mean^2 would lose digits.
+        centred = x - mean[:, None, None]
+        variance = cast(Tensor, _AllReduceSum.apply(centred.square().sum((0, 2, 3)))) / count
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return (centred * scale[:, None, None] + self.bias[:, None, None]).to(input.dtype)
+
+
+class _AllReduceSum(torch.autograd.Function):
+    """Sum over ranks. Each rank's loss depends on the sum, so the gradient is the sum over ranks as well."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total

@@ -1,0 +1,44 @@
+"""Words for people, said one way everywhere: the name that was meant, the first line of an error, sizes, addresses."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+MOST_NAMED = 12  # names that a sentence lists
+
+
+def did_you_mean(word: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
+    """`did you mean X?` for the known names nearest to a wrong one; where none is near, `there are A, B, ...`."""
+    names = list(known)
+    if close := difflib.get_close_matches(word, names, n=most, cutoff=cutoff):
+        return f"did you mean {' or '.join(close)}?"
+    return there_are(names)
+
+
+def there_are(names: Iterable[str]) -> str:
+    """`there are A, B.`, or the first of many."""
+    names = list(names)
+    return f"there are {', '.join(names[:MOST_NAMED])}" + (", ..." if len(names) > MOST_NAMED else ".")
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says in its first line; its kind where it says nothing."""
+    text = str(error).strip()
+    return text.splitlines()[0].strip() if text else type(error).__name__
+
+
+def human_bytes(size: int) -> str:
+    """Bytes for people: 812 B, 1.2 GB."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def masked_uri(uri: str) -> str:
+    """The URI as it may be shown: without its password."""
+    return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", uri)

@@ -1,0 +1,156 @@
+"""Opening the MLflow store: its URI, quietly, made once under a lock. MLflow is imported only when needed.
+
+SQLite's store takes about two seconds to make (MLflow runs its migrations) and breaks when two processes make
+it at once; hence the lock. It is a file beside the store, so that it works for whoever uses the same store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import logging
+import os
+import socket
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from gta import files
+from gta.errors import UserError
+from gta.text import masked_uri
+from gta.tracking import keys
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+CONNECT_SECONDS = 5.0  # for a database to answer
+_SQLITE = "sqlite:///"
+_KINDS = (_SQLITE, "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
+
+
+def normal(uri: str) -> str:
+    """The tracking URI with an SQLite path made absolute, and PostgreSQL's driver named.
+
+    Raises UserError for a URI that MLflow cannot write to, or without its driver.
+    """
+    if not uri.startswith(_KINDS) or uri.rstrip("/") == "sqlite:":
+        raise UserError(
+            f"tracking URI {masked_uri(uri)!r} is not one that can be written to: "
+            "give sqlite:///FILE, http://HOST:PORT or postgresql://..."
+        )
+    if uri.startswith("postgresql://"):
+        # SQLAlchemy's own choice of a driver differs between its versions
+        drivers = [name for name in ("psycopg2", "psycopg") if importlib.util.find_spec(name)]
+        if not drivers:
+            raise UserError(f"{masked_uri(uri)} needs a PostgreSQL driver: pip install psycopg2-binary.")
+        uri = uri.replace("postgresql", f"postgresql+{drivers[0]}", 1)
+    path = sqlite_path(uri)
+    return uri if path is None else f"{_SQLITE}{path}"
+
+
+def live(uri: str) -> bool:
+    """Whether many processes may write to the store at once: to a server or PostgreSQL, not to an SQLite file."""
+    return sqlite_path(uri) is None
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """The store's file, absolute; None when the URI is not SQLite's."""
+    if not uri.startswith(_SQLITE):
+        return None
+    return Path(os.path.abspath(uri.removeprefix(_SQLITE).partition("?")[0]))
+
+
+def exists(uri: str) -> bool:
+    """False when the URI is SQLite's and its file is not there; what a server holds is not asked."""
+    path = sqlite_path(uri)
+    return path is None or path.exists()
+
+
+@contextlib.contextmanager
+def lock(uri: str, folder: Path | None = None) -> Iterator[None]:
+    """One writer at a time: holds a lock file beside the SQLite store (made with its folder where missing).
+
+    For another store the lock is in `folder`, which keeps apart the writers that share that folder.
+    """
+    path = sqlite_path(uri)
+    name = hashlib.sha256(uri.encode()).hexdigest()[:8]  # of each store its own: one that hangs holds up no other
+    place = path.with_name(path.name + ".lock") if path else folder and folder / f".sync-{name}.lock"
+    if place is None:
+        yield
+        return
+    with files.lock(place):
+        yield
+
+
+def connect(uri: str) -> MlflowClient:
+    """A client of the store; telemetry off, only warnings logged. Import and opening cost 4 seconds."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    # A server that is down is found out in seconds: what could not be sent stays in the journals.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    _ask_for_a_database(uri)
+    from mlflow.tracking import MlflowClient
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return MlflowClient(normal(uri))
+
+
+def _ask_for_a_database(uri: str) -> None:
+    """Raises OSError where no database takes connections: MLflow would try again for a minute and a half."""
+    parts = urlsplit(uri)
+    if parts.scheme.startswith("postgresql") and parts.hostname:
+        try:
+            socket.create_connection((parts.hostname, parts.port or 5432), timeout=CONNECT_SECONDS).close()
+        except OSError as error:
+            raise OSError(f"{parts.hostname}:{parts.port or 5432} takes no connections ({error})") from None
+
+
+def experiment_id(client: MlflowClient, uri: str, runs: Path | None = None) -> str:
+    """The id of the project's experiment, made where missing; call it under `lock`.
+
+    Artifacts go beside an SQLite store, below `runs` for another database, and to a server's own place.
+    """
+    found = client.get_experiment_by_name(keys.EXPERIMENT)
+    if found is not None:
+        return str(found.experiment_id)
+    path = sqlite_path(uri)
+    folder = path.parent if path else runs
+    # Writing to a database itself, MLflow would put them into the current folder.
+    location = (folder.absolute() / "mlartifacts").as_uri() if folder and not uri.startswith("http") else None
+    return str(client.create_experiment(keys.EXPERIMENT, artifact_location=location))
+
+
+def create(uri: str) -> None:
+    """Make the store and the experiment where missing. UserError for a URI that cannot be written to."""
+    uri = normal(uri)
+    with lock(uri):
+        experiment_id(connect(uri), uri)
+
+
+def still_there(uri: str, run_ids: Sequence[str]) -> bool:
+    """Whether all of these runs are in the SQLite store and not deleted; False for other stores, unasked.
+
+    Asks the file itself: this guards the shortcut that does not import MLflow, and whatever is unexpected
+    (no file, other tables) answers False, which leads to the long way through MLflow.
+    """
+    path = sqlite_path(uri)
+    if path is None:
+        return False
+    found = 0
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
+            for start in range(0, len(run_ids), 500):
+                part = run_ids[start : start + 500]
+                marks = ",".join("?" * len(part))
+                where = f"lifecycle_stage = 'active' and run_uuid in ({marks})"
+                query = f"select count(*) from runs where {where}"
+                found += database.execute(query, part).fetchone()[0]
+    except sqlite3.Error:
+        return False
+    return found == len(run_ids)

@@ -1,0 +1,159 @@
+"""The one place that writes runs to MLflow: a cell's params, tags, points, artifacts, status, and its sweeps' runs."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlflow.entities import Metric, Param, RunTag
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+from gta.tracking import keys
+from gta.tracking import sync_cache as stamps
+from gta.tracking.cell import Point, Snapshot
+from gta.tracking.sync import cursor_of
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+    from gta.tracking.sync import SyncReport
+
+_THINGS = 1000  # MLflow takes so many in one call,
+_ENTRIES = 100  # and of them so many params and so many tags
+
+
+@dataclass
+class Writer:
+    """Sends cells to the experiment, as few calls each as MLflow allows."""
+
+    client: MlflowClient
+    experiment: str
+    uri: str
+    sweeps: list[str]
+    report: SyncReport
+    parents: dict[str, Run] = field(default_factory=dict)  # sweep -> its own run
+    touched: set[str] = field(default_factory=set)  # sweeps of which something was sent
+
+    def send(self, cell: Snapshot, run: Run | None) -> None:
+        """Bring the cell's run (made where there is none) up to date, the stamp last."""
+        if run is not None and (kept := run.data.tags.get(keys.JOURNAL)) and cell.journal_began:
+            if float(kept) > cell.journal_began:
+                why = "MLflow has a later run of the same cell"
+                self.report.problems.append(f"{cell.folder}: not synced, {why}")
+                return
+            if float(kept) < cell.journal_began:
+                # The cell was run anew from nothing: its points do not go among those of the old run.
+                # MLflow keeps a deleted run until `mlflow gc`, so that it can be brought back.
+                self.client.delete_run(run.info.run_id)
+                run = None
+        sweeps = list(dict.fromkeys([*([cell.sweep] if cell.sweep else []), *self.sweeps]))
+        self.touched.update(sweeps)
+        tags = cell.tags() | {keys.SWEEP + name: "1" for name in sweeps}
+        if sweeps and (run is None or keys.PARENT not in run.data.tags):
+            tags[keys.PARENT] = self._parent(sweeps[0], cell.created).info.run_id
+        if run is None:
+            begun = _milliseconds(cell.created)
+            run = self.client.create_run(self.experiment, start_time=begun, tags=tags, run_name=cell.run_name())
+            self.report.created += 1
+        else:
+            self.report.updated += 1
+        sent = self._send_data(run, cell, tags)
+        self._send_artifacts(run, cell)
+        status, ended = self._send_status(run, cell)
+        run_id = run.info.run_id
+        done = {"run_id": run_id, "files": cell.files, "status": status, "ended": ended, "cursor": sent}
+        stamps.write(cell.folder, self.uri, **done, sweeps=sweeps)
+
+    def close_sweeps(self, folders: list[Path], waiting: bool) -> None:
+        """Give the sweeps of these cells the status that follows from the cells'; `waiting`: some have not begun."""
+        states: dict[str, list[tuple[str, float]]] = {}
+        for folder in folders:
+            stamp = stamps.read(folder, self.uri)
+            for name in stamp.get("sweeps", ()):
+                states.setdefault(name, []).append((stamp.get("status", "RUNNING"), stamp.get("ended", 0.0)))
+        for name in self.touched & states.keys():
+            found = {status for status, _ in states[name]} | ({"KILLED"} if waiting and name in self.sweeps else set())
+            status = next(word for word in ("RUNNING", "FAILED", "KILLED", "FINISHED") if word in found)
+            ended = max(ended for _, ended in states[name])
+            self._set_status(self._parent(name, ended), status, ended)
+
+    def _parent(self, sweep: str, began: float) -> Run:
+        """The run of a sweep, found by its tag; made where there is none. `began`: in unix seconds."""
+        if sweep not in self.parents:
+            order = ["attributes.start_time ASC"]  # of two, by writers without a common lock, all take the first
+            found = self.client.search_runs([self.experiment], f"tags.`{keys.SWEEP_RUN}` = '{sweep}'", order_by=order)
+            tags = {keys.SWEEP_RUN: sweep}
+            self.parents[sweep] = (
+                found[0]
+                if found
+                else self.client.create_run(self.experiment, _milliseconds(began), tags, run_name=sweep)
+            )
+        return self.parents[sweep]
+
+    def _send_data(self, run: Run, cell: Snapshot, tags: dict[str, str]) -> int:
+        """Send params, tags and points that the run lacks; returns the cursor."""
+        run_id, all_points, cursor = run.info.run_id, cell.points(), cursor_of(run)
+        # A param cannot be changed once it is there, and need not be: the signature is made of them.
+        params = [Param(k, v[:6000]) for k, v in cell.params().items() if k not in run.data.params]
+        changed = [RunTag(k, v) for k, v in tags.items() if run.data.tags.get(k) != v]
+        final = [point for point in cell.final_points() if run.data.metrics.get(point.name) != point.value]
+        points = all_points[cursor:]
+        self.report.points += len(points)
+        while params or changed or points or final:
+            words = changed[: _ENTRIES - 1]
+            room = _THINGS - len(params[:_ENTRIES]) - len(words) - 1
+            part = points[:room]
+            last = final[: room - len(part)]
+            cursor += len(part)
+            if part:
+                # Of one call MLflow stores the metrics before the tags: the cursor never runs ahead.
+                words.append(RunTag(keys.CURSOR, str(cursor)))
+            metrics = [_metric(point) for point in [*part, *last]]
+            self.client.log_batch(run_id, metrics=metrics, params=params[:_ENTRIES], tags=words)
+            params, changed = params[_ENTRIES:], changed[_ENTRIES - 1 :]
+            points, final = points[len(part) :], final[len(last) :]
+        if keys.ERROR in run.data.tags and keys.ERROR not in tags:
+            self.client.delete_tag(run_id, keys.ERROR)
+        return cursor
+
+    def _send_artifacts(self, run: Run, cell: Snapshot) -> None:
+        stamp = stamps.read(cell.folder, self.uri)
+        sent = stamp.get("files", {}) if stamp.get("run_id") == run.info.run_id else {}
+        new = {
+            name: path
+            for name, path in cell.artifacts.items()
+            if sent.get(key := path.relative_to(cell.folder).as_posix()) != cell.files[key]
+        }
+        if not new:
+            return
+        repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=self.uri)
+        for name, path in new.items():
+            repository.log_artifact(str(path), name.rpartition("/")[0] or None)
+        if "result.json" in new and (text := cell.iou_csv()):
+            with tempfile.TemporaryDirectory() as folder:
+                (Path(folder) / "iou.csv").write_text(text, encoding="utf-8")
+                repository.log_artifact(f"{folder}/iou.csv")
+
+    def _send_status(self, run: Run, cell: Snapshot) -> tuple[str, float]:
+        status, ended = cell.status()
+        self._set_status(run, status, ended)
+        return status, ended
+
+    def _set_status(self, run: Run, status: str, ended: float) -> None:
+        run_id, info = run.info.run_id, run.info
+        if status == "RUNNING":
+            if info.status != status:
+                self.client.update_run(run_id, status=status)
+        elif (info.status, info.end_time) != (status, _milliseconds(ended)):
+            self.client.set_terminated(run_id, status, end_time=_milliseconds(ended))
+
+
+def _metric(point: Point) -> Metric:
+    return Metric(point.name, point.value, _milliseconds(point.time), point.iteration)
+
+
+def _milliseconds(seconds: float) -> int:
+    return round(seconds * 1000)

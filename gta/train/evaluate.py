@@ -1,0 +1,116 @@
+"""Scoring networks on the validation list by the configured protocol: each image once, the same on any ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gta.config import Config
+from gta.data.loaders import val_samples
+from gta.data.spec import IGNORE
+from gta.data.transforms import denormalise
+from gta.ops import distributed, metrics
+from gta.train import inference
+from gta.train.artifacts import Example
+
+BACKGROUND = 0  # the class that the public code gives to padding
+
+
+@dataclass(frozen=True)
+class Score:
+    """mIoU and per-class IoU of one network, in percent; None for a class that occurs nowhere."""
+
+    iteration: int
+    miou: float
+    iou: list[float | None]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"iteration": self.iteration, "miou": self.miou, "iou": self.iou}
+
+
+@torch.no_grad()
+def confusion_matrices(
+    networks: Mapping[str, nn.Module], config: Config, ids: list[str], device: torch.device
+) -> dict[str, Tensor]:
+    """Confusion matrix (C, C) int64 of each network, rows truth, summed over the ranks.
+
+    Images go through the network one by one at `data.input_scale` of their size, as `evaluation` says
+    (`gta.train.inference`); scores are brought to the original size (bilinear) before the argmax. No image is padded or
+    seen twice, so the sums are the same on any ranks. The center crops alone pad: an image smaller than the crop gets a
+    frame of the mean colour, whose pixels are ignored, or (`center_crop_padded_background`) count as class 0. Raises
+    UserError for settings that cannot be.
+    """
+    inference.check(config)
+    classes = len(config.data.classes)
+    totals = {name: torch.zeros(classes, classes, dtype=torch.int64, device=device) for name in networks}
+    modes = {name: network.training for name, network in networks.items()}
+    for network in networks.values():
+        network.eval()
+    chosen = _chosen(config, ids)
+    for _, image, mask in val_samples(config, chosen, distributed.rank(), distributed.world_size()):
+        image, mask = _scored_part(image.to(device), mask.to(device), config)
+        for name, network in networks.items():
+            scores = inference.class_scores(network, image, (mask.shape[0], mask.shape[1]), config)
+            totals[name] += metrics.confusion(scores.argmax(1)[0], mask, classes, IGNORE)
+    for name, network in networks.items():
+        network.train(modes[name])
+    return {name: distributed.all_reduce_sum(total).cpu() for name, total in totals.items()}
+
+
+def _chosen(config: Config, ids: list[str]) -> list[str]:
+    return ids[: config.schedule.eval_images] if config.schedule.eval_images else ids
+
+
+@torch.no_grad()
+def examples(network: nn.Module, config: Config, ids: list[str], device: torch.device) -> Iterator[Example]:
+    """The first `evaluation.pictures` scored images with what the network says of them, made by this process alone."""
+    chosen = _chosen(config, ids)[: max(0, config.evaluation.pictures)]
+    mode = network.training
+    network.eval()
+    for index, image, mask in val_samples(config, chosen, 0, 1) if chosen else ():
+        image, mask = _scored_part(image.to(device), mask.to(device), config)
+        scores = inference.class_scores(network, image, (mask.shape[0], mask.shape[1]), config)
+        seen = denormalise(image.cpu(), config.data)[0]
+        truth, prediction = (labels.cpu().numpy().astype(np.uint8) for labels in (mask, scores.argmax(1)[0]))
+        yield Example(index, chosen[index], seen, truth, prediction)
+    network.train(mode)
+
+
+def _scored_part(image: Tensor, mask: Tensor, config: Config) -> tuple[Tensor, Tensor]:
+    """Image (1, 3, h, w) and mask (H, W), whole or cut to the center crop, which is padded to its full side."""
+    protocol, side = config.evaluation.protocol, config.evaluation.crop
+    if protocol not in (inference.CROP, inference.CROP_BACKGROUND):
+        return image, mask
+    height, width = mask.shape
+    top, left = max(0, height - side) // 2, max(0, width - side) // 2
+    image = image[..., top : top + side, left : left + side]
+    mask = mask[top : top + side, left : left + side]
+    missing = (side - mask.shape[1], side - mask.shape[0])
+    frame = (missing[0] // 2, missing[0] - missing[0] // 2, missing[1] // 2, missing[1] - missing[1] // 2)
+    filler = BACKGROUND if protocol == inference.CROP_BACKGROUND else IGNORE
+    # 0 is the mean colour of a normalised image
+    return F.pad(image, frame), F.pad(mask, frame, value=filler)
+
+
+def score(confusion: Tensor, iteration: int) -> Score:
+    """mIoU over the classes that occur, in percent, from a confusion matrix."""
+    per_class = [100 * value for value in metrics.iou(confusion).tolist()]
+    return Score(iteration, metrics.miou(confusion), [None if value != value else value for value in per_class])
+
+
+def scores_of(matrices: Mapping[str, Tensor], iteration: int) -> dict[str, Score]:
+    """The score of each network, from its confusion matrix."""
+    return {name: score(matrix, iteration) for name, matrix in matrices.items()}
+
+
+def evaluate(
+    networks: Mapping[str, nn.Module], config: Config, ids: list[str], device: torch.device, iteration: int
+) -> dict[str, Score]:
+    """The score of each network on the images `ids`, the same on every rank."""
+    return scores_of(confusion_matrices(networks, config, ids, device), iteration)

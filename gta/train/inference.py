@@ -1,0 +1,131 @@
+"""From an image to class scores: one pass over the whole image, sliding windows, several scales, mirrored.
+
+`evaluation.protocol`:
+- `original_size`: the whole image at once. The headline.
+- `sliding_window`: squares of side `window` whose steps are `stride` of it; where they overlap, the mean of their
+  probabilities. An image smaller than the window is one window: nothing is ever padded.
+- `center_crop`, `center_crop_padded_background`: see `gta.train.evaluate`; these score a part of an image and
+  predict none.
+With more than one scale, or `flip`, the probabilities of the passes are averaged at the original size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gta.config import Config, EvaluationConfig
+from gta.errors import UserError
+from gta.models.deeplab import upsample
+
+ORIGINAL, SLIDING, CROP, CROP_BACKGROUND = PROTOCOLS = (
+    "original_size",
+    "sliding_window",
+    "center_crop",
+    "center_crop_padded_background",
+)
+
+
+def check(config: Config) -> None:
+    """Raise UserError for evaluation settings that cannot be."""
+    evaluation = config.evaluation
+    if evaluation.protocol not in PROTOCOLS:
+        raise UserError(f"evaluation.protocol is '{evaluation.protocol}'; use {', '.join(PROTOCOLS)}.")
+    if not evaluation.scales or min(evaluation.scales) <= 0:
+        raise UserError(f"evaluation.scales is {list(evaluation.scales)}; give at least one number above 0: [1.0].")
+    if not 0 < evaluation.stride <= 1:
+        raise UserError(f"evaluation.stride is {evaluation.stride}; it is a fraction of the window, above 0 to 1.")
+    if evaluation.window < 0 or evaluation.crop < 1:
+        raise UserError("evaluation.window and evaluation.crop are sides in pixels: give positive numbers.")
+    if evaluation.protocol in (CROP, CROP_BACKGROUND) and config.data.input_scale != 1:
+        raise UserError(
+            f"evaluation.protocol={evaluation.protocol} cuts at original size, and data.input_scale is "
+            f"{config.data.input_scale}: use original_size."
+        )
+
+
+def describe(config: Config) -> str:
+    """The protocol in words, as it stands beside a score."""
+    evaluation = config.evaluation
+    text = {
+        ORIGINAL: "original size",
+        SLIDING: f"sliding window {window_side(config)}, stride {_fraction(evaluation.stride)}",
+        CROP: f"center crop {evaluation.crop}, padding ignored",
+        CROP_BACKGROUND: f"center crop {evaluation.crop}, padding as background (only to compare)",
+    }[evaluation.protocol]
+    if list(evaluation.scales) != [1.0]:
+        text += f", scales {' '.join(f'{scale:g}' for scale in evaluation.scales)}"
+    return text + (", flip" if evaluation.flip else "")
+
+
+def _fraction(value: float) -> str:
+    return "2/3" if abs(value - 2 / 3) < 1e-6 else f"{value:g}"
+
+
+def window_side(config: Config) -> int:
+    """Side of the sliding window in pixels."""
+    return config.evaluation.window or config.data.crop_size
+
+
+@torch.no_grad()
+def class_scores(network: nn.Module, image: Tensor, size: tuple[int, int], config: Config) -> Tensor:
+    """(1, 3, h, w) -> (1, C, *size), whose argmax over C is the prediction. The network is in eval mode.
+
+    Logits for one pass over the whole image; else the mean of the passes' probabilities.
+    """
+    evaluation = config.evaluation
+    if evaluation.protocol != SLIDING and list(evaluation.scales) == [1.0] and not evaluation.flip:
+        return _at(network(image), size)
+    total, passes = torch.zeros(()), 0
+    for scaled in _scaled(image, evaluation):
+        for mirrored in (False, True) if evaluation.flip else (False,):
+            seen = scaled.flip(-1) if mirrored else scaled
+            found = _probabilities(network, seen, config)
+            total, passes = _at(found.flip(-1) if mirrored else found, size) + total, passes + 1
+    return total / passes
+
+
+def _at(scores: Tensor, size: tuple[int, int]) -> Tensor:
+    return scores if scores.shape[-2:] == size else upsample(scores, size)
+
+
+def _scaled(image: Tensor, evaluation: EvaluationConfig) -> Iterator[Tensor]:
+    """The image at each scale, antialiased where it shrinks."""
+    for scale in evaluation.scales:
+        size = [max(1, round(side * scale)) for side in image.shape[-2:]]
+        yield (
+            image
+            if scale == 1
+            else F.interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
+        )
+
+
+def _probabilities(network: nn.Module, image: Tensor, config: Config) -> Tensor:
+    """(1, 3, h, w) -> (1, C, h, w) by one pass, or by sliding windows."""
+    if config.evaluation.protocol != SLIDING:
+        return network(image).float().softmax(1)
+    height, width = image.shape[-2:]
+    side = window_side(config)
+    step = max(1, math.ceil(side * config.evaluation.stride - 1e-9))
+    total, count = torch.zeros(()), torch.zeros(1, 1, height, width, device=image.device)
+    for top in window_starts(height, side, step):
+        for left in window_starts(width, side, step):
+            window = (..., slice(top, top + side), slice(left, left + side))
+            found = network(image[window]).float().softmax(1)
+            if not total.ndim:
+                total = found.new_zeros(1, found.shape[1], height, width)
+            total[window] += found
+            count[window] += 1
+    return total / count
+
+
+def window_starts(length: int, side: int, step: int) -> list[int]:
+    """Where windows begin along an axis: every `step`, and the last one ends where the axis does."""
+    if length <= side:
+        return [0]
+    last = length - side
+    return [*range(0, last, step), last]

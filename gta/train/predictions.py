@@ -1,0 +1,81 @@
+"""Pictures of predictions: palette masks, overlays, and what the Cityscapes server wants."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from gta.config import Config, DataConfig
+from gta.data.resample import rescale
+from gta.data.transforms import normalise
+from gta.errors import UserError
+from gta.files import replacing
+from gta.train import inference
+
+# labelIds of the 19 Cityscapes classes, by train id (cityscapesScripts, helpers/labels.py).
+CITYSCAPES_LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+
+
+def check(config: Config, cityscapes: bool) -> None:
+    """Raise UserError where whole images cannot be predicted so, or are no Cityscapes classes."""
+    inference.check(config)
+    if config.evaluation.protocol in (inference.CROP, inference.CROP_BACKGROUND):
+        raise UserError(
+            f"evaluation.protocol={config.evaluation.protocol} scores a part of an image; predict labels whole ones: "
+            "use original_size or sliding_window."
+        )
+    classes = len(config.data.classes)
+    if cityscapes and classes != len(CITYSCAPES_LABEL_IDS):
+        raise UserError(f"format=cityscapes maps the 19 train ids to labelIds, and this network has {classes} classes.")
+
+
+def predict(network: nn.Module, image: np.ndarray, config: Config, device: torch.device) -> np.ndarray:
+    """(H, W, 3) uint8 RGB -> (H, W) uint8 class indices, by the configured protocol. The network is in eval mode."""
+    small = rescale(image, config.data.input_scale, labels=False)
+    batch = normalise(np.array(small)[None], config.data).to(device)
+    scores = inference.class_scores(network, batch, (image.shape[0], image.shape[1]), config)
+    return scores.argmax(1)[0].cpu().numpy().astype(np.uint8)
+
+
+def save_mask(path: Path, mask: np.ndarray, config: DataConfig) -> None:
+    """An index mask with the data set's colours, as the labels of training are: PNG, mode P."""
+    picture = Image.fromarray(mask)
+    picture.putpalette(palette(config).tobytes())
+    _save(path, picture)
+
+
+def save_overlay(path: Path, image: np.ndarray, mask: np.ndarray, config: DataConfig) -> None:
+    """The image with the classes' colours over it, half and half."""
+    mixed = (image.astype(np.uint16) + palette(config)[mask]) // 2
+    _save(path, Image.fromarray(mixed.astype(np.uint8)))
+
+
+def save_label_ids(path: Path, mask: np.ndarray) -> None:
+    """An 8-bit gray PNG of Cityscapes labelIds, not train ids."""
+    _save(path, Image.fromarray(np.array(CITYSCAPES_LABEL_IDS, dtype=np.uint8)[mask]))
+
+
+def palette(config: DataConfig) -> np.ndarray:
+    """(256, 3) uint8 RGB by class index: data.palette, and the VOC colours where it says nothing."""
+    colours = voc_palette()
+    if config.palette:
+        colours[: len(config.palette)] = np.array(config.palette, dtype=np.uint8)
+    return colours
+
+
+def voc_palette() -> np.ndarray:
+    """(256, 3) uint8: VOC's colours, in which the bits of an index are dealt to the three channels in turn."""
+    colours = np.zeros((256, 3), dtype=np.uint8)
+    for index in range(256):
+        for bit in range(8):
+            colours[index, bit % 3] |= (index >> bit & 1) << (7 - bit // 3)
+    return colours
+
+
+def _save(path: Path, picture: Image.Image) -> None:
+    with replacing(path) as temporary:
+        picture.save(temporary, format="PNG")

@@ -1,0 +1,60 @@
+"""How good pseudo-labels are where the truth is known: on generated data, whose unlabeled images have masks too.
+
+A diagnostic only: no training step sees these masks, and nothing here draws a random number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gta.config import Config
+from gta.data.loaders import val_samples
+from gta.data.spec import IGNORE
+from gta.methods.base import Method
+from gta.models.deeplab import upsample
+from gta.ops.losses import percentile
+
+IMAGES = 32
+
+
+@torch.no_grad()
+def quality(
+    method: Method, config: Config, unlabeled: Sequence[str], iteration: int, device: torch.device
+) -> dict[str, float]:
+    """{"pseudo/accuracy": share (0 to 1) of the kept pseudo-labels that are right}, or {} where none can be judged.
+
+    Of the network that labels (the teacher; where there is none, the student), on the first 32 unlabeled images, whole
+    and without augmentation. Kept is what the method's threshold or percentile of the confidence keeps, taken over
+    these images together. {} for data that were not generated, during the warm-up, and for a method without
+    pseudo-labels.
+    """
+    if config.data.generator is None or not method.uses_unlabeled or iteration <= config.schedule.warm_up:
+        return {}
+    networks = method.networks()
+    network = networks.get("teacher", networks["student"])
+    here = replace(config, site=replace(config.site, workers=0))
+    mode = network.training
+    network.eval()
+    confidences, rights = [], []
+    for _, image, mask in val_samples(here, list(unlabeled[:IMAGES]), 0, 1):
+        scores = upsample(network(image.to(device)), (mask.shape[0], mask.shape[1]))
+        confidence, label = scores.softmax(1).max(1)
+        valid = mask.to(device) != IGNORE
+        confidences.append(confidence[0][valid])
+        rights.append(label[0][valid] == mask.to(device)[valid])
+    network.train(mode)
+    confidence, right = torch.cat(confidences), torch.cat(rights)
+    chosen = right[kept(confidence, method)]
+    return {"pseudo/accuracy": float(chosen.float().mean())} if chosen.numel() else {}
+
+
+def kept(confidence: Tensor, method: Method) -> Tensor:
+    """Which of these pixels (n) the method's setting keeps by their confidence, bool (n)."""
+    settings = method.config
+    if (dropped := getattr(settings, "drop_percent", None)) is not None:
+        return confidence > percentile(confidence, 100.0 - dropped)
+    return confidence >= getattr(settings, "threshold", 0.0)

@@ -1,0 +1,96 @@
+"""Config -> numbers: trains one cell in its folder. Importable; the command line and the jobs call it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from gta.compose.epochs import in_iterations
+from gta.config import Config
+from gta.data.loaders import check_batch
+from gta.data.splits.split import load_split
+from gta.data.stage import staged
+from gta.errors import UserError
+from gta.methods import METHODS
+from gta.methods.base import Method
+from gta.models import build_model
+from gta.models.weights import load_initial_weights
+from gta.ops import distributed
+from gta.tracking import background_sync as live
+from gta.train import checkpoint
+from gta.train.control import Control
+from gta.train.trainer import Trainer
+
+
+def train(config: Config, folder: Path, signature: str, control: Control | None = None) -> bool:
+    """Train the cell of `config` in `folder` to the end (True), or until `control` asks to stop (False).
+
+    Goes on from `folder/checkpoint.pt` where there is one; writes `journal.jsonl`, `checkpoint.pt`, `best.pt` and,
+    last, `result.json`. `signature` names the cell (16 hex digits). Raises UserError for what the user can mend.
+    """
+    device = prepare_device(config)
+    check_batch(config.schedule, distributed.world_size())
+    split = load_split(config.data)
+    config = staged(config, split)
+    config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
+    method = build_method(config, device)
+    trainer = Trainer(config, folder, signature, split, method, device, control or Control())
+    with live.sending(config, folder):
+        return trainer.run()
+
+
+def prepare_device(config: Config) -> torch.device:
+    """This rank's device, with torch set so that two runs of one config on one machine give the same numbers."""
+    device = distributed.init_from_env(config.site.device)
+    torch.set_num_threads(config.num_threads)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    return device
+
+
+def build_method(config: Config, device: torch.device) -> Method:
+    """The method of the config with its networks, initialised from the seed and `model.weights`."""
+
+    def model():  # type: ignore[no-untyped-def]
+        network = build_model(config.model, len(config.data.classes))
+        if config.model.weights != "random":
+            print(load_initial_weights(network, config.model.weights), flush=True)
+        return network
+
+    torch.manual_seed(config.seed)
+    make = METHODS[config.method.name]
+    return make(config.method, model, config.schedule, config.seed, device, config.precision)
+
+
+def load_network(
+    config: Config, folder: Path, device: torch.device, name: str = "", which: str = "last"
+) -> tuple[str, nn.Module, int]:
+    """A trained network of the cell in `folder`: its name, the network, and the iteration it is from.
+
+    name: student, teacher, or empty for the headline; which: last, or best (kept for the headline only).
+    Raises UserError where there is none such.
+    """
+    if which not in ("last", "best"):
+        raise UserError(f"which={which}: use which=last or which=best.")
+    path = folder / ("checkpoint.pt" if which == "last" else "best.pt")
+    state = checkpoint.load(path, device)
+    checkpoint.check_owner(path, state, folder.resolve().name)
+    if which == "best":
+        if name not in ("", state["network"]):
+            raise UserError(
+                f"The best weights are kept of the {state['network']} only; leave out network=, or use which=last."
+            )
+        network = build_model(config.model, len(config.data.classes)).to(device)
+        network.load_state_dict(state["model"])
+        return state["network"], network, state["iteration"]
+    # trained weights replace the initial ones, whose file need not be there any more
+    method = build_method(replace(config, model=replace(config.model, weights="random")), device)
+    method.load_state_dict(state["method"])
+    networks = method.networks()
+    name = name or method.headline
+    if name not in networks:
+        raise UserError(f"network={name}: this cell has {' and '.join(networks)}.")
+    return name, networks[name], state["iteration"]

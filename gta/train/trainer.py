@@ -1,0 +1,216 @@
+"""The loop: cadence, logging, evaluation, checkpoint, resume. It knows no method."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gta.config import Config
+from gta.data.loaders import train_loader
+from gta.data.splits.split import Split
+from gta.errors import UserError
+from gta.files import remove_leftovers, write_json
+from gta.journal import Journal
+from gta.methods.base import Method
+from gta.ops import distributed
+from gta.ops.optim import poly
+from gta.provenance.environment import commit
+from gta.provenance.monitor import SystemMonitor
+from gta.text import first_line
+from gta.train import artifacts, checkpoint, inference
+from gta.train.control import Control, Wish
+from gta.train.evaluate import Score, confusion_matrices, examples, scores_of
+from gta.train.pseudo import quality
+
+
+class Trainer:
+    """Trains one cell in its folder, from the beginning or from its last checkpoint.
+
+    What is random in a step (dropout) is drawn from (seed, iteration, rank), as loading is from (seed, iteration,
+    position): there is no generator whose state could be lost, and a resumed run is the uninterrupted one.
+    """
+
+    def __init__(
+        self, config: Config, folder: Path, signature: str, split: Split, method: Method, device: torch.device,
+        control: Control,
+    ):  # fmt: skip
+        self.config = config
+        self.folder = folder
+        self.signature = signature
+        self.split = split
+        self.method = method
+        self.device = device
+        self.control = control
+        self.first = distributed.rank() == 0
+        self.journal = Journal(folder / "journal.jsonl") if self.first else None
+        self.commits = [commit()]  # of the code that runs now, though a commit may follow while it does
+        self.best: dict[str, Score] = {}
+        self.scores: dict[str, Score] = {}
+        self.seconds_before = 0.0
+        self.began = time.monotonic()
+        self.system = SystemMonitor(device)
+
+    def run(self) -> bool:
+        """Train to the end: True. False where the outside asked to stop; then everything is saved."""
+        schedule = self.config.schedule
+        if self.first:  # an attempt that was killed in the middle of a save leaves a large file behind
+            self.control.check()
+            for name in ("checkpoint.pt", "best.pt", "result.json"):
+                remove_leftovers(self.folder / name)
+        start = self._resume()
+        self.control.began(start)
+        split = self.split
+        if self.method.uses_all_labels:
+            split = replace(split, labeled=split.labeled + split.unlabeled)
+        loader = train_loader(
+            self.config, split, distributed.world_size(), distributed.rank(), start,
+            strong=self.method.strong_views, unlabeled=self.method.uses_unlabeled,
+        )  # fmt: skip
+        for iteration, (labeled, unlabeled) in zip(range(start, schedule.iterations), loader, strict=True):
+            torch.manual_seed(step_seed(self.config.seed, iteration, distributed.rank()))
+            losses = self.method.step(
+                labeled.to(self.device), unlabeled.to(self.device) if unlabeled else None, iteration
+            )
+            done = iteration + 1
+            last = done == schedule.iterations
+            if done % schedule.log_every == 0 or last:
+                self._log(done, losses)
+            if done % schedule.eval_every == 0 or last:
+                self._evaluate(done)
+            wish = distributed.highest(self.control.wish())
+            if done % schedule.checkpoint_every == 0 or last or wish >= Wish.SAVE:
+                self._save(done)
+                self.control.saved(done)
+            if wish >= Wish.STOP and not last:
+                self._event("stopped", iteration=done)
+                return False
+        self._finish()
+        return True
+
+    def _resume(self) -> int:
+        path = self.folder / "checkpoint.pt"
+        place = {"world_size": distributed.world_size(), "device": str(self.device), "commit": self.commits[-1]}
+        if not distributed.broadcast_object(path.exists()):  # one rank decides: a network file system may lag
+            self._event("started", iteration=0, **place)
+            return 0
+        state = checkpoint.load(path, self.device)
+        checkpoint.check_owner(path, state, self.signature)
+        try:
+            self.method.load_state_dict(state["method"])
+        except (RuntimeError, KeyError, ValueError) as error:
+            first = first_line(error)
+            raise UserError(f"{path} is a checkpoint of another model ({first}); remove it to start again.") from None
+        self.best = {name: Score(**score) for name, score in state["best"].items()}
+        self.scores = {name: Score(**score) for name, score in state["scores"].items()}
+        self.seconds_before = state["seconds"]
+        self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
+        self._event("resumed", iteration=state["iteration"], **place)
+        return int(state["iteration"])
+
+    def _save(self, iteration: int) -> None:
+        if not self.first:
+            return
+        self.control.check()
+        state = {
+            "signature": self.signature,
+            "iteration": iteration,
+            "method": self.method.state_dict(),
+            "best": {name: score.as_dict() for name, score in self.best.items()},
+            "scores": {name: score.as_dict() for name, score in self.scores.items()},
+            "seconds": self._seconds(),
+            "commits": self.commits,
+        }
+        checkpoint.save(self.folder / "checkpoint.pt", state)
+
+    def _log(self, iteration: int, losses: dict[str, Tensor]) -> None:
+        world = distributed.world_size()
+        stacked = torch.stack([value.detach().float().reshape(()) for value in losses.values()])
+        means = (distributed.all_reduce_sum(stacked) / world).tolist()
+        values = dict(zip(losses, means, strict=True))
+        for name, value in values.items():
+            if name.startswith("loss") and not math.isfinite(value):
+                raise FloatingPointError(f"{name} is {value} at iteration {iteration}; a lower schedule.lr may help")
+        if self.journal:
+            self.control.check()
+            about = {"lr": self._lr(iteration), "seconds": self._seconds(), **self.system.sample()}
+            self.journal.metrics(iteration, {**values, **about})
+            shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
+            print(f"iteration {iteration}/{self.config.schedule.iterations}  {shown}", flush=True)
+
+    def _evaluate(self, iteration: int) -> None:
+        matrices = confusion_matrices(self.method.networks(), self.config, self.split.val, self.device)
+        self.scores = scores_of(matrices, iteration)
+        for name, score in self.scores.items():
+            if name in self.best and self.best[name].miou >= score.miou:
+                continue
+            self.best[name] = score
+            if self.first and name == self.method.headline:
+                self.control.check()
+                weights = self.method.networks()[name].state_dict()
+                state = {"signature": self.signature, "iteration": iteration, "network": name, "model": weights}
+                checkpoint.save(self.folder / "best.pt", state)
+        if self.journal:
+            values = {f"val/{name}/miou": score.miou for name, score in self.scores.items()}
+            values |= quality(self.method, self.config, self.split.unlabeled, iteration, self.device)
+            self.journal.metrics(iteration, {**values, "seconds": self._seconds()})
+            shown = "  ".join(f"{name} {score.miou:.2f}" for name, score in self.scores.items())
+            print(f"iteration {iteration}  mIoU (%)  {shown}", flush=True)
+            if iteration == self.config.schedule.iterations:
+                self._write_artifacts(iteration, matrices)
+
+    def _write_artifacts(self, iteration: int, matrices: dict[str, Tensor]) -> None:
+        """The headline's confusion matrix, IoU and pictures; rank 0 predicts these few images by itself."""
+        self.control.check()
+        name = self._headline()
+        network, val, iou = self.method.networks()[name], self.split.val, self.scores[name].iou
+        pictures = examples(network, self.config, val, self.device)
+        artifacts.write(self.folder, name, iteration, matrices[name], iou, pictures, self.config.data)
+
+    def _headline(self) -> str:
+        return self.method.headline if self.method.headline in self.scores else "student"
+
+    def _finish(self) -> None:
+        if not self.first:
+            return
+        self.control.check()
+        self._event("finished", iteration=self.config.schedule.iterations)
+        networks = {
+            name: {"last": score.as_dict(), "best": self.best[name].as_dict()} for name, score in self.scores.items()
+        }
+        result: dict[str, Any] = {
+            "signature": self.signature,
+            "iteration": self.config.schedule.iterations,
+            "headline": self._headline(),
+            "evaluation": inference.describe(self.config),
+            "classes": list(self.config.data.classes),
+            "networks": networks,
+            "seconds": self._seconds(),
+            "commit": ", ".join(str(name) for name in self.commits) if any(self.commits) else None,
+            "finished": time.time(),
+        }
+        write_json(self.folder / "result.json", result)
+
+    def _event(self, name: str, **fields: Any) -> None:
+        if self.journal:
+            self.journal.event(name, **fields)
+            print(f"{name} {fields}", flush=True)
+
+    def _lr(self, iteration: int) -> float:
+        """The encoder's learning rate of the last step."""
+        schedule = self.config.schedule
+        return schedule.lr * poly(iteration - 1, schedule.iterations, schedule.power)
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.began
+
+
+def step_seed(seed: int, iteration: int, rank: int) -> int:
+    """Seed of torch's generator for one step on one rank."""
+    return int(np.random.SeedSequence([seed, iteration, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))

@@ -1,0 +1,82 @@
+"""How the ranks of a job find each other: on a port of the kernel's choice, so that two jobs never share one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gta.files import write_json
+from launch.state.ledger import read_json
+
+RENDEZVOUS_SECONDS = 300.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a process stands in its job."""
+
+    job: str
+    log: str
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+    host: str = "127.0.0.1"  # by which the other ranks reach this one
+    restart: int = 0  # how often Slurm started the job before
+
+    @classmethod
+    def of(cls, environment: Any, log: str) -> Place:
+        """From submitit's JobEnvironment."""
+        return cls(
+            environment.job_id, log, environment.global_rank, environment.num_tasks, environment.local_rank,
+            environment.hostname if len(environment.hostnames) > 1 else "127.0.0.1",
+            int(os.environ.get("SLURM_RESTART_COUNT", 0)),
+        )  # fmt: skip
+
+    def record(self) -> dict[str, Any]:
+        """What an attempt's record says of it."""
+        node = os.environ.get("SLURMD_NODENAME")
+        return {"job": self.job, "restart": self.restart, "log": self.log, **({"node": node} if node else {})}
+
+
+@contextlib.contextmanager
+def meeting(folder: Path, place: Place) -> Iterator[None]:
+    """Tell torch which rank this is, and where rank 0 listens, until the job is over.
+
+    Rank 0 opens the rendezvous store on a port of the kernel's choice and says which in the cell's folder.
+    """
+    os.environ.update(RANK=str(place.rank), WORLD_SIZE=str(place.world), LOCAL_RANK=str(place.local_rank))
+    if place.world == 1:
+        yield
+        return
+    from torch.distributed import TCPStore
+
+    path = folder / f".rendezvous-{place.job}-{place.restart}.json"
+    first = place.rank == 0
+    store = TCPStore(place.host, 0, place.world, is_master=True, wait_for_workers=False) if first else None
+    if store:
+        write_json(path, {"host": place.host, "port": store.port, "time": time.time()})
+    try:
+        there = _wait_for(path)
+        os.environ.update(MASTER_ADDR=there["host"], MASTER_PORT=str(there["port"]))
+        os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # torch's word for: the store is there already
+        yield
+    finally:
+        if store:
+            path.unlink(missing_ok=True)
+
+
+def _wait_for(path: Path) -> dict[str, Any]:
+    """What rank 0 wrote. A file from long ago is that of another job, whose id came round again."""
+    deadline = time.monotonic() + RENDEZVOUS_SECONDS
+    while True:
+        place = read_json(path)
+        if place and abs(time.time() - place["time"]) < 2 * RENDEZVOUS_SECONDS:
+            return place
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"rank 0 did not say within {RENDEZVOUS_SECONDS:.0f} s where it listens ({path})")
+        time.sleep(0.2)

@@ -1,0 +1,84 @@
+"""What becomes of a cell whose attempt died: one cause, one policy. docs/slurm.md shows the same table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from launch.slurm.commands import Ended
+
+
+class Death(StrEnum):
+    """Why an attempt ended without a result."""
+
+    EXCEPTION = "exception"
+    MEMORY = "out of memory"
+    TIME_LIMIT = "time limit"
+    PREEMPTED = "preempted"
+    NODE_FAILURE = "node failure"
+    VANISHED = "vanished"
+    CANCELLED = "cancelled"
+    GAVE_UP = "gave up"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """`again`: the next reconciliation submits the cell by itself; otherwise only when asked (retry)."""
+
+    again: bool
+    advice: str
+
+
+POLICY = {
+    Death.EXCEPTION: Policy(False, "mend the cause, then run it again with `python -m gta retry`"),
+    Death.MEMORY: Policy(False, "give it more memory (`python -m gta retry --oom mem=64`), or a smaller batch a GPU"),
+    Death.TIME_LIMIT: Policy(True, "requeued by the job itself; else submitted again, and goes on"),
+    Death.PREEMPTED: Policy(True, "requeued by Slurm; submitted again where PreemptMode is CANCEL; goes on"),
+    Death.NODE_FAILURE: Policy(
+        True, "requeued by Slurm; waiting jobs keep away from a node that failed twice; goes on"
+    ),
+    Death.VANISHED: Policy(True, "submitted again, and goes on from its last checkpoint"),
+    Death.CANCELLED: Policy(False, "somebody cancelled it; `python -m gta retry` submits it again"),
+    Death.GAVE_UP: Policy(False, "look at its log (`python -m gta logs CELL`), then `python -m gta retry`"),
+}
+
+NO_LOG = 53  # Slurm's "signal" of a job whose output it could not write
+
+_STATES = {
+    "TIMEOUT": Death.TIME_LIMIT,
+    "DEADLINE": Death.TIME_LIMIT,
+    "PREEMPTED": Death.PREEMPTED,
+    "NODE_FAIL": Death.NODE_FAILURE,
+    "BOOT_FAIL": Death.NODE_FAILURE,
+    "OUT_OF_MEMORY": Death.MEMORY,
+    "CANCELLED": Death.CANCELLED,
+    "REVOKED": Death.CANCELLED,
+}
+
+
+def of_exception(error: BaseException) -> Death:
+    """The cause that an exception inside a cell is."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return Death.MEMORY if names & {"OutOfMemoryError", "MemoryError"} else Death.EXCEPTION
+
+
+def of_job(ended: Ended | None, began: bool) -> Death:
+    """The cause of a job that is over and left neither a result nor a word; `began`: an attempt was claimed in it.
+
+    A job that fails before its cell begins, by an exit code of its own, fails again (a wrong setup line, no Python):
+    that counts as an exception. Killed, or unknown to Slurm, it has vanished.
+    """
+    if ended is None:
+        return Death.VANISHED
+    if ended.state in _STATES:
+        return _STATES[ended.state]
+    alone = ended.signal in (0, NO_LOG) and ended.code < 128
+    if ended.state == "FAILED" and not began and alone:
+        return Death.EXCEPTION
+    return Death.VANISHED
+
+
+def of_failure(failure: dict[str, Any]) -> Death:
+    """The cause that failure.json names; older ones name none."""
+    return Death(failure.get("cause", Death.EXCEPTION))

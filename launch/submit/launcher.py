@@ -1,0 +1,175 @@
+"""From a grid to jobs: submits what is missing, watches until it is over, and says what came of it.
+
+The folders of the cells are the truth; a job's own word counts for nothing. So a second launcher on the same grid,
+or one started after this one was killed, simply looks at the folders and goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from gta.config import SiteConfig
+from gta.errors import UserError
+from launch.grid import grid
+from launch.grid.cell import Cell
+from launch.show.board import Board, summary
+from launch.slurm import commands as slurm
+from launch.state.ledger import RETRY, Entry, State
+from launch.submit import code, price
+from launch.submit import recorder as record
+from launch.submit.watch import Cluster, Watch
+
+POLL_SECONDS = {"local": 0.5, "slurm": 5.0}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a grid is run, as said on the command line."""
+
+    retry: str = "none"
+    only: tuple[str, ...] = ()  # beginnings of signatures: these cells of the grid alone
+    wait: bool = True
+    budget: str = "none"  # GPU-hours above which nothing is submitted
+
+    @classmethod
+    def pop(cls, params: dict[str, Any]) -> Options:
+        """Takes them out of a launcher's parameters. Raises UserError for words that mean nothing."""
+        retry, only, wait = params.pop("retry"), params.pop("only"), str(params.pop("wait")).lower()
+        if retry not in RETRY:
+            raise UserError(f"retry={retry}: use one of {', '.join(RETRY)}.")
+        if wait not in ("true", "false"):
+            raise UserError(f"wait={wait}: use wait=false to leave the jobs to Slurm at once, or wait=true.")
+        price.parse(budget := str(params.pop("budget")))
+        return cls(retry, tuple(only), wait == "true", budget)
+
+
+@dataclass
+class Report:
+    """What `launch` hands back through Hydra's sweeper, which looks at `return_value`."""
+
+    entries: list[Entry]
+    sweep: str
+    interrupted: bool = False
+    detached: bool = False
+    return_value: None = None
+
+    @property
+    def missing(self) -> list[Entry]:
+        """The cells without a result."""
+        return [entry for entry in self.entries if entry.state is not State.DONE]
+
+
+def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> Report:
+    """What both Hydra launchers do: make the cells, run what is missing, record it.
+
+    `launcher` is a hydra-submitit-launcher instance: its `params` describe the executor.
+    """
+    master = launcher.config
+    cells = grid.cells(launcher.hydra_context.config_loader, master, job_overrides)
+    params = dict(launcher.params)
+    options = Options.pop(params)
+    cluster = _slurm(master, cells) if launcher._EXECUTOR == "slurm" else _local(params, cells)
+    if cluster.name == "local" and not options.wait:
+        raise UserError("wait=false is for Slurm: on this machine the cells live as long as this command.")
+    sweep = str(master.sweep_name)
+    record.prepare(cells, sweep)
+    return run(cells, cluster, sweep, options, POLL_SECONDS[cluster.name])
+
+
+def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll: float) -> Report:
+    """Submit what is missing, and watch until no cell waits or runs.
+
+    Ctrl-C ends the jobs that this process holds, saved, and leaves those that Slurm holds alone.
+    """
+    board = Board()
+    watch = Watch(cells, cluster, options.retry, [named(cells, name) for name in options.only])
+    board.console.print(f"{sweep}: {summary(watch.first)}", markup=False)
+    if wanted := watch.wanted(watch.first):
+        board.console.print(price.describe(wanted), markup=False, soft_wrap=True)
+        price.refuse(wanted, options.budget)
+    recorder = record.Recorder(cells, sweep)
+    interrupted = detached = False
+    with board:
+        try:
+            while True:
+                entries = watch.turn()
+                board.show(entries)
+                if watch.over(entries):
+                    break
+                if not options.wait:
+                    detached = True  # a turn that submits looks once more
+                    break
+                recorder.sometimes(entries)
+                time.sleep(poll)
+        except KeyboardInterrupt:
+            interrupted, detached = True, cluster.name == "slurm"
+            entries = watch.look() if detached else watch.stop()
+    recorder.now()
+    return Report(entries, sweep, interrupted, detached)
+
+
+def named(cells: Sequence[Cell], beginning: str) -> str:
+    """The signature that begins so. Raises UserError where none or several do."""
+    found = [cell.signature for cell in cells if cell.signature.startswith(beginning)]
+    if len(found) != 1:
+        raise UserError(f"cells={beginning}: {len(found)} cells of this grid begin so; `gta status` shows their names.")
+    return found[0]
+
+
+def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:
+    import torch
+
+    from launch.submit.local import LocalCluster
+
+    at_once = params.pop("at_once")
+    threads = max(cell.config.num_threads for cell in cells)
+    gpus = 0 if all(cell.config.site.device == "cpu" for cell in cells) else torch.cuda.device_count()
+    packed = min(cell.config.site.cells_per_gpu for cell in cells)
+    return LocalCluster(params, at_once, threads, gpus, packed)
+
+
+def _slurm(master: DictConfig, cells: Sequence[Cell]) -> Cluster:
+    """Raises UserError where no controller answers, or where cells cannot share a GPU."""
+    from launch.submit.slurm_array import SlurmCluster
+
+    if not slurm.available():
+        raise UserError("No Slurm controller answers here: run this on a login node, or use hydra/launcher=local.")
+    for site in (cell.config.site for cell in cells):
+        if site.cells_per_gpu > 1 and (ranks := site.ranks * site.nodes) > 1:
+            raise UserError(
+                f"site.cells_per_gpu={site.cells_per_gpu} packs cells of one rank; these have {ranks} ranks: use "
+                "site.ranks=1 site.nodes=1, or site.cells_per_gpu=1."
+            )
+    runs = Path(cells[0].config.paths.runs)
+    sweep = runs / "sweeps" / str(master.sweep_name)
+    return SlurmCluster(partial(slurm_params, master), sweep, lambda: code.take(sweep / "code").path)
+
+
+def slurm_params(master: DictConfig, site: SiteConfig) -> dict[str, Any]:
+    """hydra-submitit-launcher's parameters for cells of this site: what differs between clusters comes from it."""
+    config = OmegaConf.create(OmegaConf.to_container(master, resolve=False))
+    config.site = asdict(site)
+    params = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    assert isinstance(params, dict)
+    made = {str(key): value for key, value in params.items()}
+    for name in ("_target_", *(field.name for field in fields(Options))):
+        made.pop(name)
+    # lists and mappings: Hydra composes them before the site that an interpolation would name
+    made["setup"] = [*(made["setup"] or []), *site.setup]
+    made["additional_parameters"] = {**site.sbatch, **made["additional_parameters"]}
+    return made
+
+
+def log_tail(entry: Entry, lines: int = 12) -> str:
+    """The last lines of a cell's log; empty where there is none."""
+    path = Path(entry.log) if entry.log else None
+    if path is None or not path.exists():
+        return ""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])

@@ -1,0 +1,247 @@
+"""What a grid will cost: GPU-hours from finished cells of the same shape, else from the rates of the site."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median
+
+from gta import journal
+from gta.compose.compose import params
+from gta.config import Config
+from gta.errors import UserError
+from launch.grid.cell import Cell
+from launch.slurm.cluster import gpus_of
+from launch.state.ledger import Entry
+
+ANY = "any"  # the key in site.rates for methods that are not named there
+SAMPLES = 3  # finished cells of a shape that are enough
+MOST_READ = 1000  # finished cells that are looked at, the newest first
+# What sets the time of an iteration, beside the method's own settings, the ranks and their device.
+_SHAPE = (
+    "method.name", "model.encoder", "model.width", "model.output_stride", "model.decoder_channels", "model.auxiliary",
+    "model.stem", "data.name", "data.crop_size", "data.input_scale", "schedule.batch_size", "schedule.group_size",
+    "evaluation.protocol", "precision", "num_threads",
+)  # fmt: skip
+Shape = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one cell. `hours` of its `unit` (GPU, or core where it uses no GPU); None: unknown. source: measured, rate."""
+
+    cell: Cell
+    unit: str
+    units: float  # GPUs or cores that the cell holds; a share of one where cells are packed
+    hours: float | None
+    source: str = ""
+
+
+def costs(entries: Sequence[Entry]) -> list[Cost]:
+    """What is left to pay for each cell."""
+    cells = [entry.cell for entry in entries]
+    candidates = [_shapes(cell.config) for cell in cells]
+    measured = _measured(cells, candidates)
+    made = []
+    for cell, mine in zip(cells, candidates, strict=True):
+        unit, units = resources(cell.config)
+        left = _iterations_left(cell)
+        seconds = [measured[shape] for shape in mine if shape in measured]
+        rates = cell.config.site.rates
+        rate = rates.get(cell.config.method.name, rates.get(ANY))
+        if seconds:
+            made.append(Cost(cell, unit, units, left * median(seconds[0]) * units / 3600, "measured"))
+        elif rate is not None:
+            made.append(Cost(cell, unit, units, left * rate / 3600, "rate"))
+        else:
+            made.append(Cost(cell, unit, units, None))
+    return made
+
+
+def resources(config: Config) -> tuple[str, float]:
+    """("GPU", 2.0) or ("core", 8.0): what a cell holds while it runs. A packed cell holds a share of a GPU."""
+    site = config.site
+    gpus = site.gpus_per_node
+    if gpus is None and (gres := site.sbatch.get("gres") or site.sbatch.get("gpus-per-node")):
+        gpus = gpus_of(gres if "gpu" in gres else f"gpu:{gres}")
+    if gpus is None:
+        gpus = _gpus_here(config)
+    if site.device != "cpu" and gpus:
+        return "GPU", gpus * site.nodes / site.cells_per_gpu
+    return "core", float(site.ranks * site.nodes * max(site.cpus_per_rank, config.num_threads) / site.cells_per_gpu)
+
+
+def _gpus_here(config: Config) -> int:
+    """GPUs a node where the site does not say: as many as ranks, on a machine that has any."""
+    import torch
+
+    return config.site.ranks if torch.cuda.is_available() else 0
+
+
+def describe(entries: Sequence[Entry]) -> str:
+    """The price of running these cells, in a line for each kind of resource, and what is unknown in one more."""
+    if not entries:
+        return "To run: nothing."
+    found = costs(entries)
+    return "\n".join([*(_line(found, unit) for unit in _units(found)), *_unknown(found)])
+
+
+def _line(found: Sequence[Cost], unit: str) -> str:
+    mine = [cost for cost in found if cost.unit == unit]
+    known = [cost for cost in mine if cost.hours is not None]
+    jobs = _jobs(cost.cell for cost in mine)
+    each = sorted({max(1, round(cost.units * cost.cell.config.site.cells_per_gpu)) for cost in mine})
+    held = " or ".join(map(str, each)) + f" {unit}{'s' * (each != [1])}"
+    text = f"To run: {_many(len(mine), 'cell')} in {_many(jobs, 'job')} of {held}; "
+    if not known:
+        return text + f"{unit}-hours: unknown."
+    how = {source: sum(cost.source == source for cost in known) for source in ("measured", "rate")}
+    parts = [f"{how['measured']} by finished cells of the same shape"] if how["measured"] else []
+    parts += [f"{how['rate']} by site.rates"] if how["rate"] else []
+    parts += [f"{len(mine) - len(known)} unknown and not counted"] if len(known) < len(mine) else []
+    return text + f"about {_amount(_total(mine))} {unit}-hours ({', '.join(parts)})."
+
+
+def _unknown(found: Sequence[Cost]) -> list[str]:
+    """What would tell the price of the others."""
+    methods = sorted({cost.cell.config.method.name for cost in found if cost.hours is None})
+    if not methods:
+        return []
+    unit = next(cost.unit for cost in found if cost.hours is None)
+    return [
+        f"What {', '.join(methods)} costs here is unknown: it is known once one such cell is done, or from "
+        f"site.rates.{methods[0]}=SECONDS ({unit}-seconds an iteration)."
+    ]
+
+
+def refuse(entries: Sequence[Entry], budget: str | float | None) -> None:
+    """Raises UserError where these cells cost more than `budget` GPU-hours, or where nobody knows what they cost.
+
+    Cells without a GPU count core-hours against it. `none`: no budget. Also raises UserError for what is no number.
+    """
+    most = parse(budget)
+    if most is None or not entries:
+        return
+    found = costs(entries)
+    if unknown := _unknown(found):
+        raise UserError(f"budget={budget} cannot be held. {unknown[0]} Without a budget: budget=none.")
+    for unit in _units(found):
+        mine = [cost for cost in found if cost.unit == unit]
+        if (total := _total(mine)) > most:
+            note = "" if unit == "GPU" else " (cells without a GPU count core-hours)"
+            raise UserError(
+                f"The {_many(len(mine), 'cell')} to run cost about {_amount(total)} {unit}-hours, above "
+                f"budget={budget}{note}: nothing was submitted. Run fewer cells (cells=, seed=), or raise the budget."
+            )
+
+
+def parse(budget: str | float | None) -> float | None:
+    """Hours from the word after `budget=`; None for none. Raises UserError for what is neither."""
+    if budget is None or str(budget).lower() in ("none", "null", ""):
+        return None
+    try:
+        hours = float(budget)
+    except ValueError:
+        hours = -1.0
+    if not hours >= 0:  # also NaN
+        raise UserError(f"budget={budget}: give GPU-hours, as in budget=200, or budget=none.")
+    return hours
+
+
+def _total(found: Iterable[Cost]) -> float:
+    return sum(cost.hours or 0.0 for cost in found)
+
+
+def _units(found: Sequence[Cost]) -> list[str]:
+    return [unit for unit in ("GPU", "core") if any(cost.unit == unit for cost in found)]
+
+
+def _jobs(cells: Iterable[Cell]) -> int:
+    """Jobs that hold so many cells, packed as their sites say."""
+    packed: dict[int, int] = {}
+    for cell in cells:
+        packed[cell.config.site.cells_per_gpu] = packed.get(cell.config.site.cells_per_gpu, 0) + 1
+    return sum(-(-count // each) for each, count in packed.items())
+
+
+def _iterations_left(cell: Cell) -> int:
+    """Of a cell that was interrupted, what its last checkpoint leaves."""
+    schedule = cell.config.schedule
+    if not (cell.folder / "checkpoint.pt").exists():
+        return schedule.iterations
+    seen = journal.last(cell.folder / "journal.jsonl")
+    saved = seen["iteration"] // schedule.checkpoint_every * schedule.checkpoint_every if seen else 0
+    return max(schedule.iterations - saved, 0)
+
+
+def _shapes(config: Config) -> list[Shape]:
+    """The shapes by which a cell can be priced: its own, then that of the same method with any settings."""
+    where = resources(config)[0] + f" x{config.site.ranks * config.site.nodes} /{config.site.cells_per_gpu}"
+    return shapes(params(config), where)
+
+
+def shapes(settings: dict[str, str], where: str) -> list[Shape]:
+    loose = (where, *(f"{name}={settings.get(name)}" for name in _SHAPE))
+    exact = (*loose, *(f"{name}={settings[name]}" for name in sorted(settings) if name.startswith("method.")))
+    return [exact, loose]
+
+
+def _measured(cells: Sequence[Cell], candidates: Sequence[list[Shape]]) -> dict[Shape, list[float]]:
+    """Shape -> seconds an iteration of finished cells in the same runs folders; a few are enough."""
+    wanted = {shape for mine in candidates for shape in mine}
+    exact = {mine[0] for mine in candidates}
+    found: dict[Shape, list[float]] = {}
+    for runs in sorted({cell.config.paths.runs for cell in cells}):
+        for folder in _newest(Path(runs) / "cells")[:MOST_READ]:
+            if all(len(found.get(shape, ())) >= SAMPLES for shape in exact):
+                break
+            done = finished(folder)
+            for shape in set(done[0]) & wanted if done else ():
+                found.setdefault(shape, []).append(done[1])  # type: ignore[index]
+    return found
+
+
+def _newest(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            pairs = sorted(((entry.stat().st_mtime, entry.path) for entry in entries), reverse=True)
+    except OSError:
+        return []
+    return [Path(path) for _, path in pairs]
+
+
+def finished(folder: Path) -> tuple[list[Shape], float] | None:
+    """Shapes and seconds an iteration of a finished cell, by what it ran on; None for one that is not done."""
+    try:
+        return _finished(folder, (folder / "result.json").stat().st_mtime_ns)
+    except OSError:
+        return None
+
+
+@cache
+def _finished(folder: Path, changed: int) -> tuple[list[Shape], float] | None:
+    try:
+        result = json.loads((folder / "result.json").read_text())
+        identity = json.loads((folder / "cell.json").read_text())
+        with open(folder / "journal.jsonl", "rb") as lines:
+            began = json.loads(lines.readline())
+        packed = re.search(r"^  cells_per_gpu: (\d+)", (folder / "config.yaml").read_text(), re.MULTILINE)
+        unit = "core" if str(began["device"]).startswith("cpu") else "GPU"
+        where = f"{unit} x{began['world_size']} /{packed[1] if packed else 1}"
+        return shapes(identity["params"], where), float(result["seconds"]) / max(int(result["iteration"]), 1)
+    except (OSError, ValueError, KeyError, TypeError):  # of an older version, or half removed
+        return None
+
+
+def _many(count: int, word: str) -> str:
+    return f"{count} {word}{'s' * (count != 1)}"
+
+
+def _amount(hours: float) -> str:
+    """34 for 34.2, 3.4 for 3.42, 0.034."""
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"

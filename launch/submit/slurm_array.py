@@ -1,0 +1,171 @@
+"""Slurm: one job array for each shape of resources, chunked to what the cluster takes."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import submitit
+from submitit.core.utils import FailedJobError
+
+from gta.config import SiteConfig
+from gta.errors import UserError
+from launch.slurm import commands as slurm
+from launch.slurm.cluster import max_array_size
+from launch.slurm.commands import Held
+from launch.state import submission
+from launch.state.ledger import Entry, State, submitted_jobs
+from launch.state.submission import Submission, Wanted
+
+if TYPE_CHECKING:
+    from launch.grid.cell import Cell
+
+FAILURES = 2  # of a node, after which our jobs keep away from it
+LOOKS = 3  # at the accounting after a job was put back: it hears of a node's failure a little later
+
+
+class ArrayExecutor(submitit.SlurmExecutor):
+    """submitit's executor, sending jobs that read what to do from a submission instead of from pickles.
+
+    A pickle gets its name only after sbatch has answered; a launcher that dies between the two would leave jobs that
+    find nothing to do.
+    """
+
+    def __init__(self, params: Mapping[str, Any], folder: Path):
+        """`params`: those of hydra-submitit-launcher's SlurmLauncher; `folder`: for the script and the logs."""
+        given = {key: value for key, value in params.items() if value is not None}
+        del given["submitit_folder"]  # of pickles
+        super().__init__(folder, max_num_timeout=given.pop("max_num_timeout", 0))
+        # one dead rank ends the others at once; ranks get the job's environment under SBATCH_EXPORT=NONE as well, and
+        # their share of its CPUs, which srun does not read from the job since Slurm 22.05
+        given["srun_args"] = ["--kill-on-bad-exit=1", "--export=ALL"]
+        if cpus := given.get("cpus_per_task"):
+            given["srun_args"].append(f"--cpus-per-task={cpus}")
+        given["stderr_to_stdout"] = True
+        # put back into the queue after a preemption or the failure of a node, whatever the cluster's default
+        given["additional_parameters"] = _flags({"requeue": "true", **given.pop("additional_parameters", {})})
+        self.update_parameters(**self._convert_parameters(given))  # name -> job_name, mem_gb -> mem ...
+        self.parameters["wckey"] = None  # submitit's own idea; clusters that check these keys refuse it
+
+    def send(self, made: Submission, code: Path | None) -> str:
+        """The number of the job (array) that runs a submission, with the code at `code` (None: as it is installed).
+
+        Raises FailedJobError where sbatch refuses.
+        """
+        self.update_parameters(job_name=made.name, comment=made.name)
+        if made.array:
+            self.parameters["map_count"] = made.length
+        if code is not None:
+            path = f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"'
+            self.parameters["setup"] = [*(self.parameters.get("setup") or []), path]
+        # -P: the folder where it was submitted from must not come before the code that was submitted
+        command = f"{self.python} -P -u -m launch.job.start {shlex.quote(str(made.folder))}"
+        return str(self._submit_command(command).job_id)
+
+
+def _flags(options: dict[str, Any]) -> dict[str, Any]:
+    """sbatch options by their long names, `true` standing for an option without a value, `false` for none."""
+    words = {name: str(value).lower() for name, value in options.items()}
+    return {name: True if words[name] == "true" else options[name] for name in options if words[name] != "false"}
+
+
+def _nodes(given: str | None, more: Sequence[str]) -> str:
+    """A list of nodes as Slurm reads it: those of the site, and more."""
+    return ",".join(dict.fromkeys([*([given] if given else []), *more]))
+
+
+class SlurmCluster:
+    """Cells as job arrays; `params_of` gives the launcher's parameters for the site of a cell."""
+
+    name = "slurm"
+    at_once = 0
+
+    def __init__(self, params_of: Callable[[SiteConfig], dict[str, Any]], sweep: Path, code: Callable[[], Path | None]):
+        self._params_of = params_of
+        self._sweep = sweep
+        self._code = code
+        self._looks: Counter[tuple[str, int]] = Counter()  # (job, attempts at its cell) -> looks at the accounting
+        self._avoided: list[str] = []
+
+    def recover(self, runs: Path) -> None:
+        if found := submission.recover(runs, slurm.find):
+            print(f"Found {found} submission(s) again that a launcher had left unrecorded.", flush=True)
+
+    def submit(self, cells: Sequence[Wanted]) -> list[str]:
+        """Raises UserError where sbatch refuses (a wrong partition, account, limit ...)."""
+        jobs: dict[str, str] = {}
+        code = self._code()
+        nodes = self._failing([wanted.cell for wanted in cells])
+        for params, together, group in self._shapes(cells):
+            if nodes:
+                params["exclude"] = _nodes(params.get("exclude"), nodes)
+            most = max(1, max_array_size() - 1) * together
+            for start in range(0, len(group), most):
+                chunk = group[start : start + most]
+                made = self._send(params, together, chunk, code)
+                jobs.update(zip((wanted.cell.signature for wanted in chunk), made, strict=True))
+        return [jobs[wanted.cell.signature] for wanted in cells]
+
+    def tend(self, entries: Sequence[Entry]) -> None:
+        """Keep jobs that wait away from nodes that failed twice: what Slurm puts back, it could send there again."""
+        held = [entry for entry in entries if entry.state is State.QUEUED and entry.cluster == self.name]
+        waiting = {entry.job: entry for entry in held if entry.job and not entry.node}
+        put_back = [(job, entry.attempts) for job, entry in waiting.items() if entry.attempts]
+        if all(self._looks[job] >= LOOKS for job in put_back):
+            return
+        self._looks.update(put_back)
+        nodes = self._failing([entry.cell for entry in entries])
+        if not nodes:
+            return
+        lists: dict[str, list[str]] = {}
+        for job, entry in waiting.items():
+            site = entry.cell.config.site
+            lists.setdefault(_nodes(site.exclude or site.sbatch.get("exclude"), nodes), []).append(job)
+        for text, jobs in lists.items():
+            slurm.exclude(jobs, text)
+        if nodes != self._avoided:
+            self._avoided = nodes
+            print(f"{', '.join(nodes)}: failed {FAILURES} times or more; the jobs that wait keep away.", flush=True)
+
+    def _failing(self, cells: Sequence[Cell]) -> list[str]:
+        """Nodes that failed twice under the jobs of these cells."""
+        return slurm.failing_nodes(submitted_jobs(cells, self.name), FAILURES)
+
+    def _shapes(self, cells: Sequence[Wanted]) -> list[tuple[dict[str, Any], int, list[Wanted]]]:
+        """The cells by what they ask of a node: parameters, cells together on a GPU, and the cells."""
+        shapes: dict[str, tuple[dict[str, Any], int, list[Wanted]]] = {}
+        known: dict[str, dict[str, Any]] = {}
+        for wanted in cells:
+            site = wanted.cell.config.site
+            if (text := repr(site)) not in known:  # one for all cells of a site: Hydra's interpolations take a while
+                known[text] = self._params_of(site)
+            params = known[text]
+            key = json.dumps([params, site.cells_per_gpu], sort_keys=True, default=str)
+            shapes.setdefault(key, (params, site.cells_per_gpu, []))[2].append(wanted)
+        return list(shapes.values())
+
+    def _send(self, params: dict[str, Any], together: int, cells: list[Wanted], code: Path | None) -> list[str]:
+        runs = str(Path(cells[0].cell.config.paths.runs))
+        made = submission.write(self._sweep / "submissions", runs, str(params["name"]), together, cells)
+        executor = ArrayExecutor(params, made.folder)
+        try:
+            with slurm.outside_of_jobs():
+                number = executor.send(made, code)
+        except FailedJobError as error:
+            reason = " ".join(str(error).replace("sbatch: error: ", "").split())
+            shutil.rmtree(made.folder)  # it was never sent
+            raise UserError(f"sbatch refused the jobs ({reason}): mend the settings of the site.") from None
+        return made.record(number)
+
+    def held(self, jobs: Collection[str]) -> Mapping[str, Held]:
+        """None: Slurm holds the jobs, whatever becomes of this process."""
+        return {}
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        if jobs:
+            slurm.cancel(jobs)

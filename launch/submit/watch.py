@@ -1,0 +1,143 @@
+"""One launcher's view of a grid: which local jobs are its own, what to submit next, and when it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from gta.files import write_json
+from launch.grid.cell import Cell
+from launch.slurm.commands import Held
+from launch.slurm.reconcile import survey
+from launch.state import attempts
+from launch.state.ledger import RETRY, Entry, State, read_json, to_run
+from launch.state.policy import POLICY, Death
+from launch.state.submission import Wanted, lock
+
+SAVE_SECONDS = 60.0  # for cells to save when they are asked to stop
+
+
+class Cluster(Protocol):
+    """Where jobs run."""
+
+    name: str
+    at_once: int  # most cells at the same time; 0: the cluster knows
+
+    def recover(self, runs: Path) -> None:
+        """Finish the records of submissions that a launcher left when it was killed."""
+
+    def submit(self, cells: Sequence[Wanted]) -> list[str]:
+        """Start or queue jobs, and write what each cell was submitted as; the cells' jobs."""
+
+    def tend(self, entries: Sequence[Entry]) -> None:
+        """What is to be done for jobs that wait, at each look."""
+
+    def held(self, jobs: Collection[str]) -> Mapping[str, Held]:
+        """Those jobs that this process holds itself: none where a scheduler does."""
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        """End jobs; cells save themselves where they can."""
+
+
+class Watch:
+    """Submits what is missing, a turn at a time. It keeps nothing that the cells' folders do not say."""
+
+    def __init__(self, cells: list[Cell], cluster: Cluster, retry: str, only: Collection[str] = ()):
+        self.cells = cells
+        self.cluster = cluster
+        self.runs = Path(cells[0].config.paths.runs)
+        self.only = set(only)
+        self.jobs: dict[str, str] = {}  # signature -> job that this process holds
+        with lock(self.runs):
+            cluster.recover(self.runs)
+        self.first = self.look()
+        self.retry = {e.cell.signature for e in self.first if e.state in RETRY[retry] and self._named(e)}
+
+    def look(self) -> list[Entry]:
+        """The states of all cells; forgets jobs of ours that are over, and writes down verdicts that fade in Slurm."""
+        held = self.cluster.held(self.jobs.values())
+        entries = survey(self.cells, held)
+        for entry in entries:
+            job = self.jobs.get(entry.cell.signature)
+            if job is not None and job not in held and entry.state is not State.RUNNING:
+                del self.jobs[entry.cell.signature]
+            settle(entry)
+        return entries
+
+    def wanted(self, entries: Sequence[Entry]) -> list[Entry]:
+        """What is to be submitted now or later."""
+        return [entry for entry in entries if self._wanted(entry)]
+
+    def turn(self) -> list[Entry]:
+        """Look at all cells, and submit those that are missing as far as there is room."""
+        entries = self.look()
+        self.cluster.tend(entries)
+        if not (self.wanted(entries) and self._room(entries)):
+            return entries
+        with lock(self.runs):
+            entries = self.look()
+            if chosen := self.wanted(entries)[: self._room(entries)]:
+                self._submit(chosen)
+                entries = self.look()
+        return entries
+
+    def _room(self, entries: Sequence[Entry]) -> int:
+        if not self.cluster.at_once:
+            return len(entries)
+        elsewhere = [e for e in entries if e.here and e.state is State.RUNNING and e.cell.signature not in self.jobs]
+        return max(0, self.cluster.at_once - len(self.jobs) - len(elsewhere))
+
+    def _submit(self, entries: Sequence[Entry]) -> None:
+        chosen = [Wanted.of(entry, entry.cell.signature in self.retry) for entry in entries]
+        for wanted in chosen:
+            wanted.cell.write()
+        jobs = self.cluster.submit(chosen)
+        held = self.cluster.held(jobs)
+        for wanted, job in zip(chosen, jobs, strict=True):
+            if job in held:
+                self.jobs[wanted.cell.signature] = job
+            self.retry.discard(wanted.cell.signature)
+
+    def _named(self, entry: Entry) -> bool:
+        return not self.only or entry.cell.signature in self.only
+
+    def _wanted(self, entry: Entry) -> bool:
+        signature = entry.cell.signature
+        if signature in self.jobs or not self._named(entry):
+            return False
+        return signature in self.retry or to_run(entry)
+
+    def over(self, entries: Sequence[Entry]) -> bool:
+        """Nothing of ours runs, nothing waits, and nobody else is at one of the cells."""
+        busy = any(entry.state in (State.RUNNING, State.QUEUED) for entry in entries)
+        return not self.jobs and not busy and not self.wanted(entries)
+
+    def stop(self) -> list[Entry]:
+        """End the jobs that this process holds: each saves at its next step boundary."""
+        mine = list(self.jobs.values())
+        self.cluster.cancel(mine)
+        deadline = time.monotonic() + SAVE_SECONDS
+        while self.cluster.held(mine) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        return self.look()
+
+
+def settle(entry: Entry) -> None:
+    """Write down why a cell will not be run again by itself, while Slurm still remembers it."""
+    folder = entry.cell.folder
+    if entry.cause is None or POLICY[entry.cause].again or entry.state not in (State.FAILED, State.CANCELLED):
+        return
+    now = time.time()
+    if entry.state is State.CANCELLED:
+        since = (read_json(folder / "submitted.json") or {}).get("time", 0.0)
+        if (read_json(folder / "cancelled.json") or {"time": -1.0})["time"] <= since:
+            write_json(folder / "cancelled.json", {"time": now, "job": entry.job, "by": "scancel"})
+    elif entry.cause is not Death.GAVE_UP:
+        past = attempts.latest(folder)
+        number = past.number if past else 0
+        failure = read_json(folder / "failure.json")
+        if failure is None or failure["attempt"] != number:
+            fields = {"attempt": number, "error": entry.detail, "time": now, "rank": None, "log": entry.log}
+            write_json(folder / "failure.json", {**fields, "cause": str(entry.cause)})

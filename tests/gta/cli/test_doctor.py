@@ -1,0 +1,144 @@
+"""doctor says what is there, what is missing and what to do; its exit code is about what was asked for."""
+
+from __future__ import annotations
+
+import re
+import socket
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+from gta import finding as doctor
+from gta.cli.checks import data, machine, places, versions
+from gta.config import DataConfig, PathsConfig, SiteConfig
+from gta.finding import Status
+from tests.helpers.program import ROOT, Run
+
+
+def test_a_fresh_folder_is_fit_for_the_embedded_data(say: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no git, no Slurm, no nvidia-smi
+    answer = say("doctor")
+    assert answer.returncode == 0, answer.stdout
+    said = answer.stdout
+    for line in (
+        r"ok +python +3\.1[12]",
+        r"ok +packages +\d+ in versions that work together",
+        r"ok +torch +2\.",
+        r"ok +gloo",
+        r"missing +Slurm +its programs are not on the PATH",
+        r"ok +runs +.*GB free",
+        r"ok +MLflow +.*made on first use",
+        r"ok +data shapes +.*generated on first use",
+        r"missing +data=voc_blender +the folder .*/data/voc is not there",
+        r"missing +model=resnet101 +.*resnet101_deepstem.pth is not there\n +-> Initial weights: .*timm/resnet101s",
+        r"nothing is in the way",
+    ):
+        assert re.search(line, said), f"{line}\n{said}"
+    assert not list(tmp_path.iterdir()), "it leaves nothing behind"
+
+
+def test_what_is_asked_for_and_not_there_is_a_problem(
+    say: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    slurm = ("site=slurm", "hydra/launcher=slurm", "site.device=cpu")
+    answer = say("doctor", "sweep=voc_blender", "method=gta", "seed=0", *slurm)
+    assert answer.returncode == 2
+    said = answer.stdout
+    for line in (
+        r"problem +Slurm +its programs are not on the PATH\n +-> Run on a login node",
+        r"problem +site +site.device=cpu, and 1 GPUs a node",
+        r"problem +data voc_blender +the folder .*/data/voc is not there",
+        r"MISSING +.*/data/voc/JPEGImages/ID.jpg",
+        r"problem +split 662, 1323, 2646, 5291 +no labeled.txt .*\n +-> .*splits import",
+        r"problem +weights +.*resnet101_deepstem.pth is not there\n +-> Initial weights: ",
+        r"5 problems to mend first",
+    ):
+        assert re.search(line, said), f"{line}\n{said}"
+    assert said.count("JPEGImages/ID.jpg") == 1, "a layout is shown once, however many splits"
+
+
+def test_the_ranges_are_those_of_the_installation() -> None:
+    wanted = [
+        Requirement(text) for text in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    ]
+    assert {r.name: r.specifier for r in wanted} == {n: SpecifierSet(row[0]) for n, row in versions.RANGES.items()}
+
+
+def test_versions_that_do_not_work_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"torch": "2.9.0", "mlflow": "3.18.0", "hydra-core": None, "numpy": "2.0", "opencv-python": "4.12"}
+    monkeypatch.setattr(versions, "version_of", lambda name: found.get(name, "1000" if name in found else None))
+    lines = [f"{line.status} {line.detail} {line.advice}" for line in versions.check()]
+    assert any("torch 2.9.0 is not >=2.11,<2.14" in line for line in lines)
+    assert any("mlflow 3.18.0" in line and "never published" in line for line in lines)
+    assert any("hydra-core is not installed pip install 'hydra-core" in line for line in lines)
+    assert any("opencv-python 4.12 lies in the place of" in line for line in lines)
+
+
+def test_data_sets_and_splits(tmp_path: Path) -> None:
+    config = DataConfig(name="toy", root=str(tmp_path / "toy"), classes=["a", "b"], split="10", split_family="u2pl",
+                        split_dir=str(tmp_path / "splits"), crop_size=32)  # fmt: skip
+    (absent, lists) = data.chosen([config])
+    assert (absent.status, lists.status) == (Status.PROBLEM, Status.PROBLEM)
+    for name in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (tmp_path / "toy" / name).mkdir(parents=True)
+    for item in "abc":
+        (tmp_path / f"toy/JPEGImages/{item}.jpg").touch()
+        (tmp_path / f"toy/SegmentationClass/{item}.png").touch()
+    (tmp_path / "toy/ImageSets/Segmentation/val.txt").write_text("c\n")
+    (tmp_path / "splits/10").mkdir(parents=True)
+    (tmp_path / "splits/10/labeled.txt").write_text("a\n")
+    (tmp_path / "splits/10/unlabeled.txt").write_text("b\n")
+    there, split = data.chosen([config])
+    assert (there.status, split.status) == (Status.OK, Status.OK)
+    assert "1 labeled, 1 unlabeled, 1 validation" in split.detail
+    (tmp_path / "toy/SegmentationClass/a.png").unlink()
+    assert [line.status for line in data.chosen([config])] == [Status.OK, Status.PROBLEM], "every file is asked for"
+    assert [line.status for line in data.others({"toy": config})] == [Status.OK]
+
+
+def test_the_tracking_store(tmp_path: Path) -> None:
+    def status(uri: str) -> Status:
+        (line,) = places.mlflow(PathsConfig(tracking_uri=uri))
+        assert "secret" not in line.detail
+        return line.status
+
+    (tmp_path / "other.db").write_text("this is no database, but long enough to be looked at as one" * 20)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens
+        closed = f"http://user:secret@127.0.0.1:{taken.getsockname()[1]}"
+        assert status(closed) is Status.PROBLEM
+    assert status(f"sqlite:///{tmp_path}/new.db") is Status.OK
+    assert status(f"sqlite:///{tmp_path}/other.db") is Status.PROBLEM
+    assert status("file:///tmp/mlruns") is Status.PROBLEM
+
+
+def test_folders(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    paths = PathsConfig(runs=str(tmp_path / "runs"), results=str(tmp_path / "file/below"), splits="/proc/none")
+    assert [line.status for line in places.folders(paths)] == [Status.OK, Status.PROBLEM, Status.PROBLEM]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"], "nothing is made"
+
+
+def test_ranks_and_gpus_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr(machine, "driver_version", lambda: None)
+    gpu = list(machine.torch(SiteConfig(device="cuda"), on_slurm=False))[-1]
+    assert gpu.status is Status.PROBLEM
+    monkeypatch.setattr("torch.distributed.is_nccl_available", lambda: False)
+    nccl, gloo = machine.backends(SiteConfig(device="cuda", ranks=2))
+    assert (nccl.status, gloo.status) == (Status.PROBLEM, Status.OK)
+    assert next(iter(machine.backends(SiteConfig(device="cpu", ranks=2)))).status is Status.MISSING
+
+
+def test_a_check_that_fails_is_one_problem() -> None:
+    def broken():  # type: ignore[no-untyped-def]
+        yield doctor.ok("one", "fine")
+        raise OSError("gone")
+
+    lines = list(doctor.guarded("it", broken))
+    assert [(line.status, line.what) for line in lines] == [(Status.OK, "one"), (Status.PROBLEM, "it")]
+    assert "gone" in lines[1].detail

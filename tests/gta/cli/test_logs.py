@@ -1,0 +1,79 @@
+"""`logs`: the right file of the right attempt and rank, and following a cell until it is over."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from gta.files import write_json
+from launch.grid.cell import Cell
+from launch.show import logs
+from launch.state import attempts
+from tests.helpers.cells import attempt, finish
+from tests.helpers.program import Run
+
+
+def test_which_log_it_is(say: Run, cells: list[Cell]) -> None:
+    cell = cells[0]
+    assert "it was never submitted" in say("logs", "gta/1/8/seed0").stderr
+    attempt(cell, "101", "interrupted")
+    attempt(cell, "102", None)
+    assert say("logs", cell.signature[:5]).stdout == "attempt 2 of rank 0\n"
+    head = say("logs", "gta/1_8/seed0").stderr
+    assert "gta/1/8/seed0" in head
+    assert "attempt 2, rank 0; also ranks 1 (--rank)" in head
+    assert say("logs", "gta/1_8/seed0", "--rank", "1").stdout == "attempt 2 of rank 1\n"
+    assert say("logs", "gta/1_8/seed0", "--attempt=1", "--rank=1").stdout == "attempt 1 of rank 1\n"
+    assert "attempts of this cell are 1 to 2" in say("logs", "gta/1_8/seed0", "--attempt=3").stderr
+    assert "logs of the ranks 0, 1" in say("logs", "gta/1_8/seed0", "--rank=2").stderr
+
+
+def test_the_log_of_the_rank_that_failed_comes_first(say: Run, cells: list[Cell]) -> None:
+    log = attempt(cells[0], "101", "failed")
+    failing = str(log).replace("_0_log", "_1_log")
+    failure = {"attempt": 1, "error": "boom", "time": time.time(), "rank": 1, "log": failing}
+    write_json(cells[0].folder / "failure.json", failure)
+    assert say("logs", "gta/1_8/seed0").stdout == "attempt 1 of rank 1\n"
+    assert say("logs", "gta/1_8/seed0", "--rank=0").stdout == "attempt 1 of rank 0\n"
+
+
+def test_a_cell_that_is_over_is_not_followed_for_long(say: Run, cells: list[Cell]) -> None:
+    attempt(cells[0], "101", "done")
+    assert say("logs", "-f", "gta/1_8/seed0").stdout == "attempt 1 of rank 0\n"
+
+
+def test_following_a_cell_over_a_requeue_to_its_end(cells: list[Cell]) -> None:
+    cell = cells[0]
+    first = attempt(cell, "101", None)
+    slurm = {"job": "57", "cluster": "slurm", "log": str(first), "time": 0.0}
+    write_json(cell.folder / "submitted.json", slurm)
+
+    def live() -> None:
+        time.sleep(0.05)
+        with open(first, "a") as file:
+            file.write("more\n")
+        last = attempts.latest(cell.folder)
+        assert last is not None
+        attempts.Attempt(1, last.path, last.fields).end("requeued")
+        time.sleep(0.1)
+        attempt(cell, "102", None)
+        time.sleep(0.1)
+        finish(cell)
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    text = "".join(logs.follow(cell.folder, logs.find(cell.folder), lambda job: True, poll=0.01))
+    thread.join()
+    assert text.startswith("attempt 1 of rank 0\nmore\n")
+    assert "--- attempt 2" in text
+    assert text.endswith("attempt 2 of rank 0\n")
+
+
+def test_a_job_that_slurm_lost_ends_the_wait(cells: list[Cell]) -> None:
+    log = attempt(cells[0], "101", "interrupted")
+    slurm = {"job": "57", "cluster": "slurm", "log": str(log), "time": 0.0}
+    write_json(cells[0].folder / "submitted.json", slurm)
+    asked: list[str] = []
+    followed = logs.follow(cells[0].folder, logs.find(cells[0].folder), lambda job: bool(asked.append(job)))
+    assert "".join(followed) == "attempt 1 of rank 0\n"
+    assert asked == ["57"]

@@ -1,0 +1,73 @@
+"""`show` and `diff`: what a cell is, what came of it, and what differs between two."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from gta.files import write_json, write_text
+from launch.grid.cell import Cell
+from launch.show.inspect import Facts, compare
+from tests.helpers.cells import attempt, finish
+from tests.helpers.program import Run
+
+MACHINE = {"commit": "c0ffee", "dirty": True, "tree": "7ree", "packages": {"torch": "2.11"}, "gpus": ["A100"]}
+
+
+def test_show(say: Run, cells: list[Cell]) -> None:
+    attempt(cells[1], "101", "interrupted", why="time limit", **{"from": 0})
+    attempt(cells[1], "102", "done", **{"from": 5}, **MACHINE)
+    said = say("show", "gta/1_8/seed1")
+    assert said.returncode == 0, said.stderr
+    before, _, after = said.stdout.partition("settings at their defaults")
+    for words in ("gta 1/8 seed 1", "mIoU student, last", "schedule.lr", "method.drop_percent", "c0ffee", "A100"):
+        assert words in before
+    assert "precision=fp32" in after
+    assert "precision" not in before
+    labeled = cells[1].digests["labeled"]
+    assert f"1 ids, sha256 {labeled[:16]}" in before
+    first, second = (line.split() for line in before.splitlines() if line.split()[3:4] == ["0"] or " 102 " in line)
+    assert first[-3:] == ["interrupted", "time", "limit"]
+    assert second[-1] == "done"
+
+    shown = json.loads(say("show", "gta/1_8/seed1", "--json").stdout)
+    assert shown["signature"] == cells[1].signature
+    assert shown["config"]["changed"]["seed"] == 1
+    assert shown["environment"]["packages.torch"] == "2.11"
+    assert [one["job"] for one in shown["attempts"]] == ["101", "102"]
+    assert shown["code"] == {"commit": "c0ffee", "dirty": True, "tree": "7ree"}
+
+
+def test_diff_names_what_differs(say: Run, cells: list[Cell]) -> None:
+    attempt(cells[0], "101", "done", **MACHINE)
+    attempt(cells[1], "102", "done", **{**MACHINE, "tree": "0ther", "packages": {"torch": "2.12"}})
+    finish(cells[1], miou=52.5)
+    parts = compare(*(Facts.read(cell.folder) for cell in cells[:2]))
+    assert parts["config"] == {"seed": (0, 1)}
+    assert parts["code"] == {"tree": ("7ree", "0ther")}
+    assert parts["environment"] == {"packages.torch": ("2.11", "2.12")}
+    assert parts["result"]["mIoU student, last"] == (50.0, 52.5)
+    said = say("diff", "gta/1_8/seed0", "gta/1_8/seed1").stdout
+    assert "split: nothing differs" in said
+    assert "50 -> 52.5  (+2.5)" in said
+    assert json.loads(say("diff", "gta/1_8/seed0", "gta/1_8/seed1", "--json").stdout)["config"] == {"seed": [0, 1]}
+    assert "the same cell: nothing differs" in say("diff", cells[0].signature, "gta/1_8/seed0").stdout
+
+
+def test_what_cannot_change_a_result_is_told_apart(cells: list[Cell]) -> None:
+    other = cells[0].folder.parent / "feedfeedfeedfeed"
+    for name in ("cell.json", "config.yaml"):
+        write_text(other / name, (cells[0].folder / name).read_text().replace("workers: 2", "workers: 7"))
+    identity = json.loads((other / "cell.json").read_text())
+    write_json(other / "cell.json", {**identity, "digests": {**identity["digests"], "val": "0" * 64}})
+    parts = compare(Facts.read(cells[0].folder), Facts.read(other))
+    assert parts["config"] == {}
+    assert parts["config that cannot change a result"] == {"site.workers": (2, 7)}
+    assert list(parts["split"]) == ["val"]
+
+
+def test_a_cell_that_never_ran(say: Run, cells: list[Cell], tmp_path: Path) -> None:
+    said = say("show", "gta/1_8/seed0").stdout
+    assert "none yet" in said
+    (cells[0].folder / "config.yaml").unlink()
+    assert "never submitted" in say("show", "gta/1_8/seed0").stderr

@@ -1,0 +1,148 @@
+"""Composition: the fast way is Hydra's own, wrong overrides are explained, volatile values are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from gta.compose import compose
+from gta.config import Config
+from gta.errors import UserError
+from gta.methods import METHODS
+
+CONF = compose.CONF
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["method=gta", "seed=1"],
+        ["method=supervised", "data.split=1/25", "schedule.lr=0.2"],
+        ["sweep=camvid", "model.width=4", "method=mean_teacher"],
+        ["method=gta", "site=slurm", "++site.sbatch.constraint=a100"],
+    ],
+)
+def test_composing_from_a_kept_base_is_what_hydra_composes(loader: ConfigLoaderImpl, overrides: list[str]) -> None:
+    composer = compose.Composer(loader)
+    for again in range(2):  # the second time from the base that was kept
+        fast = composer.compose([*overrides, f"seed={again}"])
+        slow = loader.load_configuration("config", [*overrides, f"seed={again}"], RunMode.RUN)
+        OmegaConf.set_struct(slow, False)
+        del slow["hydra"]
+        assert OmegaConf.to_container(fast, resolve=False) == OmegaConf.to_container(slow, resolve=False)
+
+
+@pytest.mark.parametrize(
+    "override", ["method=gta", "data.generator.seed=${seed}", "sweep_name=s${seed}", "model.weights=w${oc.env:HOME}"]
+)
+def test_a_cell_for_another_seed_is_what_is_composed_for_it(loader: ConfigLoaderImpl, override: str) -> None:
+    composer = compose.Composer(loader)
+    for seeds in (["seed=0"], ["seed=12"], ["seed=3"], ["++seed=4"], ["seed=5", "seed=6"], []):
+        words = [override, *seeds]
+        made = composer.cell(words)
+        assert made == compose.typed(compose.Composer(loader).compose(words))
+        made.schedule.iterations = 7  # what one cell's owner does to it is not seen by the next
+
+
+def test_a_wrong_seed_is_refused_after_a_right_one(loader: ConfigLoaderImpl) -> None:
+    composer = compose.Composer(loader)
+    composer.cell(["method=gta", "seed=1"])
+    with pytest.raises(HydraException):
+        composer.cell(["method=gta", "seed=one"])
+
+
+@pytest.mark.parametrize("override", ["method=gta", "data.split='1_16'", "data.name='1e3'", "site.account='no'"])
+def test_a_config_is_frozen_as_omegaconf_writes_it(loader: ConfigLoaderImpl, override: str) -> None:
+    config = compose.Composer(loader).cell([override])
+    assert compose.dump(config) == OmegaConf.to_yaml(OmegaConf.structured(config), resolve=True)
+
+
+def groups() -> list[tuple[str, str]]:
+    found = [
+        (path.parent.relative_to(CONF).as_posix(), path.stem) for path in CONF.rglob("*.yaml") if path.parent != CONF
+    ]
+    return sorted(found + [("method", name) for name in METHODS] + [("sweep", name) for name in compose.sweep_files()])
+
+
+@pytest.mark.parametrize(("group", "name"), groups())
+def test_every_shipped_yaml_composes(loader: ConfigLoaderImpl, group: str, name: str) -> None:
+    config = compose.Composer(loader).cell([f"{group}={name}"])
+    assert isinstance(config, Config)
+
+
+def test_a_frozen_config_reads_back_the_same(loader: ConfigLoaderImpl, tmp_path: Path) -> None:
+    config = compose.typed(compose.Composer(loader).compose(["method=gta", "method.drop_percent=70"]))
+    text = compose.dump(config)
+    assert "${" not in text, "a frozen config is resolved"
+    (tmp_path / "config.yaml").write_text(text)
+    assert compose.read(tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("sede=1", "did you mean seed"),
+        ("lr=0.1", "did you mean schedule.lr"),
+        ("schedule.iteration=3", "did you mean schedule.iterations"),
+        ("method=gtaa", "did you mean gta"),
+        ("sweep=shapess", "did you mean shapes"),
+        ("hydra/launcher=slrm", "did you mean slurm?"),
+        ("method=gta,supervisd", "did you mean supervised"),
+        ("method.drop_percnt=3", "did you mean method.drop_percent"),
+        ("seed=[", "Not an override"),
+        ("sweep=shapes,camvid", "one sweep"),
+    ],
+)
+def test_a_wrong_override_says_what_was_meant(loader: ConfigLoaderImpl, override: str, said: str) -> None:
+    with pytest.raises(UserError, match="(?s)" + said.replace("?", r"\?")):
+        compose.check_overrides(loader, [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "name"),
+    [
+        ("schedule.lr=${oc.env:LR,0.1}", "oc.env"),
+        ("data.mask_suffix=${now:%H}", "now"),
+        ("data.images=${site.partition}", "oc.env"),
+        ("data.images=${..site.partition}", "oc.env"),
+    ],
+)
+def test_a_result_must_not_depend_on_time_or_environment(loader: ConfigLoaderImpl, override: str, name: str) -> None:
+    config = compose.Composer(loader).compose([override, "site.partition=${oc.env:USER}"])
+    with pytest.raises(UserError, match=f"can change a result.*{name}"):
+        compose.typed(config)
+
+
+def test_neutral_fields_may_depend_on_the_environment(
+    loader: ConfigLoaderImpl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHERE", "/there")
+    config = compose.typed(compose.Composer(loader).compose(["paths.data=${oc.env:WHERE}"]))
+    assert config.data.root == "/there/shapes"
+
+
+@pytest.mark.parametrize(
+    ("written", "protected"),
+    [
+        ("data.split=1_8,1_16", "data.split='1_8','1_16'"),
+        ("data.split=92", "data.split=92"),
+        ("data.split=u2pl_1_16", "data.split=u2pl_1_16"),
+        ("data.split='1_8'", "data.split='1_8'"),
+        ("paths.data=/a/1_2/b", "paths.data=/a/1_2/b"),
+        ("site.sbatch.constraint=a100", "++site.sbatch.constraint=a100"),
+        ("site.rates={gta: 1.9}", "++site.rates={gta: 1.9}"),
+        ("schedule.iterations=10_000", "schedule.iterations='10_000'"),
+    ],
+)
+def test_splits_that_look_like_numbers_stay_names(loader: ConfigLoaderImpl, written: str, protected: str) -> None:
+    assert compose.protect(written) == protected
+
+
+def test_a_protected_number_is_still_a_number(loader: ConfigLoaderImpl) -> None:
+    config = compose.typed(compose.Composer(loader).compose([compose.protect("schedule.iterations=10_000")]))
+    assert config.schedule.iterations == 10000

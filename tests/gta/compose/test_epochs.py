@@ -1,0 +1,97 @@
+"""A schedule in epochs: the facts' rounding, what is refused, and a cell that freezes plain iterations."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gta.cli.options import grid
+from gta.compose.epochs import in_iterations
+from gta.config import ScheduleConfig
+from gta.errors import UserError
+from gta.train.run import train
+from tests.helpers.program import SMALL_SHAPES
+from tests.helpers.training import make
+
+
+def schedule(**changes: object) -> ScheduleConfig:
+    given = {"iterations": 0, "batch_size": 12, "group_size": 3, "lr": 0.001, "eval_every": 5, **changes}
+    return ScheduleConfig(**given)  # type: ignore[arg-type]
+
+
+def test_the_published_voc_schedule_has_866_steps_an_epoch() -> None:
+    """183 labels of 10582: the facts count 866 steps an epoch and about 69,000 in all."""
+    found = in_iterations(schedule(epochs=80, warm_up_epochs=1), 10582 - 183)
+    assert (found.iterations, found.warm_up) == (80 * 866, 866)
+    assert (found.epochs, found.warm_up_epochs) == (0, 0), "said once, in iterations"
+
+
+def test_a_schedule_in_iterations_stays_as_it_is() -> None:
+    plain = schedule(iterations=100, warm_up=7)
+    assert in_iterations(plain, 400) == plain
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"epochs": 2, "iterations": 5}, "schedule.epochs=0 counts in iterations"),
+        ({"iterations": 5, "warm_up": 2, "warm_up_epochs": 1}, "schedule.warm_up_epochs=0"),
+        ({}, "give schedule.iterations or schedule.epochs"),
+        ({"epochs": 2, "batch_size": 500}, "make no batch of 500"),
+        ({"epochs": -1}, "not be negative"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        in_iterations(schedule(**changes), 400)
+
+
+def test_the_learning_rate_is_scaled_only_when_asked() -> None:
+    assert in_iterations(schedule(iterations=5, batch_size=24), 400).lr == 0.001
+    scaled = in_iterations(schedule(iterations=5, batch_size=24, lr_batch_size=12), 400)
+    assert scaled.lr == pytest.approx(0.002)
+    assert scaled.lr_batch_size == 0
+
+
+def test_a_cell_freezes_iterations_and_epochs_are_the_same_cell(
+    generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """40 training images, 8 of them labeled: an epoch is 32 // 12 = 2 steps."""
+    monkeypatch.chdir(tmp_path)
+    words = [*SMALL_SHAPES, f"paths.data={generated}", "data.split=1/5", "schedule=voc"]
+    _, (in_epochs,) = grid(words)
+    assert (in_epochs.config.schedule.iterations, in_epochs.config.schedule.warm_up) == (160, 2)
+    in_steps = ["schedule.epochs=0", "schedule.warm_up_epochs=0", "schedule.iterations=160", "schedule.warm_up=2"]
+    _, (plain,) = grid([*words, *in_steps])
+    assert plain.signature == in_epochs.signature
+    with pytest.raises(UserError, match=r"schedule\.epochs=80 and schedule\.iterations=9 are both set"):
+        grid([*words, "schedule.iterations=9"])
+
+
+def test_train_itself_understands_epochs(tmp_path: Path) -> None:
+    """Without a grid: 40 images, 8 labeled, batches of 4, so 8 steps an epoch."""
+    config = make(tmp_path, "supervised", iterations=0, warm_up=0, epochs=1)
+    assert train(config, tmp_path / "cell", "s")
+    assert json.loads((tmp_path / "cell/result.json").read_text())["iteration"] == 8
+
+
+def test_the_cityscapes_schedule_is_the_published_one(
+    generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2 + 2 on 8 GPUs, lr 0.01, weight decay 5e-4, OHEM 0.7 / 100,000, auxiliary 0.4, EMA 0.99, sliding window."""
+    monkeypatch.chdir(tmp_path)
+    words = [*SMALL_SHAPES, f"paths.data={generated}", "data.split=1/5", "schedule=cityscapes"]
+    _, (cell,) = grid([*words, "method=supervised"])
+    found = cell.config.schedule
+    assert (found.batch_size, found.group_size, found.lr, found.decoder_lr_factor) == (16, 2, 0.01, 1.0)
+    assert (found.weight_decay, found.ema_decay, found.auxiliary_weight, found.power) == (5e-4, 0.99, 0.4, 0.9)
+    assert (found.ohem_threshold, found.ohem_min_kept) == (0.7, 100_000)
+    assert (found.iterations, found.warm_up) == (200 * (32 // 16), 0)
+    assert cell.config.model.auxiliary
+    assert cell.config.evaluation.protocol == "sliding_window"
+    assert cell.config.evaluation.stride == pytest.approx(2 / 3)
+    _, (whole,) = grid([*words, "method=supervised", "evaluation.protocol=original_size"])
+    assert whole.config.evaluation.protocol == "original_size"
+    assert whole.signature != cell.signature, "another protocol is another number"

@@ -1,0 +1,45 @@
+"""What the machine does is in the journal, beside the losses of the same iteration."""
+
+from __future__ import annotations
+
+import mmap
+import time
+from pathlib import Path
+
+import torch
+
+from gta import journal
+from gta.provenance.monitor import SystemMonitor
+from gta.train.run import train
+from tests.helpers.training import make
+
+CPU = torch.device("cpu")
+
+
+def test_a_busy_process_is_seen_busy_and_a_sleeping_one_idle() -> None:
+    monitor = SystemMonitor(CPU)
+    end = time.process_time() + 0.1
+    while time.process_time() < end:
+        pass
+    busy = monitor.sample()
+    time.sleep(0.2)
+    idle = monitor.sample()
+    assert busy["system/process_cpu_percent"] > 2 * idle["system/process_cpu_percent"]
+    assert 0 <= idle["system/cpu_percent"] <= 100
+    assert 0 < busy["system/memory_percent"] < 100
+    assert "system/gpu_memory_mib" not in busy
+
+
+def test_memory_that_is_taken_shows() -> None:
+    monitor = SystemMonitor(CPU)
+    before = monitor.sample()["system/memory_mib"]
+    with mmap.mmap(-1, 64 * 2**20) as taken:  # new memory, whatever this process has let go of before
+        taken.write(b"x" * len(taken))
+        assert 50 < monitor.sample()["system/memory_mib"] - before < 150
+
+
+def test_every_logged_iteration_has_them(tmp_path: Path) -> None:
+    train(make(tmp_path, "supervised", log_every=5), tmp_path, "sig")
+    lines = [r for r in journal.read(tmp_path / "journal.jsonl") if "loss/supervised" in r.get("values", {})]
+    assert [line["iteration"] for line in lines] == [5, 10]
+    assert all({"system/cpu_percent", "system/memory_mib"} <= line["values"].keys() for line in lines)

@@ -1,0 +1,252 @@
+"""Journals arrive in MLflow, each point once, whatever happened before. A real MLflow on one SQLite store."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gta.files import write_json, write_text
+from gta.journal import Journal, read
+from gta.tracking import keys
+from gta.tracking import sync as tracking
+from gta.tracking import sync_cache as stamps
+from tests.helpers.tracked import CLASSES, expected, finish, history, make_cell, run_of, train
+
+
+def test_a_finished_cell_is_one_complete_run(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    train(cell, range(0, 2500), "finished")  # more points than one call takes
+    finish(cell)
+    report = tracking.sync([cell], uri, "shapes")
+    assert (report.created, report.points, report.problems) == (1, 5000, [])
+    run = run_of(client, cell)
+    assert run.info.status == "FINISHED"
+    assert history(client, cell) == expected(range(2500))
+    assert run.data.params == {"schedule.lr": "0.1", "data.classes": str(CLASSES), "model.width": ""}
+    tags = run.data.tags
+    assert {k: tags[f"gta.{k}"] for k in ("method", "labels", "ratio", "seed", "headline", "evaluation")} == {
+        "method": "gta",
+        "labels": "6",
+        "ratio": "1/67",
+        "seed": "0",
+        "headline": "teacher",
+        "evaluation": "original size",
+    }
+    assert tags["gta.digest.labeled"] == "a" * 64
+    assert tags["gta.sweep.shapes"] == "1"
+    assert run.data.metrics["val/teacher/miou_last"] == 70.0
+    assert run.data.metrics["val/student/miou_best"] == 66.5
+    assert run.data.metrics["miou_last"] == 70.0
+    written = read(cell / "journal.jsonl")
+    assert run.info.start_time == round(written[0]["time"] * 1000)
+    times = [p.timestamp for p in client.get_metric_history(run.info.run_id, "lr")]
+    assert min(times) == round(written[1]["time"] * 1000)  # the journal's clock, not the sync's
+
+
+def test_config_and_per_class_iou_are_artifacts_beside_the_store(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    finish(cell)
+    tracking.sync([cell], uri)
+    run_id = run_of(client, cell).info.run_id
+    names = {item.path for item in client.list_artifacts(run_id)}
+    assert names == {"config.yaml", "cell.json", "result.json", "iou.csv"}
+    text = Path(client.download_artifacts(run_id, "iou.csv")).read_text()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["class"] for row in rows] == CLASSES
+    assert [row["teacher_last"] for row in rows] == ["90.0", "50.12345", ""]
+    assert (
+        Path(uri.removeprefix("sqlite:///")).parent
+        in Path(run_of(client, cell).info.artifact_uri.removeprefix("file://")).parents
+    )
+
+
+def test_syncing_again_changes_nothing(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    train(cell, range(10))
+    finish(cell)
+    tracking.sync([cell], uri)
+    before = run_of(client, cell).to_dictionary()
+    assert tracking.sync([cell], uri).unchanged == 1
+    forced = tracking.sync([cell], uri, force=True)
+    assert (forced.points, forced.created, forced.problems) == (0, 0, [])
+    assert run_of(client, cell).to_dictionary() == before
+    assert history(client, cell) == expected(range(10))
+    assert history(client, cell, "val/teacher/miou_last") == [(800, 70.0)]
+
+
+def test_a_growing_journal_sends_only_what_is_new(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    train(cell, range(10))
+    assert tracking.sync([cell], uri).points == 20
+    assert run_of(client, cell).info.status == "RUNNING"
+    train(cell, range(10, 13), "stopped")
+    assert tracking.sync([cell], uri).points == 6
+    assert run_of(client, cell).info.status == "KILLED"
+    with Journal(cell / "journal.jsonl") as log:
+        log.event("resumed")
+    tracking.sync([cell], uri)
+    assert run_of(client, cell).info.status == "RUNNING"
+    train(cell, range(13, 14), "finished")
+    finish(cell)
+    assert tracking.sync([cell], uri).points == 2
+    assert run_of(client, cell).info.status == "FINISHED"
+    assert history(client, cell) == expected(range(14))
+
+
+def test_of_iterations_done_twice_after_a_kill_the_first_counts(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    train(cell, range(10))
+    tracking.sync([cell], uri)
+    with Journal(cell / "journal.jsonl") as log:
+        log.event("resumed")
+        for i in range(5, 15):
+            log.metrics(i, {"loss/supervised": 100.0 + i})
+    assert tracking.sync([cell], uri).points == 5
+    assert history(client, cell) == expected(range(10)) + [(i, 100.0 + i) for i in range(10, 15)]
+
+
+def test_a_torn_line_in_the_middle_is_no_matter(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    train(cell, range(5))
+    path = cell / "journal.jsonl"
+    path.write_bytes(path.read_bytes()[:-10])
+    assert tracking.sync([cell], uri).points == 8
+    train(cell, range(4, 6))
+    tracking.sync([cell], uri)
+    assert history(client, cell) == expected(range(6))
+
+
+@pytest.mark.parametrize("cursor", ["0", "7", None])
+def test_a_kill_between_the_points_and_the_cursor_sends_nothing_twice(tmp_path, uri, client, cursor):
+    cell = make_cell(tmp_path / "cell")
+    train(cell, range(20))
+    finish(cell)
+    tracking.sync([cell], uri)
+    # As the kill leaves it: the points are there, the cursor is behind, the stamp is not written.
+    run_id = run_of(client, cell).info.run_id
+    if cursor is None:
+        client.delete_tag(run_id, keys.CURSOR)
+    else:
+        client.set_tag(run_id, keys.CURSOR, cursor)
+    (cell / stamps.NAME).unlink()
+    assert tracking.sync([cell], uri).problems == []
+    for name in ("loss/supervised", "lr"):
+        assert Counter(i for i, _ in history(client, cell, name)) == Counter(range(20))
+    assert history(client, cell, "val/teacher/miou_last") == [(800, 70.0)]
+    assert run_of(client, cell).data.tags[keys.CURSOR] == "40"
+
+
+def test_a_cell_of_two_sweeps_is_one_run_with_two_tags(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    train(cell, range(3))
+    tracking.sync([cell], uri, "one")
+    report = tracking.sync([cell], uri, ["two"])
+    assert (report.created, report.points) == (0, 0)
+    assert tracking.sync([cell], uri, ["one", "two"]).unchanged == 1
+    tags = run_of(client, cell).data.tags
+    assert (tags["gta.sweep.one"], tags["gta.sweep.two"]) == ("1", "1")
+
+
+def sweep_run(client, name: str):
+    experiment = client.get_experiment_by_name(keys.EXPERIMENT).experiment_id
+    (run,) = client.search_runs([experiment], f"tags.`gta.sweep` = '{name}'")
+    return run
+
+
+def test_a_sweep_is_a_run_above_those_of_its_cells(tmp_path, uri, client):
+    cells = [make_cell(tmp_path / str(seed), seed=seed) for seed in range(3)]
+    tracking.sync(cells[:1], uri, "first")
+    assert sweep_run(client, "first").info.status == "RUNNING"
+    for cell in cells:
+        finish(cell)
+    tracking.sync(cells[1:], uri, "second")
+    tracking.sync(cells, uri, ["first"], force=True)
+    tracking.sync(cells[:2], uri, "second")
+    first, second = sweep_run(client, "first"), sweep_run(client, "second")
+    assert [run_of(client, cell).data.tags["mlflow.parentRunId"] for cell in cells] == [
+        first.info.run_id,
+        second.info.run_id,  # a cell of two sweeps stays below the one that had it first
+        second.info.run_id,
+    ]
+    assert (first.info.status, first.info.run_name) == ("FINISHED", "first")
+    ends = [json.loads((cell / "result.json").read_text())["finished"] for cell in cells]
+    assert first.info.end_time == round(max(ends) * 1000)
+
+
+def test_a_cell_knows_its_sweep_by_itself(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    write_text(cell / "config.yaml", "seed: 0\nsweep_name: own\n")
+    tracking.sync([cell], uri)  # as `sync` without a sweep does, after the launcher died
+    tags = run_of(client, cell).data.tags
+    assert (tags["gta.sweep.own"], tags["mlflow.parentRunId"]) == ("1", sweep_run(client, "own").info.run_id)
+
+
+def test_a_run_left_by_a_dead_process_is_closed_as_what_it_was(tmp_path, uri, client):
+    stopped, failed, alive = (make_cell(tmp_path / name) for name in ("stopped", "failed", "alive"))
+    cells = [stopped, failed, alive]
+    for cell in cells:
+        write_json(cell / "attempts/0001.json", {"host": "node1", "pid": 1})
+        train(cell, range(3))
+    tracking.sync(cells, uri, "dead", alive=lambda folder: True)
+    assert [run_of(client, cell).info.status for cell in cells] == ["RUNNING"] * 3
+    write_json(failed / "failure.json", {"attempt": 1, "error": "out of memory", "time": time.time()})
+    report = tracking.sync(cells, uri, "dead", alive=lambda folder: folder == alive)
+    assert (report.updated, report.unchanged) == (2, 1)
+    assert [run_of(client, cell).info.status for cell in cells] == ["KILLED", "FAILED", "RUNNING"]
+    assert run_of(client, stopped).info.end_time == round(read(stopped / "journal.jsonl")[-1]["time"] * 1000)
+    assert sweep_run(client, "dead").info.status == "RUNNING"
+    # a later attempt that dies before its first word is no failure: the failure was of the one before
+    write_json(failed / "attempts/0002.json", {"host": "node2", "pid": 1})
+    tracking.sync(cells, uri, "dead", alive=lambda folder: False)
+    assert [run_of(client, cell).info.status for cell in cells] == ["KILLED"] * 3
+    assert sweep_run(client, "dead").info.status == "KILLED"
+
+
+def test_the_latest_attempt_says_who_where_and_by_which_code(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    write_json(cell / "attempts/0001.json", {"host": "node1", "job": "12"})
+    attempt = {"host": "node2", "job": "13_4", "gpu": "H200", "commit": "abc", "dirty": True}
+    write_json(cell / "attempts/0002.json", attempt)
+    (cell / "checkpoint.pt").touch()
+    tracking.sync([cell], uri)
+    tags = run_of(client, cell).data.tags
+    assert {name: tags[f"gta.{name}"] for name in ("attempt", "host", "job", "gpu", "commit", "dirty")} == {
+        "attempt": "2",
+        "host": "node2",
+        "job": "13_4",
+        "gpu": "H200",
+        "commit": "abc",
+        "dirty": "true",
+    }
+    assert tags["gta.checkpoint"] == str(cell / "checkpoint.pt")
+    os.utime(cell / "attempts/0002.json")  # the heartbeat is no news
+    assert tracking.sync([cell], uri).unchanged == 1
+    (cell / "attempts/0002.json").write_text("{")  # a crash of the machine
+    tracking.sync([cell], uri)
+    assert run_of(client, cell).data.tags["gta.attempt"] == "2"
+
+
+def test_artifacts_of_the_last_evaluation_are_sent_once_and_again_when_they_change(tmp_path, uri, client):
+    cell = make_cell(tmp_path / "cell")
+    write_json(cell / "artifacts/confusion.json", {"matrix": [[1, 0], [0, 1]]})
+    write_json(cell / "artifacts/per_class_iou.json", {"iou": [1.0]})
+    write_text(cell / "artifacts/images/0_a.png", "one")
+    write_text(cell / "artifacts/images/.0_a.png.tmp", "half a file")
+    tracking.sync([cell], uri)
+    run_id = run_of(client, cell).info.run_id
+    names = {item.path for item in client.list_artifacts(run_id)}
+    assert names == {"config.yaml", "cell.json", "confusion.json", "per_class_iou.json", "images"}
+    assert [item.path for item in client.list_artifacts(run_id, "images")] == ["images/0_a.png"]
+    sent = Path(client.download_artifacts(run_id, "confusion.json"))
+    before = sent.stat().st_mtime_ns
+    write_text(cell / "artifacts/images/0_a.png", "two")
+    tracking.sync([cell], uri)
+    assert Path(client.download_artifacts(run_id, "images/0_a.png")).read_text() == "two"
+    assert sent.stat().st_mtime_ns == before

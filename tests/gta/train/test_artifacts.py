@@ -1,0 +1,90 @@
+"""What the last evaluation leaves: a matrix that gives the result's own numbers, and pictures that show the error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gta.config import DataConfig
+from gta.data.dataset import SegmentationDataset
+from gta.ops import metrics
+from gta.train import artifacts
+from gta.train.artifacts import IGNORED, RIGHT, WRONG, Example, panels
+from gta.train.predictions import palette
+from gta.train.run import train
+from tests.helpers.training import StopAfter, make
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("artifacts")
+
+
+def names(cell: Path) -> list[str]:
+    return sorted(path.name for path in (cell / "artifacts/images").iterdir())
+
+
+def test_the_last_evaluation_leaves_what_the_result_was_made_of(folder: Path, tmp_path: Path) -> None:
+    config = make(folder)
+    assert not train(config, tmp_path, "sig", StopAfter(6))
+    assert not (tmp_path / "artifacts").exists(), "not the last evaluation yet"
+    assert train(config, tmp_path, "sig")
+    result = json.loads((tmp_path / "result.json").read_text())
+    last = result["networks"]["teacher"]["last"]
+    found = json.loads((tmp_path / "artifacts/confusion.json").read_text())
+    assert (found["network"], found["iteration"]) == ("teacher", 10)
+    assert found["classes"] == config.data.classes
+    matrix = torch.tensor(found["matrix"])
+    assert matrix.sum() == 5 * 48 * 48
+    assert metrics.miou(matrix) == pytest.approx(last["miou"])
+    masks = SegmentationDataset(config.data, [f"val_{number:05d}" for number in range(5)])
+    truth = np.concatenate([masks.mask(i).ravel() for i in range(5)])
+    assert matrix.sum(1).tolist() == np.bincount(truth, minlength=5).tolist(), "rows are the truth"
+    classes = json.loads((tmp_path / "artifacts/per_class_iou.json").read_text())
+    assert classes["iou"] == last["iou"]
+    assert names(tmp_path) == [f"{i}_val_{i:05d}.png" for i in range(4)]
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_pictures_show_image_truth_prediction_and_error(folder: Path, tmp_path: Path) -> None:
+    config = make(folder, "supervised")
+    config.evaluation.pictures = 2
+    train(config, tmp_path, "sig")
+    assert names(tmp_path) == ["0_val_00000.png", "1_val_00001.png"]
+    with Image.open(tmp_path / "artifacts/images/1_val_00001.png") as picture:
+        shown = np.asarray(picture.convert("RGB"))
+    image, truth, prediction, error = np.split(shown, 4, axis=1)
+    dataset = SegmentationDataset(config.data, ["val_00001"])
+    assert np.array_equal(image, dataset.image(0))
+    assert np.array_equal(truth, palette(config.data)[dataset.mask(0)])
+    right = (truth == prediction).all(-1)
+    assert np.array_equal(error, np.where(right[..., None], np.uint8(RIGHT), np.uint8(WRONG)))
+
+
+def test_wide_pictures_are_scaled_down_and_ignored_pixels_are_gray() -> None:
+    truth = np.zeros((100, 1024), dtype=np.uint8)
+    truth[:, 512:] = 255
+    example = Example(0, "a", np.zeros((50, 512, 3), dtype=np.uint8), truth, np.zeros_like(truth))
+    picture = np.asarray(panels(example, DataConfig(classes=["a", "b"])))
+    assert picture.shape == (50, 4 * 512, 3)
+    assert tuple(picture[0, 3 * 512]) == RIGHT
+    assert tuple(picture[0, -1]) == IGNORED
+
+
+def test_a_later_evaluation_leaves_no_older_pictures(tmp_path: Path) -> None:
+    mask = np.zeros((4, 4), dtype=np.uint8)
+    data = DataConfig(classes=["a", "b"])
+
+    def write(*ids: str) -> None:
+        found = [Example(i, name, np.zeros((4, 4, 3), dtype=np.uint8), mask, mask) for i, name in enumerate(ids)]
+        artifacts.write(tmp_path, "student", 1, torch.zeros(2, 2, dtype=torch.int64), [None, 5.0], found, data)
+
+    write("one", "two/three")
+    assert names(tmp_path) == ["0_one.png", "1_two_three.png"]
+    write("four")
+    assert names(tmp_path) == ["0_four.png"]

@@ -1,0 +1,184 @@
+"""Evaluation protocols against plain loops, and what each says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gta.config import Config, EvaluationConfig, ModelConfig
+from gta.data.dataset import SegmentationDataset
+from gta.data.transforms import normalise
+from gta.errors import UserError
+from gta.models import build_model
+from gta.train import inference
+from gta.train.evaluate import confusion_matrices
+from tests.helpers.training import make
+
+IDS = [f"val_{number:05d}" for number in range(3)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("inference")
+    make(made)  # generates the data: 48 x 48 pixels
+    return made
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    torch.manual_seed(3)
+    return build_model(ModelConfig(encoder="tiny", width=4, decoder_channels=8, weights="random"), 5).eval()
+
+
+def config_of(folder: Path, **evaluation: object) -> Config:
+    config = make(folder)
+    config.evaluation = EvaluationConfig(**evaluation)  # type: ignore[arg-type]
+    return config
+
+
+def matrix(network: nn.Module, config: Config) -> np.ndarray:
+    return confusion_matrices({"student": network}, config, IDS, torch.device("cpu"))["student"].numpy()
+
+
+def picture(config: Config, i: int) -> tuple[Tensor, np.ndarray]:
+    dataset = SegmentationDataset(config.data, IDS)
+    return normalise(dataset.image(i)[None].copy(), config.data), dataset.mask(i)
+
+
+def counted(pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """A confusion matrix by a loop over pixels; 255 in the truth is skipped."""
+    found = np.zeros((5, 5), dtype=np.int64)
+    for truth, guess in pairs:
+        for t, g in zip(truth.ravel(), guess.ravel(), strict=True):
+            if t != 255:
+                found[t, g] += 1
+    return found
+
+
+def test_windows_cover_the_image_and_the_last_ends_with_it() -> None:
+    assert inference.window_starts(48, 20, 14) == [0, 14, 28]
+    assert inference.window_starts(2048, 769, 513) == [0, 513, 1026, 1279]
+    assert inference.window_starts(20, 20, 14) == inference.window_starts(7, 20, 14) == [0]
+
+
+@torch.no_grad()
+def test_sliding_windows_equal_a_loop_over_pixels(folder: Path, network: nn.Module) -> None:
+    """Side 20, stride 2/3 of it (14), on 48 pixels: starts 0, 14, 28. Each pixel has the mean of its windows."""
+    config = config_of(folder, protocol="sliding_window", window=20)
+    pairs = []
+    for i in range(len(IDS)):
+        image, mask = picture(config, i)
+        total, count = np.zeros((5, 48, 48)), np.zeros((48, 48))
+        for top in (0, 14, 28):
+            for left in (0, 14, 28):
+                part = network(image[:, :, top : top + 20, left : left + 20]).softmax(1)[0].numpy()
+                for y in range(20):
+                    for x in range(20):
+                        total[:, top + y, left + x] += part[:, y, x]
+                        count[top + y, left + x] += 1
+        pairs.append((mask, (total / count).argmax(0)))
+    expected = counted(pairs)
+    assert abs(matrix(network, config) - expected).sum() <= 2, "but for ties in float32"
+    assert not np.array_equal(expected, matrix(network, config_of(folder))), "it is another protocol"
+
+
+def test_a_window_as_large_as_the_image_is_the_original_size(folder: Path, network: nn.Module) -> None:
+    whole = matrix(network, config_of(folder))
+    assert np.array_equal(matrix(network, config_of(folder, protocol="sliding_window", window=48)), whole)
+    assert np.array_equal(matrix(network, config_of(folder, protocol="sliding_window", window=500)), whole)
+
+
+@torch.no_grad()
+def test_scales_and_flip_average_probabilities(folder: Path, network: nn.Module) -> None:
+    config = config_of(folder, scales=[0.5, 1.0], flip=True)
+    image, _ = picture(config, 0)
+    half = nn.functional.interpolate(image, size=[24, 24], mode="bilinear", align_corners=False, antialias=True)
+    passes = []
+    for seen in (half, image):
+        for mirrored in (False, True):
+            found = network(seen.flip(3) if mirrored else seen).softmax(1)
+            found = found.flip(3) if mirrored else found
+            passes.append(nn.functional.interpolate(found, size=(48, 48), mode="bilinear", align_corners=True))
+    expected = torch.stack(passes).mean(0)
+    found = inference.class_scores(network, image, (48, 48), config)
+    assert torch.allclose(found, expected, atol=1e-6)
+    assert torch.allclose(found.sum(1), torch.ones(1, 48, 48), atol=1e-5), "probabilities"
+    assert not torch.allclose(found, network(image).softmax(1), atol=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("side", [30, 64])
+def test_center_crops_equal_a_loop(folder: Path, network: nn.Module, side: int) -> None:
+    """Of 48 x 48: the middle 30, or all in a frame of 8 to 64; the frame is ignored, or counts as class 0."""
+    ignored, background = [], []
+    for i in range(len(IDS)):
+        config = config_of(folder)
+        image, mask = picture(config, i)
+        if side == 30:
+            seen, truth = image[:, :, 9:39, 9:39], mask[9:39, 9:39]
+        else:
+            seen = torch.zeros(1, 3, 64, 64)
+            seen[:, :, 8:56, 8:56] = image
+            truth = np.full((64, 64), 255)
+            truth[8:56, 8:56] = mask
+        guess = network(seen).argmax(1)[0].numpy()
+        ignored.append((truth, guess))
+        filled = truth.copy()
+        if side == 64:
+            frame = np.ones((64, 64), dtype=bool)
+            frame[8:56, 8:56] = False
+            filled[frame] = 0
+        background.append((filled, guess))
+    found = matrix(network, config_of(folder, protocol="center_crop", crop=side))
+    assert np.array_equal(found, counted(ignored))
+    padded = matrix(network, config_of(folder, protocol="center_crop_padded_background", crop=side))
+    assert np.array_equal(padded, counted(background))
+    assert padded.sum() - found.sum() == (len(IDS) * (64 * 64 - 48 * 48) if side == 64 else 0)
+
+
+def test_the_default_is_one_pass_at_original_size_bit_for_bit(folder: Path, network: nn.Module) -> None:
+    config = config_of(folder)
+    image, _ = picture(config, 0)
+    with torch.no_grad():
+        assert torch.equal(inference.class_scores(network, image, (48, 48), config), network(image))
+    assert inference.describe(config) == "original size"
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "said"),
+    [
+        ({"protocol": "sliding_window"}, "sliding window 32, stride 2/3"),
+        ({"protocol": "sliding_window", "window": 40, "stride": 0.5}, "sliding window 40, stride 0.5"),
+        ({"protocol": "center_crop"}, "center crop 513, padding ignored"),
+        ({"protocol": "center_crop_padded_background"}, "center crop 513, padding as background (only to compare)"),
+        ({"scales": [0.75, 1.0], "flip": True}, "original size, scales 0.75 1, flip"),
+    ],
+)
+def test_a_protocol_says_what_it_is(folder: Path, evaluation: dict[str, object], said: str) -> None:
+    assert inference.describe(config_of(folder, **evaluation)) == said
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "said"),
+    [
+        ({"protocol": "center"}, "use original_size"),
+        ({"scales": []}, "at least one number"),
+        ({"scales": [0.0]}, "above 0"),
+        ({"stride": 1.5}, "fraction of the window"),
+        ({"window": -1}, "positive"),
+    ],
+)
+def test_settings_that_cannot_be(folder: Path, evaluation: dict[str, object], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        inference.check(config_of(folder, **evaluation))
+
+
+def test_a_center_crop_is_of_original_pixels(folder: Path) -> None:
+    config = config_of(folder, protocol="center_crop")
+    config.data.input_scale = 0.5
+    with pytest.raises(UserError, match=r"input_scale is 0\.5"):
+        inference.check(config)

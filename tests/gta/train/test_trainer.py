@@ -1,0 +1,154 @@
+"""The loop: a resumed run is the uninterrupted one, a foreign checkpoint is refused, results come last."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gta.data.splits.split import load_split
+from gta.errors import UserError
+from gta.train import checkpoint
+from gta.train.control import Control
+from gta.train.run import build_method, train
+from gta.train.trainer import Trainer, step_seed
+from tests.helpers.training import DieAfter, StopAfter, make, points, result
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trainer")
+
+
+@pytest.mark.parametrize("method", ["supervised", "gta"])
+def test_stopped_and_killed_runs_become_the_undisturbed_one(folder: Path, tmp_path: Path, method: str) -> None:
+    config = make(folder, method)
+    assert train(config, tmp_path / "whole", "sig")
+
+    stopped = tmp_path / "stopped"
+    for _ in range(2):  # stopped in the warm-up, and after it
+        assert not train(config, stopped, "sig", StopAfter(3))
+        assert not (stopped / "result.json").exists()
+    assert train(config, stopped, "sig")
+
+    killed = tmp_path / "killed"
+    for steps in (5, 4):
+        (killed / ".checkpoint.pt.123-0a1b2c3d.tmp").parent.mkdir(exist_ok=True)
+        (killed / ".checkpoint.pt.123-0a1b2c3d.tmp").write_text("what a kill in the middle of a save leaves")
+        with pytest.raises(KeyboardInterrupt):
+            train(config, killed, "sig", DieAfter(steps))
+    assert train(config, killed, "sig")
+
+    assert not list(killed.glob(".*"))
+    for cell in (stopped, killed):
+        assert points(cell) == points(tmp_path / "whole")
+        assert result(cell)["networks"] == result(tmp_path / "whole")["networks"]
+        mine, whole = (checkpoint.load(path / "checkpoint.pt")["method"] for path in (cell, tmp_path / "whole"))
+        for name, network in whole["networks"].items():
+            for key, value in network.items():
+                assert torch.equal(mine["networks"][name][key], value), f"{name}.{key}"
+
+
+def test_two_runs_of_one_config_give_the_same_numbers(folder: Path, tmp_path: Path) -> None:
+    for name in "ab":
+        train(make(folder), tmp_path / name, "sig")
+    assert points(tmp_path / "a") == points(tmp_path / "b")
+
+
+def test_last_is_the_headline_and_best_is_kept(folder: Path, tmp_path: Path) -> None:
+    train(make(folder, iterations=8, eval_every=2), tmp_path, "sig")
+    found = result(tmp_path)
+    series = {i: v for (name, i), v in points(tmp_path).items() if name == "val/teacher/miou"}
+    assert found["headline"] == "teacher"
+    assert found["networks"]["teacher"]["last"]["miou"] == series[8]
+    assert found["networks"]["teacher"]["best"]["miou"] == max(series.values())
+    best = checkpoint.load(tmp_path / "best.pt")
+    assert best["iteration"] == found["networks"]["teacher"]["best"]["iteration"]
+    assert found["evaluation"] == "original size"
+
+
+def test_a_checkpoint_of_another_cell_or_model_is_refused(folder: Path, tmp_path: Path) -> None:
+    assert not train(make(folder), tmp_path, "one", StopAfter(2))
+    with pytest.raises(UserError, match="belongs to the cell one, not to another"):
+        train(make(folder), tmp_path, "another")
+    other = make(folder)
+    other.model.width = 8
+    with pytest.raises(UserError, match="another model"):
+        train(other, tmp_path, "one")
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_a_damaged_checkpoint_is_named(folder: Path, tmp_path: Path) -> None:
+    train(make(folder), tmp_path, "sig", StopAfter(2))
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"checkpoint.pt cannot be read"):
+        train(make(folder), tmp_path, "sig")
+
+
+def test_a_checkpoint_executes_nothing(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return (Path.touch, (tmp_path / "executed",))
+
+    torch.save({"format": 1, "signature": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(UserError, match="cannot be read"):
+        checkpoint.load(tmp_path / "evil.pt")
+    assert not (tmp_path / "executed").exists()
+
+
+def test_a_loss_that_is_not_finite_fails_the_cell(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FloatingPointError, match=r"loss.*iteration.*schedule.lr"):
+        train(make(folder, lr=1e30), tmp_path, "sig")
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_who_lost_the_cell_writes_nothing(folder: Path, tmp_path: Path) -> None:
+    class Lost(Control):
+        def check(self) -> None:
+            raise RuntimeError("another attempt has the cell")
+
+    with pytest.raises(RuntimeError, match="another attempt"):
+        train(make(folder), tmp_path, "sig", Lost())
+    assert not (tmp_path / "checkpoint.pt").exists()
+    assert not (tmp_path / "result.json").exists()
+
+
+def test_step_seeds_differ() -> None:
+    seeds = {step_seed(seed, iteration, rank) for seed in range(3) for iteration in range(5) for rank in range(3)}
+    assert len(seeds) == 45
+
+
+def test_fully_supervised_is_supervised_training_on_all_labels(folder: Path, tmp_path: Path) -> None:
+    """Equal to `supervised` on lists that call every image labeled; and not to it on the split's own list."""
+    config = make(folder, "fully_supervised")
+    own = load_split(config.data)
+    union = replace(own, labeled=own.labeled + own.unlabeled)
+    found = {}
+    for name, method, split in (
+        ("full", "fully_supervised", own),
+        ("union", "supervised", union),
+        ("few", "supervised", own),
+    ):
+        cell = make(folder, method)
+        device = torch.device("cpu")
+        Trainer(cell, tmp_path / name, "sig", split, build_method(cell, device), device, Control()).run()
+        found[name] = result(tmp_path / name)["networks"], points(tmp_path / name)
+    assert found["full"] == found["union"]
+    assert found["full"] != found["few"]
+
+
+def test_two_students_are_both_scored(folder: Path, tmp_path: Path) -> None:
+    train(make(folder, "cps"), tmp_path, "sig")
+    found = result(tmp_path)
+    assert found["headline"] == "student"
+    assert set(found["networks"]) == {"student", "student2"}
+
+
+def test_unimatch_trains_on_two_strong_views(folder: Path, tmp_path: Path) -> None:
+    train(make(folder, "unimatch"), tmp_path, "sig")
+    assert set(result(tmp_path)["networks"]) == {"student"}
+    assert ("loss/unsupervised", 10) in points(tmp_path)

@@ -1,0 +1,141 @@
+"""A real Slurm on this machine, and launchers and grids on it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "slurm" / "cluster"
+
+
+NODES = 3
+
+
+ARRAY = 8  # MaxArraySize: a grid of 12 cells is more than an array
+
+
+ACCOUNTING = ("slurmdbd", "sacct", "mariadbd", "mariadb-install-db")
+
+
+_PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+
+
+class Slurm:
+    """The cluster's place and ports, for every process that shall speak to it."""
+
+    def __init__(self, folder: str, accounting: bool):
+        port = next(base for base in range(17400, 30000, 10) if all(_free(base + i) for i in range(NODES + 3)))
+        self.accounting = accounting
+        own = {"DIR": folder, "PORT": port, "NODES": NODES, "ARRAY": ARRAY, "ACCOUNTING": "on" if accounting else "off"}
+        self.environment = {
+            "SLURM_CONF": f"{folder}/slurm.conf",
+            **{f"GTA_SLURM_{name}": str(value) for name, value in own.items()},
+        }
+
+    def ask(self, *command: str) -> str:
+        """What one of Slurm's commands, or the cluster's script, says; an AssertionError where it fails."""
+        answer = subprocess.run(
+            command, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=100
+        )
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
+
+    def jobs(self) -> dict[str, str]:
+        """State of every job and array task, those that are over as well (for MinJobAge, five minutes)."""
+        lines = self.ask("squeue", "--noheader", "--states=all", "--array", "--format=%i %T").splitlines()
+        return dict(line.split() for line in lines)
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def missing(tools: tuple[str, ...]) -> list[str]:
+    """Those programs that are not installed."""
+    return [tool for tool in tools if not shutil.which(tool, path=_PATH)]
+
+
+@contextmanager
+def started(accounting: bool) -> Iterator[Slurm]:
+    """A cluster of its own; skips where Slurm is not installed, fails where it is and does not start."""
+    if absent := missing(("sbatch", "slurmctld", "slurmd", "munged")):
+        pytest.skip(f"no Slurm here: {', '.join(absent)} missing (Debian, Ubuntu: apt-get install slurm-wlm munge)")
+    with tempfile.TemporaryDirectory(prefix="gta-slurm-") as folder:
+        cluster = Slurm(folder, accounting)
+        try:
+            cluster.ask(str(SCRIPT), "start")
+            yield cluster
+        finally:
+            cluster.ask(str(SCRIPT), "stop")
+
+
+GRID = ("multirun", "sweep=shapes", "seed=0")
+
+
+RANKS = ("site.ranks=2", "schedule.group_size=4")  # of a batch of 8
+
+
+# the shipped profile of a cluster, on nodes without a GPU
+SITE = ("hydra/launcher=slurm", "site=slurm", "site.gpus_per_node=null", "site.cpus_per_rank=1", "site.workers=0")
+
+
+def numbers(runs: Path) -> dict[str, Any]:
+    """Signature -> the scores in its result, all digits."""
+    return {path.parent.name: json.loads(path.read_text())["networks"] for path in runs.glob("cells/*/result.json")}
+
+
+def attempts(runs: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in sorted(runs.glob("cells/*/attempts/*.json"))]
+
+
+def submitted(runs: Path) -> set[str]:
+    return {json.loads(path.read_text())["job"] for path in runs.glob("cells/*/submitted.json")}
+
+
+PATIENCE = 240.0
+
+
+def paths(folder: Path, generated: Path) -> list[str]:
+    return [f"paths.data={generated}", *(f"paths.{name}={folder / name}" for name in ("splits", "runs", "results"))]
+
+
+@contextlib.contextmanager
+def launcher(words: list[str], folder: Path, slurm: Slurm, **more: str) -> Iterator[subprocess.Popen[str]]:
+    """A launcher that watches in the background."""
+    log = open(folder / f"launcher-{time.monotonic_ns()}.log", "w")  # noqa: SIM115
+    environment = {**os.environ, **slurm.environment, "COLUMNS": "200", **more}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gta", *words], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT,
+        text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        log.close()
+
+
+def until(what: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """What `what` says as soon as it says anything; an AssertionError when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not (said := what()):
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.2)
+    return said

@@ -1,0 +1,39 @@
+"""One function makes the cells of a command line; each has a place of its own in the table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gta.cli.options import grid
+from gta.errors import UserError
+
+
+@pytest.fixture
+def cells(small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: grid(["sweep=shapes", *small, *words])[1]
+
+
+def test_the_command_line_replaces_and_widens_the_sweep(cells) -> None:  # type: ignore[no-untyped-def]
+    made = cells("method=gta,supervised", "seed=0,1,2")
+    assert [(cell.row, cell.config.seed) for cell in made] == [
+        (method, seed) for method in ("gta", "supervised") for seed in (0, 1, 2)
+    ]
+    assert len({cell.signature for cell in made}) == 6
+    assert all(cell.config.paths.runs.startswith("/") for cell in made), "a frozen cell does not depend on the folder"
+
+
+def test_equal_cells_are_one(cells) -> None:  # type: ignore[no-untyped-def]
+    assert len(cells("method=gta", "seed=0", "site.workers=0,1")) == 1
+
+
+def test_rows_say_what_tells_cells_apart(cells) -> None:  # type: ignore[no-untyped-def]
+    made = cells("method=supervised,gta", "seed=0", "schedule.lr=0.1,0.2")
+    assert [cell.row for cell in made] == ["supervised lr=0.1", "supervised lr=0.2", "gta lr=0.1", "gta lr=0.2"]
+
+
+def test_an_empty_grid_is_refused(cells) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match="empty"):
+        cells("seed=range(0,0)")

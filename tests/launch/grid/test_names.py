@@ -1,0 +1,77 @@
+"""Names of cells: prefixes of signatures, method/split/seed words, and a helpful sentence for the others."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gta.errors import UserError
+from launch.grid import names
+
+CELLS = [("gta", "92", 0), ("gta", "92", 1), ("gta", "1/8", 0), ("mean_teacher", "1/8", 0)]
+SIGNATURES = ["abc111aa", "abc222bb", "0f0f0f0f", "abd33333"]
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> list[names.Named]:
+    for signature, (method, split, seed) in zip(SIGNATURES, CELLS, strict=True):
+        folder = tmp_path / "runs/cells" / signature
+        folder.mkdir(parents=True)
+        identity = {"dataset": "voc", "method": method, "label": method, "split": split, "seed": seed}
+        (folder / "cell.json").write_text(json.dumps(identity))
+    (tmp_path / "runs/cells/broken").mkdir()
+    (tmp_path / "runs/cells/broken/cell.json").write_text("{")
+    return names.known(tmp_path / "runs")
+
+
+@pytest.mark.parametrize(
+    ("name", "signature"),
+    [
+        ("abc1", "abc111aa"),
+        ("abc222bb", "abc222bb"),
+        ("gta/92/seed1", "abc222bb"),
+        ("gta/92/1", "abc222bb"),
+        ("gta/1/8/seed0", "0f0f0f0f"),
+        ("gta/1_8", "0f0f0f0f"),
+        ("voc/gta/1_8/seed0", "0f0f0f0f"),
+        ("mean_teacher", "abd33333"),
+        ("0f0", "0f0f0f0f"),
+    ],
+)
+def test_a_cell_is_found(cells: list[names.Named], name: str, signature: str) -> None:
+    assert names.find(name, cells).signature == signature
+
+
+def test_a_folder_is_a_name_too(cells: list[names.Named], tmp_path: Path) -> None:
+    assert names.find(str(tmp_path / "runs/cells/abc111aa"), cells).name == "gta/92/seed0"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("abc", r"abc could be gta/92/seed0 \(abc111aa\), gta/92/seed1 \(abc222bb\); give more"),
+        ("gta/92", r"gta/92 could be .*seed0.*seed1"),
+        ("gta/29/seed0", r"there is no such cell; did you mean gta/92/seed0 \(abc111aa\)"),
+        ("mean_techer/1/8/seed0", "did you mean mean_teacher/1/8/seed0"),
+        ("abe3", r"did you mean .*\(abd33333\)"),
+        ("ab", "give at least 3 digits"),
+        ("zzzzzzzz", "there are .*gta/92/seed0"),
+    ],
+)
+def test_other_names_get_a_sentence(cells: list[names.Named], name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        names.find(name, cells)
+
+
+def test_many_at_once(cells: list[names.Named]) -> None:
+    found = names.find_all(["gta/92/*", "abc111", "mean_teacher"], cells)
+    assert [cell.signature for cell in found] == ["abc111aa", "abc222bb", "abd33333"]
+    with pytest.raises(UserError, match=r"cps/\*: no cell is called so"):
+        names.find_all(["cps/*"], cells)
+
+
+def test_an_empty_folder_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there are no cells here yet \(another folder: paths.runs="):
+        names.find("gta", names.known(tmp_path))

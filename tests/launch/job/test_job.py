@@ -1,0 +1,75 @@
+"""One attempt at a cell: it trains what was frozen, or nothing; a result is never made twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gta.cli.options import grid
+from gta.errors import UserError
+from launch.grid.cell import Cell
+from launch.job.attempt import run_cell
+from launch.state import attempts
+from launch.state.ledger import State, look
+
+
+@pytest.fixture
+def cell(small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cell:
+    monkeypatch.chdir(tmp_path)
+    (made,) = grid(["sweep=shapes", *small, "method=supervised", "seed=0"])[1]
+    made.write()
+    return made
+
+
+def test_a_done_cell_is_left_as_it_is(cell: Cell) -> None:
+    assert run_cell(cell.folder) == "done"
+    before = (cell.folder / "result.json").read_text()
+    assert run_cell(cell.folder) == "done"
+    assert (cell.folder / "result.json").read_text() == before
+    assert look(cell).state is State.DONE
+
+
+def test_lists_that_changed_since_are_refused(cell: Cell) -> None:
+    labeled = Path(cell.config.data.split_dir) / "1_5" / "labeled.txt"
+    labeled.write_text("\n".join(labeled.read_text().split()[:4]))
+    with pytest.raises(UserError, match=r"changed after the cell .* was frozen"):
+        run_cell(cell.folder)
+    assert look(cell).state is State.FAILED
+    assert not (cell.folder / "result.json").exists()
+
+
+def test_a_cell_that_another_process_has_is_taken(cell: Cell) -> None:
+    other = attempts.claim(cell.folder)
+    assert other is not None
+    assert run_cell(cell.folder) == "taken"
+    other.end("interrupted")
+    assert run_cell(cell.folder) == "done"
+
+
+def test_a_failure_of_a_superseded_attempt_is_not_recorded(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail_late(*_: object, **__: object) -> bool:
+        last = attempts.latest(cell.folder)
+        assert last is not None
+        (last.path.parent / f"{last.number + 1:04d}.json").write_text(json.dumps({**last.fields, "pid": os.getpid()}))
+        raise RuntimeError("late")
+
+    monkeypatch.setattr("gta.train.run.train", fail_late)
+    with pytest.raises(RuntimeError, match="late"):
+        run_cell(cell.folder)
+    assert not (cell.folder / "failure.json").exists()
+
+
+def test_torchrun_trains_on_two_ranks_and_then_finds_it_done(small: list[str], tmp_path: Path) -> None:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    words = ["-m", "gta", "train", *small, "method=gta", "schedule.group_size=4"]
+    for said in ("gta 1/5 seed 0: done", "is done"):
+        answer = subprocess.run([*torchrun, *words], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        assert said in answer.stdout
+    (journal,) = tmp_path.glob("runs/cells/*/journal.jsonl")
+    assert json.loads(journal.read_text().splitlines()[0])["world_size"] == 2

@@ -1,0 +1,194 @@
+"""The board: what each state says, what it cost, at every width, for people and for scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from gta.files import write_json
+from gta.journal import Journal
+from launch.grid.cell import Cell
+from launch.show import board
+from launch.show.rows import Row, row, rows
+from launch.slurm.reconcile import survey
+from launch.state import attempts
+from tests.helpers.cells import config, split
+from tests.helpers.fake_slurm import FakeSlurm
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> list[Cell]:
+    """Ten cells of 1,000 iterations, submitted to Slurm as tasks of job 57."""
+    made = []
+    for seed in range(10):
+        mine = config()
+        mine.seed, mine.paths.runs, mine.schedule.iterations = seed, str(tmp_path / "runs"), 1000
+        cell = Cell.of(mine, split())
+        record = {"job": f"57_{seed}", "cluster": "slurm", "log": "/log", "time": time.time() - 7200, "after": 0}
+        write_json(cell.folder / "submitted.json", record)
+        made.append(cell)
+    return made
+
+
+def attempt(cell: Cell, ended: str | None = None, hours: float = 1.0, device: str = "cuda:0", **fields: Any) -> None:
+    """An attempt on node n1 that began `hours` ago: over, or with a fresh heartbeat."""
+    mine = attempts.claim(cell.folder, after=99, job=f"57_{cell.config.seed}", log="/log")
+    assert mine is not None
+    began = {"time": time.time() - 3600 * hours, "place": "another host", "host": "n1", **fields}
+    write_json(mine.path, {**mine.fields, **began} | ({"ended": ended, "end_time": time.time()} if ended else {}))
+    with Journal(cell.folder / "journal.jsonl") as journal:
+        journal.event("started", iteration=0, device=device, world_size=1)
+
+
+def play(cells: list[Cell], slurm: FakeSlurm) -> dict[str, Row]:
+    """One cell in each state; what the board says of them."""
+    slurm.add(*(f"57_{i}" for i in range(10)))
+    _, running, again, done, failed, memory, cancelled, lost, stopped, never = cells
+    attempt(running)
+    with Journal(running.folder / "journal.jsonl") as journal:
+        journal.metrics(250, {"loss/supervised": 0.5, "loss/unsupervised": 0.25, "seconds": 125.0})
+    slurm.set("57_1", state="RUNNING", node="n1", reason="None")
+    attempt(again, "requeued", hours=0.5)
+    slurm.set("57_2", reason="BeginTime")
+    attempt(done, "done", hours=2.0)
+    networks = {"student": {"last": {"miou": 71.25}}}
+    write_json(done.folder / "result.json", {"headline": "student", "networks": networks})
+    slurm.set("57_3", state="COMPLETED")
+    for cell, cause, error in ((failed, "exception", "ValueError: boom"), (memory, "out of memory", "CUDA error")):
+        attempt(cell, "failed")
+        failure = {"attempt": 1, "error": error, "time": time.time(), "rank": 0, "log": "/log", "cause": cause}
+        write_json(cell.folder / "failure.json", failure)
+        slurm.set(f"57_{cell.config.seed}", state="FAILED", exit="1:0")
+    slurm.set("57_6", state="CANCELLED")
+    write_json(cancelled.folder / "cancelled.json", {"time": time.time(), "job": "57_6", "by": "ada"})
+    attempt(lost, saved=100)
+    with Journal(lost.folder / "journal.jsonl") as journal:
+        journal.metrics(120, {"loss/supervised": 0.5, "seconds": 60.0})
+    slurm.set("57_7", state="NODE_FAIL", node="n1")
+    attempt(stopped, "interrupted")
+    slurm.set("57_8", state="COMPLETED")
+    (never.folder / "submitted.json").unlink()
+    return dict(zip(NAMES, rows(survey(cells)), strict=True))
+
+
+NAMES = ("waiting", "running", "again", "done", "failed", "memory", "cancelled", "lost", "stopped", "never")
+
+
+def test_every_state_is_told(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    told = play(cells, fake_slurm)
+    assert {name: line.state for name, line in told.items()} == {
+        "waiting": "queued", "running": "running", "again": "requeued", "done": "done", "failed": "failed",
+        "memory": "failed", "cancelled": "cancelled", "lost": "lost", "stopped": "stopped", "never": "never run",
+    }  # fmt: skip
+    assert "(Priority)" in told["waiting"].what
+    assert "(BeginTime)" in told["again"].what
+    assert told["done"].miou == 71.25
+    assert told["failed"].what == "exception: ValueError: boom"
+    assert told["memory"].cause == "out of memory"
+    assert told["cancelled"].what == "by ada"
+    assert told["lost"].what == "stopped near iteration 120 (node failure)"
+    assert (told["running"].node, told["running"].job) == ("n1", "57_1")
+    assert [len(fake_slurm.calls(name)) for name in ("squeue", "sacct")] == [1, 1], "one question to each"
+
+
+def test_speed_time_left_and_cost(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    told = play(cells, fake_slurm)
+    running = told["running"]
+    assert (running.iteration, running.iterations, running.loss, running.rate) == (250, 1000, 0.75, 2.0)
+    assert running.left == pytest.approx(375, abs=30)
+    assert told["lost"].rate is None, "what does not run has no speed"
+    assert told["done"].gpu_hours == pytest.approx(2.0, abs=0.02)
+    assert told["again"].gpu_hours == pytest.approx(0.5, abs=0.02)
+    assert told["waiting"].gpu_hours == 0
+    attempt(cells[2], None, hours=0.25)  # its second attempt, that lives
+    assert row(survey(cells)[2]).gpu_hours == pytest.approx(0.75, abs=0.02), "the sum over its attempts"
+
+
+def test_a_dead_attempt_costs_until_its_last_heartbeat_and_cores_are_counted_apart(cells: list[Cell]) -> None:
+    attempt(cells[0], device="cpu", hours=3.0)
+    (path,) = (cells[0].folder / "attempts").glob("*.json")
+    os.utime(path, (time.time() - 7200, time.time() - 7200))
+    cells[0].config.site.ranks, cells[0].config.site.cpus_per_rank = 2, 4
+    told = row(survey(cells[:1])[0])
+    assert told.gpu_hours == 0
+    assert told.core_hours == pytest.approx(8.0, abs=0.1), "one hour of 2 ranks with 4 CPUs"
+
+
+def test_without_sacct_and_without_slurm(
+    cells: list[Cell], fake_slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    play(cells, fake_slurm)
+    fake_slurm.switch(accounting=False)
+    told = dict(zip(NAMES, rows(survey(cells)), strict=True))
+    assert told["lost"].what == "stopped near iteration 120 (node failure)", "the controller remembers it for a while"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = dict(zip(NAMES, rows(survey(cells)), strict=True))
+    assert (told["running"].state, told["done"].state, told["failed"].state) == ("running", "done", "failed")
+    assert told["lost"].state == "running", "its heartbeat is fresh: nobody can know better"
+    (path,) = (cells[7].folder / "attempts").glob("*.json")
+    os.utime(path, (0, 0))
+    assert row(survey(cells)[7]).state == "lost"
+
+
+def shown(table: list[Row], width: int) -> list[str]:
+    console = Console(width=width, highlight=False)
+    with console.capture() as capture:
+        console.print(board.table(table, width))
+    return capture.get().splitlines()
+
+
+def test_the_board_is_readable_at_every_width(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    told = list(play(cells, fake_slurm).values())
+    for width in (80, 120, 200):
+        lines = shown(told, width)
+        assert max(map(len, lines)) <= width
+        assert not any("…" in line for line in lines), "no text of a column is cut"
+        text = "\n".join(lines)
+        for words in ("71.25", "requeued", "250/1000", "boom"):
+            assert words in text
+    header = [set(shown(told, width)[0].split()) for width in (80, 120, 200)]
+    assert {"it/s", "node", "GPU-h", "loss", "left", "tries"} <= header[2]
+    assert header[0] < header[1] <= header[2]
+
+
+def test_totals_and_advice(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    told = list(play(cells, fake_slurm).values())
+    assert board.totals(told).startswith("10 cells: 1 done, 1 never run, 1 queued, 1 cancelled, 1 stopped")
+    assert "GPU-hours used" in board.totals(told)
+    assert [line.partition(":")[0] for line in board.advice(told)] == ["1 cancelled", "1 exception", "1 out of memory"]
+
+
+def test_a_board_that_is_taller_than_the_window_shows_what_needs_a_look(
+    cells: list[Cell], fake_slurm: FakeSlurm
+) -> None:
+    told = list(play(cells, fake_slurm).values())
+    first, more = board.fitting(told, 5)
+    assert [line.state for line in first] == ["running", "failed", "failed", "lost"]
+    assert more == "... and 1 requeued, 1 stopped, 1 cancelled, 1 queued, 1 never run, 1 done"
+    assert board.fitting(told, 10) == (told, "")
+
+
+def test_a_row_is_plain_json(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    told = play(cells, fake_slurm)["running"]
+    again = json.loads(json.dumps(told.as_dict()))
+    assert again["state"] == "running"
+    assert again["miou"] is None
+
+
+def test_where_no_terminal_looks_on_changes_are_lines(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    play(cells, fake_slurm)
+    console = Console(width=200, highlight=False, force_terminal=False)
+    with console.capture() as capture, board.Board(console) as live:
+        live.show(survey(cells))
+        fake_slurm.set("57_0", state="CANCELLED")
+        live.show(survey(cells))
+    first, change, second = capture.get().splitlines()
+    assert "iteration 250/1000, loss 0.750, left 6 min" in first
+    assert change.strip() == "gta 1/8 seed 0: cancelled in Slurm"
+    assert second.startswith("10 cells: 1 done")

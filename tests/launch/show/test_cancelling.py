@@ -1,0 +1,107 @@
+"""Cancelling: real processes of this host, jobs on a Slurm that the test plays, and what cannot be reached."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gta.files import write_json
+from launch.grid import names
+from launch.grid.cell import Cell
+from launch.show import cancel as cancelling
+from launch.slurm import commands as slurm
+from launch.state import attempts
+from launch.state.ledger import State, look
+from tests.helpers.cells import attempt
+from tests.helpers.fake_slurm import FakeSlurm
+
+PROCESS = """
+import signal, sys, time
+from pathlib import Path
+from launch.attempts import claim
+mine = claim(Path(sys.argv[1]))
+asked = []
+signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+print("ready", flush=True)
+while not asked:
+    time.sleep(0.01)
+mine.end("interrupted")
+"""
+
+
+@pytest.fixture
+def process(cells: list[Cell]) -> Iterator[subprocess.Popen[str]]:
+    """A process that has the first cell, and that saves and leaves when it is asked."""
+    command = [sys.executable, "-c", PROCESS, str(cells[0].folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert running.stdout.readline() == "ready\n"
+        yield running
+        running.send_signal(signal.SIGKILL)
+
+
+def test_a_process_of_this_host(process: subprocess.Popen[str], cells: list[Cell]) -> None:
+    everyone = names.of_grid(cells)
+    found = cancelling.targets(everyone[:2], everyone, None)
+    assert [bool(target.process) for target in found] == [True, False]
+    said = cancelling.cancel(found)
+    assert said == {
+        cells[0].signature: "stopped, saved where it had begun to train",
+        cells[1].signature: "neither runs nor waits",
+    }
+    assert process.wait(timeout=10) == 0
+    assert look(cells[0]).state is State.CANCELLED
+    assert look(cells[1]).state is State.NEVER_RUN, "no word about what did not run"
+    again = cancelling.targets(everyone[:1], everyone, None)
+    assert again[0].over == "neither runs nor waits"
+
+
+def submit(cell: Cell, job: str) -> None:
+    write_json(cell.folder / "submitted.json", {"job": job, "cluster": "slurm", "log": "/log", "time": 1.0})
+
+
+def test_jobs_of_slurm(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    fake_slurm.add("57_0", "57_1", state="RUNNING", node="n1")
+    submit(cells[0], "57_0")
+    submit(cells[1], "57_1")
+    submit(cells[2], "50")  # over long ago
+    everyone = names.of_grid(cells)
+    said = cancelling.cancel(cancelling.targets(everyone, everyone, slurm.queue()))
+    assert list(said.values()) == ["job 57_0: cancelled", "job 57_1: cancelled", "neither runs nor waits"]
+    assert fake_slurm.calls("scancel") == [["57_0", "57_1"]], "one call for all"
+    assert json.loads((cells[0].folder / "cancelled.json").read_text())["job"] == "57_0"
+    assert look(cells[0], slurm.queue()).state is State.CANCELLED
+
+
+def test_a_job_that_runs_other_cells_too(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    fake_slurm.add("57")
+    submit(cells[0], "57")
+    submit(cells[1], "57")
+    everyone = names.of_grid(cells)
+    (alone,) = cancelling.targets(everyone[:1], everyone, slurm.queue())
+    assert "also runs gta/1/8/seed1" in alone.beyond
+    together = cancelling.targets(everyone[:2], everyone, slurm.queue())
+    cancelling.cancel(together)
+    assert fake_slurm.calls("scancel") == [["57"]]
+
+
+def test_what_is_out_of_reach(cells: list[Cell], tmp_path: Path) -> None:
+    attempt(cells[0], "101", None)
+    last = attempts.latest(cells[0].folder)
+    assert last is not None
+    write_json(last.path, {**last.fields, "place": "elsewhere", "host": "n9", "pid": 4})
+    submit(cells[1], "57")
+    attempt(cells[2], "103", "done")
+    everyone = names.of_grid(cells)
+    there, waiting, done = cancelling.targets(everyone, everyone, None)
+    assert there.beyond == "it runs on n9 (process 4): cancel it there"
+    assert "no Slurm answers here" in waiting.beyond
+    assert done.over == "done already"
+    cancelling.cancel([there, waiting, done])
+    assert not list(tmp_path.glob("runs/cells/*/cancelled.json")), "nothing is claimed that was not done"

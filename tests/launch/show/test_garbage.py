@@ -1,0 +1,79 @@
+"""`gc`: what goes, what stays, and that nothing goes by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gta.files import write_json
+from launch.grid.cell import Cell
+from launch.show import gc as garbage
+from launch.slurm.commands import Held
+from launch.state.ledger import ledger
+from tests.helpers.cells import attempt
+
+
+@pytest.fixture
+def grid(cells: list[Cell]) -> list[Cell]:
+    """A cell that is done, one that was stopped, one that runs; each with checkpoint and best model."""
+    for cell, job, ended in zip(cells, ("9000101", "9000102", "9000103"), ("done", "interrupted", None), strict=True):
+        attempt(cell, job, ended)
+        (cell.folder / "checkpoint.pt").write_bytes(b"0" * 1000)
+        (cell.folder / "best.pt").write_bytes(b"0" * 500)
+        (cell.folder / f".checkpoint.pt.{job}.tmp").write_bytes(b"0" * 10)
+    return cells
+
+
+def names(pieces: list[garbage.Piece]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for piece in pieces:
+        found.setdefault(piece.kind, []).append(piece.path.name)
+    return found
+
+
+def test_what_can_go(grid: list[Cell]) -> None:
+    made = garbage.plan(ledger(grid), "toy")
+    assert names(made.pieces) == {
+        garbage.CHECKPOINT: ["checkpoint.pt"],
+        garbage.TEMPORARY: [".checkpoint.pt.9000101.tmp", ".checkpoint.pt.9000102.tmp"],
+    }
+    assert made.size(garbage.CHECKPOINT) == 1000
+    assert [len(kept) for kept in made.kept.values()] == [1, 1], "one goes on from its checkpoint, one runs"
+    assert names(garbage.plan(ledger(grid), "toy", best=True).pieces)[garbage.BEST] == ["best.pt"]
+
+
+def test_what_another_sweep_has_stays_unless_it_is_named(grid: list[Cell]) -> None:
+    write_json(grid[0].folder / "mlflow.json", {"sqlite:///x": {"sweeps": ["other", "toy"], "run_id": "1"}})
+    made = garbage.plan(ledger(grid), "toy")
+    assert garbage.CHECKPOINT not in names(made.pieces)
+    assert any("the sweep other" in reason for reason in made.kept)
+    assert garbage.CHECKPOINT in names(garbage.plan(ledger(grid), "toy", named=True).pieces)
+
+
+def test_folders_of_jobs(grid: list[Cell], tmp_path: Path) -> None:
+    sweep = tmp_path / "runs/sweeps/toy"
+    for job in ("57_0", "57_1", "9000099", "%j"):
+        (sweep / "jobs" / job).mkdir()
+        (sweep / "jobs" / job / "log.out").write_text("old")
+    for token, job in (("a", "57"), ("b", "58")):
+        write_json(sweep / "submissions" / token / "job.json", {"job": job})
+        write_json(sweep / "submissions" / token / "recorded.json", {"time": 0.0})
+    folders = [cell.folder for cell in grid]
+    held = {"57_1": Held("57_1", "RUNNING")}
+    found = names(list(garbage.of_jobs(sweep, folders, held)))  # no process of this machine has a number so high
+    assert found[garbage.JOBS] == ["57_0", "9000099"], "57_1 runs; the others hold the last logs of cells"
+    assert sorted(found[garbage.PICKLES]) == [f"900010{i}_submitted.pkl" for i in (1, 2, 3)]
+    assert found[garbage.SUBMISSIONS] == ["b"]
+    assert list(garbage.of_jobs(sweep, folders, None)) == [], "nobody knows what is over"
+
+
+def test_removing(grid: list[Cell]) -> None:
+    pieces = garbage.plan(ledger(grid), "toy").pieces
+    begun = garbage.Piece(grid[2].folder / "checkpoint.pt", 1000, garbage.CHECKPOINT, grid[2].folder)
+    gone, problems = garbage.remove([*pieces, begun])
+    assert gone == 1020
+    assert len(problems) == 1, "a cell that was begun meanwhile is left alone"
+    assert [(cell.folder / "checkpoint.pt").exists() for cell in grid] == [False, True, True]
+    assert all((cell.folder / "best.pt").exists() for cell in grid)
+    assert garbage.plan(ledger(grid), "toy").pieces == []

@@ -1,0 +1,108 @@
+"""What sbatch is given, and how its answers are read, with stand-ins for Slurm's programs: no Slurm is needed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gta.errors import UserError
+from launch.slurm import commands as slurm
+from tests.helpers.program import Run
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "sbatch.sh"
+Programs = Callable[..., str]
+SITE = """
+defaults: [slurm]
+account: vision
+partition: gpu
+nodes: 2
+ranks: 2
+gpus_per_node: 2
+mem_gb: 60
+array_parallelism: 2
+setup: [module load cuda, ulimit -n 4096]
+sbatch: {constraint: a100, requeue: true, exclusive: false}
+"""
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Programs:
+    """Makes programs of given names and shell lines; the PATH that finds them first."""
+
+    def make(**lines: str) -> str:
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        for name, line in lines.items():
+            (folder / name).write_text(f"#!/bin/sh\n{line}\n")
+            (folder / name).chmod(0o755)
+        return f"{folder}:{os.environ['PATH']}"
+
+    return make
+
+
+def test_the_script_of_a_site(gta: Run, small: list[str], tmp_path: Path, programs: Programs) -> None:
+    path = programs(
+        srun="exit 1",
+        scontrol="echo 'Slurmctld(primary) at here is UP'",
+        squeue="exit 0",
+        sbatch=f"cp $1 {tmp_path}/script.sh; echo 'sbatch: error: Invalid qos specification' >&2; exit 1",
+    )
+    (tmp_path / "conf/site").mkdir(parents=True)
+    (tmp_path / "conf/site/mine.yaml").write_text(SITE)
+    site = ["site=mine", "site.qos=long", "schedule.group_size=2"]
+    said = gta("multirun", "sweep=shapes", "hydra/launcher=slurm", "seed=0", *small, *site, PATH=path)
+    assert said.returncode == 2, said.stdout + said.stderr
+    assert "Invalid qos specification): mend the settings of the site" in said.stderr
+    script = (tmp_path / "script.sh").read_text().replace(sys.executable, "PYTHON").replace(str(tmp_path), "FOLDER")
+    script = re.sub(r"\d{8}-\d{6}-[0-9a-f]{6}", "TOKEN", script)
+    script = re.sub(r"code/[0-9a-f]{12}", "code/TREE", script)
+    assert script == GOLDEN.read_text()  # to accept a new one: copy it from the difference that pytest -vv shows
+
+
+def test_jobs_that_slurm_still_holds(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = (
+        'test "$1 $2 $3" = "--noheader --array --me" && test -z "$SQUEUE_STATES" && '
+        'printf "57_0|RUNNING|None|n1|a|b\\n57_3|PENDING|Priority||a|b\\n9|PENDING|Resources||a|(null)\\n"'
+    )
+    monkeypatch.setenv("PATH", programs(squeue=line))
+    monkeypatch.setenv("SQUEUE_STATES", "PENDING")
+    assert slurm.live(["57_0", "57_1", "9", "5"]) == {"57_0", "9"}
+    assert slurm.queue()["57_3"] == slurm.Held("57_3", "PENDING", "Priority", "", "a", "b")
+    assert slurm.live([]) == set()
+
+
+def test_a_busy_controller_is_asked_again(programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm, "PAUSE_SECONDS", 0.0)
+    answer = "echo '57|RUNNING|None|n1|a|b'"
+    once = f"test -e {tmp_path}/asked && {answer} || {{ touch {tmp_path}/asked; echo busy >&2; exit 1; }}"
+    monkeypatch.setenv("PATH", programs(squeue=once))
+    assert slurm.live(["57"]) == {"57"}
+
+    monkeypatch.setenv("PATH", programs(squeue="echo Unable to contact slurm controller >&2; exit 1"))
+    with pytest.raises(UserError, match="Unable to contact slurm controller"):
+        slurm.live(["57"])
+
+
+def test_outside_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        "SLURM_CONF": "/etc/slurm.conf",
+        "SLURM_JOB_ID": "5",
+        "SLURM_MEM_PER_NODE": "500",
+        "RANK": "1",
+        "SBATCH_ACCOUNT": "vision",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    before = dict(os.environ)
+    with slurm.outside_of_jobs():
+        assert {name for name in given if name in os.environ} == {"SLURM_CONF", "SBATCH_ACCOUNT"}
+    assert dict(os.environ) == before
+
+    monkeypatch.delenv("SLURM_JOB_ID")
+    with slurm.outside_of_jobs():
+        assert os.environ["SLURM_MEM_PER_NODE"] == "500", "the user's own, where there is no job"
