@@ -60,8 +60,8 @@ test: .venv/.tests-installed lint  ## lint, types, and all tests but those on a 
 test-slurm: .venv/.tests-installed  ## the tests on a real Slurm, which they start and stop (skipped where it is not installed)
 	@$(BIN)/python -m pytest -m slurm
 
-lint: .venv/.tests-installed  ## ruff and mypy
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: .venv/.tests-installed  ## ruff, mypy, and who may import whom
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
 clean:  ## remove .venv and caches; data, runs and results stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

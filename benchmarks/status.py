@@ -28,10 +28,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
 from gta import journal
+from gta.cell import Cell
 from gta.cli import options as common
 from gta.compose.compose import Composer, typed
 from gta.files import write_json
-from launch.grid.cell import Cell
 from launch.show import rows
 from launch.show.board import table, totals
 from launch.state import attempts

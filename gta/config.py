@@ -169,6 +169,14 @@ class ScheduleConfig:
     log_every: int = neutral(20, "Iterations between journal lines.")
 
 
+ORIGINAL, SLIDING, CROP, CROP_BACKGROUND = PROTOCOLS = (
+    "original_size",
+    "sliding_window",
+    "center_crop",
+    "center_crop_padded_background",
+)
+
+
 @dataclass
 class EvaluationConfig:
     """How validation images are scored; `gta.train.inference` says what each protocol does."""

@@ -1,6 +1,6 @@
 """How a config field declares what it is, and whether it can change a result.
 
-Identity is declared where the field lives: the signature of a cell (`launch.grid.cell`) is made of the fields that
+Identity is declared where the field lives: the signature of a cell (`gta.cell`) is made of the fields that
 can change a result, so a new field has to say on which side it stands. A test refuses a field that does not.
 """
 

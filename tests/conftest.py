@@ -15,7 +15,7 @@ from tests.helpers.program import ROOT, SMALL_SCHEDULE, SMALL_SHAPES, Run, run_g
 if TYPE_CHECKING:
     from hydra._internal.config_loader_impl import ConfigLoaderImpl
 
-    from launch.grid.cell import Cell
+    from gta.cell import Cell
 
 
 # one intra-op thread in this process and every child: what the shipped sweeps use, and what two cores can bear
@@ -100,7 +100,7 @@ def gta(tmp_path: Path) -> Run:
 @pytest.fixture
 def cells(tmp_path: Path) -> list[Cell]:
     """Three frozen cells, gta on 1/8 with seeds 0, 1 and 2, below tmp_path/runs."""
-    from launch.grid.cell import Cell
+    from gta.cell import Cell
     from tests.helpers.cells import config, split
 
     made = []

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from gta.cell import Cell
 from gta.cli.options import grid
 from gta.compose.compose import sweep_files
 from gta.config import ShapesConfig
 from gta.data.shapes import generate
 from gta.data.splits.lists import read_ids
-from launch.grid.cell import Cell
 from launch.job.attempt import run_cell
 from launch.state.ledger import State, look
 from tests.helpers import layouts

@@ -77,12 +77,12 @@ def load(options: dict[str, str], rest: list[str], command: str) -> Trained:
         )
     folder = find(names[0], Path(options["paths.runs"]))
     from gta.compose.compose import read
-    from gta.train.inference import check
+    from gta.compose.validate import check_evaluation
     from gta.train.run import load_network, prepare_device
 
     config = _changed(read(folder / "config.yaml"), [word for word in rest if "=" in word], command)
     config.site.device = options["device"]
-    check(config)
+    check_evaluation(config)
     device = prepare_device(config)
     name, network, iteration = load_network(config, folder, device, options["network"], options["which"])
     return Trained(config, network, device, f"{name}, iteration {iteration}, {folder.name[:8]}")
@@ -107,9 +107,9 @@ def _changed(config: Config, overrides: list[str], command: str) -> Config:
 
 def _of_checkpoint(options: dict[str, str], rest: list[str]) -> Trained:
     """A network with the weights of a public checkpoint; prints what matched."""
+    from gta.compose.validate import check_evaluation
     from gta.models import build_model
     from gta.models.public import load_public_checkpoint
-    from gta.train.inference import check
     from gta.train.run import prepare_device
     from launch.grid.grid import single_config
 
@@ -118,7 +118,7 @@ def _of_checkpoint(options: dict[str, str], rest: list[str]) -> Trained:
     # the weights come from the checkpoint, and no split list is needed to score
     fixed = ["model.weights=random", "data.split=none", f"site.device={options['device']}"]
     config = single_config(common.start(), [*common.overrides_of(rest), *fixed])
-    check(config)
+    check_evaluation(config)
     device = prepare_device(config)
     network = build_model(config.model, len(config.data.classes))
     report = load_public_checkpoint(network, options["checkpoint"], options["network"])

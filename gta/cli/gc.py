@@ -20,7 +20,7 @@ from gta.text import human_bytes
 
 if TYPE_CHECKING:
     from launch.show.gc import Plan
-    from launch.slurm.commands import Held
+    from launch.state.jobs import HeldJob
 
 
 def run(arguments: list[str]) -> int:
@@ -54,7 +54,7 @@ def run(arguments: list[str]) -> int:
     return 1 if problems else 0
 
 
-def _held(folders: list[Path]) -> dict[str, Held] | None:
+def _held(folders: list[Path]) -> dict[str, HeldJob] | None:
     """What Slurm holds: nothing where no cell was ever sent there, None where it cannot be asked."""
     from launch.slurm import commands as slurm
     from launch.state.ledger import read_json

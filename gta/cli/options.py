@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
 
-    from launch.grid.cell import Cell
+    from gta.cell import Cell
     from launch.grid.names import Named
     from launch.state.ledger import Entry
 

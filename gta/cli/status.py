@@ -22,7 +22,7 @@ from gta.cli import options as common
 from gta.errors import UserError
 
 if TYPE_CHECKING:
-    from launch.grid.cell import Cell
+    from gta.cell import Cell
     from launch.show.rows import Row
 
 

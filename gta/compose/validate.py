@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from gta.config import Config
+from gta.config import CROP, CROP_BACKGROUND, PROTOCOLS, Config
 from gta.errors import UserError
 from gta.methods import METHODS
 from gta.models import ENCODERS
-from gta.train import inference
 
 SMALLEST_CROP = 16  # pixels; below it the encoders leave nothing to pool
 
@@ -39,4 +38,22 @@ def check(config: Config) -> None:
         raise UserError(f"precision={config.precision}: use fp32 or bf16.")
     if config.model.encoder not in ENCODERS:
         raise UserError(f"model.encoder={config.model.encoder}: there are {', '.join(ENCODERS)}.")
-    inference.check(config)
+    check_evaluation(config)
+
+
+def check_evaluation(config: Config) -> None:
+    """Raise UserError for evaluation settings that cannot be."""
+    evaluation = config.evaluation
+    if evaluation.protocol not in PROTOCOLS:
+        raise UserError(f"evaluation.protocol is '{evaluation.protocol}'; use {', '.join(PROTOCOLS)}.")
+    if not evaluation.scales or min(evaluation.scales) <= 0:
+        raise UserError(f"evaluation.scales is {list(evaluation.scales)}; give at least one number above 0: [1.0].")
+    if not 0 < evaluation.stride <= 1:
+        raise UserError(f"evaluation.stride is {evaluation.stride}; it is a fraction of the window, above 0 to 1.")
+    if evaluation.window < 0 or evaluation.crop < 1:
+        raise UserError("evaluation.window and evaluation.crop are sides in pixels: give positive numbers.")
+    if evaluation.protocol in (CROP, CROP_BACKGROUND) and config.data.input_scale != 1:
+        raise UserError(
+            f"evaluation.protocol={evaluation.protocol} cuts at original size, and data.input_scale is "
+            f"{config.data.input_scale}: use original_size."
+        )

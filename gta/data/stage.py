@@ -145,7 +145,8 @@ def _copy(root: Path, folder: Path, sources: Sequence[Source], total: int) -> No
         note = f" Copies that may be removed are there: {', '.join(others)}." if others else ""
         raise UserError(
             f"site.stage: {human_bytes(total)} of data do not fit into {folder.parent} on {socket.gethostname()}, "
-            f"where {human_bytes(free)} are free: make room, name another folder, or leave it out (site.stage=null).{note}"
+            f"where {human_bytes(free)} are free: make room, name another folder, or leave it out "
+            f"(site.stage=null).{note}"
         )
     try:
         for below in sorted({os.path.dirname(source.name) for source in sources}):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 EXPERIMENT = "gta"
 
@@ -72,3 +76,8 @@ def networks(metrics: dict[str, float]) -> list[str]:
 def metric(name: str) -> str:
     """`name` with the characters that MLflow refuses in a metric's name replaced by an underscore."""
     return re.sub(r"[^\w.\-:/ ]", "_", name)
+
+
+def cursor_of(run: Run) -> int:
+    """How many of the journal's points the run has."""
+    return int(run.data.tags.get(CURSOR, 0))

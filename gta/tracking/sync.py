@@ -122,7 +122,7 @@ def _gone(synced: dict[Path, dict[str, Any]], uri: str, check: bool) -> list[Pat
     client = store.connect(uri)
     experiment = client.get_experiment_by_name(keys.EXPERIMENT)
     runs = _runs(client, experiment.experiment_id, list(ids)) if experiment else []
-    there = {run.info.run_id: cursor_of(run) for run in runs}
+    there = {run.info.run_id: keys.cursor_of(run) for run in runs}
     return [folder for folder, stamp in synced.items() if there.get(stamp["run_id"]) != stamp.get("cursor")]
 
 
@@ -204,7 +204,7 @@ def _locate(client: MlflowClient, experiment: str) -> dict[str, str]:
             [experiment], f"tags.`{keys.SIGNATURE}` IS NOT NULL", max_results=_PAGE, page_token=token
         )
         for run in page:
-            signature, place = run.data.tags[keys.SIGNATURE], (cursor_of(run), run.info.run_id)
+            signature, place = run.data.tags[keys.SIGNATURE], (keys.cursor_of(run), run.info.run_id)
             found[signature] = max(found.get(signature, place), place)
         if not (token := page.token):
             return {signature: run_id for signature, (_, run_id) in found.items()}
@@ -225,11 +225,6 @@ def _by_signature(runs: Iterable[Run]) -> dict[str, Run]:
         signature = run.data.tags.get(keys.SIGNATURE, "")
         other = found.get(signature)
         # Two runs of one signature can only come from writers without a common lock: take the fuller.
-        if other is None or cursor_of(run) > cursor_of(other):
+        if other is None or keys.cursor_of(run) > keys.cursor_of(other):
             found[signature] = run
     return found
-
-
-def cursor_of(run: Run) -> int:
-    """How many of the journal's points the run has."""
-    return int(run.data.tags.get(keys.CURSOR, 0))

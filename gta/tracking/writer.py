@@ -13,7 +13,6 @@ from mlflow.store.artifact.artifact_repository_registry import get_artifact_repo
 from gta.tracking import keys
 from gta.tracking import sync_cache as stamps
 from gta.tracking.cell import Point, Snapshot
-from gta.tracking.sync import cursor_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -95,7 +94,7 @@ class Writer:
 
     def _send_data(self, run: Run, cell: Snapshot, tags: dict[str, str]) -> int:
         """Send params, tags and points that the run lacks; returns the cursor."""
-        run_id, all_points, cursor = run.info.run_id, cell.points(), cursor_of(run)
+        run_id, all_points, cursor = run.info.run_id, cell.points(), keys.cursor_of(run)
         # A param cannot be changed once it is there, and need not be: the signature is made of them.
         params = [Param(k, v[:6000]) for k, v in cell.params().items() if k not in run.data.params]
         changed = [RunTag(k, v) for k, v in tags.items() if run.data.tags.get(k) != v]

@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gta.config import Config
+from gta.compose.validate import check_evaluation
+from gta.config import CROP, CROP_BACKGROUND, Config
 from gta.data.loaders import val_samples
 from gta.data.spec import IGNORE
 from gta.data.transforms import denormalise
@@ -46,7 +47,7 @@ def confusion_matrices(
     frame of the mean colour, whose pixels are ignored, or (`center_crop_padded_background`) count as class 0. Raises
     UserError for settings that cannot be.
     """
-    inference.check(config)
+    check_evaluation(config)
     classes = len(config.data.classes)
     totals = {name: torch.zeros(classes, classes, dtype=torch.int64, device=device) for name in networks}
     modes = {name: network.training for name, network in networks.items()}
@@ -85,7 +86,7 @@ def examples(network: nn.Module, config: Config, ids: list[str], device: torch.d
 def _scored_part(image: Tensor, mask: Tensor, config: Config) -> tuple[Tensor, Tensor]:
     """Image (1, 3, h, w) and mask (H, W), whole or cut to the center crop, which is padded to its full side."""
     protocol, side = config.evaluation.protocol, config.evaluation.crop
-    if protocol not in (inference.CROP, inference.CROP_BACKGROUND):
+    if protocol not in (CROP, CROP_BACKGROUND):
         return image, mask
     height, width = mask.shape
     top, left = max(0, height - side) // 2, max(0, width - side) // 2
@@ -93,7 +94,7 @@ def _scored_part(image: Tensor, mask: Tensor, config: Config) -> tuple[Tensor, T
     mask = mask[top : top + side, left : left + side]
     missing = (side - mask.shape[1], side - mask.shape[0])
     frame = (missing[0] // 2, missing[0] - missing[0] // 2, missing[1] // 2, missing[1] - missing[1] // 2)
-    filler = BACKGROUND if protocol == inference.CROP_BACKGROUND else IGNORE
+    filler = BACKGROUND if protocol == CROP_BACKGROUND else IGNORE
     # 0 is the mean colour of a normalised image
     return F.pad(image, frame), F.pad(mask, frame, value=filler)
 

@@ -18,34 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gta.config import Config, EvaluationConfig
-from gta.errors import UserError
+from gta.config import CROP, CROP_BACKGROUND, ORIGINAL, SLIDING, Config, EvaluationConfig
 from gta.models.deeplab import upsample
-
-ORIGINAL, SLIDING, CROP, CROP_BACKGROUND = PROTOCOLS = (
-    "original_size",
-    "sliding_window",
-    "center_crop",
-    "center_crop_padded_background",
-)
-
-
-def check(config: Config) -> None:
-    """Raise UserError for evaluation settings that cannot be."""
-    evaluation = config.evaluation
-    if evaluation.protocol not in PROTOCOLS:
-        raise UserError(f"evaluation.protocol is '{evaluation.protocol}'; use {', '.join(PROTOCOLS)}.")
-    if not evaluation.scales or min(evaluation.scales) <= 0:
-        raise UserError(f"evaluation.scales is {list(evaluation.scales)}; give at least one number above 0: [1.0].")
-    if not 0 < evaluation.stride <= 1:
-        raise UserError(f"evaluation.stride is {evaluation.stride}; it is a fraction of the window, above 0 to 1.")
-    if evaluation.window < 0 or evaluation.crop < 1:
-        raise UserError("evaluation.window and evaluation.crop are sides in pixels: give positive numbers.")
-    if evaluation.protocol in (CROP, CROP_BACKGROUND) and config.data.input_scale != 1:
-        raise UserError(
-            f"evaluation.protocol={evaluation.protocol} cuts at original size, and data.input_scale is "
-            f"{config.data.input_scale}: use original_size."
-        )
 
 
 def describe(config: Config) -> str:

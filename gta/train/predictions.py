@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torch import nn
 
-from gta.config import Config, DataConfig
+from gta.compose.validate import check_evaluation
+from gta.config import CROP, CROP_BACKGROUND, Config, DataConfig
 from gta.data.resample import rescale
 from gta.data.transforms import normalise
 from gta.errors import UserError
@@ -22,8 +23,8 @@ CITYSCAPES_LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27
 
 def check(config: Config, cityscapes: bool) -> None:
     """Raise UserError where whole images cannot be predicted so, or are no Cityscapes classes."""
-    inference.check(config)
-    if config.evaluation.protocol in (inference.CROP, inference.CROP_BACKGROUND):
+    check_evaluation(config)
+    if config.evaluation.protocol in (CROP, CROP_BACKGROUND):
         raise UserError(
             f"evaluation.protocol={config.evaluation.protocol} scores a part of an image; predict labels whole ones: "
             "use original_size or sliding_window."

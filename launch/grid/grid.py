@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gta.cell import Cell
 from gta.compose.compose import Composer, check_overrides, explain, params, protect
 from gta.compose.epochs import in_iterations
 from gta.compose.validate import check
@@ -26,7 +27,6 @@ from gta.data.loaders import check_batch
 from gta.data.prepare import prepare
 from gta.data.splits.split import Split, load_split
 from gta.errors import UserError
-from launch.grid.cell import Cell
 
 
 def expand(master: DictConfig, loader: ConfigLoaderImpl) -> list[list[str]]:

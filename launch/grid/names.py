@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from gta.errors import UserError
 
 if TYPE_CHECKING:
-    from launch.grid.cell import Cell
+    from gta.cell import Cell
 
 SHORTEST = 3  # hex digits of a signature
 SHOWN = 6  # names in a sentence

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gta.cell import Cell
 from gta.compose.compose import read
 from gta.config import Config
 from gta.data.splits.split import load_split
@@ -18,7 +19,6 @@ from gta.files import write_json
 from gta.ops import distributed
 from gta.provenance.environment import environment
 from gta.train.control import Control, Wish
-from launch.grid.cell import Cell
 from launch.job.rendezvous import Place, meeting
 from launch.job.signals import Signals
 from launch.state import policy

@@ -14,9 +14,9 @@ from pathlib import Path
 from gta.files import write_json
 from launch.grid.names import Named
 from launch.slurm import commands as slurm
-from launch.slurm.commands import Held
 from launch.state import attempts
 from launch.state.attempts import Record
+from launch.state.jobs import HeldJob
 from launch.state.ledger import read_json
 
 WAIT_SECONDS = 15.0  # for local cells to save and leave
@@ -34,7 +34,7 @@ class Target:
     beyond: str = ""  # why it cannot be ended from here
 
 
-def targets(cells: Sequence[Named], everyone: Sequence[Named], held: dict[str, Held] | None) -> list[Target]:
+def targets(cells: Sequence[Named], everyone: Sequence[Named], held: dict[str, HeldJob] | None) -> list[Target]:
     """How each of the cells can be ended. `everyone`: all cells, of which some may share a job. `held`: what Slurm
     holds, None where it does not answer here.
     """
@@ -46,7 +46,7 @@ def targets(cells: Sequence[Named], everyone: Sequence[Named], held: dict[str, H
     return [_target(cell, chosen, sharing, held) for cell in cells]
 
 
-def _target(cell: Named, chosen: set[str], sharing: dict[str, list[Named]], held: dict[str, Held] | None) -> Target:
+def _target(cell: Named, chosen: set[str], sharing: dict[str, list[Named]], held: dict[str, HeldJob] | None) -> Target:
     folder, last = cell.folder, attempts.latest(cell.folder)
     if (folder / "result.json").exists():
         return Target(cell, over="done already")

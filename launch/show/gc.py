@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from launch.slurm.commands import Held
 from launch.state import attempts
+from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State, read_json
 
 CHECKPOINT = "checkpoints of cells that are done (only `eval` and `predict` with which=last would read them)"
@@ -82,7 +82,7 @@ def _of_cell(entry: Entry, best: bool) -> Iterator[Piece]:
         yield from _existing(sorted(folder.glob(pattern)), TEMPORARY, folder)
 
 
-def of_jobs(sweep: Path, cells: Iterable[Path], held: Mapping[str, Held] | None) -> Iterator[Piece]:
+def of_jobs(sweep: Path, cells: Iterable[Path], held: Mapping[str, HeldJob] | None) -> Iterator[Piece]:
     """What can go of a sweep's folder: of its jobs that are over.
 
     `cells`: the folders of ALL cells there are, since any of them may have its log here. `held`: what Slurm holds; None
@@ -127,7 +127,7 @@ def _json(path: Path) -> dict[str, str] | None:
         return None
 
 
-def _held(job: str, held: Mapping[str, Held]) -> bool:
+def _held(job: str, held: Mapping[str, HeldJob]) -> bool:
     """Whether Slurm holds a job, or a task of it."""
     return job in held or any(name.startswith(f"{job}_") for name in held)
 

@@ -9,40 +9,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from gta.errors import UserError
+from launch.state.jobs import EndedJob, HeldJob
 
 TRIES = 4  # a busy controller refuses a question now and then
 PAUSE_SECONDS = 5.0
 _TOGETHER = 500  # jobs of one command line
 _RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-
-
-@dataclass(frozen=True)
-class Held:
-    """A job, or a task of an array, that Slurm holds."""
-
-    job: str  # 57, or 57_3
-    state: str  # PENDING, RUNNING, COMPLETING, REQUEUED ...
-    reason: str = ""  # why it waits: Priority, Resources, BeginTime ...
-    node: str = ""
-    name: str = ""
-    comment: str = ""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What Slurm says of a job that is over (or of its latest turn, when it was requeued)."""
-
-    job: str
-    state: str  # COMPLETED, FAILED, TIMEOUT, PREEMPTED, NODE_FAIL, OUT_OF_MEMORY, CANCELLED ...
-    code: int = 0
-    signal: int = 0
-    seconds: float = 0.0
-    node: str = ""
-    gpus: int = 0
 
 
 def available() -> bool:
@@ -56,7 +31,7 @@ def available() -> bool:
     return " UP" in answer.stdout
 
 
-def queue() -> dict[str, Held]:
+def queue() -> dict[str, HeldJob]:
     """All jobs of this user that Slurm holds, each task of an array by itself: pending, running, on their way out.
 
     Raises UserError where squeue does not answer, after a few tries: not knowing must not look like "over".
@@ -71,7 +46,7 @@ def live(jobs: Iterable[str]) -> set[str]:
     return wanted & queue().keys() if wanted else set()
 
 
-def accounting(jobs: Iterable[str]) -> dict[str, Ended] | None:
+def accounting(jobs: Iterable[str]) -> dict[str, EndedJob] | None:
     """What Slurm's accounting says of jobs, by one sacct; None where there is no accounting."""
     lines = _sacct(jobs)
     if lines is None:
@@ -79,7 +54,7 @@ def accounting(jobs: Iterable[str]) -> dict[str, Ended] | None:
     return {ended.job: ended for ended in map(_parsed, lines)}
 
 
-def fates(jobs: Iterable[str]) -> dict[str, Ended]:
+def fates(jobs: Iterable[str]) -> dict[str, EndedJob]:
     """How jobs that are over ended: by the accounting, or while the controller remembers them (MinJobAge) by it."""
     wanted = set(jobs)
     if not wanted:
@@ -87,7 +62,7 @@ def fates(jobs: Iterable[str]) -> dict[str, Ended]:
     ended = accounting(wanted)
     if ended is None:
         remembered = _patiently(partial(_squeue, ["--states=all"]))
-        ended = {job.job: Ended(job.job, job.state, node=job.node) for job in remembered}
+        ended = {job.job: EndedJob(job.job, job.state, node=job.node) for job in remembered}
     return {name: ended[name] for name in wanted & ended.keys()}
 
 
@@ -129,7 +104,7 @@ def cancel(jobs: Iterable[str]) -> None:
     subprocess.run(["scancel", *jobs], capture_output=True, timeout=60, check=False)
 
 
-def _patiently(ask: Callable[[], list[Held]]) -> list[Held]:
+def _patiently(ask: Callable[[], list[HeldJob]]) -> list[HeldJob]:
     for left in reversed(range(TRIES)):
         try:
             return ask()
@@ -140,15 +115,15 @@ def _patiently(ask: Callable[[], list[Held]]) -> list[Held]:
     raise AssertionError("unreachable")
 
 
-def _squeue(options: list[str]) -> list[Held]:
-    command = ["squeue", "--noheader", "--array", "--me", *options, "--format=%i|%T|%r|%N|%j|%k"]
+def _squeue(options: list[str]) -> list[HeldJob]:
+    command = ["squeue", "--noheader", "--array", "--me", *options, "--format=%i|%T|%r|%N|%j"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=_plain_environment("SQUEUE_"))
     except (OSError, subprocess.TimeoutExpired) as error:
         raise UserError(f"squeue does not answer ({error}); is this a login node of the cluster?") from None
     if answer.returncode:
         raise UserError(f"squeue failed: {answer.stderr.strip()}")
-    return [Held(*line.split("|", 5)) for line in answer.stdout.splitlines() if line.count("|") >= 5]
+    return [HeldJob(*line.split("|", 4)) for line in answer.stdout.splitlines() if line.count("|") >= 4]
 
 
 def _sacct(jobs: Iterable[str], *options: str) -> list[str] | None:
@@ -157,18 +132,14 @@ def _sacct(jobs: Iterable[str], *options: str) -> list[str] | None:
     if not wanted:
         return []
     command = ["sacct", "-X", "--noheader", "--parsable2", *options, f"--jobs={','.join(sorted(wanted))}"]
-    answer = _run([*command, "--format=JobID,State,ExitCode,ElapsedRaw,NodeList,AllocTRES"])
+    answer = _run([*command, "--format=JobID,State,ExitCode,NodeList"])
     return answer.stdout.splitlines() if answer and not answer.returncode else None
 
 
-def _parsed(line: str) -> Ended:
-    job, state, code, seconds, node, resources = [*line.split("|"), "", "", "", "", ""][:6]
+def _parsed(line: str) -> EndedJob:
+    job, state, code, node = [*line.split("|"), "", "", ""][:4]
     exit_code, _, signal = code.partition(":")
-    counts = dict(part.partition("=")[::2] for part in resources.split(",") if part)
-    return Ended(
-        job, state.partition(" ")[0], int(exit_code or 0), int(signal or 0), float(seconds or 0), node,
-        int(counts.get("gres/gpu", 0)),
-    )  # fmt: skip
+    return EndedJob(job, state.partition(" ")[0], int(exit_code or 0), int(signal or 0), node)
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str] | None:

@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from launch.slurm import commands as slurm
-from launch.slurm.commands import Held
+from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, ledger, submitted_jobs
 
 if TYPE_CHECKING:
-    from launch.grid.cell import Cell
+    from gta.cell import Cell
 
 
-def survey(cells: Sequence[Cell], local: Mapping[str, Held] | None = None) -> list[Entry]:
+def survey(cells: Sequence[Cell], local: Mapping[str, HeldJob] | None = None) -> list[Entry]:
     """The states of cells. `local`: the caller's own jobs on this machine.
 
     Where cells were sent to Slurm and no Slurm answers here, heartbeats tell. Raises UserError where a controller is
     there and squeue fails: not knowing must not look like "over".
     """
     # first the jobs, then the folders: what a job left behind before it was over is seen
-    held: dict[str, Held] | None = dict(local or {})
+    held: dict[str, HeldJob] | None = dict(local or {})
     if submitted_jobs(cells, "slurm"):
         held = {**slurm.queue(), **(local or {})} if slurm.available() else None
     return ledger(cells, held, slurm.fates)

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gta import journal
-from launch.slurm.commands import Ended, Held
 from launch.state import attempts, policy
 from launch.state.attempts import Record
 from launch.state.bounds import exhausted
+from launch.state.jobs import EndedJob, HeldJob
 from launch.state.policy import POLICY, Death
 
 if TYPE_CHECKING:  # status, logs and cancel need no torch to look at folders
-    from launch.grid.cell import Cell
+    from gta.cell import Cell
 
 
 class State(StrEnum):
@@ -65,7 +65,7 @@ class Entry:
         return f"{self.state}: {self.detail}" if self.detail else str(self.state)
 
 
-def look(cell: Cell, held: Mapping[str, Held] | None = None, ended: Mapping[str, Ended] | None = None) -> Entry:
+def look(cell: Cell, held: Mapping[str, HeldJob] | None = None, ended: Mapping[str, EndedJob] | None = None) -> Entry:
     """The state of one cell.
 
     `held`: the jobs that schedulers hold; None where nobody could be asked, so that heartbeats alone tell.
@@ -111,7 +111,7 @@ def _failed(base: Entry, failure: dict[str, Any]) -> Entry:
 
 
 def _unfinished(
-    base: Entry, past: Record | None, mine: bool, submitted: dict[str, Any], ended: Mapping[str, Ended] | None
+    base: Entry, past: Record | None, mine: bool, submitted: dict[str, Any], ended: Mapping[str, EndedJob] | None
 ) -> Entry:
     """A cell that nobody is at: it can go on, or begin, unless its death or the bounds forbid it."""
     asked_to_stop = mine and past is not None and past.ended == "interrupted"
@@ -137,8 +137,8 @@ def _unfinished(
 
 def ledger(
     cells: Iterable[Cell],
-    held: Mapping[str, Held] | None = None,
-    fates: Callable[[Collection[str]], Mapping[str, Ended]] | None = None,
+    held: Mapping[str, HeldJob] | None = None,
+    fates: Callable[[Collection[str]], Mapping[str, EndedJob]] | None = None,
 ) -> list[Entry]:
     """The states of cells; `fates` is asked once, for all Slurm jobs that are over and left no word."""
     entries = [look(cell, held) for cell in cells]
@@ -179,7 +179,7 @@ def _where(record: Record) -> str:
     return f"on {record.fields['host']}" + (f", job {job}" if job else f", process {record.fields['pid']}")
 
 
-def _waits(held: Held, number: int) -> str:
+def _waits(held: HeldJob, number: int) -> str:
     """What a job that has not begun (again) waits for."""
     if held.state != "PENDING":
         word = "starting" if held.state in ("RUNNING", "CONFIGURING") else held.state.lower()

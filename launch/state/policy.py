@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from launch.slurm.commands import Ended
+from launch.state.jobs import EndedJob
 
 
 class Death(StrEnum):
@@ -63,7 +63,7 @@ def of_exception(error: BaseException) -> Death:
     return Death.MEMORY if names & {"OutOfMemoryError", "MemoryError"} else Death.EXCEPTION
 
 
-def of_job(ended: Ended | None, began: bool) -> Death:
+def of_job(ended: EndedJob | None, began: bool) -> Death:
     """The cause of a job that is over and left neither a result nor a word; `began`: an attempt was claimed in it.
 
     A job that fails before its cell begins, by an exit code of its own, fails again (a wrong setup line, no Python):

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from gta import files
+from gta.cell import Cell
 from gta.files import write_json
-from launch.grid.cell import Cell
 from launch.state.ledger import Entry, read_json
 
 

@@ -15,10 +15,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gta.cell import Cell
 from gta.config import SiteConfig
 from gta.errors import UserError
 from launch.grid import grid
-from launch.grid.cell import Cell
 from launch.show.board import Board, summary
 from launch.slurm import commands as slurm
 from launch.state.ledger import RETRY, Entry, State

@@ -13,8 +13,8 @@ from typing import Any
 import submitit
 
 from launch.job.attempt import Job
-from launch.slurm.commands import Held
 from launch.state import submission
+from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry
 from launch.state.submission import Wanted
 
@@ -91,9 +91,9 @@ class LocalCluster:
         taken = {self._slots[name] for name in self.held(self._slots)}
         return next(slot for slot in range(len(taken) + 1) if slot not in taken)
 
-    def held(self, jobs: Collection[str]) -> Mapping[str, Held]:
+    def held(self, jobs: Collection[str]) -> Mapping[str, HeldJob]:
         """Of our own processes; those of another launcher are known by their cells' heartbeats."""
-        return {name: Held(name, "RUNNING") for name in jobs if name in self._jobs and not self._jobs[name].done()}
+        return {name: HeldJob(name, "RUNNING") for name in jobs if name in self._jobs and not self._jobs[name].done()}
 
     def cancel(self, jobs: Collection[str]) -> None:
         for name in self.held(jobs):

@@ -12,10 +12,10 @@ from pathlib import Path
 from statistics import median
 
 from gta import journal
+from gta.cell import Cell
 from gta.compose.compose import params
 from gta.config import Config
 from gta.errors import UserError
-from launch.grid.cell import Cell
 from launch.slurm.cluster import gpus_of
 from launch.state.ledger import Entry
 

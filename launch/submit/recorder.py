@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gta.cell import Cell
 from gta.config import Config
 from gta.tracking import store
 from gta.tracking import sync as tracking
-from launch.grid.cell import Cell
 from launch.state import attempts
 from launch.state.ledger import Entry, State
 

@@ -17,13 +17,13 @@ from gta.config import SiteConfig
 from gta.errors import UserError
 from launch.slurm import commands as slurm
 from launch.slurm.cluster import max_array_size
-from launch.slurm.commands import Held
 from launch.state import submission
+from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State, submitted_jobs
 from launch.state.submission import Submission, Wanted
 
 if TYPE_CHECKING:
-    from launch.grid.cell import Cell
+    from gta.cell import Cell
 
 FAILURES = 2  # of a node, after which our jobs keep away from it
 LOOKS = 3  # at the accounting after a job was put back: it hears of a node's failure a little later
@@ -162,7 +162,7 @@ class SlurmCluster:
             raise UserError(f"sbatch refused the jobs ({reason}): mend the settings of the site.") from None
         return made.record(number)
 
-    def held(self, jobs: Collection[str]) -> Mapping[str, Held]:
+    def held(self, jobs: Collection[str]) -> Mapping[str, HeldJob]:
         """None: Slurm holds the jobs, whatever becomes of this process."""
         return {}
 

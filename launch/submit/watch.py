@@ -7,11 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from gta.cell import Cell
 from gta.files import write_json
-from launch.grid.cell import Cell
-from launch.slurm.commands import Held
 from launch.slurm.reconcile import survey
 from launch.state import attempts
+from launch.state.jobs import HeldJob
 from launch.state.ledger import RETRY, Entry, State, read_json, to_run
 from launch.state.policy import POLICY, Death
 from launch.state.submission import Wanted, lock
@@ -34,7 +34,7 @@ class Cluster(Protocol):
     def tend(self, entries: Sequence[Entry]) -> None:
         """What is to be done for jobs that wait, at each look."""
 
-    def held(self, jobs: Collection[str]) -> Mapping[str, Held]:
+    def held(self, jobs: Collection[str]) -> Mapping[str, HeldJob]:
         """Those jobs that this process holds itself: none where a scheduler does."""
 
     def cancel(self, jobs: Collection[str]) -> None:

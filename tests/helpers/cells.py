@@ -6,12 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gta.cell import Cell
 from gta.config import Config, DataConfig, ModelConfig, ScheduleConfig
 from gta.data.splits.split import Split
 from gta.files import write_json
 from gta.journal import Journal
 from gta.methods import METHODS
-from launch.grid.cell import Cell
 from launch.state import attempts
 
 

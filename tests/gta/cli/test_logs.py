@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+from gta.cell import Cell
 from gta.files import write_json
-from launch.grid.cell import Cell
 from launch.show import logs
 from launch.state import attempts
 from tests.helpers.cells import attempt, finish

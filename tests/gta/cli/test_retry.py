@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from gta.cell import Cell
 from gta.cli.retry import minutes, select, split_resources
 from gta.errors import UserError
-from launch.grid.cell import Cell
 from launch.state.ledger import Entry, State
 from launch.state.policy import Death
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from gta.cell import Cell
 from gta.files import write_json, write_text
-from launch.grid.cell import Cell
 from launch.show.inspect import Facts, compare
 from tests.helpers.cells import attempt, finish
 from tests.helpers.program import Run

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gta.cell import Cell
 from gta.cli import table
 from gta.cli.options import grid, look
 from gta.errors import UserError
 from gta.files import write_json
-from launch.grid.cell import Cell
 from launch.submit.recorder import sync
 from tests.helpers.program import Run
 

@@ -58,7 +58,7 @@ def ranks(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for ranks in (1, 2, 3):
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
         out = tmp_path / f"{ranks}.pt"
-        command = [sys.executable, *torchrun, str(ROOT / "tests/gta/evaluate_worker.py"), str(folder), str(out)]
+        command = [sys.executable, *torchrun, str(ROOT / "tests/helpers/evaluate_worker.py"), str(folder), str(out)]
         subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=120)
     return tmp_path
 

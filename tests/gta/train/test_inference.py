@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gta.compose.validate import check_evaluation
 from gta.config import Config, EvaluationConfig, ModelConfig
 from gta.data.dataset import SegmentationDataset
 from gta.data.transforms import normalise
@@ -174,11 +175,11 @@ def test_a_protocol_says_what_it_is(folder: Path, evaluation: dict[str, object],
 )
 def test_settings_that_cannot_be(folder: Path, evaluation: dict[str, object], said: str) -> None:
     with pytest.raises(UserError, match=said):
-        inference.check(config_of(folder, **evaluation))
+        check_evaluation(config_of(folder, **evaluation))
 
 
 def test_a_center_crop_is_of_original_pixels(folder: Path) -> None:
     config = config_of(folder, protocol="center_crop")
     config.data.input_scale = 0.5
     with pytest.raises(UserError, match=r"input_scale is 0\.5"):
-        inference.check(config)
+        check_evaluation(config)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gta.cell import Cell
 from gta.cli.options import grid
 from gta.errors import UserError
-from launch.grid.cell import Cell
 from launch.job.attempt import run_cell
 from launch.state import attempts
 from launch.state.ledger import State, look

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gta.cell import Cell
 from gta.files import write_json
 from gta.journal import Journal
-from launch.grid.cell import Cell
 from launch.show import board
 from launch.show.rows import Row, row, rows
 from launch.slurm.reconcile import survey

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from gta.cell import Cell
 from gta.files import write_json
 from launch.grid import names
-from launch.grid.cell import Cell
 from launch.show import cancel as cancelling
 from launch.slurm import commands as slurm
 from launch.state import attempts
@@ -24,7 +24,7 @@ from tests.helpers.fake_slurm import FakeSlurm
 PROCESS = """
 import signal, sys, time
 from pathlib import Path
-from launch.attempts import claim
+from launch.state.attempts import claim
 mine = claim(Path(sys.argv[1]))
 asked = []
 signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))

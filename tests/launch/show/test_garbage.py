@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from gta.cell import Cell
 from gta.files import write_json
-from launch.grid.cell import Cell
 from launch.show import gc as garbage
-from launch.slurm.commands import Held
+from launch.state.jobs import HeldJob
 from launch.state.ledger import ledger
 from tests.helpers.cells import attempt
 
@@ -60,7 +60,7 @@ def test_folders_of_jobs(grid: list[Cell], tmp_path: Path) -> None:
         write_json(sweep / "submissions" / token / "job.json", {"job": job})
         write_json(sweep / "submissions" / token / "recorded.json", {"time": 0.0})
     folders = [cell.folder for cell in grid]
-    held = {"57_1": Held("57_1", "RUNNING")}
+    held = {"57_1": HeldJob("57_1", "RUNNING")}
     found = names(list(garbage.of_jobs(sweep, folders, held)))  # no process of this machine has a number so high
     assert found[garbage.JOBS] == ["57_0", "9000099"], "57_1 runs; the others hold the last logs of cells"
     assert sorted(found[garbage.PICKLES]) == [f"900010{i}_submitted.pkl" for i in (1, 2, 3)]

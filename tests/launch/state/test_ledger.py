@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from gta.cell import Cell
 from gta.config import Config, DataConfig, ModelConfig, ScheduleConfig
 from gta.data.splits.split import Split
 from gta.files import write_json
 from gta.journal import Journal
 from gta.methods import METHODS
-from launch.grid.cell import Cell
-from launch.slurm.commands import Ended, Held
 from launch.state import attempts
+from launch.state.jobs import EndedJob, HeldJob
 from launch.state.ledger import State, ledger, look, submitted_jobs, to_run
 from launch.state.policy import Death
 from launch.submit.watch import settle
@@ -46,11 +46,11 @@ def submit(cell: Cell, job: str, when: float, **fields: Any) -> None:
 def test_the_life_of_a_cell(cell: Cell) -> None:
     assert look(cell).state is State.NEVER_RUN
     submit(cell, "57_3", 1.0)
-    waiting = look(cell, {"57_3": Held("57_3", "PENDING", "Priority")})
+    waiting = look(cell, {"57_3": HeldJob("57_3", "PENDING", "Priority")})
     assert (waiting.state, waiting.detail) == (State.QUEUED, "job 57_3 (Priority)")
     assert look(cell, {}).state is State.NEVER_RUN, "the job is gone and nothing was begun"
     mine = claim(cell)
-    assert look(cell, {"57_3": Held("57_3", "RUNNING")}).state is State.RUNNING
+    assert look(cell, {"57_3": HeldJob("57_3", "RUNNING")}).state is State.RUNNING
     Journal(cell.folder / "journal.jsonl").metrics(4, {"loss/supervised": 1.0})
     mine.end("interrupted")
     resumable = look(cell)
@@ -79,7 +79,7 @@ def test_a_failed_cell_that_was_submitted_again_waits(cell: Cell) -> None:
     claim(cell).end("failed")
     write_json(cell.folder / "failure.json", {"attempt": 1, "error": "boom", "time": 2.0})
     submit(cell, "58", 3.0)
-    assert look(cell, {"58": Held("58", "PENDING")}).state is State.QUEUED
+    assert look(cell, {"58": HeldJob("58", "PENDING")}).state is State.QUEUED
     assert look(cell, {}).state is State.FAILED, "that job is gone too"
     assert submitted_jobs([cell], "slurm") == ["58"]
     assert submitted_jobs([cell], "local") == []
@@ -101,27 +101,27 @@ def on_another_host(attempt: attempts.Attempt) -> None:
 def test_a_job_that_slurm_no_longer_holds_is_not_waited_for(cell: Cell) -> None:
     submit(cell, "57", 1.0)
     on_another_host(claim(cell, job="57"))
-    assert look(cell, {"57": Held("57", "RUNNING")}).state is State.RUNNING
+    assert look(cell, {"57": HeldJob("57", "RUNNING")}).state is State.RUNNING
     assert look(cell).state is State.RUNNING, "nobody could be asked: the heartbeat is fresh"
     assert look(cell, {}).state is State.RESUMABLE
-    again = look(cell, {"57": Held("57", "PENDING", "BeginTime")})
+    again = look(cell, {"57": HeldJob("57", "PENDING", "BeginTime")})
     assert (again.state, again.detail) == (State.QUEUED, "job 57, queued again after attempt 1 (BeginTime)")
 
 
 @pytest.mark.parametrize(
     ("slurm_says", "state", "cause"),
     [
-        (Ended("57", "TIMEOUT"), State.RESUMABLE, Death.TIME_LIMIT),
-        (Ended("57", "PREEMPTED"), State.RESUMABLE, Death.PREEMPTED),
-        (Ended("57", "NODE_FAIL"), State.RESUMABLE, Death.NODE_FAILURE),
-        (Ended("57", "FAILED", signal=9), State.RESUMABLE, Death.VANISHED),
-        (Ended("57", "COMPLETED"), State.RESUMABLE, Death.VANISHED),
+        (EndedJob("57", "TIMEOUT"), State.RESUMABLE, Death.TIME_LIMIT),
+        (EndedJob("57", "PREEMPTED"), State.RESUMABLE, Death.PREEMPTED),
+        (EndedJob("57", "NODE_FAIL"), State.RESUMABLE, Death.NODE_FAILURE),
+        (EndedJob("57", "FAILED", signal=9), State.RESUMABLE, Death.VANISHED),
+        (EndedJob("57", "COMPLETED"), State.RESUMABLE, Death.VANISHED),
         (None, State.RESUMABLE, Death.VANISHED),
-        (Ended("57", "OUT_OF_MEMORY", code=125), State.FAILED, Death.MEMORY),
-        (Ended("57", "CANCELLED"), State.CANCELLED, Death.CANCELLED),
+        (EndedJob("57", "OUT_OF_MEMORY", code=125), State.FAILED, Death.MEMORY),
+        (EndedJob("57", "CANCELLED"), State.CANCELLED, Death.CANCELLED),
     ],
 )
-def test_every_death_has_its_policy(cell: Cell, slurm_says: Ended | None, state: State, cause: Death) -> None:
+def test_every_death_has_its_policy(cell: Cell, slurm_says: EndedJob | None, state: State, cause: Death) -> None:
     submit(cell, "57", 1.0)
     claim(cell, job="57")
     (entry,) = ledger([cell], {}, lambda jobs: {"57": slurm_says} if slurm_says else {})
@@ -135,7 +135,7 @@ def test_every_death_has_its_policy(cell: Cell, slurm_says: Ended | None, state:
 
 def test_a_job_that_fails_before_the_cell_begins_is_not_sent_again(cell: Cell) -> None:
     submit(cell, "57", 1.0)
-    (entry,) = ledger([cell], {}, lambda jobs: {"57": Ended("57", "FAILED", code=127)})
+    (entry,) = ledger([cell], {}, lambda jobs: {"57": EndedJob("57", "FAILED", code=127)})
     assert entry.state is State.FAILED
     assert "exit code 127" in entry.detail
 

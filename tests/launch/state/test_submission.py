@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from gta.cell import Cell
 from gta.files import write_json
-from launch.grid.cell import Cell
 from launch.state import submission
 from launch.state.submission import Wanted
 from tests.helpers.cells import of_seeds

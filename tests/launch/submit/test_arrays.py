@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.grid.cell import Cell
+from gta.cell import Cell
 from launch.state import submission
 from launch.state.ledger import Entry, State
 from launch.state.submission import Wanted

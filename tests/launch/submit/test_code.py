@@ -133,14 +133,15 @@ def test_processes_run_from_the_snapshot_wherever_they_start(tmp_path: Path, mon
     # PYTHONSAFEPATH, as `python -m` looks into the current folder first: often the checkout that jobs came from
     from_there = {"PYTHONPATH": str(taken.path), "PYTHONSAFEPATH": "1"}
     script = """
-import json, gta, launch.code
+import json, gta, launch.submit.code
 from pathlib import Path
-from gta import provenance
-from gta.data.known import known_sets
+from gta.provenance import environment
+from gta.data.splits.known import known_sets
 conf = Path(gta.__file__).parent / "conf"
 there = len(known_sets()) > 0 and (conf / "config.yaml").exists() and (conf.parents[1] / "sweeps/shapes.yaml").exists()
-here = provenance.environment()
-print(json.dumps([gta.__file__, launch.code.__file__, there, provenance.commit(), here["tree"], here["snapshot"]]))
+here = environment.environment()
+files = [gta.__file__, launch.submit.code.__file__]
+print(json.dumps([*files, there, environment.commit(), here["tree"], here["snapshot"]]))
 """
     answer = subprocess.run(
         [sys.executable, "-c", script],

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from gta.cell import Cell
 from gta.cli.options import grid
 from gta.errors import UserError
-from launch.grid.cell import Cell
 from launch.job.attempt import run_cell
 from launch.state.ledger import Entry, look
 from launch.submit import price

@@ -12,6 +12,7 @@ import pytest
 
 from gta.errors import UserError
 from launch.slurm import commands as slurm
+from launch.state.jobs import HeldJob
 from tests.helpers.program import Run
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "sbatch.sh"
@@ -67,18 +68,18 @@ def test_the_script_of_a_site(gta: Run, small: list[str], tmp_path: Path, progra
 def test_jobs_that_slurm_still_holds(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
     line = (
         'test "$1 $2 $3" = "--noheader --array --me" && test -z "$SQUEUE_STATES" && '
-        'printf "57_0|RUNNING|None|n1|a|b\\n57_3|PENDING|Priority||a|b\\n9|PENDING|Resources||a|(null)\\n"'
+        'printf "57_0|RUNNING|None|n1|a\\n57_3|PENDING|Priority||a\\n9|PENDING|Resources||a\\n"'
     )
     monkeypatch.setenv("PATH", programs(squeue=line))
     monkeypatch.setenv("SQUEUE_STATES", "PENDING")
     assert slurm.live(["57_0", "57_1", "9", "5"]) == {"57_0", "9"}
-    assert slurm.queue()["57_3"] == slurm.Held("57_3", "PENDING", "Priority", "", "a", "b")
+    assert slurm.queue()["57_3"] == HeldJob("57_3", "PENDING", "Priority", "", "a")
     assert slurm.live([]) == set()
 
 
 def test_a_busy_controller_is_asked_again(programs: Programs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "PAUSE_SECONDS", 0.0)
-    answer = "echo '57|RUNNING|None|n1|a|b'"
+    answer = "echo '57|RUNNING|None|n1|a'"
     once = f"test -e {tmp_path}/asked && {answer} || {{ touch {tmp_path}/asked; echo busy >&2; exit 1; }}"
     monkeypatch.setenv("PATH", programs(squeue=once))
     assert slurm.live(["57"]) == {"57"}

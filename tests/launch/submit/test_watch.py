@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from launch.grid.cell import Cell
-from launch.slurm.commands import Held
+from gta.cell import Cell
 from launch.state import attempts, submission
+from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State
 from launch.state.submission import Wanted
 from launch.submit.watch import Watch
@@ -45,7 +45,7 @@ class Played:
             )
         return self.jobs[-len(cells) :]
 
-    def held(self, jobs: Collection[str]) -> Mapping[str, Held]:
+    def held(self, jobs: Collection[str]) -> Mapping[str, HeldJob]:
         return {}
 
     def cancel(self, jobs: Collection[str]) -> None:
