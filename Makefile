@@ -14,7 +14,7 @@ BIN := .venv/bin
 GTA := $(BIN)/python -m gta
 OVERRIDES = sweep=$(SPLIT) hydra/launcher=$(LAUNCHER) $(if $(filter slurm,$(LAUNCHER)),site=slurm) $(if $(DATA),paths.data=$(DATA)) $(ARGS)
 
-.PHONY: help install sweep plan status table mlflow test test-slurm lint clean
+.PHONY: help install sweep plan status table mlflow test test-fast test-slurm lint docs clean
 
 help:  ## this list
 	@echo 'make TARGET [SPLIT=shapes] [DATA=folder of data sets] [LAUNCHER=local|slurm] [ARGS="more Hydra overrides"] [PIP_ARGS=...]'
@@ -51,11 +51,14 @@ table: .venv/.installed  ## print the table of SPLIT as it is now
 	@$(GTA) table $(OVERRIDES)
 
 mlflow: .venv/.installed  ## MLflow's page and a tracking server for cells, on http://127.0.0.1:PORT (5000)
-	@test -f runs/mlflow.db || $(BIN)/python -c "from gta import store; store.create('sqlite:///runs/mlflow.db')"
+	@test -f runs/mlflow.db || $(BIN)/python -c "from gta.tracking import store; store.create('sqlite:///runs/mlflow.db')"
 	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --artifacts-destination $(CURDIR)/runs/mlartifacts
 
 test: .venv/.tests-installed lint  ## lint, types, and all tests but those on a real Slurm
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slurm"
+
+test-fast: .venv/.tests-installed  ## the tests that take no training and no process of their own: a minute, while you edit
+	@$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow and not slurm"
 
 test-slurm: .venv/.tests-installed  ## the tests on a real Slurm, which they start and stop (skipped where it is not installed)
 	@$(BIN)/python -m pytest -m slurm
