@@ -430,11 +430,10 @@ class CellFolder:
 
         try:
             text = self.config_file.read_text(encoding="utf-8")
+            found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         except FileNotFoundError:
             return None
-        try:
-            found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except yaml.YAMLError:
+        except (UnicodeDecodeError, yaml.YAMLError):
             found = None
         if not isinstance(found, dict):
             raise BrokenRecord(self.config_file, "is not the config of a cell", Identity.REMEDY)

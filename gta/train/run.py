@@ -19,7 +19,7 @@ from gta.methods.base import Method
 from gta.models import build_model
 from gta.models.weights import load_initial_weights
 from gta.ops import distributed
-from gta.tracking import background_sync as live
+from gta.tracking.background_sync import background_sync
 from gta.train import checkpoint
 from gta.train.control import Control
 from gta.train.trainer import Trainer
@@ -38,7 +38,7 @@ def train(config: Config, folder: Path, signature: str, control: Control | None 
     config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
     method = build_method(config, device)
     trainer = Trainer(config, folder, signature, split, method, device, control or Control())
-    with live.sending(config, folder):
+    with background_sync(config, folder):
         return trainer.run()
 
 

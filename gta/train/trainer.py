@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gta.cellfolder import CellFolder
 from gta.config import Config
 from gta.data.loaders import train_loader
 from gta.data.splits.split import Split
@@ -24,7 +25,8 @@ from gta.ops.optim import poly
 from gta.provenance.environment import commit
 from gta.provenance.monitor import SystemMonitor
 from gta.text import first_line
-from gta.train import artifacts, checkpoint, inference
+from gta.train import checkpoint, inference
+from gta.train.artifacts import write_artifacts
 from gta.train.control import Control, Wish
 from gta.train.evaluate import Score, confusion_matrices, examples, scores_of
 from gta.train.pseudo import quality
@@ -166,12 +168,11 @@ class Trainer:
                 self._write_artifacts(iteration, matrices)
 
     def _write_artifacts(self, iteration: int, matrices: dict[str, Tensor]) -> None:
-        """The headline's confusion matrix, IoU and pictures; rank 0 predicts these few images by itself."""
+        """The headline's confusion matrix and pictures; rank 0 predicts these few images by itself."""
         self.control.check()
         name = self._headline()
-        network, val, iou = self.method.networks()[name], self.split.val, self.scores[name].iou
-        pictures = examples(network, self.config, val, self.device)
-        artifacts.write(self.folder, name, iteration, matrices[name], iou, pictures, self.config.data)
+        pictures = examples(self.method.networks()[name], self.config, self.split.val, self.device)
+        write_artifacts(CellFolder(self.folder), name, iteration, matrices[name], pictures, self.config.data)
 
     def _headline(self) -> str:
         return self.method.headline if self.method.headline in self.scores else "student"

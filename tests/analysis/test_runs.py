@@ -6,6 +6,7 @@ import math
 import time
 
 import pytest
+from gta.tracking.gpu_time import gpu_seconds
 
 from analysis import render, runs, table
 from gta.errors import UserError
@@ -13,7 +14,6 @@ from gta.files import write_json
 from gta.journal import Journal
 from gta.tracking import keys, store
 from gta.tracking import sync as tracking
-from gta.tracking.gpu_time import gpu_seconds
 
 
 def make_cell(folder, signature, method, labels, seed, last=None, error=None):

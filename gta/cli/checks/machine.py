@@ -7,16 +7,17 @@ from collections.abc import Iterator
 
 from gta.config import SiteConfig
 from gta.finding import Line, missing, ok, problem
-from gta.provenance import code as sources
+from gta.provenance.code import ROOT
+from gta.provenance.code import running as running_code
 from gta.provenance.environment import cpu_model, driver_version
 
 
 def code() -> Iterator[Line]:
     """Commit and tree of the code; a snapshot says so."""
-    running = sources.running()
+    running = running_code()
     commit = f"commit {running['commit'][:9]}" if running["commit"] else "no git checkout"
     changed = ", with uncommitted changes" if running["dirty"] else ""
-    kind = f"snapshot {running['snapshot']}" if running["snapshot"] else str(sources.ROOT)
+    kind = f"snapshot {running['snapshot']}" if running["snapshot"] else str(ROOT)
     yield ok("code", f"{kind}, {commit}{changed}, tree {running['tree'][:12]}")
 
 
