@@ -1,4 +1,4 @@
-"""The snippets of docs/record.md run, and its table names the tags that there are."""
+"""The snippets of docs/record.md run, and its table names what a run really has."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from mlflow.tracking import MlflowClient
 
-from gta.tracking import keys
+from gta.cellfolder import CellFolder
+from gta.files import write_text
+from gta.provenance.environment import environment
+from gta.tracking import sync as tracking
 from tests.helpers.program import ROOT, SMALL_SHAPES, Run
-from tests.helpers.tracked import make_cell
+from tests.helpers.tracked import attempt, fail, finish, make_cell, run_of
 
 TEXT = (ROOT / "docs/record.md").read_text()
 
@@ -33,15 +37,31 @@ def test_python_runs(
     empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    make_cell(tmp_path / "runs/cells/0123456789abcdef")
+    make_cell(tmp_path / "runs/cells", signature="0123456789abcdef")
     shutil.copy(empty_store, tmp_path / "runs/mlflow.db")
     exec(snippet("python"), {})
     assert capsys.readouterr().out.startswith("1 cells: 1 new in MLflow")
 
 
-def test_the_tags_of_the_table_exist() -> None:
-    (row,) = re.findall(r"^\| tags \|(.*)\|$", TEXT, flags=re.MULTILINE)
-    named = {word.removeprefix("gta").strip(".") for word in re.findall(r"`([^`]+)`", row)}
-    known = {*keys.CELL_TAGS, *keys.ATTEMPT_TAGS}
-    known |= {tag.removeprefix("gta.") for tag in (keys.COMMIT, keys.DIRTY, keys.ATTEMPT, keys.CHECKPOINT, keys.ERROR)}
-    assert named <= known
+def test_a_run_has_the_tags_and_artifacts_of_the_table(tmp_path: Path, uri: str, client: MlflowClient) -> None:
+    cells = [make_cell(tmp_path) for _ in range(2)]
+    for cell in cells:
+        attempt(cell, 1, job="7", environment=environment() | {"commit": "abc", "dirty": False})
+        CellFolder(cell).checkpoint_file.touch()
+    fail(cells[0], attempt=1)
+    finish(cells[1])
+    write_text(CellFolder(cells[1]).artifacts_folder / "confusion.json", "{}")
+    write_text(CellFolder(cells[1]).artifacts_folder / "images/0_a.png", "a picture")
+    assert tracking.sync(cells, uri).problems == []
+    runs = [run_of(client, cell) for cell in cells]
+    found = {tag for run in runs for tag in run.data.tags}
+    assert {f"gta.{word.removeprefix('gta').strip('.')}" for word in named("tags")} <= found
+    assert {word.rstrip("/") for word in named("artifacts")} == {
+        item.path for item in client.list_artifacts(runs[1].info.run_id)
+    }
+
+
+def named(row: str) -> list[str]:
+    """What a row of the table has in backticks."""
+    (found,) = re.findall(rf"^\| {row} \|(.*)\|$", TEXT, flags=re.MULTILINE)
+    return re.findall(r"`([^`]+)`", found)
