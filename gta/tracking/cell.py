@@ -42,8 +42,8 @@ def files_of(folder: CellFolder) -> dict[str, list[int]]:
     if folder.identity_file.name not in files or files.keys().isdisjoint(path.name for path in begun):
         return {}
     for entry in _files_below(folder.artifacts_folder):
-        name = Path(entry.path).relative_to(folder.path).as_posix()
-        files[name] = [entry.stat().st_size, entry.stat().st_mtime_ns]
+        stat = entry.stat()
+        files[entry.path.removeprefix(f"{folder.path}/")] = [stat.st_size, stat.st_mtime_ns]
     if numbers := folder.attempt_numbers():
         with suppress(OSError):
             files[folder.attempts_folder.name] = [len(numbers), folder.attempt_file(numbers[-1]).stat().st_size]
