@@ -68,9 +68,11 @@ class Writer:
         """Give the sweeps of these cells the status that follows from the cells'; `waiting`: some have not begun."""
         states: dict[str, list[tuple[str, float]]] = {}
         for folder in folders:
-            if sent := cached(folder, self.uri):
-                for name in sent.sweeps:
-                    states.setdefault(name, []).append((sent.status, sent.ended))
+            if (sent := cached(folder, self.uri)) is None:  # it could not be read or sent
+                waiting = True
+                continue
+            for name in sent.sweeps:
+                states.setdefault(name, []).append((sent.status, sent.ended))
         for name in self.touched & states.keys():
             found = {status for status, _ in states[name]} | ({"KILLED"} if waiting and name in self.sweeps else set())
             status = next(word for word in ("RUNNING", "FAILED", "KILLED", "FINISHED") if word in found)

@@ -147,6 +147,19 @@ def test_a_line_that_is_none_of_a_journal_is_left_out(tmp_path, uri, client, lin
     assert history(client, cell) == expected(range(3))
 
 
+def test_a_sweep_is_not_finished_while_a_cell_of_it_cannot_be_read(tmp_path, uri, client):
+    cells = [make_cell(tmp_path) for _ in range(2)]
+    for cell in cells:
+        finish(cell)
+    whole = CellFolder(cells[1]).result_file.read_bytes()
+    for content, status in ((BROKEN["cut"], "KILLED"), (whole, "FINISHED")):
+        CellFolder(cells[1]).result_file.write_bytes(content)
+        tracking.sync(cells, uri, "partly")
+        experiment = client.get_experiment_by_name(keys.EXPERIMENT).experiment_id
+        (sweep,) = client.search_runs([experiment], f"tags.`{keys.SWEEP_RUN}` = 'partly'")
+        assert sweep.info.status == status
+
+
 def test_a_record_of_another_cell_is_named(tmp_path, uri, client):
     cell, other = make_cell(tmp_path), make_cell(tmp_path)
     finish(other)
