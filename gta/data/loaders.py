@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from gta import seeds
 from gta.config import Config, ScheduleConfig
 from gta.data.dataset import SegmentationDataset
 from gta.data.resample import rescale
@@ -21,7 +22,6 @@ from gta.data.splits.split import Split
 from gta.data.transforms import View, normalise, strong_view, weak_view
 from gta.errors import UserError
 from gta.ops.batch import Labeled, Unlabeled, positions
-from gta.seeds import generator
 
 
 def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
@@ -128,7 +128,7 @@ class _TrainStream(Dataset[Any]):
         return int(_permutation(self.config.seed, stream, epoch, len(dataset))[offset])
 
     def _rng(self, stream: str, iteration: int, position: int) -> np.random.Generator:
-        return generator(self.config.seed, f"{stream} views", iteration, position)
+        return seeds.views(self.config.seed, stream, iteration, position)
 
     def _normalised(self, images: list[np.ndarray]) -> Tensor:
         return normalise(np.stack(images), self.config.data)
@@ -136,7 +136,7 @@ class _TrainStream(Dataset[Any]):
 
 @lru_cache(maxsize=8)
 def _permutation(seed: int, stream: str, epoch: int, size: int) -> np.ndarray:
-    return generator(seed, f"{stream} order", epoch).permutation(size)
+    return seeds.order(seed, stream, epoch).permutation(size)
 
 
 class _ValSamples(Dataset[Any]):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gta import seeds
 from gta.config import MethodConfig, ScheduleConfig
 from gta.fields import result
 from gta.methods.base import Method, check_range
@@ -17,10 +18,6 @@ from gta.methods.mixing import cutmix_mask, mix
 from gta.models import SegmentationModel
 from gta.ops.batch import Labeled, Part
 from gta.ops.losses import cross_entropy
-
-# On top of the cell's seed: no other cell of a table draws its first student from it. (Not 2**32: torch's generator on
-# the CPU looks at the lower 32 bits alone.)
-OTHER_SEED = 1_000_000_007
 
 
 @dataclass
@@ -51,7 +48,7 @@ class CPS(Method):
         device: torch.device | str, precision: str = "fp32",
     ) -> None:  # fmt: skip
         super().__init__(config, model, schedule, seed, device, precision)
-        self.add_new("student2", model, seed + OTHER_SEED)
+        self.add_new("student2", model, seeds.weights(seed, network=1))
 
     def start(self) -> None:
         """No other network begins."""

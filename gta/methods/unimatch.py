@@ -18,8 +18,6 @@ from gta.ops.batch import Labeled, Part, Unlabeled
 from gta.ops.distributed import unwrap
 from gta.ops.losses import IGNORE_INDEX, thresholded_cross_entropy
 
-SECOND_BOXES = 2**32  # on top of the seed: the second strong view has coins and boxes of its own
-
 
 @dataclass
 class UniMatchConfig(MethodConfig):
@@ -61,9 +59,7 @@ class UniMatch(Method):
     def boxes(self, unlabeled: Unlabeled, iteration: int) -> list[Tensor]:
         """Where each of the two strong views is mixed: each has its own CutMix within the group."""
         size, probability = self.schedule.group_size, self.config.cutmix_probability
-        return [
-            cutmix_mask(unlabeled, size, probability, seed, iteration) for seed in (self.seed, self.seed + SECOND_BOXES)
-        ]
+        return [cutmix_mask(unlabeled, size, probability, self.seed, iteration, view) for view in (0, 1)]
 
     def loss(self, labeled: Labeled, unlabeled: Unlabeled, insides: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         size, batch, config = self.schedule.group_size, len(unlabeled.padding), self.config

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from gta import seeds
 from gta.config import Config
 from gta.data.loaders import train_loader
 from gta.data.splits.split import Split
@@ -74,7 +74,7 @@ class Trainer:
             strong=self.method.strong_views, unlabeled=self.method.uses_unlabeled,
         )  # fmt: skip
         for iteration, (labeled, unlabeled) in zip(range(start, schedule.iterations), loader, strict=True):
-            torch.manual_seed(step_seed(self.config.seed, iteration, distributed.rank()))
+            torch.manual_seed(seeds.step(self.config.seed, iteration, distributed.rank()))
             losses = self.method.step(
                 labeled.to(self.device), unlabeled.to(self.device) if unlabeled else None, iteration
             )
@@ -209,8 +209,3 @@ class Trainer:
 
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.began
-
-
-def step_seed(seed: int, iteration: int, rank: int) -> int:
-    """Seed of torch's generator for one step on one rank."""
-    return int(np.random.SeedSequence([seed, iteration, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))

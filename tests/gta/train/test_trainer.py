@@ -14,7 +14,7 @@ from gta.errors import UserError
 from gta.train import checkpoint
 from gta.train.control import Control
 from gta.train.run import build_method, train
-from gta.train.trainer import Trainer, step_seed
+from gta.train.trainer import Trainer
 from tests.helpers.training import DieAfter, StopAfter, make, points, result
 
 
@@ -115,11 +115,6 @@ def test_who_lost_the_cell_writes_nothing(folder: Path, tmp_path: Path) -> None:
         train(make(folder), tmp_path, "sig", Lost())
     assert not (tmp_path / "checkpoint.pt").exists()
     assert not (tmp_path / "result.json").exists()
-
-
-def test_step_seeds_differ() -> None:
-    seeds = {step_seed(seed, iteration, rank) for seed in range(3) for iteration in range(5) for rank in range(3)}
-    assert len(seeds) == 45
 
 
 def test_fully_supervised_is_supervised_training_on_all_labels(folder: Path, tmp_path: Path) -> None:
