@@ -25,12 +25,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
 from gta import journal
 from gta.cell import Cell
 from gta.cli import options as common
 from gta.compose.compose import Composer, typed
+from gta.compose.hydra import ConfigLoaderImpl
 from gta.files import write_json
 from launch.show import rows
 from launch.show.board import table, totals

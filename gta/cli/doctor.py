@@ -18,9 +18,9 @@ from gta.cli import options as common
 from gta.errors import UserError
 
 if TYPE_CHECKING:
-    from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
 
+    from gta.compose.hydra import Hydra
     from gta.config import Config, DataConfig
     from gta.finding import Line
 
@@ -103,9 +103,10 @@ def _by_data_set(configs: list[Config]) -> list[list[DataConfig]]:
 
 def _cells(hydra: Hydra, master: DictConfig) -> list[list[str]]:
     """The overrides of the grid's cells."""
+    from gta.compose.hydra import loader_of
     from launch.grid.grid import expand
 
-    made = expand(master, hydra.config_loader)[:MOST_CELLS]  # type: ignore[arg-type]
+    made = expand(master, loader_of(hydra))[:MOST_CELLS]
     if not made:
         raise UserError("The grid is empty: one of its sweeps has no value.")
     return made
@@ -113,25 +114,12 @@ def _cells(hydra: Hydra, master: DictConfig) -> list[list[str]]:
 
 def _composer(hydra: Hydra, master: DictConfig) -> Callable[[list[str]], Config]:
     """Makes the config of a cell, with absolute paths; no list or data set has to be there for that."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+    from gta.compose.hydra import loader_of
+    from gta.compose.paths import absolute
+    from launch.grid.grid import composer
 
-    from gta.compose.compose import Composer, explain
-    from launch.grid.grid import _absolute
-
-    HydraConfig.instance().set_config(master)
-    composer = Composer(hydra.config_loader, list(master.hydra.overrides.hydra))  # type: ignore[arg-type]
-
-    def compose(overrides: list[str]) -> Config:
-        try:
-            config = composer.cell(overrides)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(f"{explain(error)} (in the cell {' '.join(overrides)})") from None
-        _absolute(config.paths, config)
-        return config
-
-    return compose
+    compose = composer(loader_of(hydra), master)
+    return lambda overrides: absolute(compose(overrides))
 
 
 def _other_data(hydra: Hydra, compose: Callable[[list[str]], Config], chosen: Config) -> dict[str, DataConfig]:

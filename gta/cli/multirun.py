@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from gta.compose.compose import explain
+    from gta.compose.overrides import explain
     from launch.grid.grid import master_config
 
     master_config(hydra, overrides, list(DEFAULTS))

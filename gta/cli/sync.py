@@ -22,10 +22,10 @@ def run(arguments: list[str]) -> int:
     else:
         from pathlib import Path
 
-        from launch.grid.grid import absolute_paths, master_config
+        from launch.grid.grid import master_config, paths_of
 
         overrides = common.overrides_of(arguments)
-        paths = absolute_paths(master_config(common.start(), overrides))
+        paths = paths_of(master_config(common.start(), overrides))
         folders = sorted(path.parent for path in Path(paths.runs).glob("cells/*/cell.json"))
         sweeps, uri = [], paths.tracking_uri
     from gta.tracking import sync as tracking

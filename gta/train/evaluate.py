@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gta.compose.validate import check_evaluation
 from gta.config import CROP, CROP_BACKGROUND, Config
 from gta.data.loaders import val_samples
 from gta.data.spec import IGNORE
@@ -44,10 +43,8 @@ def confusion_matrices(
     Images go through the network one by one at `data.input_scale` of their size, as `evaluation` says
     (`gta.train.inference`); scores are brought to the original size (bilinear) before the argmax. No image is padded or
     seen twice, so the sums are the same on any ranks. The center crops alone pad: an image smaller than the crop gets a
-    frame of the mean colour, whose pixels are ignored, or (`center_crop_padded_background`) count as class 0. Raises
-    UserError for settings that cannot be.
+    frame of the mean colour, whose pixels are ignored, or (`center_crop_padded_background`) count as class 0.
     """
-    check_evaluation(config)
     classes = len(config.data.classes)
     totals = {name: torch.zeros(classes, classes, dtype=torch.int64, device=device) for name in networks}
     modes = {name: network.training for name, network in networks.items()}

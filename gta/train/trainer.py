@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from gta import seeds
-from gta.config import Config
+from gta.cell import Cell
 from gta.data.loaders import train_loader
-from gta.data.splits.split import Split
 from gta.errors import UserError
 from gta.files import remove_leftovers, write_json
 from gta.journal import Journal
@@ -37,19 +35,16 @@ class Trainer:
     position): there is no generator whose state could be lost, and a resumed run is the uninterrupted one.
     """
 
-    def __init__(
-        self, config: Config, folder: Path, signature: str, split: Split, method: Method, device: torch.device,
-        control: Control,
-    ):  # fmt: skip
-        self.config = config
-        self.folder = folder
-        self.signature = signature
-        self.split = split
+    def __init__(self, cell: Cell, method: Method, device: torch.device, control: Control):
+        self.config = cell.config
+        self.folder = cell.folder
+        self.signature = cell.signature
+        self.split = cell.split
         self.method = method
         self.device = device
         self.control = control
         self.first = distributed.rank() == 0
-        self.journal = Journal(folder / "journal.jsonl") if self.first else None
+        self.journal = Journal(self.folder / "journal.jsonl") if self.first else None
         self.commits = [commit()]  # of the code that runs now, though a commit may follow while it does
         self.best: dict[str, Score] = {}
         self.scores: dict[str, Score] = {}
@@ -168,13 +163,10 @@ class Trainer:
     def _write_artifacts(self, iteration: int, matrices: dict[str, Tensor]) -> None:
         """The headline's confusion matrix, IoU and pictures; rank 0 predicts these few images by itself."""
         self.control.check()
-        name = self._headline()
-        network, val, iou = self.method.networks()[name], self.split.val, self.scores[name].iou
+        name, network = self.method.headline_network()
+        val, iou = self.split.val, self.scores[name].iou
         pictures = examples(network, self.config, val, self.device)
         artifacts.write(self.folder, name, iteration, matrices[name], iou, pictures, self.config.data)
-
-    def _headline(self) -> str:
-        return self.method.headline if self.method.headline in self.scores else "student"
 
     def _finish(self) -> None:
         if not self.first:
@@ -187,7 +179,7 @@ class Trainer:
         result: dict[str, Any] = {
             "signature": self.signature,
             "iteration": self.config.schedule.iterations,
-            "headline": self._headline(),
+            "headline": self.method.headline_network()[0],
             "evaluation": inference.describe(self.config),
             "classes": list(self.config.data.classes),
             "networks": networks,

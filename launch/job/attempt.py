@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gta.cell import Cell
-from gta.compose.compose import read
-from gta.config import Config
-from gta.data.splits.split import load_split
+from gta.compose.compose import read_config
 from gta.errors import UserError
 from gta.files import write_json
 from gta.ops import distributed
@@ -67,7 +65,7 @@ def run_cell(folder: Path, signals: Signals | None = None, after: int = 0, **fie
     number, attempt = None, None
     listening = signals or Signals()
     try:
-        config = read(folder / "config.yaml")
+        config = read_config(folder / "config.yaml")
         if int(os.environ.get("RANK", 0)) == 0:
             if given_up := exhausted(folder, config.site, read_json(folder / "submitted.json") or {}):
                 raise UserError(f"This cell is given up after {given_up}; `python -m gta retry` runs it again.")
@@ -83,13 +81,13 @@ def run_cell(folder: Path, signals: Signals | None = None, after: int = 0, **fie
         if number is None:
             print("Another process has this cell; leaving it alone.", flush=True)
             return "taken"
-        check_identity(config, folder)
+        cell = Cell.load(folder, config)
         # our handlers come after submitit's, which would count a preemption as a time-out and requeue by themselves
         if signals is None:
             listening.install()
         from gta.train.run import train
 
-        finished = train(config, folder, signature=folder.name, control=_Control(attempt, listening))
+        finished = train(cell, _Control(attempt, listening))
         how = "done" if finished else "interrupted"
         if attempt:
             attempt.end(how, **({"why": "time limit"} if not finished and listening.time_limit else {}))
@@ -108,15 +106,6 @@ def run_cell(folder: Path, signals: Signals | None = None, after: int = 0, **fie
         if signals is None:
             listening.remove()
         distributed.shutdown()
-
-
-def check_identity(config: Config, folder: Path) -> None:
-    """Raises UserError where the lists or weights are no longer those that the cell in `folder` was made of."""
-    if distributed.rank() == 0 and (now := Cell.of(config, load_split(config.data)).signature) != folder.name:
-        raise UserError(
-            f"The split lists or initial weights changed after the cell {folder.name[:8]} was frozen (they are those "
-            f"of {now[:8]} now): put them back, or run multirun again, which makes a new cell of them."
-        )
 
 
 class _Control(Control):

@@ -13,9 +13,9 @@ from statistics import median
 
 from gta import journal
 from gta.cell import Cell
-from gta.compose.compose import params
 from gta.config import Config
 from gta.errors import UserError
+from gta.fields import params
 from launch.slurm.cluster import gpus_of
 from launch.state.ledger import Entry
 

@@ -13,6 +13,7 @@ from gta.files import write_json
 from gta.journal import Journal
 from gta.methods import METHODS
 from launch.state import attempts
+from tests.helpers.configs import changed
 
 
 def config() -> Config:
@@ -34,8 +35,7 @@ def of_seeds(count: int, runs: Path) -> list[Cell]:
     """Cells of that config, of seeds 0 to count - 1."""
     made = []
     for seed in range(count):
-        one = config()
-        one.seed, one.paths.runs = seed, str(runs)
+        one = changed(config(), {"seed": seed, "paths.runs": str(runs)})
         made.append(Cell.of(one, split()))
     return made
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gta import journal
+from gta.cell import Cell
 from gta.config import (
     AugmentConfig,
     Config,
@@ -18,8 +19,10 @@ from gta.config import (
     SiteConfig,
 )
 from gta.data.prepare import prepare
+from gta.data.splits.split import load_split
 from gta.methods import METHODS
 from gta.train.control import Control, Wish
+from gta.train.run import train
 
 
 def make(folder: Path, method: str = "gta", **schedule: Any) -> Config:
@@ -53,6 +56,16 @@ def make(folder: Path, method: str = "gta", **schedule: Any) -> Config:
     )
     prepare(config.data)
     return config
+
+
+def cell_in(folder: Path, config: Config, signature: str = "sig") -> Cell:
+    """A cell of that config that is trained in `folder`, whatever its signature would be."""
+    return Cell(config, load_split(config.data), signature, {}, folder)
+
+
+def train_in(folder: Path, config: Config, signature: str = "sig", control: Control | None = None) -> bool:
+    """Train the config in `folder`: True at the end, False where `control` asked to stop."""
+    return train(cell_in(folder, config, signature), control)
 
 
 class StopAfter(Control):

@@ -90,7 +90,7 @@ class TestEveryMethod:
         method = make(name, precision="bf16")
         values = run(method, 0, 4)
         assert all(torch.isfinite(torch.tensor(list(step.values()))).all() for step in values)
-        assert all(p.dtype == torch.float32 for p in method.eval_model().parameters())
+        assert all(p.dtype == torch.float32 for p in method.headline_network()[1].parameters())
 
     def test_auxiliary_head_trains(self, name: str, make: Make, run: Run) -> None:
         method = make(name, model={"auxiliary": True})
@@ -123,15 +123,15 @@ class TestEveryTeacher:
         method = make(name)
         run(method, 0, 2)
         assert set(method.networks()) == {"student"}
-        assert method.eval_model() is method.networks()["student"]
+        assert method.headline_network()[1] is method.networks()["student"]
         run(method, 2, 3)
         assert set(method.networks()) == {"student", "teacher"}
-        assert method.eval_model() is method.networks()["teacher"]
+        assert method.headline_network()[1] is method.networks()["teacher"]
 
     def test_teacher_starts_as_a_copy_with_buffers(self, name: str, make: Make, run: Run) -> None:
         method = make(name)
         run(method, 0, 2)
-        method.start()
+        method.end_warm_up()
         student, teacher = method.networks().values()
         assert same(student.state_dict(), teacher.state_dict())
         assert "running_mean" in "".join(teacher.state_dict())
@@ -152,7 +152,7 @@ class TestEveryTeacher:
         method = make(name, schedule={"warm_up": 0})
         initial = through_a_file(method.state_dict())["networks"]["student"]
         copied = make(name, schedule={"warm_up": 0})
-        copied.start()
+        copied.end_warm_up()
         assert same(copied.networks()["teacher"].state_dict(), initial)
         assert "loss/unsupervised" in run(method, 0, 1)[0]
 
@@ -169,7 +169,7 @@ class TestEveryTeacher:
         values = method.step(*all_padding(), 2)
         assert values["loss/unsupervised"] == 0
         assert torch.isfinite(values["loss/supervised"])
-        assert all(torch.isfinite(p).all() for p in method.eval_model().parameters())
+        assert all(torch.isfinite(p).all() for p in method.headline_network()[1].parameters())
 
 
 def all_padding() -> tuple[Any, Any]:

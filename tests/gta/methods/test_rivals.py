@@ -149,7 +149,7 @@ def test_cps_has_two_students_of_different_weights_and_both_are_scored(make: Mak
     method = make("cps")
     networks = method.networks()
     assert list(networks) == ["student", "student2"]
-    assert method.eval_model() is networks["student"]
+    assert method.headline_network()[1] is networks["student"]
     assert not torch.equal(*(n.encoder.stage1[0].weight for n in networks.values()))
     before = {name: copy.deepcopy(network.state_dict()) for name, network in networks.items()}
     run(method, 0, 1)

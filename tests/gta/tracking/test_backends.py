@@ -19,11 +19,11 @@ from gta.tracking import keys, store
 from gta.tracking import sync as tracking
 from gta.tracking.cell import Snapshot
 from gta.train.control import Control, Wish
-from gta.train.run import train
 from tests.helpers import sync_worker
 from tests.helpers.backends import Postgres, Server
+from tests.helpers.configs import changed
 from tests.helpers.tracked import make_cell, run_of, signature_of
-from tests.helpers.training import make
+from tests.helpers.training import make, train_in
 
 KINDS = ("sqlite", "server", "postgresql")
 
@@ -141,9 +141,12 @@ class AtStep(Control):
         return Wish.NONE
 
 
-def cell_of(folder: Path, config: Config, uri: str) -> Path:
-    config.paths.tracking_uri, config.site.live_tracking = uri, True
-    config.sweep_name = "live"
+def live_config(folder: Path, uri: str) -> Config:
+    values = {"paths.tracking_uri": uri, "site.live_tracking": True, "sweep_name": "live"}
+    return changed(make(folder, "supervised"), values)
+
+
+def cell_of(folder: Path) -> Path:
     cell = make_cell(folder, method="supervised")
     signature = signature_of(cell)
     cell = cell.rename(folder.parent / signature)
@@ -158,8 +161,8 @@ def test_a_server_killed_half_way_costs_nothing(
     monkeypatch.setattr(live, "EVERY_SECONDS", 0.2)
     monkeypatch.setattr(live, "LAST_SECONDS", 1.0)
     server = stores.server
-    config = make(tmp_path, "supervised")
-    cells = [cell_of(tmp_path / f"runs/{number}", config, server.uri) for number in range(2)]
+    config = live_config(tmp_path, server.uri)
+    cells = [cell_of(tmp_path / f"runs/{number}") for number in range(2)]
 
     def kill() -> None:
         deadline = time.monotonic() + 60
@@ -169,7 +172,7 @@ def test_a_server_killed_half_way_costs_nothing(
         server.kill()
 
     for cell, control in zip(cells, (AtStep(5, kill), Control()), strict=True):
-        assert train(config, cell, cell.name, control)
+        assert train_in(cell, config, cell.name, control)
     assert json.loads((cells[0] / "mlflow.json").read_text())[server.uri]["cursor"] < len(written(cells[0]))
     down = tracking.sync(cells, server.uri, "live")
     assert len(down.problems) == 1
@@ -190,9 +193,9 @@ def test_a_server_that_hangs_holds_up_no_step(tmp_path: Path, monkeypatch: pytes
     with socket.socket() as silent:  # takes connections and never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        config = make(tmp_path, "supervised")
-        cell = cell_of(tmp_path / "runs/one", config, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        config = live_config(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        cell = cell_of(tmp_path / "runs/one")
         started = time.monotonic()
-        assert train(config, cell, cell.name, Control())
+        assert train_in(cell, config, cell.name, Control())
         assert time.monotonic() - started < 120
     assert max(point[1] for point in written(cell)) == config.schedule.iterations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from launch.show.rows import Row, row, rows
 from launch.slurm.reconcile import survey
 from launch.state import attempts
 from tests.helpers.cells import config, split
+from tests.helpers.configs import changed
 from tests.helpers.fake_slurm import FakeSlurm
 
 
@@ -27,8 +29,7 @@ def cells(tmp_path: Path) -> list[Cell]:
     """Ten cells of 1,000 iterations, submitted to Slurm as tasks of job 57."""
     made = []
     for seed in range(10):
-        mine = config()
-        mine.seed, mine.paths.runs, mine.schedule.iterations = seed, str(tmp_path / "runs"), 1000
+        mine = changed(config(), {"seed": seed, "paths.runs": str(tmp_path / "runs"), "schedule.iterations": 1000})
         cell = Cell.of(mine, split())
         record = {"job": f"57_{seed}", "cluster": "slurm", "log": "/log", "time": time.time() - 7200, "after": 0}
         write_json(cell.folder / "submitted.json", record)
@@ -114,8 +115,8 @@ def test_a_dead_attempt_costs_until_its_last_heartbeat_and_cores_are_counted_apa
     attempt(cells[0], device="cpu", hours=3.0)
     (path,) = (cells[0].folder / "attempts").glob("*.json")
     os.utime(path, (time.time() - 7200, time.time() - 7200))
-    cells[0].config.site.ranks, cells[0].config.site.cpus_per_rank = 2, 4
-    told = row(survey(cells[:1])[0])
+    config = changed(cells[0].config, {"site.ranks": 2, "site.cpus_per_rank": 4})
+    told = row(survey([replace(cells[0], config=config)])[0])
     assert told.gpu_hours == 0
     assert told.core_hours == pytest.approx(8.0, abs=0.1), "one hour of 2 ranks with 4 CPUs"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gta.cell import Cell
-from gta.config import Config, DataConfig, ModelConfig, ScheduleConfig
+from gta.config import Config, DataConfig, ModelConfig, PathsConfig, ScheduleConfig
 from gta.data.splits.split import Split
 from gta.files import write_json
 from gta.journal import Journal
@@ -18,6 +19,7 @@ from launch.state.jobs import EndedJob, HeldJob
 from launch.state.ledger import State, ledger, look, submitted_jobs, to_run
 from launch.state.policy import Death
 from launch.submit.watch import settle
+from tests.helpers.configs import changed
 
 
 @pytest.fixture
@@ -27,8 +29,8 @@ def cell(tmp_path: Path) -> Cell:
         data=DataConfig(name="toy", split="1/8", classes=["a", "b"], crop_size=32, root="/data", split_dir="/splits"),
         model=ModelConfig(encoder="tiny", width=8, weights="random"),
         schedule=ScheduleConfig(iterations=10, batch_size=4, group_size=2, lr=0.1, eval_every=5),
+        paths=PathsConfig(runs=str(tmp_path)),
     )
-    config.paths.runs = str(tmp_path)
     return Cell.of(config, Split(labeled=["a"], unlabeled=["b"], val=["d"]))
 
 
@@ -141,7 +143,7 @@ def test_a_job_that_fails_before_the_cell_begins_is_not_sent_again(cell: Cell) -
 
 
 def test_attempts_without_progress_end(cell: Cell) -> None:
-    cell.config.site.max_idle_attempts = 3
+    cell = replace(cell, config=changed(cell.config, {"site.max_idle_attempts": 3}))
     for number in range(3):
         assert to_run(look(cell)), number
         claim(cell, after=number).note(**{"from": 4})

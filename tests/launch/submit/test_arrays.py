@@ -13,6 +13,7 @@ from launch.state.ledger import Entry, State
 from launch.state.submission import Wanted
 from launch.submit.slurm_array import LOOKS, SlurmCluster
 from tests.helpers.cells import of_seeds
+from tests.helpers.configs import changed
 from tests.helpers.fake_slurm import FakeSlurm
 
 
@@ -20,7 +21,7 @@ from tests.helpers.fake_slurm import FakeSlurm
 def cells(tmp_path: Path) -> list[Cell]:
     """Four cells, submitted as 57_0 to 57_3."""
     made = of_seeds(4, tmp_path)
-    made[3].config.site.exclude = "old[1-2]"
+    made[3] = replace(made[3], config=changed(made[3].config, {"site.exclude": "old[1-2]"}))
     wanted = [Wanted(cell, 0, False) for cell in made]
     submission.write(tmp_path / "sweeps/toy/submissions", str(tmp_path), "gta-toy", 1, wanted).record("57")
     return made

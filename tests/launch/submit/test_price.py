@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from gta.errors import UserError
 from launch.job.attempt import run_cell
 from launch.state.ledger import Entry, look
 from launch.submit import price
+from tests.helpers.configs import changed
 from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES, Run
 
 
@@ -34,11 +33,8 @@ def entry(composed: dict[str, Cell], tmp_path: Path) -> Callable[..., Entry]:
     """Makes the ledger's entry of a cell with other settings, by their dotted names."""
 
     def make(method: str = "supervised", **settings: Any) -> Entry:
-        config = copy.deepcopy(composed[method].config)
-        config.paths.runs = str(tmp_path / "runs")
-        for name, value in settings.items():
-            *parents, last = name.split("__")
-            setattr(reduce(getattr, parents, config), last, value)
+        values = {name.replace("__", "."): value for name, value in settings.items()}
+        config = changed(composed[method].config, {"paths.runs": str(tmp_path / "runs"), **values})
         return look(Cell.of(config, composed[method].split))
 
     return make

@@ -17,6 +17,7 @@ from launch.state.ledger import Entry, State
 from launch.state.submission import Wanted
 from launch.submit.watch import Watch
 from tests.helpers.cells import config, split
+from tests.helpers.configs import changed
 
 
 class Played:
@@ -54,9 +55,7 @@ class Played:
 
 @pytest.fixture
 def cell(tmp_path: Path) -> Cell:
-    made = config()
-    made.paths.runs = str(tmp_path)
-    return Cell.of(made, split())
+    return Cell.of(changed(config(), {"paths.runs": str(tmp_path)}), split())
 
 
 def test_a_cell_that_dies_elsewhere_is_waited_for_and_then_given_up(cell: Cell) -> None:
