@@ -1,19 +1,19 @@
 """What a cell is called: a signature or its beginning, or method/split/seed words (gta/92/seed0).
 
-Reads the identities of cells only and imports neither Hydra nor torch: completion in a shell and `logs` must be quick.
+Reads `cell.json` files only and imports neither Hydra nor torch: completion in a shell and `logs` must be quick.
 """
 
 from __future__ import annotations
 
 import difflib
 import fnmatch
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gta.cellfolder import BrokenRecord, CellFolder, cell_folders
 from gta.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,16 +58,19 @@ class Named:
 
 
 def known(runs: Path) -> list[Named]:
-    """Every cell below a folder of runs, by its words. Cells whose identity cannot be read are left out."""
+    """Every cell below a folder of runs, by its words. Cells whose `cell.json` cannot be read are left out."""
     found = []
-    for folder in cell_folders(runs):
+    for path in (runs / "cells").glob("*/cell.json"):
         try:
-            cell = folder.identity()
-        except (BrokenRecord, OSError):
+            cell = json.loads(path.read_text())
+            found.append(
+                Named(
+                    path.parent.name, path.parent, cell["dataset"], cell["method"], cell["label"], cell["split"],
+                    cell["seed"],
+                )
+            )  # fmt: skip
+        except (OSError, ValueError, KeyError, TypeError):
             continue
-        if cell is not None:
-            names = (cell.dataset, cell.method, cell.label, cell.split, cell.seed)
-            found.append(Named(folder.signature, folder.path, *names))
     return sorted(found, key=lambda cell: (cell.dataset, cell.name, cell.signature))
 
 
@@ -112,7 +115,7 @@ def find_all(names: Sequence[str], cells: Sequence[Named]) -> list[Named]:
 
 def _matching(name: str, cells: Sequence[Named]) -> list[Named]:
     folder = Path(name)
-    if CellFolder(folder).frozen:
+    if (folder / "cell.json").exists():
         return [cell for cell in cells if cell.folder.resolve() == folder.resolve()]
     if re.fullmatch(rf"[0-9a-f]{{{SHORTEST},}}", name) and (
         found := [cell for cell in cells if cell.signature.startswith(name)]
