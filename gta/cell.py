@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from gta.cellfolder import CellFolder, Identity
 from gta.compose.compose import dump, params
 from gta.config import Config
 from gta.data.splits.known import known_name
 from gta.data.splits.split import Split
 from gta.errors import UserError
 from gta.fields import result_fields
-from gta.files import write_json, write_text
+from gta.files import write_text
 
 SIGNATURE_LENGTH = 16  # hex digits that name the folder and the tag; 8 are shown
 
@@ -66,8 +67,8 @@ class Cell:
         return cls(config, split, signature(config, digests), digests)
 
     @property
-    def folder(self) -> Path:
-        return Path(self.config.paths.runs) / "cells" / self.signature
+    def folder(self) -> CellFolder:
+        return CellFolder(Path(self.config.paths.runs) / "cells" / self.signature)
 
     @property
     def row(self) -> str:
@@ -88,23 +89,23 @@ class Cell:
 
         Called when the cell is submitted; what a new submission can change is result-neutral (paths, site).
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(self.folder / "config.yaml", dump(self.config))
-        identity = {
-            "signature": self.signature,
-            "method": self.config.method.name,
-            "label": self.row,
-            "dataset": self.config.data.name,
-            "split": self.config.data.split,
-            "split_family": self.config.data.split_family,
-            "list": known_name(self.digests["labeled"]) or "unknown list",
-            "labels": len(self.split.labeled),
-            "unlabeled": len(self.split.unlabeled),
-            "val": len(self.split.val),
-            "ratio": self.split.ratio,
-            "seed": self.config.seed,
-            "digests": self.digests,
-            "params": params(self.config),
-            "created": time.time(),
-        }
-        write_json(self.folder / "cell.json", identity)
+        folder = self.folder
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_text(folder.config_file, dump(self.config))
+        Identity(
+            signature=self.signature,
+            method=self.config.method.name,
+            label=self.row,
+            dataset=self.config.data.name,
+            split=self.config.data.split,
+            split_family=self.config.data.split_family,
+            list=known_name(self.digests["labeled"]) or "unknown list",
+            labels=len(self.split.labeled),
+            unlabeled=len(self.split.unlabeled),
+            val=len(self.split.val),
+            ratio=self.split.ratio,
+            seed=self.config.seed,
+            digests=self.digests,
+            params=params(self.config),
+            created=time.time(),
+        ).write(folder.identity_file)

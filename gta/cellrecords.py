@@ -157,6 +157,9 @@ class Attempt(JsonRecord):
     `gta.provenance.environment` finds them.
     """
 
+    REMEDY: ClassVar[str] = (
+        f"it counts as one of an unknown host, which is dead when its file is {DEAD_SECONDS:.0f} s old"
+    )
     UNWRITTEN: ClassVar[frozenset[str]] = frozenset({"number", "beat", "broken"})
 
     number: int = 0

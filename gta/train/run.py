@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import nn
 
+from gta.cellfolder import CellFolder
 from gta.compose.epochs import in_iterations
 from gta.config import Config
 from gta.data.loaders import check_batch
@@ -25,11 +25,11 @@ from gta.train.control import Control
 from gta.train.trainer import Trainer
 
 
-def train(config: Config, folder: Path, signature: str, control: Control | None = None) -> bool:
+def train(config: Config, folder: CellFolder, signature: str, control: Control | None = None) -> bool:
     """Train the cell of `config` in `folder` to the end (True), or until `control` asks to stop (False).
 
-    Goes on from `folder/checkpoint.pt` where there is one; writes `journal.jsonl`, `checkpoint.pt`, `best.pt` and,
-    last, `result.json`. `signature` names the cell (16 hex digits). Raises UserError for what the user can mend.
+    Goes on from its checkpoint where there is one; writes the journal, the checkpoint, the best weights and, last, the
+    result. `signature` names the cell (16 hex digits). Raises UserError for what the user can mend.
     """
     device = prepare_device(config)
     check_batch(config.schedule, distributed.world_size())
@@ -38,7 +38,7 @@ def train(config: Config, folder: Path, signature: str, control: Control | None 
     config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
     method = build_method(config, device)
     trainer = Trainer(config, folder, signature, split, method, device, control or Control())
-    with live.sending(config, folder):
+    with live.sending(config, folder.path):
         return trainer.run()
 
 
@@ -66,7 +66,7 @@ def build_method(config: Config, device: torch.device) -> Method:
 
 
 def load_network(
-    config: Config, folder: Path, device: torch.device, name: str = "", which: str = "last"
+    config: Config, folder: CellFolder, device: torch.device, name: str = "", which: str = "last"
 ) -> tuple[str, nn.Module, int]:
     """A trained network of the cell in `folder`: its name, the network, and the iteration it is from.
 
@@ -75,9 +75,9 @@ def load_network(
     """
     if which not in ("last", "best"):
         raise UserError(f"which={which}: use which=last or which=best.")
-    path = folder / ("checkpoint.pt" if which == "last" else "best.pt")
+    path = folder.checkpoint_file if which == "last" else folder.best_file
     state = checkpoint.load(path, device)
-    checkpoint.check_owner(path, state, folder.resolve().name)
+    checkpoint.check_owner(path, state, folder.signature)
     if which == "best":
         if name not in ("", state["network"]):
             raise UserError(
