@@ -41,10 +41,11 @@ from gta.cellrecords import (
     process_start,
     this_place,
 )
-from gta.jsonrecord import BrokenRecord
+from gta.jsonrecord import VERSION, BrokenRecord, JsonRecord
 
 __all__ = [
     "DEAD_SECONDS",
+    "VERSION",
     "Attempt",
     "BrokenRecord",
     "Cancelled",
@@ -52,6 +53,7 @@ __all__ = [
     "Death",
     "Failure",
     "Identity",
+    "JsonRecord",
     "NetworkScores",
     "Result",
     "Score",

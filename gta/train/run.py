@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -25,7 +26,7 @@ from gta.train.control import Control
 from gta.train.trainer import Trainer
 
 
-def train(config: Config, folder: CellFolder, signature: str, control: Control | None = None) -> bool:
+def train(config: Config, folder: Path, signature: str, control: Control | None = None) -> bool:
     """Train the cell of `config` in `folder` to the end (True), or until `control` asks to stop (False).
 
     Goes on from its checkpoint where there is one; writes the journal, the checkpoint, the best weights and, last, the
@@ -37,8 +38,8 @@ def train(config: Config, folder: CellFolder, signature: str, control: Control |
     config = staged(config, split)
     config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
     method = build_method(config, device)
-    trainer = Trainer(config, folder, signature, split, method, device, control or Control())
-    with live.sending(config, folder.path):
+    trainer = Trainer(config, CellFolder(folder), signature, split, method, device, control or Control())
+    with live.sending(config, folder):
         return trainer.run()
 
 

@@ -86,7 +86,7 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
             listening.install()
         from gta.train.run import train
 
-        finished = train(config, folder, signature=folder.signature, control=_Control(mine, listening))
+        finished = train(config, folder.path, signature=folder.signature, control=_Control(mine, listening))
         how = "done" if finished else "interrupted"
         if mine:
             mine.end(how, why="time limit" if not finished and listening.time_limit else None)

@@ -19,7 +19,7 @@ from gta.config import (
 )
 from gta.data.prepare import prepare
 from gta.methods import METHODS
-from gta.train.control import Control, Wish
+from gta.train.control import Control, Request
 
 
 def make(folder: Path, method: str = "gta", **schedule: Any) -> Config:
@@ -61,9 +61,9 @@ class StopAfter(Control):
     def __init__(self, steps: int):
         self.left = steps
 
-    def wish(self) -> Wish:
+    def request(self) -> Request:
         self.left -= 1
-        return Wish.STOP if self.left <= 0 else Wish.NONE
+        return Request.STOP if self.left <= 0 else Request.NONE
 
 
 class DieAfter(Control):
@@ -72,11 +72,11 @@ class DieAfter(Control):
     def __init__(self, steps: int):
         self.left = steps
 
-    def wish(self) -> Wish:
+    def request(self) -> Request:
         self.left -= 1
         if self.left <= 0:
             raise KeyboardInterrupt
-        return Wish.NONE
+        return Request.NONE
 
 
 def points(cell: Path) -> dict[tuple[str, int], float]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from gta.cellfolder import CellFolder
 from gta.data.splits.split import load_split
 from gta.errors import UserError
 from gta.train import checkpoint
@@ -135,7 +136,7 @@ def test_fully_supervised_is_supervised_training_on_all_labels(folder: Path, tmp
     ):
         cell = make(folder, method)
         device = torch.device("cpu")
-        Trainer(cell, tmp_path / name, "sig", split, build_method(cell, device), device, Control()).run()
+        Trainer(cell, CellFolder(tmp_path / name), "sig", split, build_method(cell, device), device, Control()).run()
         found[name] = result(tmp_path / name)["networks"], points(tmp_path / name)
     assert found["full"] == found["union"]
     assert found["full"] != found["few"]
