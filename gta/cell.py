@@ -67,7 +67,7 @@ class Cell:
     split: Split
     signature: str
     digests: dict[str, str]
-    folder: Path
+    folder: CellFolder
 
     @classmethod
     def prepare(cls, config: Config, splits: dict[str, Split]) -> Cell:
@@ -87,17 +87,17 @@ class Cell:
         return cls.of(config, split)
 
     @classmethod
-    def load(cls, folder: Path, config: Config) -> Cell:
+    def load(cls, folder: CellFolder, config: Config) -> Cell:
         """The cell that was frozen in `folder`, of its config (`read_config`) and the lists as they are now.
 
         Raises UserError where the lists or weights are no longer those that it was made of.
         """
         cell = cls.of(config, load_split(config.data))
-        if cell.signature != folder.name:
+        if cell.signature != folder.signature:
             raise UserError(
-                f"The split lists or initial weights changed after the cell {folder.name[:8]} was frozen (they are "
-                f"those of {cell.signature[:8]} now): put them back, or run multirun again, which makes a new cell of "
-                "them."
+                f"The split lists or initial weights changed after the cell {folder.signature[:8]} was frozen (they "
+                f"are those of {cell.signature[:8]} now): put them back, or run multirun again, which makes a new cell "
+                "of them."
             )
         return replace(cell, folder=folder)  # which may have been moved
 
@@ -106,7 +106,7 @@ class Cell:
         """The cell of a config that is ready to be trained, and its split."""
         digests = {**split.digests(), "weights": weights_digest(config.model.weights)}
         name = signature(config, digests)
-        return cls(config, split, name, digests, Path(config.paths.runs) / "cells" / name)
+        return cls(config, split, name, digests, CellFolder(Path(config.paths.runs) / "cells" / name))
 
     @property
     def row(self) -> str:
@@ -132,9 +132,9 @@ class Cell:
 
         Called when the cell is submitted; what a new submission can change is result-neutral (paths, site).
         """
-        files = CellFolder(self.folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(files.config_file, dump(self.config))
+        folder = self.folder
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_text(folder.config_file, dump(self.config))
         identity = Identity(
             signature=self.signature,
             method=self.config.method.name,
@@ -152,4 +152,4 @@ class Cell:
             params=self.params,
             created=time.time(),
         )
-        identity.write(files.identity_file)
+        identity.write(folder.identity_file)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gta.cellfolder import CellFolder
 from gta.cli import options as common
 from gta.errors import UserError
 
@@ -80,12 +81,12 @@ def load(options: dict[str, str], rest: list[str], command: str) -> Trained:
     from gta.compose.validate import check_evaluation
     from gta.train.run import load_network, prepare_device
 
-    config = _changed(read_config(folder / "config.yaml"), [word for word in rest if "=" in word], command)
+    config = _changed(read_config(folder.config_file), [word for word in rest if "=" in word], command)
     config = replace(config, site=replace(config.site, device=options["device"]))
     check_evaluation(config)
     device = prepare_device(config)
     name, network, iteration = load_network(config, folder, device, options["network"], options["which"])
-    return Trained(config, network, device, f"{name}, iteration {iteration}, {folder.name[:8]}")
+    return Trained(config, network, device, f"{name}, iteration {iteration}, {folder.signature[:8]}")
 
 
 def _changed(config: Config, overrides: list[str], command: str) -> Config:
@@ -139,10 +140,11 @@ def val_ids(config: Config) -> list[str]:
     return sorted(read_ids(val_path(config.data), config.data.image_suffix))
 
 
-def find(name: str, runs: Path) -> Path:
+def find(name: str, runs: Path) -> CellFolder:
     """The folder of the cell called `name`; one that lies elsewhere is named by its path. Raises UserError."""
-    if (Path(name) / "config.yaml").exists():
-        return Path(name)
+    folder = CellFolder(Path(name))
+    if folder.config_file.exists():
+        return folder
     from launch.grid import names
 
     return names.find(name, names.known(runs)).folder

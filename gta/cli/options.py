@@ -136,6 +136,6 @@ def named_cells(words: Sequence[str]) -> list[Named]:
 
 def look(cells: Sequence[Cell]) -> list[Entry]:
     """The ledger of the cells: one squeue and one sacct where there is a Slurm; elsewhere heartbeats tell."""
-    from launch.slurm.reconcile import survey
+    from launch.slurm.reconcile import reconcile
 
-    return survey(cells)
+    return reconcile(cells)

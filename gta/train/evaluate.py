@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gta.cellfolder import Score
 from gta.config import CROP, CROP_BACKGROUND, Config
 from gta.data.loaders import val_samples
 from gta.data.spec import IGNORE
@@ -20,18 +19,6 @@ from gta.train import inference
 from gta.train.artifacts import Example
 
 BACKGROUND = 0  # the class that the public code gives to padding
-
-
-@dataclass(frozen=True)
-class Score:
-    """mIoU and per-class IoU of one network, in percent; None for a class that occurs nowhere."""
-
-    iteration: int
-    miou: float
-    iou: list[float | None]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"iteration": self.iteration, "miou": self.miou, "iou": self.iou}
 
 
 @torch.no_grad()
@@ -99,7 +86,8 @@ def _scored_part(image: Tensor, mask: Tensor, config: Config) -> tuple[Tensor, T
 def score(confusion: Tensor, iteration: int) -> Score:
     """mIoU over the classes that occur, in percent, from a confusion matrix."""
     per_class = [100 * value for value in metrics.iou(confusion).tolist()]
-    return Score(iteration, metrics.miou(confusion), [None if value != value else value for value in per_class])
+    iou = [None if value != value else value for value in per_class]
+    return Score(iteration=iteration, miou=metrics.miou(confusion), iou=iou)
 
 
 def scores_of(matrices: Mapping[str, Tensor], iteration: int) -> dict[str, Score]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from gta.cell import Cell
+from gta.cellfolder import CellFolder
 from gta.compose.validate import check_batch
 from gta.config import Config
 from gta.data.stage import staged
@@ -35,7 +35,7 @@ def train(cell: Cell, control: Control | None = None) -> bool:
     cell = replace(cell, config=staged(cell.config, cell.split))
     method = build_method(cell.config, device)
     trainer = Trainer(cell, method, device, control or Control())
-    with live.sending(cell.config, cell.folder):
+    with live.sending(cell.config, cell.folder.path):
         return trainer.run()
 
 
@@ -62,7 +62,7 @@ def build_method(config: Config, device: torch.device) -> Method:
 
 
 def load_network(
-    config: Config, folder: Path, device: torch.device, name: str = "", which: str = "last"
+    config: Config, folder: CellFolder, device: torch.device, name: str = "", which: str = "last"
 ) -> tuple[str, nn.Module, int]:
     """A trained network of the cell in `folder`: its name, the network, and the iteration it is from.
 
@@ -71,9 +71,9 @@ def load_network(
     """
     if which not in ("last", "best"):
         raise UserError(f"which={which}: use which=last or which=best.")
-    path = folder / ("checkpoint.pt" if which == "last" else "best.pt")
+    path = folder.checkpoint_file if which == "last" else folder.best_file
     state = checkpoint.load(path, device)
-    checkpoint.check_owner(path, state, folder.resolve().name)
+    checkpoint.check_owner(path, state, folder.signature)
     if which == "best":
         if name not in ("", state["network"]):
             raise UserError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from gta import journal
 from gta.cell import Cell
+from gta.cellfolder import CellFolder
 from gta.config import (
     AugmentConfig,
     Config,
@@ -21,7 +22,7 @@ from gta.config import (
 from gta.data.prepare import prepare
 from gta.data.splits.split import load_split
 from gta.methods import METHODS
-from gta.train.control import Control, Wish
+from gta.train.control import Control, Request
 from gta.train.run import train
 
 
@@ -60,7 +61,7 @@ def make(folder: Path, method: str = "gta", **schedule: Any) -> Config:
 
 def cell_in(folder: Path, config: Config, signature: str = "sig") -> Cell:
     """A cell of that config that is trained in `folder`, whatever its signature would be."""
-    return Cell(config, load_split(config.data), signature, {}, folder)
+    return Cell(config, load_split(config.data), signature, {}, CellFolder(folder))
 
 
 def train_in(folder: Path, config: Config, signature: str = "sig", control: Control | None = None) -> bool:
@@ -74,9 +75,9 @@ class StopAfter(Control):
     def __init__(self, steps: int):
         self.left = steps
 
-    def wish(self) -> Wish:
+    def request(self) -> Request:
         self.left -= 1
-        return Wish.STOP if self.left <= 0 else Wish.NONE
+        return Request.STOP if self.left <= 0 else Request.NONE
 
 
 class DieAfter(Control):
@@ -85,11 +86,11 @@ class DieAfter(Control):
     def __init__(self, steps: int):
         self.left = steps
 
-    def wish(self) -> Wish:
+    def request(self) -> Request:
         self.left -= 1
         if self.left <= 0:
             raise KeyboardInterrupt
-        return Wish.NONE
+        return Request.NONE
 
 
 def points(cell: Path) -> dict[tuple[str, int], float]:
