@@ -86,8 +86,8 @@ def test_the_signature_does_not_follow_the_order_of_fields() -> None:
 def test_write_freezes_the_cell(tmp_path: Path) -> None:
     cell = Cell.of(changed(config(), {"paths.runs": str(tmp_path)}), split())
     cell.write()
-    identity = json.loads((cell.folder / "cell.json").read_text())
-    assert identity["signature"] == cell.signature == cell.folder.name
+    identity = json.loads(cell.folder.identity_file.read_text())
+    assert identity["signature"] == cell.signature == cell.folder.path.name
     assert (identity["labels"], identity["unlabeled"], identity["ratio"]) == (1, 2, "1/3")
     assert identity["params"]["schedule.lr"] == "0.1"
     assert identity["list"] == "unknown list"

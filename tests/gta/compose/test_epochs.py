@@ -77,7 +77,7 @@ def test_a_prepared_cell_trains_so_many_iterations(tmp_path: Path) -> None:
     config = make(tmp_path, "supervised", iterations=0, warm_up=0, epochs=1)
     cell = Cell.prepare(changed(config, {"paths.runs": str(tmp_path)}), {})
     assert train(cell)
-    assert json.loads((cell.folder / "result.json").read_text())["iteration"] == 8
+    assert json.loads(cell.folder.result_file.read_text())["iteration"] == 8
 
 
 def test_the_cityscapes_schedule_is_the_published_one(
