@@ -10,7 +10,7 @@ from analysis.render.html import fragment, html
 from analysis.render.latex import document, latex
 from analysis.render.markdown import markdown
 from analysis.render.terminal import terminal
-from analysis.table import Entry, Table
+from analysis.table import TableEntry, Table
 from gta.files import write_text
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-def text(entry: Entry | None, best: bool = True) -> str:
+def text(entry: TableEntry | None, best: bool = True) -> str:
     """One entry in plain text: "71.23 ± 0.45 (2) [71.90]", "71.23 (1 of 3) [71.90]", "–: failed"; or ""."""
     return " ".join(layout.parts(entry, best))
 

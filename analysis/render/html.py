@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape as _escape
 
 from analysis.render import layout
-from analysis.render.layout import BEST, SECOND, Line, Shown
+from analysis.render.layout import BEST, SECOND, ShownRow, ShownEntry
 from analysis.table import Table
 
 STYLE = """
@@ -75,13 +75,13 @@ def _grid(head: Sequence[str], rows: Iterable[str]) -> str:
     )
 
 
-def _row(line: Line, first: bool) -> str:
+def _row(line: ShownRow, first: bool) -> str:
     kind = f' class="published{" first" if first else ""}"' if line.published else ""
     cells = "".join(map(_entry, line.cells))
     return f'<tr{kind}><th scope="row">{escape(line.name)}{_marks(line.marks)}</th>{cells}</tr>'
 
 
-def _entry(cell: Shown) -> str:
+def _entry(cell: ShownEntry) -> str:
     if not cell.parts:
         return "<td></td>"
     first, *others = map(escape, cell.parts)

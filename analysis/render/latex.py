@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from analysis.render import layout
-from analysis.render.layout import BEST, SECOND, Line, Shown
+from analysis.render.layout import BEST, SECOND, ShownRow, ShownEntry
 from analysis.table import Table
 
 _SPECIAL = {
@@ -146,7 +146,7 @@ def _letter(character: str) -> str:
     return f"{{[}}U+{ord(character):04X}{{]}}"
 
 
-def _row(line: Line) -> str:
+def _row(line: ShownRow) -> str:
     name = escape(line.name) + _marks(line.marks)
     cells = [name, *map(_entry, line.cells)]
     if line.published:
@@ -154,7 +154,7 @@ def _row(line: Line) -> str:
     return _ampersands(cells)
 
 
-def _entry(cell: Shown) -> str:
+def _entry(cell: ShownEntry) -> str:
     if not cell.parts:
         return ""
     first, *others = map(escape, cell.parts)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from analysis import significance
 from analysis.significance import Comparison
-from analysis.table import Entry, Table, short
+from analysis.table import TableEntry, Table, short
 
 BEST, SECOND = 1, 2
 SIGNIFICANCE_HEAD = ["method", "column", "seeds", "difference", "95 % interval", "p", "p (Holm)", "d"]
@@ -16,7 +16,7 @@ GREY_NOTE = "Grey: published numbers, not made here and not ranked; marks are ex
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownEntry:
     """One entry: its parts ("71.67 ± 1.19", "(2)", "[71.90]", "+1.74"), the rank of its first, its footnotes."""
 
     parts: tuple[str, ...] = ()
@@ -25,14 +25,14 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class Line:
+class ShownRow:
     name: str
-    cells: list[Shown]
+    cells: list[ShownEntry]
     published: bool = False
     marks: str = ""
 
 
-def lines(table: Table) -> list[Line]:
+def lines(table: Table) -> list[ShownRow]:
     """Our rows, then the published ones."""
     ranks = {column: table.ranks(column) for column in table.columns}
     found = []
@@ -43,18 +43,18 @@ def lines(table: Table) -> list[Line]:
             compared = table.comparison(row, column)
             if own and compared and compared.difference is not None:
                 own = (*own, f"{_round(compared.difference):+.2f}")
-            cells.append(Shown(own, ranks[column].get(row, 0)))
-        found.append(Line(clean(row), cells))
+            cells.append(ShownEntry(own, ranks[column].get(row, 0)))
+        found.append(ShownRow(clean(row), cells))
     for beside in table.published:
         cells = [
-            Shown((f"{place[0].miou:.2f}",), marks=place[1]) if (place := beside.numbers.get(column)) else Shown()
+            ShownEntry((f"{place[0].miou:.2f}",), marks=place[1]) if (place := beside.numbers.get(column)) else ShownEntry()
             for column in table.columns
         ]
-        found.append(Line(clean(beside.method), cells, published=True, marks=beside.marks))
+        found.append(ShownRow(clean(beside.method), cells, published=True, marks=beside.marks))
     return found
 
 
-def parts(entry: Entry | None, best: bool = True) -> tuple[str, ...]:
+def parts(entry: TableEntry | None, best: bool = True) -> tuple[str, ...]:
     """One entry: ("71.23 ± 0.45", "(2)", "[71.90]"), ("71.23", "(1 of 3)", "[71.90]"), ("–: failed",), or ()."""
     if entry is None:
         return ()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from analysis.render import layout
-from analysis.render.layout import BEST, SECOND, Line, Shown
+from analysis.render.layout import BEST, SECOND, ShownRow, ShownEntry
 from analysis.table import Table
 
 
@@ -38,12 +38,12 @@ def escape(name: str) -> str:
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", name)
 
 
-def _row(line: Line) -> list[str]:
+def _row(line: ShownRow) -> list[str]:
     name = escape(line.name) + (f" ({line.marks})" if line.marks else "")
     return [_italic(name) if line.published else name, *(_entry(cell, line.published) for cell in line.cells)]
 
 
-def _entry(cell: Shown, published: bool) -> str:
+def _entry(cell: ShownEntry, published: bool) -> str:
     if not cell.parts:
         return ""
     first, *others = map(_text, cell.parts)

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from analysis.render import layout
-from analysis.render.layout import BEST, SECOND, Line, Shown
+from analysis.render.layout import BEST, SECOND, ShownRow, ShownEntry
 from analysis.table import Table
 
 _GAP = 2
@@ -50,7 +50,7 @@ def terminal(table: Table, width: int = 160, color: bool = False) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
-def _blocks(table: Table, lines: list[Line], width: int) -> list[tuple[int, int, int]]:
+def _blocks(table: Table, lines: list[ShownRow], width: int) -> list[tuple[int, int, int]]:
     """(first column, column after the last, lines of an entry) of each block: few lines before few columns."""
     count = len(table.columns)
     for height in (1, 2, 4):
@@ -68,7 +68,7 @@ def _blocks(table: Table, lines: list[Line], width: int) -> list[tuple[int, int,
     return blocks
 
 
-def _widths(table: Table, lines: list[Line], height: int) -> list[int]:
+def _widths(table: Table, lines: list[ShownRow], height: int) -> list[int]:
     names = [max([len(_name(line)) for line in lines] + [len("method")])]
     for index, column in enumerate(layout.head(table)[1:]):
         entries = [max(map(len, _split(line.cells[index], height))) for line in lines]
@@ -76,7 +76,7 @@ def _widths(table: Table, lines: list[Line], height: int) -> list[int]:
     return names
 
 
-def _grid(table: Table, lines: list[Line], start: int, stop: int, height: int) -> Grid:
+def _grid(table: Table, lines: list[ShownRow], start: int, stop: int, height: int) -> Grid:
     grid = Grid(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="none", show_edge=False)
     names = layout.head(table)
     chosen = [names[0], *names[1 + start : 1 + stop]]
@@ -91,11 +91,11 @@ def _grid(table: Table, lines: list[Line], start: int, stop: int, height: int) -
     return grid
 
 
-def _name(line: Line) -> str:
+def _name(line: ShownRow) -> str:
     return f"{line.name} ({line.marks})" if line.marks else line.name
 
 
-def _split(cell: Shown, height: int) -> list[str]:
+def _split(cell: ShownEntry, height: int) -> list[str]:
     """The lines of an entry: 1 all in one, 2 the mean with its count first, 4 a part a line."""
     parts = [*cell.parts]
     if cell.marks and parts:
@@ -107,7 +107,7 @@ def _split(cell: Shown, height: int) -> list[str]:
     return parts
 
 
-def _entry(cell: Shown, height: int, published: bool) -> Text:
+def _entry(cell: ShownEntry, height: int, published: bool) -> Text:
     text = Text("\n".join(_split(cell, height)), style=_GREY if published else "")
     if cell.parts and cell.rank in _STYLES:
         text.stylize(_STYLES[cell.rank], 0, len(cell.parts[0]))

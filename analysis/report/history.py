@@ -40,7 +40,7 @@ class Confusion:
 def cells(table: Table) -> pd.DataFrame:
     """The wanted cells of the table: signature, row, column, labels, seed, in the table's order."""
     found = [
-        (score.wanted.signature, row, column, score.wanted.labels, score.wanted.seed)
+        (score.cell.signature, row, column, score.cell.labels, score.cell.seed)
         for row in table.rows
         for column in table.columns
         if (row, column) in table.entries

@@ -18,7 +18,7 @@ import pandas as pd
 from analysis.protocol import short_commit
 from analysis.report import figures, page
 from analysis.report.history import ACCURACY, KEPT, Confusion, Recorded, picture_id
-from analysis.table import Entry, Table
+from analysis.table import TableEntry, Table
 from gta.files import write_text
 from gta.text import masked_uri
 
@@ -135,7 +135,7 @@ def class_iou(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     finished = frame[frame["headline"] & (frame["status"] == "FINISHED")].set_index("signature")
     rows = []
     for (row, column), entry in table.entries.items():
-        runs = [finished.loc[s.wanted.signature] for s in entry.done if s.wanted.signature in finished.index]
+        runs = [finished.loc[s.cell.signature] for s in entry.done if s.cell.signature in finished.index]
         lists = [dict(zip(run["classes"], run["iou"], strict=False)) for run in runs if run["iou"]]
         for name in dict.fromkeys(name for found in lists for name in found):
             values = pd.Series([found.get(name, math.nan) for found in lists], dtype="float64")
@@ -146,8 +146,8 @@ def class_iou(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
 def _confusions(recorded: Recorded, table: Table, column: str) -> str:
     made = []
     for row in table.rows:
-        entry = table.entries.get((row, column), Entry())
-        found = [c for s in entry.done if (c := recorded.confusion(s.wanted.signature)) is not None]
+        entry = table.entries.get((row, column), TableEntry())
+        found = [c for s in entry.done if (c := recorded.confusion(s.cell.signature)) is not None]
         if found:
             lines = zip(found[0].classes, shares(found), strict=True)
             seeds = "1 seed" if len(found) == 1 else f"{len(found)} seeds"
@@ -173,14 +173,14 @@ def _pictures(recorded: Recorded, table: Table, column: str) -> str:
     seeds = set()
     with tempfile.TemporaryDirectory() as folder:
         for row in table.rows:
-            for score in table.entries.get((row, column), Entry()).done:
-                found = recorded.pictures(score.wanted.signature, Path(folder) / score.wanted.signature)
+            for score in table.entries.get((row, column), TableEntry()).done:
+                found = recorded.pictures(score.cell.signature, Path(folder) / score.cell.signature)
                 for path in found[:MOST_PICTURES]:
                     name = picture_id(path)
                     alt = f"Image {name}: image, truth, prediction of {row}, and where it is wrong"
                     shown.setdefault(name, []).append(page.strip(path, alt, row))
                 if found:  # one seed a method
-                    seeds.add(score.wanted.seed)
+                    seeds.add(score.cell.seed)
                     break
     if not shown:
         return page.said("Left out: MLflow has no pictures of these runs (runs made before they were recorded).")
@@ -217,8 +217,8 @@ def cost(frame: pd.DataFrame, table: Table) -> str:
     on_gpu = bool((known > 0).any())
     hours = (runs["gpu_hours"] if on_gpu else runs["seconds"] / 3600).to_dict()
 
-    def total(entries: list[Entry]) -> list[float]:
-        found = [float(hours.get(score.wanted.signature, math.nan)) for entry in entries for score in entry.scores]
+    def total(entries: list[TableEntry]) -> list[float]:
+        found = [float(hours.get(score.cell.signature, math.nan)) for entry in entries for score in entry.scores]
         return [value for value in found if not math.isnan(value)]
 
     everything = total(list(table.entries.values()))
@@ -242,7 +242,7 @@ def _hours(value: float) -> str:
     return f"{value:.1f} h" if value >= 10 else f"{value:.2f} h" if value >= 0.1 else f"{60 * value:.1f} min"
 
 
-def _mean(entry: Entry | None) -> str:
+def _mean(entry: TableEntry | None) -> str:
     return "–" if entry is None or entry.mean is None else f"{entry.mean:.2f}"
 
 
@@ -272,14 +272,14 @@ def _cells(frame: pd.DataFrame, table: Table) -> Iterator[list[str]]:
     known = runs.to_dict("index")
     for row in table.rows:
         for column in table.columns:
-            for score in table.entries.get((row, column), Entry()).scores:
+            for score in table.entries.get((row, column), TableEntry()).scores:
                 number = score.reason if score.last is None else f"{score.last:.2f}"
-                run = known.get(score.wanted.signature, {})
+                run = known.get(score.cell.signature, {})
                 commit = short_commit(str(run.get("commit", "")))
                 words = [run.get("network"), run.get("iteration"), commit, run.get("run_id")]
                 shown = [str(word or "–") for word in words]
                 shown[-1] = shown[-1][:8]
-                yield [row, column, str(score.wanted.seed), number, *shown, score.wanted.signature]
+                yield [row, column, str(score.cell.seed), number, *shown, score.cell.signature]
 
 
 def _versions() -> str:

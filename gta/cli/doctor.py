@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from gta.config import Config, DataConfig
-    from gta.finding import Line
+    from gta.finding import Finding
 
 WIDTH = 26
 MOST_CELLS = 100  # of a grid whose data and weights are looked at
@@ -42,7 +42,7 @@ def run(arguments: list[str]) -> int:
     return 2 if bad else 0
 
 
-def show(line: Line) -> None:
+def show(line: Finding) -> None:
     """One answer in a line; what is longer, and the advice, below it."""
     first, *more = line.detail.splitlines() or [""]
     print(f"{line.status!s:<8} {line.what:<{WIDTH}} {first}", flush=True)
@@ -52,7 +52,7 @@ def show(line: Line) -> None:
         print(f"{'':<{WIDTH + 9}} -> {line.advice}", flush=True)
 
 
-def lines(arguments: list[str]) -> Iterator[Line]:
+def lines(arguments: list[str]) -> Iterator[Finding]:
     """All answers. Raises UserError for a wrong override only."""
     from gta.cli.checks import versions
     from gta.finding import guarded, problem

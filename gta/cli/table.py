@@ -28,7 +28,8 @@ from gta.text import masked_uri
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.table import Table, Wanted
+    from analysis.cells import TableCell
+    from analysis.table import Table
     from launch.state.ledger import Entry
 
 OPTIONS = {"baseline": "", "published": "true", "best": "true"}
@@ -96,13 +97,13 @@ def build(
     return frame, made
 
 
-def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[Wanted]:
+def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell]:
     """What the table should hold, with the ledger's reasons and the commands that make what is missing."""
-    from analysis.table import Wanted
+    from analysis.cells import TableCell
     from gta.data.splits.known import known_name
 
     return [
-        Wanted(
+        TableCell(
             signature=entry.cell.signature,
             row=entry.cell.row,
             column=entry.cell.column,

@@ -34,7 +34,7 @@ _WAITING = "data: waiting for another process of this node that copies them to {
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """A file of the data set: its path below the root, its bytes, and when it was changed."""
 
     name: str
@@ -123,18 +123,18 @@ def _trusted(to: Path, index: Path) -> Path | None:
     return folder if 0 <= age < TRUST_SECONDS and (folder / MARK).exists() else None
 
 
-def _sizes(root: Path, names: Sequence[str]) -> list[Source]:
+def _sizes(root: Path, names: Sequence[str]) -> list[SourceFile]:
     with ThreadPoolExecutor(THREADS) as pool:
         states = list(pool.map(lambda name: os.stat(root / name), names))
-    return [Source(name, state.st_size, state.st_mtime_ns) for name, state in zip(names, states, strict=True)]
+    return [SourceFile(name, state.st_size, state.st_mtime_ns) for name, state in zip(names, states, strict=True)]
 
 
-def _digest(wanted: str, sources: Sequence[Source]) -> str:
+def _digest(wanted: str, sources: Sequence[SourceFile]) -> str:
     lines = sorted(f"{source.name} {source.size} {source.changed}\n" for source in sources)
     return hashlib.sha256("".join([wanted, *lines]).encode()).hexdigest()[:16]
 
 
-def _copy(root: Path, folder: Path, sources: Sequence[Source], total: int) -> None:
+def _copy(root: Path, folder: Path, sources: Sequence[SourceFile], total: int) -> None:
     """`folder` appears with all of the files and a mark, or not at all."""
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)  # of a process that died here: we hold the lock
@@ -163,6 +163,6 @@ def _copy(root: Path, folder: Path, sources: Sequence[Source], total: int) -> No
         raise
 
 
-def _copy_file(root: Path, to: Path, source: Source) -> int:
+def _copy_file(root: Path, to: Path, source: SourceFile) -> int:
     """What a link points to is copied, not the link."""
     return os.stat(shutil.copyfile(root / source.name, to / source.name)).st_size

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gta.config import SiteConfig
-from gta.finding import Line, missing, ok, problem
+from gta.finding import Finding, missing, ok, problem
 from launch.slurm import cluster as cluster_facts
 from launch.slurm import commands as slurm
 from launch.slurm.cluster import Partition
@@ -18,7 +18,7 @@ LEAST_SECONDS = 60  # between a job's start and its warning: Slurm may send the 
 SBATCH_SECONDS = 10.0
 
 
-def site(config: SiteConfig, name: str, launcher: str) -> Iterator[Line]:
+def site(config: SiteConfig, name: str, launcher: str) -> Iterator[Finding]:
     """The chosen site by itself: what contradicts itself, or would waste what is paid for."""
     gpus = config.gpus_per_node
     shown = f"{name}, launcher {launcher}: {config.nodes} x {config.ranks} ranks, {config.cpus_per_rank} CPUs a rank"
@@ -45,7 +45,7 @@ def site(config: SiteConfig, name: str, launcher: str) -> Iterator[Line]:
         yield ok("site.stage", f"{config.stage}, as the node expands it; made and looked at by the jobs")
 
 
-def cluster(config: SiteConfig, launcher: str, sbatch: dict[str, Any]) -> Iterator[Line]:
+def cluster(config: SiteConfig, launcher: str, sbatch: dict[str, Any]) -> Iterator[Finding]:
     """The controller, its limits and accounting, the site's Slurm partition, and what sbatch says to such a job."""
     wanted = launcher == "slurm"
     absent = problem if wanted else missing
@@ -76,14 +76,14 @@ def _shown(found: Partition) -> str:
     return f"{found.name}{' (default)' * found.default}{' (down)' * (not found.up)} {found.nodes} nodes{gpus}, {limit}"
 
 
-def _arrays() -> Line:
+def _arrays() -> Finding:
     size = cluster_facts.max_array_size()
     if size < 2:
         return problem("Slurm", f"MaxArraySize={size}: no job arrays", "Ask the cluster's administrators for arrays.")
     return ok("Slurm", f"MaxArraySize {size}: a larger sweep is sent in several arrays")
 
 
-def _accounting() -> Line:
+def _accounting() -> Finding:
     if not cluster_facts.accounting_on():
         return missing(
             "accounting", "off: sacct knows nothing", "Nothing to do: the cells' folders and heartbeats tell."
@@ -95,7 +95,7 @@ def _accounting() -> Line:
     return ok("accounting", "on: sacct tells how jobs ended")
 
 
-def _partition(config: SiteConfig, known: dict[str, Partition]) -> Iterator[Line]:
+def _partition(config: SiteConfig, known: dict[str, Partition]) -> Iterator[Finding]:
     """The site against its Slurm partition."""
     found = cluster_facts.partition(config.partition)
     if found is None:
@@ -128,7 +128,7 @@ def _partition(config: SiteConfig, known: dict[str, Partition]) -> Iterator[Line
         yield missing(what, f"PreemptMode={mode}: cells are stopped and go on in place", "Nothing to do.")
 
 
-def _test_only(options: dict[str, Any]) -> Line:
+def _test_only(options: dict[str, Any]) -> Finding:
     """sbatch --test-only: account, qos, constraint and all else as the cluster sees them. Nothing is submitted."""
     command = ["sbatch", "--test-only", "--output=/dev/null", "--wrap=true"]
     command += [f"--{name}" if value is True else f"--{name}={value}" for name, value in options.items()]

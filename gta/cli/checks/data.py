@@ -14,12 +14,12 @@ from gta.data.splits.known import known_name
 from gta.data.splits.lists import digest
 from gta.data.splits.split import load_split
 from gta.errors import UserError
-from gta.finding import Line, missing, ok, problem
+from gta.finding import Finding, missing, ok, problem
 
 MODELS = Path(__file__).parents[2] / "conf" / "model"
 
 
-def chosen(splits: Sequence[DataConfig]) -> Iterator[Line]:
+def chosen(splits: Sequence[DataConfig]) -> Iterator[Finding]:
     """A data set of the cells asked for, and the splits of it that they use: every file of the lists must be there."""
     config = splits[0]
     what, root = f"data {config.name}", Path(config.root)
@@ -49,7 +49,7 @@ def chosen(splits: Sequence[DataConfig]) -> Iterator[Line]:
         yield problem(f"split {names}", f"no labeled.txt and unlabeled.txt in {split_folder(absent[0])}", advice)
 
 
-def _loaded(config: DataConfig) -> Line:
+def _loaded(config: DataConfig) -> Finding:
     try:
         split = load_split(config)
     except UserError as error:
@@ -59,7 +59,7 @@ def _loaded(config: DataConfig) -> Line:
     return ok(f"split {config.split}", f"{name}: {counts}")
 
 
-def others(known: Mapping[str, DataConfig]) -> Iterator[Line]:
+def others(known: Mapping[str, DataConfig]) -> Iterator[Finding]:
     """Data sets that were not asked for: whether they could be. Their lists are not looked at."""
     for name, config in known.items():
         if config.generator is not None:
@@ -75,7 +75,7 @@ def others(known: Mapping[str, DataConfig]) -> Iterator[Line]:
             yield missing(f"data={name}", first, advice)
 
 
-def weights(models: Iterable[ModelConfig], folder: str) -> Iterator[Line]:
+def weights(models: Iterable[ModelConfig], folder: str) -> Iterator[Finding]:
     """Initial weights of the networks asked for; then of those that are shipped."""
     looked_at = set()
     for model in models:

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 
 from gta.config import SiteConfig
-from gta.finding import Line, missing, ok, problem
+from gta.finding import Finding, missing, ok, problem
 from gta.provenance import code as sources
 from gta.provenance.environment import cpu_model, driver_version
 
 
-def code() -> Iterator[Line]:
+def code() -> Iterator[Finding]:
     """Commit and tree of the code; a snapshot says so."""
     running = sources.running()
     commit = f"commit {running['commit'][:9]}" if running["commit"] else "no git checkout"
@@ -20,7 +20,7 @@ def code() -> Iterator[Line]:
     yield ok("code", f"{kind}, {commit}{changed}, tree {running['tree'][:12]}")
 
 
-def torch(site: SiteConfig, on_slurm: bool) -> Iterator[Line]:
+def torch(site: SiteConfig, on_slurm: bool) -> Iterator[Finding]:
     """torch and the GPUs it sees here. On Slurm they are on other nodes, and none here is as it should be."""
     import torch
 
@@ -54,7 +54,7 @@ def torch(site: SiteConfig, on_slurm: bool) -> Iterator[Line]:
         yield missing("GPU", f"none {where}")
 
 
-def backends(site: SiteConfig) -> Iterator[Line]:
+def backends(site: SiteConfig) -> Iterator[Finding]:
     """NCCL (GPUs) and gloo (CPUs): needed where a cell has several ranks."""
     import torch.distributed as dist
     from torch import cuda

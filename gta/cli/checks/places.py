@@ -16,14 +16,14 @@ from urllib.parse import urlsplit
 
 from gta.config import PathsConfig
 from gta.errors import UserError
-from gta.finding import Line, missing, ok, problem
+from gta.finding import Finding, missing, ok, problem
 from gta.tracking import store
 
 LITTLE_BYTES = 2 * 10**9  # a checkpoint of a ResNet-101 cell with three networks is about one of these
 SECONDS = 3.0  # for a server to answer
 
 
-def folders(paths: PathsConfig) -> Iterator[Line]:
+def folders(paths: PathsConfig) -> Iterator[Finding]:
     """runs, results and splits: writable, with room, able to make files exclusively. Only a passing file is written."""
     for name in ("runs", "results", "splits"):
         place = Path(getattr(paths, name))
@@ -56,7 +56,7 @@ def _trouble(folder: Path) -> str:
     return ""
 
 
-def mlflow(paths: PathsConfig) -> Iterator[Line]:
+def mlflow(paths: PathsConfig) -> Iterator[Finding]:
     """The tracking store; MLflow itself is not loaded. A store that is down costs no metric: the journals keep them."""
     try:
         uri = store.normal(paths.tracking_uri)
@@ -87,7 +87,7 @@ def mlflow(paths: PathsConfig) -> Iterator[Line]:
         yield problem("MLflow", f"{shown} does not answer ({getattr(error, 'reason', error)})", later)
 
 
-def _sqlite(path: Path) -> Line:
+def _sqlite(path: Path) -> Finding:
     if not path.exists():
         return ok("MLflow", f"{path}, made on first use")
     try:

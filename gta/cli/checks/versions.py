@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from gta.finding import Line, missing, ok, problem
+from gta.finding import Finding, missing, ok, problem
 from gta.provenance.environment import version_of
 
 PYTHON = ((3, 11), (3, 13))  # from, and before
@@ -28,7 +28,7 @@ RANGES = {
 RIVALS = {"opencv-python": "opencv-python-headless", "hydra": "hydra-core"}
 
 
-def check() -> Iterator[Line]:
+def check() -> Iterator[Finding]:
     """Python, and every package that the project stands on."""
     running = ".".join(map(str, sys.version_info[:3]))
     if PYTHON[0] <= sys.version_info[:2] < PYTHON[1]:
@@ -44,7 +44,7 @@ def check() -> Iterator[Line]:
             )
 
 
-def _packages() -> Iterator[Line]:
+def _packages() -> Iterator[Finding]:
     from packaging.specifiers import SpecifierSet
 
     for name, (wanted, why) in RANGES.items():

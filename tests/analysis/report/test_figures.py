@@ -66,7 +66,7 @@ def test_columns_of_equal_label_counts_stand_side_by_side():
     equal = table({("gta", "u2pl 1/8"): [50.0], ("gta", "cps 1/8"): [52.0]})
     for entry in equal.entries.values():
         entry.scores[0] = type(entry.scores[0])(
-            type(entry.scores[0].wanted)("s", "gta", entry.scores[0].wanted.column, 50, 0), "teacher", 50.0, 50.0
+            type(entry.scores[0].cell)("s", "gta", entry.scores[0].cell.column, 50, 0), "teacher", 50.0, 50.0
         )
     axes = figures.miou_over_labels(equal).axes[0]
     assert list(axes.get_xticks()) == [1, 2]

@@ -15,7 +15,8 @@ import pytest
 from analysis import runs
 from analysis.report import figures, page, report
 from analysis.report.history import ACCURACY, KEPT, Confusion, Recorded, picture_order, without_password
-from analysis.table import Wanted, build
+from analysis.cells import TableCell
+from analysis.table import  build
 from tests.helpers.program import Run
 from tests.helpers.store import Store
 
@@ -107,7 +108,7 @@ def test_a_picture_has_a_text_for_who_cannot_see_it(shown: Page) -> None:
 def test_its_numbers_are_those_of_the_runs(store: Store, shown: Page) -> None:
     scores = store.frame[store.frame["headline"]].set_index("signature")
     for (row, column), entry in store.table.entries.items():
-        mine = [float(scores.loc[score.wanted.signature, "miou_last"]) for score in entry.done]
+        mine = [float(scores.loc[score.cell.signature, "miou_last"]) for score in entry.done]
         assert f"{pd.Series(mine).mean():.2f}" in shown.said("table"), (row, column)
         for value in mine:
             assert f"{value:.2f}" in shown.said("provenance")
@@ -154,9 +155,9 @@ def test_the_column_with_the_most_results_is_looked_into(store: Store) -> None:
     assert report.best_column(store.table) == "1/5 (8)"
 
 
-def nasty(frame: pd.DataFrame) -> Iterator[Wanted]:
+def nasty(frame: pd.DataFrame) -> Iterator[TableCell]:
     for run in frame.drop_duplicates("signature").itertuples():
-        yield Wanted(run.signature, f"{run.method} {NASTY}", f"{run.ratio} {NASTY}", run.labels, run.seed)
+        yield TableCell(run.signature, f"{run.method} {NASTY}", f"{run.ratio} {NASTY}", run.labels, run.seed)
 
 
 def test_names_are_escaped(store: Store) -> None:
@@ -171,7 +172,7 @@ def test_names_are_escaped(store: Store) -> None:
 
 def test_without_any_run_it_says_what_is_missing(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    table = build(runs.load(uri), [Wanted("s", "gta", "1/8 (50)", 50, 0, "never run")], title="empty")
+    table = build(runs.load(uri), [TableCell("s", "gta", "1/8 (50)", 50, 0, "never run")], title="empty")
     text = report.build(runs.load(uri), table, uri)
     found = Page(text)
     assert "gta, 1/8 (50), seed 0: never run" in found.said("table")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gta.config import SiteConfig
-from gta.finding import Line, Status
+from gta.finding import Finding, Status
 from launch.slurm.check import cluster, sbatch_options, site
 
 ACCOUNTING = "AccountingStorageType = accounting_storage/{}"
@@ -28,7 +28,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-u
     def ask(
         config: SiteConfig, accounting: str = "slurmdbd", arrays: int = 1001, preempt: str = "OFF", refuse: str = "",
         launcher: str = "slurm",
-    ) -> list[Line]:  # fmt: skip
+    ) -> list[Finding]:  # fmt: skip
         folder = tmp_path / "bin"
         folder.mkdir(exist_ok=True)
         config_line, answer = ACCOUNTING.format(accounting), refuse or "Job 1 to start at noon"
@@ -47,7 +47,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-u
     return ask
 
 
-def problems(lines: list[Line]) -> list[str]:
+def problems(lines: list[Finding]) -> list[str]:
     return [f"{line.detail} -> {line.advice}" for line in lines if line.status is Status.PROBLEM]
 
 
