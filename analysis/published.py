@@ -100,7 +100,9 @@ def _row(path: Path, content: Mapping[str, Any], row: Mapping[str, Any]) -> Publ
             raise UserError(f"{where}: {miou!r} is no mIoU in percent.")
         if not method or isinstance(count, bool) or not isinstance(count, int):
             raise UserError(f"{where}: a row needs a method and whole label counts.")
-        numbers[count] = PublishedNumber(**{**fields, "miou": float(miou), "source": content["sources"][fields["source"]]})
+        numbers[count] = PublishedNumber(
+            **{**fields, "miou": float(miou), "source": content["sources"][fields["source"]]}
+        )
     encoder = next((number.encoder for number in numbers.values()), "")
     return PublishedRow(method, encoder, numbers)
 
@@ -127,7 +129,9 @@ def choose(rows: Iterable[PublishedRow], protocol: TableProtocol, wanted: str) -
     return [row for row in rows if row.method.lower() in names]
 
 
-def beside(rows: Iterable[PublishedRow], protocol: TableProtocol, columns: Mapping[str, int]) -> tuple[list[PlacedRow], list[str]]:
+def beside(
+    rows: Iterable[PublishedRow], protocol: TableProtocol, columns: Mapping[str, int]
+) -> tuple[list[PlacedRow], list[str]]:
     """The rows on the table's columns (name -> label count), and the footnotes that their marks stand for.
 
     A mark of the whole row holds for each of its numbers here; what holds for some only stands at these.

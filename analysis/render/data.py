@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from analysis.significance import Comparison
-from analysis.table import TableEntry, Table
+from analysis.table import Table, TableEntry
 
 CSV_COLUMNS = (
     "row",

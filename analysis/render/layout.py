@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from analysis import significance
 from analysis.significance import Comparison
-from analysis.table import TableEntry, Table, short
+from analysis.table import Table, TableEntry, short
 
 BEST, SECOND = 1, 2
 SIGNIFICANCE_HEAD = ["method", "column", "seeds", "difference", "95 % interval", "p", "p (Holm)", "d"]
@@ -23,6 +24,19 @@ class ShownEntry:
     rank: int = 0
     marks: str = ""
 
+    @property
+    def missing(self) -> bool:
+        """It says why there is no number."""
+        return len(self.parts) == 1 and self.parts[0].startswith("–")
+
+    def text(self, escape: Callable[[str], str], emphasis: Mapping[int, str], marks: Callable[[str], str]) -> str:
+        """The entry in a format: its parts escaped, the first in the emphasis of its rank ("**%s**"), and its marks."""
+        if not self.parts:
+            return ""
+        first, *others = map(escape, self.parts)
+        text = " ".join([emphasis.get(self.rank, "%s") % first, *others])
+        return text + marks(self.marks)
+
 
 @dataclass(frozen=True)
 class ShownRow:
@@ -32,7 +46,7 @@ class ShownRow:
     marks: str = ""
 
 
-def lines(table: Table) -> list[ShownRow]:
+def rows(table: Table) -> list[ShownRow]:
     """Our rows, then the published ones."""
     ranks = {column: table.ranks(column) for column in table.columns}
     found = []
@@ -47,7 +61,9 @@ def lines(table: Table) -> list[ShownRow]:
         found.append(ShownRow(clean(row), cells))
     for beside in table.published:
         cells = [
-            ShownEntry((f"{place[0].miou:.2f}",), marks=place[1]) if (place := beside.numbers.get(column)) else ShownEntry()
+            ShownEntry((f"{place[0].miou:.2f}",), marks=place[1])
+            if (place := beside.numbers.get(column))
+            else ShownEntry()
             for column in table.columns
         ]
         found.append(ShownRow(clean(beside.method), cells, published=True, marks=beside.marks))
@@ -88,7 +104,7 @@ def footnotes(table: Table) -> list[str]:
 
 def fill(table: Table) -> list[tuple[str, str]]:
     """(which reasons, the command that fills those cells)."""
-    return [(", ".join(heads), clean(command)) for command, heads in table.fill.items()]
+    return [(clean(", ".join(heads)), clean(command)) for command, heads in table.fill.items()]
 
 
 def significance_rows(table: Table) -> list[list[str]]:

@@ -68,7 +68,7 @@ def show(
     paths = entries[0].cell.config.paths
     if strict:
         made.refuse_gaps()
-    files = render.write(made, Path(paths.results) / sweep)
+    files = render.write_tables(made, Path(paths.results) / sweep)
     width = shutil.get_terminal_size((_WIDE, 24)).columns
     print(f"\n{render.terminal(made, width, color=sys.stdout.isatty())}\n")
     print(f"table: {', '.join(str(_short(path)) for path in files)}")

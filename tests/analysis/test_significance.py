@@ -14,7 +14,14 @@ from analysis.significance import compare, holm, interval, notes, permutation_p,
 
 RANDOM = random.Random(5)
 SAMPLES = [[RANDOM.gauss(mean, 1) for _ in range(n)] for n in (3, 4, 5, 8, 10) for mean in (0.0, 0.7, -2.0)]
-TIES = [[0.1, 0.2, -0.3, 0.4, -0.4], [1.0, 1.0, 1.0], [0.3, -0.3, 0.1], [0.1, 0.2, 0.3, 0.4], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]]
+TIES = [
+    [0.1, 0.2, -0.3, 0.4, -0.4],
+    [1.0, 1.0, 1.0],
+    [0.3, -0.3, 0.1],
+    [0.1, 0.2, 0.3, 0.4],
+    [0.0, 0.0, 1.0],
+    [0.0, 0.0, 0.0, 0.0],
+]
 
 
 @pytest.mark.parametrize("values", SAMPLES)

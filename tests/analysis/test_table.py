@@ -7,9 +7,9 @@ import statistics
 import pandas as pd
 import pytest
 
-from analysis.runs import COLUMNS
 from analysis.cells import TableCell
-from analysis.table import  build
+from analysis.runs import COLUMNS
+from analysis.table import build
 from gta.errors import UserError
 
 

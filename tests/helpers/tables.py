@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from analysis.cells import TableCell
 from analysis.published import PlacedRow, PublishedNumber
 from analysis.significance import compare
-from analysis.cells import TableCell
-from analysis.table import TableEntry, SeedScore, Table
+from analysis.table import SeedScore, Table, TableEntry
 
 
 def entry(row: str, column: str, labels: int, scores: list[float | str]) -> TableEntry:

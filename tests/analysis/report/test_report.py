@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from analysis import runs
-from analysis.report import figures, page, report
-from analysis.report.history import ACCURACY, KEPT, Confusion, Recorded, picture_order, without_password
 from analysis.cells import TableCell
-from analysis.table import  build
+from analysis.report import figures, numbers, page, report, sections
+from analysis.report.history import ACCURACY, KEPT, Confusion, Recorded, picture_order
+from analysis.table import build
 from tests.helpers.program import Run
 from tests.helpers.store import Store
 
@@ -146,7 +146,7 @@ def test_the_confusion_matrix_gives_the_iou(store: Store, recorded: Recorded) ->
 
 def test_confusions_are_summed_and_put_into_percent() -> None:
     one = Confusion("student", 1, ["a", "b", "c"], [[1, 3, 0], [0, 5, 5], [0, 0, 0]])
-    first, second, third = report.shares([one, one])
+    first, second, third = numbers.confusion_shares([one, one])
     assert (first, second) == ([25.0, 75.0, 0.0], [0.0, 50.0, 50.0])
     assert all(value != value for value in third), "a class that occurs nowhere has no shares"
 
@@ -193,8 +193,6 @@ def test_wide_pictures_are_embedded_smaller(tmp_path: Path) -> None:
 
 def test_small_things() -> None:
     assert sorted(["10_b.png", "9_a.png", "0_z.png"], key=picture_order) == ["0_z.png", "9_a.png", "10_b.png"]
-    assert without_password("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
-    assert without_password("sqlite:////a/b.db") == "sqlite:////a/b.db"
     made = page.figure(figures.curves(pd.DataFrame(columns=["row", "seed", "iteration", "value"]), []), "alt")
     assert "var(--ink)" in made
     assert figures.INK not in made, "axes follow light and dark"
@@ -212,7 +210,7 @@ def test_the_command_writes_the_page_and_the_figure(say: Run, store: Store) -> N
 
 def test_cost_is_in_gpu_hours_where_they_are_known(store: Store) -> None:
     def said(hours: float) -> str:
-        text = report.cost(store.frame.assign(gpu_hours=hours), store.table)
+        text = sections.cost(store.frame.assign(gpu_hours=hours), store.table)
         return Page(f'<section id="cost">{text}</section>').said("cost")
 
     seconds = store.frame.drop_duplicates("signature")["seconds"].sum()
