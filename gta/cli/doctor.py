@@ -32,33 +32,33 @@ def run(arguments: list[str]) -> int:
     from gta.finding import Status
 
     found = []
-    for line in lines(arguments):
-        found.append(line)
-        show(line)
-    count = {status: sum(line.status is status for line in found) for status in Status}
+    for finding in findings(arguments):
+        found.append(finding)
+        show(finding)
+    count = {status: sum(finding.status is status for finding in found) for status in Status}
     bad = count[Status.PROBLEM]
     verdict = "nothing is in the way" if not bad else f"{bad} {'problems' if bad > 1 else 'problem'} to mend first"
     print(f"\n{count[Status.OK]} ok, {count[Status.MISSING]} missing and not needed: {verdict}")
     return 2 if bad else 0
 
 
-def show(line: Finding) -> None:
+def show(finding: Finding) -> None:
     """One answer in a line; what is longer, and the advice, below it."""
-    first, *more = line.detail.splitlines() or [""]
-    print(f"{line.status!s:<8} {line.what:<{WIDTH}} {first}", flush=True)
+    first, *more = finding.detail.splitlines() or [""]
+    print(f"{finding.status!s:<8} {finding.what:<{WIDTH}} {first}", flush=True)
     for text in more:
         print(f"{'':<{WIDTH + 9}} {text}")
-    if line.advice:
-        print(f"{'':<{WIDTH + 9}} -> {line.advice}", flush=True)
+    if finding.advice:
+        print(f"{'':<{WIDTH + 9}} -> {finding.advice}", flush=True)
 
 
-def lines(arguments: list[str]) -> Iterator[Finding]:
+def findings(arguments: list[str]) -> Iterator[Finding]:
     """All answers. Raises UserError for a wrong override only."""
     from gta.cli.checks import versions
     from gta.finding import guarded, problem
 
     overrides = common.overrides_of(arguments)
-    yield from guarded("packages", versions.check)
+    yield from guarded("packages", versions.python_and_packages)
     try:
         hydra = common.start()
         from launch.grid import grid
@@ -89,8 +89,9 @@ def lines(arguments: list[str]) -> Iterator[Finding]:
     yield from guarded("MLflow", lambda: places.mlflow(config.paths))
     for splits in _by_data_set(configs):
         yield from guarded("data", lambda splits=splits: data.chosen(splits))  # type: ignore[misc]
-    yield from guarded("data", lambda: data.others(_other_data(hydra, compose, config)))
-    yield from guarded("weights", lambda: data.weights([config.model for config in configs], config.paths.weights))
+    asked_for = [config.model for config in configs]
+    yield from guarded("data", lambda: data.others(_options(hydra, compose, "data", config), config.data.name))
+    yield from guarded("weights", lambda: data.weights(asked_for, _options(hydra, compose, "model", config)))
 
 
 def _by_data_set(configs: list[Config]) -> list[list[DataConfig]]:
@@ -134,8 +135,7 @@ def _composer(hydra: Hydra, master: DictConfig) -> Callable[[list[str]], Config]
     return compose
 
 
-def _other_data(hydra: Hydra, compose: Callable[[list[str]], Config], chosen: Config) -> dict[str, DataConfig]:
-    """The data sets that were not asked for, by the word after `data=`, below the same folder of data sets."""
-    places = [f"paths.data='{chosen.paths.data}'", f"paths.splits='{chosen.paths.splits}'"]
-    found = {name: compose([f"data={name}", *places]).data for name in hydra.config_loader.get_group_options("data")}
-    return {name: config for name, config in found.items() if config.name != chosen.data.name}
+def _options(hydra: Hydra, compose: Callable[[list[str]], Config], group: str, chosen: Config) -> dict[str, Config]:
+    """A cell with each option of a config group, by the option's name, with the folders of the chosen one."""
+    places = [f"paths.{name}='{getattr(chosen.paths, name)}'" for name in ("data", "splits", "weights")]
+    return {name: compose([f"{group}={name}", *places]) for name in hydra.config_loader.get_group_options(group)}

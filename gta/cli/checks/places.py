@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from gta.config import PathsConfig
 from gta.errors import UserError
 from gta.finding import Finding, missing, ok, problem
+from gta.text import masked_uri
 from gta.tracking import store
 
 LITTLE_BYTES = 2 * 10**9  # a checkpoint of a ResNet-101 cell with three networks is about one of these
@@ -68,7 +69,7 @@ def mlflow(paths: PathsConfig) -> Iterator[Finding]:
         yield _sqlite(path)
         return
     parts = urlsplit(uri)
-    shown = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")  # never the password
+    shown = masked_uri(uri)
     try:
         if parts.scheme in ("http", "https"):
             with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS) as answer:
