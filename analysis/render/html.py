@@ -11,11 +11,13 @@ from analysis.render import layout
 from analysis.render.layout import BEST, SECOND
 from analysis.table import Table
 
+FOLDER = Path(__file__).with_name("templates")
 
-def templates(folder: Path) -> Environment:
-    """The templates of a folder: every text is escaped but what is `Markup` already."""
+
+def templates(*folders: Path) -> Environment:
+    """The templates of these folders and of this package: every text is escaped but what is `Markup` already."""
     return Environment(
-        loader=FileSystemLoader(folder),
+        loader=FileSystemLoader([*folders, FOLDER]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -23,7 +25,7 @@ def templates(folder: Path) -> Environment:
     )
 
 
-_TEMPLATES = templates(Path(__file__).with_name("templates"))
+_TEMPLATES = templates()
 
 
 def html(table: Table) -> str:

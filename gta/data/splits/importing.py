@@ -10,7 +10,7 @@ from gta.config import DataConfig
 from gta.data.spec import LABELED, train_path, val_path
 from gta.data.splits.draw import write_lists
 from gta.data.splits.known import KnownSet, describe, incomplete, known_list, known_name, set_in_folder, set_of
-from gta.data.splits.lists import digest, parse, read_ids, read_texts
+from gta.data.splits.lists import as_text, digest, parse, read_ids, read_texts
 from gta.errors import UserError
 from gta.files import write_text
 
@@ -166,5 +166,5 @@ def _write_val(done: Imported, ids: list[str]) -> None:
         if digest(read_ids(path)) != digest(ids):
             raise UserError(f"{path} is another validation list than the one to import: remove it first.")
     else:
-        write_text(path, "".join(f"{item}\n" for item in sorted(ids)))
+        write_text(path, as_text(sorted(ids)))
     done.accepted.append(f"val.txt: {known_name(digest(ids)) or describe(ids)}, {len(ids)} ids")
