@@ -76,15 +76,15 @@ def findings(arguments: list[str]) -> Iterator[Finding]:
     launcher = str(master.hydra.runtime.choices["hydra/launcher"])
     name = str(master.hydra.runtime.choices["site"])
     from gta.cli.checks import data, machine, places
-    from launch.slurm import check as cluster_check
+    from launch.slurm import check as slurm_check
 
     on_slurm = launcher == "slurm"
-    options = cluster_check.sbatch_options(config.site)
-    yield from guarded("code", machine.code)
+    options = slurm_check.sbatch_options(config.site)
+    yield from guarded("code", machine.running_code)
     yield from guarded("torch", lambda: machine.torch(config.site, on_slurm))
     yield from guarded("NCCL, gloo", lambda: machine.backends(config.site))
-    yield from guarded("site", lambda: cluster_check.site(config.site, name, launcher))
-    yield from guarded("Slurm", lambda: cluster_check.cluster(config.site, launcher, options))
+    yield from guarded("site", lambda: slurm_check.check_site(config.site, name, launcher))
+    yield from guarded("Slurm", lambda: slurm_check.check_cluster(config.site, launcher, options))
     yield from guarded("folders", lambda: places.folders(config.paths))
     yield from guarded("MLflow", lambda: places.mlflow(config.paths))
     for splits in _by_data_set(configs):

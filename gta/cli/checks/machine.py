@@ -7,16 +7,16 @@ from collections.abc import Iterator
 
 from gta.config import SiteConfig
 from gta.finding import Finding, missing, ok, problem
-from gta.provenance import code as sources
+from gta.provenance import code
 from gta.provenance.environment import cpu_model, driver_version
 
 
-def code() -> Iterator[Finding]:
+def running_code() -> Iterator[Finding]:
     """Commit and tree of the code; a snapshot says so."""
-    running = sources.running()
+    running = code.running()
     commit = f"commit {running['commit'][:9]}" if running["commit"] else "no git checkout"
     changed = ", with uncommitted changes" if running["dirty"] else ""
-    kind = f"snapshot {running['snapshot']}" if running["snapshot"] else str(sources.ROOT)
+    kind = f"snapshot {running['snapshot']}" if running["snapshot"] else str(code.ROOT)
     yield ok("code", f"{kind}, {commit}{changed}, tree {running['tree'][:12]}")
 
 

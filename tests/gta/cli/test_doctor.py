@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from gta import finding as doctor
 from gta.cli.checks import data, machine, places, versions
 from gta.config import Config, DataConfig, PathsConfig, SiteConfig
-from gta.finding import Status
+from gta.finding import Status, guarded, ok
 from tests.helpers.program import ROOT, Run
 
 
@@ -150,9 +149,9 @@ def test_ranks_and_gpus_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_check_that_fails_is_one_problem() -> None:
     def broken():  # type: ignore[no-untyped-def]
-        yield doctor.ok("one", "fine")
+        yield ok("one", "fine")
         raise OSError("gone")
 
-    lines = list(doctor.guarded("it", broken))
+    lines = list(guarded("it", broken))
     assert [(line.status, line.what) for line in lines] == [(Status.OK, "one"), (Status.PROBLEM, "it")]
     assert "gone" in lines[1].detail

@@ -9,7 +9,7 @@ import pytest
 
 from gta.config import SiteConfig
 from gta.finding import Finding, Status
-from launch.slurm.check import cluster, sbatch_options, site
+from launch.slurm.check import check_cluster, check_site, sbatch_options
 
 ACCOUNTING = "AccountingStorageType = accounting_storage/{}"
 SCONTROL = """case "$*" in
@@ -42,7 +42,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-u
             (folder / name).chmod(0o755)
         # another PATH is another cluster: what one said is remembered
         monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin:/{accounting}{arrays}{preempt}")
-        return list(cluster(config, launcher, sbatch_options(config)))
+        return list(check_cluster(config, launcher, sbatch_options(config)))
 
     return ask
 
@@ -105,6 +105,6 @@ def test_the_clusters_own_ways(slurm) -> None:  # type: ignore[no-untyped-def]
     ],
 )
 def test_a_site_that_contradicts_itself(change: dict[str, object], said: str) -> None:
-    assert not problems(list(site(FITS, "mine", "slurm")))
-    (found,) = problems(list(site(replace(FITS, **change), "mine", "slurm")))  # type: ignore[arg-type]
+    assert not problems(list(check_site(FITS, "mine", "slurm")))
+    (found,) = problems(list(check_site(replace(FITS, **change), "mine", "slurm")))  # type: ignore[arg-type]
     assert said in found
