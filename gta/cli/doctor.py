@@ -32,27 +32,27 @@ def run(arguments: list[str]) -> int:
     from gta.finding import Status
 
     found = []
-    for finding in findings(arguments):
-        found.append(finding)
-        show(finding)
-    count = {status: sum(finding.status is status for finding in found) for status in Status}
+    for line in lines(arguments):
+        found.append(line)
+        show(line)
+    count = {status: sum(line.status is status for line in found) for status in Status}
     bad = count[Status.PROBLEM]
     verdict = "nothing is in the way" if not bad else f"{bad} {'problems' if bad > 1 else 'problem'} to mend first"
     print(f"\n{count[Status.OK]} ok, {count[Status.MISSING]} missing and not needed: {verdict}")
     return 2 if bad else 0
 
 
-def show(finding: Finding) -> None:
+def show(line: Finding) -> None:
     """One answer in a line; what is longer, and the advice, below it."""
-    first, *more = finding.detail.splitlines() or [""]
-    print(f"{finding.status!s:<8} {finding.what:<{WIDTH}} {first}", flush=True)
+    first, *more = line.detail.splitlines() or [""]
+    print(f"{line.status!s:<8} {line.what:<{WIDTH}} {first}", flush=True)
     for text in more:
         print(f"{'':<{WIDTH + 9}} {text}")
-    if finding.advice:
-        print(f"{'':<{WIDTH + 9}} -> {finding.advice}", flush=True)
+    if line.advice:
+        print(f"{'':<{WIDTH + 9}} -> {line.advice}", flush=True)
 
 
-def findings(arguments: list[str]) -> Iterator[Finding]:
+def lines(arguments: list[str]) -> Iterator[Finding]:
     """All answers. Raises UserError for a wrong override only."""
     from gta.cli.checks import versions
     from gta.finding import guarded, problem

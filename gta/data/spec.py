@@ -84,7 +84,7 @@ class Layout:
             f"{self.trouble}. It is expected to look like this:\n"
             + "\n".join(lines)
             + "\nPut it there, or name its place with data.root=FOLDER (for split lists data.split_dir=FOLDER; "
-            "`python -m gta splits import` brings public ones)."
+            "`gta splits import` brings public ones)."
         )
 
 

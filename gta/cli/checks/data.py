@@ -35,9 +35,7 @@ def chosen(splits: Sequence[DataConfig]) -> Iterator[Finding]:
             absent.append(split)
     if absent:
         names = ", ".join(split.split for split in absent)
-        advice = (
-            f"`python -m gta splits import FOLDER family={config.split_family} data=...` brings a public repository's."
-        )
+        advice = f"`gta splits import FOLDER --family {config.split_family} data=...` brings a public repository's."
         yield problem(f"split {names}", f"no labeled.txt and unlabeled.txt in {split_folder(absent[0])}", advice)
 
 
@@ -73,7 +71,7 @@ def others(known: Mapping[str, Config], asked_for: str) -> Iterator[Finding]:
         if not trouble:
             yield ok(f"data={name}", config.root)
             continue
-        lists = "; its lists come by `python -m gta splits import`" if "{split_dir}" in config.val_list else ""
+        lists = "; its lists come by `gta splits import`" if "{split_dir}" in config.val_list else ""
         advice = f"Put it into {config.root}, or name its place with paths.data= or data.root={lists}."
         yield missing(f"data={name}", trouble, advice)
 
