@@ -128,6 +128,7 @@ class ModelConfig:
     weights: str = neutral(
         MISSING, "File with the encoder's initial weights (its sha256 is in the signature), or `random`."
     )
+    weights_source: str = neutral("", "Where that file can be had; doctor says it where the file is not there.")
 
 
 @dataclass(frozen=True, kw_only=True)

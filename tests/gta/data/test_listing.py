@@ -14,7 +14,7 @@ from PIL import Image
 
 import gta
 from gta.config import DataConfig
-from gta.data.check import check
+from gta.data.check import check_dataset
 from gta.data.dataset import SegmentationDataset
 from gta.data.listing import image_files
 from gta.data.spec import check_layout
@@ -155,7 +155,7 @@ def test_cityscapes_is_shown_as_it_must_look(tmp_path: Path) -> None:
 
 
 def test_a_whole_cityscapes_checks_out(tmp_path: Path) -> None:
-    report = check(cityscapes(tmp_path), lambda steps, total: list(steps).clear())
+    report = check_dataset(cityscapes(tmp_path), lambda steps, total: list(steps).clear())
     assert report.problems == []
     assert (report.images, report.masks, report.sizes) == (7, 7, {(30, 40)})
     assert report.shown.tolist() == [7] * 20
