@@ -119,6 +119,7 @@ class Method:
         if self.teacher:
             self.add("teacher", self.copy_of_student(), trained=False)
         self.start()
+        assert self.headline in self.models, f"{type(self).__name__}: its headline {self.headline} never starts"
         self._late = [name for name in self.models if name not in before]
         self.started = True
 

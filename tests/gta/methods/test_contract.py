@@ -26,6 +26,7 @@ from gta.methods.unimatch import UniMatch
 from gta.ops.batch import Labeled, Part, Unlabeled
 from gta.ops.losses import cross_entropy
 from tests.helpers.method_contract import MethodContract, TeacherContract, same
+from tests.helpers.methods import make_method
 from tests.helpers.methods import train as run_steps
 
 Make = Callable[..., Method]
@@ -109,6 +110,15 @@ class TestANetworkOfAnotherName(MethodContract):
         begun.models["assistant"].load_state_dict(begun.models["student"].state_dict())
         assert not same(begun.models["assistant"].state_dict(), method.models["assistant"].state_dict())
         assert all("momentum_buffer" in kept for kept in method.optimizers["assistant"].state.values())
+
+
+def test_a_headline_that_never_starts_is_said_at_once() -> None:
+    class Forgetful(MeanTeacher):
+        teacher = False
+
+    method = make_method(Forgetful)
+    with pytest.raises(AssertionError, match="Forgetful: its headline teacher never starts"):
+        run_steps(method, 0, 3)
 
 
 def test_every_method_is_held_to_the_contract() -> None:
