@@ -7,6 +7,8 @@ beside the field (`gta.fields.result`); what only the disk can say, layout and l
 from __future__ import annotations
 
 from gta.config import CROP, CROP_BACKGROUND, Config, ScheduleConfig
+from gta.data.shapes import check_options
+from gta.data.spec import check_classes
 from gta.errors import UserError
 from gta.fields import check_values
 from gta.methods import METHODS
@@ -35,6 +37,9 @@ def check_config(config: Config) -> None:
     if config.data.crop_size < SMALLEST_CROP:
         raise UserError(f"data.crop_size={config.data.crop_size} must be at least {SMALLEST_CROP}.")
     check_batch(schedule, config.site.ranks * config.site.nodes)
+    check_classes(config.data)
+    if config.data.generator is not None:
+        check_options(config.data.generator)
     check_model(config.model)
     check_evaluation(config)
 

@@ -9,7 +9,7 @@ import pytest
 
 from gta.cell import Cell
 from gta.compose.validate import check_batch, check_prediction
-from gta.config import ScheduleConfig
+from gta.config import ScheduleConfig, ShapesConfig
 from gta.errors import UserError
 from tests.helpers.cells import config
 from tests.helpers.configs import changed
@@ -28,6 +28,9 @@ from tests.helpers.configs import changed
         ({"schedule.group_size": 3}, "does not divide into groups"),
         ({"data.crop_size": 8}, "data.crop_size=8 must be at least 16"),
         ({"data.augment.blur_probability": 2.0}, "data.augment.blur_probability is 2.0; it must be in 0 to 1"),
+        ({"data.classes": []}, "names no classes"),
+        ({"data.label_map": [[0, 0], [7, 9]]}, "is no pair of a label"),
+        ({"data.generator": ShapesConfig(train=1)}, "at least 2 training images"),
         ({"model.encoder": "tinny"}, "model.encoder=tinny.*did you mean tiny"),
         ({"model.output_stride": 4}, "model.output_stride is 4; use 8 or 16"),
         ({"model.width": 0}, "model.width is 0"),
