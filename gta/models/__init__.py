@@ -31,7 +31,9 @@ def check_model(config: ModelConfig) -> None:
     """Raise UserError for an unknown encoder, and for a setting that it cannot have."""
     check_values(config, "model.")
     if config.encoder not in ENCODERS:
-        raise UserError(f"model.encoder={config.encoder}: no such encoder; {did_you_mean(config.encoder, list(ENCODERS))}")
+        raise UserError(
+            f"model.encoder={config.encoder}: no such encoder; {did_you_mean(config.encoder, list(ENCODERS))}"
+        )
     if config.encoder == "tiny" and config.width < 1:
         raise UserError(f"model.width is {config.width}; the tiny encoder needs a width of at least 1 (8, say).")
 

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 import gta
+from gta.compose.hydra import schema
 from gta.config import DataConfig
 from gta.data.check import check_dataset
 from gta.data.dataset import SegmentationDataset
@@ -35,7 +36,7 @@ def cityscapes(folder: Path, train_ids: bool = False) -> DataConfig:
     (lists / "labeled.txt").write_text("\n".join(TRAIN[:2]))
     (lists / "unlabeled.txt").write_text("\n".join(TRAIN[2:]))
     (folder / "splits/val.txt").write_text("\n".join(f"leftImg8bit/val/bonn/{i}_leftImg8bit.png" for i in VAL))
-    node = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(conf / "cityscapes.yaml"))
+    node = OmegaConf.merge(schema(DataConfig), OmegaConf.load(conf / "cityscapes.yaml"))
     if train_ids:
         changes = OmegaConf.load(conf / "cityscapes_trainids.yaml")
         del changes["defaults"]
