@@ -25,13 +25,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
 from gta import journal
 from gta.cell import Cell
+from gta.cellfolder import Failure, NetworkScores, Result, Score
 from gta.cli import options as common
 from gta.compose.compose import Composer, typed
-from gta.files import write_json
+from gta.compose.hydra import ConfigLoaderImpl
 from launch.show import rows
 from launch.show.board import table, totals
 from launch.state import attempts
@@ -105,19 +104,23 @@ def line(i: int) -> str:
 def make(cell: Cell, place: int, lines: list[str]) -> None:
     """A cell's folder as a run leaves it: running (every tenth), failed (every tenth), or done."""
     cell.write()
-    mine = attempts.claim(cell.folder, job=f"57_{place}", log=str(cell.folder / "log.out"))
+    mine = attempts.claim(cell.folder, job=f"57_{place}", log=str(cell.folder.path / "log.out"))
     assert mine is not None
     begun = json.dumps({"time": time.time(), "kind": "event", "event": "started", "device": "cuda", "world_size": 1})
-    (cell.folder / "journal.jsonl").write_text("".join([begun + "\n", *lines]))
+    cell.folder.journal_file.write_text("".join([begun + "\n", *lines]))
     if place % 10 == 0:
         return  # this process has it: it runs
     if place % 10 == 1:
-        failure = {"attempt": 1, "error": "RuntimeError: CUDA error", "time": time.time(), "rank": 0, "log": None}
-        write_json(cell.folder / "failure.json", failure)
+        failure = Failure(attempt=1, error="RuntimeError: CUDA error", time=time.time(), rank=0)
+        failure.write(cell.folder.failure_file)
         mine.end("failed")
         return
-    networks = {"student": {"last": {"miou": 50.0 + place % 30}}}
-    write_json(cell.folder / "result.json", {"headline": "student", "networks": networks})
+    score = Score(iteration=ITERATIONS, miou=50.0 + place % 30)
+    Result(
+        signature=cell.signature, iteration=ITERATIONS, headline="student", evaluation="original size",
+        classes=list(cell.config.data.classes), networks={"student": NetworkScores(last=score, best=score)},
+        seconds=200.0, commit=None, finished=time.time(),
+    ).write(cell.folder.result_file)  # fmt: skip
     mine.end("done")
 
 

@@ -14,7 +14,6 @@ exit code: 0 well, 1 a cell could not be reached, 2 something to mend first
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from gta.cli import options as common
 from gta.errors import UserError
@@ -31,7 +30,7 @@ def run(arguments: list[str]) -> int:
 
     cells = common.named_cells(words)
     chosen = find_all(names, cells) if names else cells
-    runs = Path(chosen[0].folder).parents[1]
+    runs = chosen[0].folder.path.parents[1]
     held = slurm.queue() if slurm.available() else None
     found = targets(chosen, known(runs), held)
     ending = [target for target in found if target.job or target.process]

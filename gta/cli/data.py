@@ -19,7 +19,7 @@ from gta.cli import options as common
 
 if TYPE_CHECKING:
     from gta.config import DataConfig
-    from gta.data.check import Report
+    from gta.data.check import DataReport
 
 SHOWN = 20
 
@@ -46,9 +46,9 @@ def check(arguments: list[str]) -> int:
     from launch.grid.grid import single_config
 
     config = single_config(common.start(), common.overrides_of(overrides)).data
-    import gta.data.check
+    from gta.data.check import check_dataset
 
-    report = gta.data.check.check(config, _progress)
+    report = check_dataset(config, _progress)
     _print(config, report)
     shown = report.problems if options["all"] == "true" else report.problems[:SHOWN]
     for problem in shown:
@@ -72,7 +72,7 @@ def _progress(steps: Iterator[None], total: int) -> None:
             bar.advance(task)
 
 
-def _print(config: DataConfig, report: Report) -> None:
+def _print(config: DataConfig, report: DataReport) -> None:
     from gta.data.splits.known import known_name
     from gta.data.splits.lists import digest
 

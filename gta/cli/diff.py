@@ -11,6 +11,7 @@ exit code: 0, whether something differs or not
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 from gta.cli import options as common
@@ -25,14 +26,16 @@ def run(arguments: list[str]) -> int:
     if len(names) != 2:
         raise UserError("diff takes two cells: python -m gta diff gta/92/seed0 gta/92/seed1.")
     from launch.grid.names import find
-    from launch.show.inspect import Facts, compare
+    from launch.show.inspect import CellDetails, compare
 
     cells = common.named_cells(words)
-    a, b = (Facts.read(find(name, cells).folder) for name in names)
+    a, b = (CellDetails.read(find(name, cells).folder) for name in names)
     parts = compare(a, b)
     if given["json"]:
         print(json.dumps(parts, indent=1))
         return 0
+    for problem in [*a.broken, *b.broken]:
+        print(f"broken: {problem}", file=sys.stderr)
     print(f"A  {a.title}\nB  {b.title}")
     if a.folder == b.folder:
         print("\nThe two names mean the same cell: nothing differs.")

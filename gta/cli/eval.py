@@ -15,10 +15,11 @@ The protocol is the cell's; another one for this once:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gta.cellfolder import CellFolder
 from gta.cli import options as common
 from gta.errors import UserError
 
@@ -76,16 +77,16 @@ def load(options: dict[str, str], rest: list[str], command: str) -> Trained:
             "folder; or checkpoint=FILE."
         )
     folder = find(names[0], Path(options["paths.runs"]))
-    from gta.compose.compose import read
+    from gta.compose.compose import read_config
     from gta.compose.validate import check_evaluation
     from gta.train.run import load_network, prepare_device
 
-    config = _changed(read(folder / "config.yaml"), [word for word in rest if "=" in word], command)
-    config.site.device = options["device"]
+    config = _changed(read_config(folder.config_file), [word for word in rest if "=" in word], command)
+    config = replace(config, site=replace(config.site, device=options["device"]))
     check_evaluation(config)
     device = prepare_device(config)
     name, network, iteration = load_network(config, folder, device, options["network"], options["which"])
-    return Trained(config, network, device, f"{name}, iteration {iteration}, {folder.name[:8]}")
+    return Trained(config, network, device, f"{name}, iteration {iteration}, {folder.signature[:8]}")
 
 
 def _changed(config: Config, overrides: list[str], command: str) -> Config:
@@ -93,13 +94,15 @@ def _changed(config: Config, overrides: list[str], command: str) -> Config:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from gta.compose.compose import explain, typed
+    from gta.compose.compose import typed
+    from gta.compose.hydra import schema
+    from gta.compose.overrides import explain
 
     for word in overrides:
         if not word.startswith(HERE):
             raise UserError(f"{word}: of a trained cell, {command} changes only {', '.join(HERE)} ...")
     try:
-        node = OmegaConf.merge(OmegaConf.structured(config), OmegaConf.from_dotlist(overrides))
+        node = OmegaConf.merge(schema(config), OmegaConf.from_dotlist(overrides))
     except OmegaConfBaseException as error:
         raise UserError(explain(error)) from None
     return typed(node)  # type: ignore[arg-type]
@@ -133,17 +136,15 @@ def val_ids(config: Config) -> list[str]:
     from gta.data.spec import val_path
     from gta.data.splits.lists import read_ids
 
-    split = config.data.split
-    config.data.split = MISSING  # the lists of a split are not needed, nor drawn
-    prepare(config.data)
-    config.data.split = split
+    prepare(replace(config.data, split=MISSING))  # the lists of a split are not needed, nor drawn
     return sorted(read_ids(val_path(config.data), config.data.image_suffix))
 
 
-def find(name: str, runs: Path) -> Path:
+def find(name: str, runs: Path) -> CellFolder:
     """The folder of the cell called `name`; one that lies elsewhere is named by its path. Raises UserError."""
-    if (Path(name) / "config.yaml").exists():
-        return Path(name)
+    folder = CellFolder(Path(name))
+    if folder.config_file.exists():
+        return folder
     from launch.grid import names
 
     return names.find(name, names.known(runs)).folder

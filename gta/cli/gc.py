@@ -14,12 +14,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gta.cellfolder import BrokenRecord, CellFolder, readable
 from gta.cli import options as common
 from gta.errors import UserError
 from gta.text import human_bytes
 
 if TYPE_CHECKING:
-    from launch.show.gc import Plan
+    from launch.show.gc import Removal
     from launch.state.jobs import HeldJob
 
 
@@ -29,7 +30,7 @@ def run(arguments: list[str]) -> int:
     if not words:
         raise UserError("gc takes a grid: python -m gta gc sweep=NAME.")
     master, cells = common.grid(words)
-    from launch.grid.names import find_all, known, of_grid
+    from launch.grid.names import find_all, of_grid
     from launch.show import gc as garbage
 
     if names:
@@ -37,9 +38,12 @@ def run(arguments: list[str]) -> int:
         cells = [cell for cell in cells if cell.signature in chosen]
     sweep, runs = str(master.sweep_name), Path(cells[0].config.paths.runs)
     plan = garbage.plan(common.look(cells), sweep, given["best"], bool(names))
-    held = _held(known_folders := [cell.folder for cell in known(runs)])
-    if not names:
-        plan.pieces += garbage.of_jobs(runs / "sweeps" / sweep, known_folders, held)
+    folders = [CellFolder(path) for path in sorted((runs / "cells").glob("*")) if path.is_dir()]
+    held = _held(folders)
+    try:
+        plan.pieces += garbage.of_jobs(runs / "sweeps" / sweep, folders, held) if not names else ()
+    except BrokenRecord as error:
+        plan.keep("hide which logs are theirs, so that all folders of jobs stay", str(error))
     _print(sweep, len(cells), plan, given["list"], given["best"])
     if held is None and not names:
         print("  left     folders of jobs: cells were sent to Slurm, which does not answer here")
@@ -54,18 +58,19 @@ def run(arguments: list[str]) -> int:
     return 1 if problems else 0
 
 
-def _held(folders: list[Path]) -> dict[str, HeldJob] | None:
+def _held(folders: list[CellFolder]) -> dict[str, HeldJob] | None:
     """What Slurm holds: nothing where no cell was ever sent there, None where it cannot be asked."""
     from launch.slurm import commands as slurm
-    from launch.state.ledger import read_json
 
     if slurm.available():
         return slurm.queue()
-    sent = ((read_json(folder / "submitted.json") or {}).get("cluster") == "slurm" for folder in folders)
-    return None if any(sent) else {}
+    problems: list[str] = []
+    submitted = [readable(folder.submitted, problems.append) for folder in folders]
+    sent = any(record.cluster == "slurm" for record in submitted if record)
+    return None if sent or problems else {}
 
 
-def _print(sweep: str, cells: int, plan: Plan, every: bool, best: bool) -> None:
+def _print(sweep: str, cells: int, plan: Removal, every: bool, best: bool) -> None:
     print(f"{sweep}: {cells} cells")
     kinds = dict.fromkeys(piece.kind for piece in plan.pieces)
     for kind in kinds:

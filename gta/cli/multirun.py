@@ -24,7 +24,7 @@ from gta.cli import table
 from gta.errors import UserError
 
 if TYPE_CHECKING:
-    from launch.submit.launcher import Report
+    from launch.submit.launcher import LaunchReport
 
 DEFAULTS = {"retry": "none", "wait": "true", "budget": "none", "cells": ""}
 
@@ -41,7 +41,7 @@ def run(arguments: list[str]) -> int:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from gta.compose.compose import explain
+    from gta.compose.overrides import explain
     from launch.grid.grid import master_config
 
     master_config(hydra, overrides, list(DEFAULTS))
@@ -52,7 +52,7 @@ def run(arguments: list[str]) -> int:
     return finish(returned[0][0], words)
 
 
-def finish(report: Report, overrides: Sequence[str] = ()) -> int:
+def finish(report: LaunchReport, overrides: Sequence[str] = ()) -> int:
     """Say what came of it: cells without a result with the end of their logs, then the table."""
     from launch.state.ledger import State
     from launch.submit.launcher import log_tail
@@ -76,7 +76,7 @@ def finish(report: Report, overrides: Sequence[str] = ()) -> int:
     return 1 if report.missing else 0
 
 
-def _detached(report: Report) -> int:
+def _detached(report: LaunchReport) -> int:
     """The jobs go on without this process."""
     from launch.show.board import summary
     from launch.state.ledger import State
@@ -84,5 +84,5 @@ def _detached(report: Report) -> int:
     print(f"\n{summary(report.entries)}")
     print(f"The jobs go on without this command. `python -m gta status sweep={report.sweep}` shows them; the same")
     print("multirun watches them again, submits what got lost, and prints the table.")
-    failed = any(entry.state in (State.FAILED, State.CANCELLED) for entry in report.entries)
+    failed = any(entry.state in (State.FAILED, State.CANCELLED, State.BROKEN) for entry in report.entries)
     return 130 if report.interrupted else int(failed)

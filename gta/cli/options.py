@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from gta.errors import UserError
 
 if TYPE_CHECKING:
-    from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
 
     from gta.cell import Cell
+    from gta.compose.hydra import Hydra
     from launch.grid.names import Named
     from launch.state.ledger import Entry
 
@@ -94,7 +94,7 @@ def dispatch(command: str, arguments: Sequence[str], words: Mapping[str, Callabl
 
 def overrides_of(arguments: Sequence[str]) -> list[str]:
     """Hydra overrides from words; raises UserError for a dashed option or a word without `=`."""
-    from gta.compose.compose import protect
+    from gta.compose.overrides import protect
 
     for argument in arguments:
         if argument.startswith("-") or ("=" not in argument and not argument.startswith("~")):
@@ -115,14 +115,12 @@ def start() -> Hydra:
 
 def grid(overrides: Sequence[str], options: Sequence[str] = ()) -> tuple[DictConfig, list[Cell]]:
     """The composed config of the grid and its cells."""
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
+    from gta.compose.hydra import loader_of
     from launch.grid.grid import cells, expand, master_config
 
     hydra = start()
     master = master_config(hydra, overrides_of(overrides), options)
-    loader = hydra.config_loader
-    assert isinstance(loader, ConfigLoaderImpl)
+    loader = loader_of(hydra)
     return master, cells(loader, master, expand(master, loader))
 
 
@@ -138,6 +136,6 @@ def named_cells(words: Sequence[str]) -> list[Named]:
 
 def look(cells: Sequence[Cell]) -> list[Entry]:
     """The ledger of the cells: one squeue and one sacct where there is a Slurm; elsewhere heartbeats tell."""
-    from launch.slurm.reconcile import survey
+    from launch.slurm.reconcile import reconcile
 
-    return survey(cells)
+    return reconcile(cells)

@@ -40,10 +40,11 @@ def run(arguments: list[str]) -> int:
     if options["list"] and options["images"]:
         raise UserError("list= and images= both say which images: give one of them.")
     trained = load(options, rest, "predict")
+    from gta.compose.validate import check_prediction
     from gta.train import inference, predictions
 
     cityscapes = options["format"] == "cityscapes"
-    predictions.check(trained.config, cityscapes)
+    check_prediction(trained.config, len(predictions.CITYSCAPES_LABEL_IDS) if cityscapes else 0)
     trained.network.eval()
     out, data, done = Path(options["out"]), trained.config.data, 0
     for done, (name, image) in enumerate(_images(trained, options), start=1):

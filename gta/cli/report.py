@@ -26,6 +26,6 @@ def run(arguments: list[str]) -> int:
     from analysis.report import report
 
     paths = cells[0].config.paths
-    for path in report.write(frame, table, paths.tracking_uri, Path(paths.results) / sweep):
+    for path in report.write_report(frame, table, paths.tracking_uri, Path(paths.results) / sweep):
         print(os.path.relpath(path))
     return 0

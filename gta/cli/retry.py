@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> int:
     _, cells = common.grid([*grid, *resources])
     chosen = select(common.look(cells), names, given["oom"])
     if not chosen:
-        print(nothing(grid, given["oom"], any(cell.folder.exists() for cell in cells)))
+        print(nothing(grid, given["oom"], any(cell.folder.path.exists() for cell in cells)))
         return 0
     for entry in chosen:
         print(f"again: {entry.cell.title} ({entry.cell.signature[:8]}), {entry.reason}")
@@ -68,9 +68,9 @@ def select(entries: Sequence[Entry], names: Sequence[str] = (), oom: bool = Fals
     `oom`: of these, the ones that ran out of memory. Raises UserError for a name of none, and for a cell that is named
     and has nothing to be run again for.
     """
+    from gta.cellfolder import Death
     from launch.grid.names import find_all, of_grid
     from launch.state.ledger import State
-    from launch.state.policy import Death
 
     lost = {State.FAILED, State.RESUMABLE}
     if names:
@@ -80,6 +80,8 @@ def select(entries: Sequence[Entry], names: Sequence[str] = (), oom: bool = Fals
         for entry in entries if len(plain) == len(names) else ():
             if entry.state in (State.DONE, State.RUNNING, State.QUEUED):
                 raise UserError(f"{entry.cell.title} ({entry.cell.signature[:8]}) is {entry.state}: nothing to retry.")
+            if entry.state is State.BROKEN:
+                raise UserError(f"{entry.cell.title} ({entry.cell.signature[:8]}) is broken: {entry.detail}")
         lost |= {State.CANCELLED, State.NEVER_RUN}
     chosen = [entry for entry in entries if entry.state in lost or (entry.state is State.NEVER_RUN and entry.job)]
     return [entry for entry in chosen if entry.cause is Death.MEMORY] if oom else chosen

@@ -29,12 +29,12 @@ def show(names: list[str]) -> int:
     """Name each list; 2 where one cannot be read or a pair is not the whole training set."""
     if not names:
         raise UserError("splits show takes a list, a folder of lists or an archive of them.")
-    from gta.data.splits.importing import read_source
+    from gta.data.splits.importing import read_public_lists
     from gta.data.splits.known import describe, incomplete
 
     wrong = 0
     for path in map(Path, names):
-        source = read_source(path)
+        source = read_public_lists(path)
         for name, ids in source.lists.items():
             print(f"{_shown(path, name)}: {describe(ids)}")
         pairs = [(source.lists.get(a), source.lists.get(b), _shown(path, a)) for a, b in source.pairs()]
@@ -56,10 +56,10 @@ def _shown(path: Path, name: str) -> str:
 
 def _beside(path: Path) -> list[tuple[list[str] | None, list[str] | None, str]]:
     """The pair that a single list makes with the one that lies beside it."""
-    from gta.data.splits.importing import read_source
+    from gta.data.splits.importing import read_public_lists
 
     try:
-        source = read_source(path.parent)
+        source = read_public_lists(path.parent)
     except UserError:
         return []
     return [(source.lists.get(a), source.lists.get(b), str(path)) for a, b in source.pairs() if path.name in (a, b)]

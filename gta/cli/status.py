@@ -23,7 +23,7 @@ from gta.errors import UserError
 
 if TYPE_CHECKING:
     from gta.cell import Cell
-    from launch.show.rows import Row
+    from launch.show.rows import BoardRow
 
 
 def run(arguments: list[str]) -> int:
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def _rows(cells: list[Cell]) -> list[Row]:
+def _rows(cells: list[Cell]) -> list[BoardRow]:
     from launch.show.rows import rows
 
     return rows(common.look(cells))
@@ -83,7 +83,7 @@ def watch(cells: list[Cell], pause: float) -> int:
         return 0
 
 
-def as_json(sweep: str, table: list[Row]) -> dict[str, object]:
+def as_json(sweep: str, table: list[BoardRow]) -> dict[str, object]:
     """The board for scripts, as the usage describes it."""
     from launch.show.rows import counts
 

@@ -17,16 +17,17 @@ def run(arguments: list[str]) -> int:
         from launch.submit.recorder import sweep_tags
 
         master, cells = common.grid(arguments)
-        folders = [cell.folder for cell in cells if (cell.folder / "cell.json").exists()]
+        folders = [cell.folder.path for cell in cells if cell.folder.frozen]
         sweeps, uri = sweep_tags(str(master.sweep_name)), cells[0].config.paths.tracking_uri
     else:
         from pathlib import Path
 
-        from launch.grid.grid import absolute_paths, master_config
+        from gta.cellfolder import cell_folders
+        from launch.grid.grid import master_config, paths_of
 
         overrides = common.overrides_of(arguments)
-        paths = absolute_paths(master_config(common.start(), overrides))
-        folders = sorted(path.parent for path in Path(paths.runs).glob("cells/*/cell.json"))
+        paths = paths_of(master_config(common.start(), overrides))
+        folders = [folder.path for folder in cell_folders(Path(paths.runs))]
         sweeps, uri = [], paths.tracking_uri
     from gta.tracking import sync as tracking
 

@@ -28,7 +28,8 @@ from gta.text import masked_uri
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.table import Table, Wanted
+    from analysis.cells import TableCell
+    from analysis.table import Table
     from launch.state.ledger import Entry
 
 OPTIONS = {"baseline": "", "published": "true", "best": "true"}
@@ -67,7 +68,7 @@ def show(
     paths = entries[0].cell.config.paths
     if strict:
         made.refuse_gaps()
-    files = render.write(made, Path(paths.results) / sweep)
+    files = render.write_tables(made, Path(paths.results) / sweep)
     width = shutil.get_terminal_size((_WIDE, 24)).columns
     print(f"\n{render.terminal(made, width, color=sys.stdout.isatty())}\n")
     print(f"table: {', '.join(str(_short(path)) for path in files)}")
@@ -96,13 +97,13 @@ def build(
     return frame, made
 
 
-def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[Wanted]:
+def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell]:
     """What the table should hold, with the ledger's reasons and the commands that make what is missing."""
-    from analysis.table import Wanted
+    from analysis.cells import TableCell
     from gta.data.splits.known import known_name
 
     return [
-        Wanted(
+        TableCell(
             signature=entry.cell.signature,
             row=entry.cell.row,
             column=entry.cell.column,

@@ -26,10 +26,10 @@ def run(arguments: list[str]) -> int:
         first = distributed.rank() == 0
         if distributed.broadcast_object(look(cell).state) is State.DONE:
             if first:
-                print(f"{cell.title} is done: {cell.folder / 'result.json'}")
+                print(f"{cell.title} is done: {cell.folder.result_file}")
             return 0
         if first:
-            print(f"{cell.title}: {cell.folder}", flush=True)
+            print(f"{cell.title}: {cell.folder.path}", flush=True)
             cell.write()
         distributed.barrier()
         how = run_cell(cell.folder)

@@ -12,13 +12,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from gta.cellfolder import VERSION, CellFolder, Record
+from gta.cellfolder import VERSION, CellFolder, JsonRecord
 from gta.files import replacing
 from gta.text import masked_uri
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sent(Record):
+class Sent(JsonRecord):
     """What one store has of the cell.
 
     `files`: as `gta.tracking.cell.files_of` found them; `status`: MLflow's word; `ended`: unix seconds, 0 while it

@@ -13,7 +13,7 @@ NAME_LENGTH = 12  # hex digits of the tree that name the folder
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class CodeSnapshot:
     """A folder with the code. `tree` digests names and contents; `dirty`: it differs from `commit` (None: no git)."""
 
     path: Path
@@ -22,7 +22,7 @@ class Snapshot:
     dirty: bool
 
 
-def take(folder: Path, root: Path = ROOT) -> Snapshot:
+def take(folder: Path, root: Path = ROOT) -> CodeSnapshot:
     """The code at `root` (that which runs) as it is now, in `<folder>/<tree[:12]>/`: made once for each distinct tree.
 
     Tracked files with uncommitted changes, and new .py, .yaml and .json files of the packages; of an installed package
@@ -40,11 +40,11 @@ def take(folder: Path, root: Path = ROOT) -> Snapshot:
     return _described(path)
 
 
-def _described(path: Path) -> Snapshot:
+def _described(path: Path) -> CodeSnapshot:
     """The snapshot as its own record says it."""
     record = recorded(path)
     assert record is not None
-    return Snapshot(path, record["tree"], record["commit"], record["dirty"])
+    return CodeSnapshot(path, record["tree"], record["commit"], record["dirty"])
 
 
 def _write(folder: Path, found: CodeFiles) -> None:

@@ -51,7 +51,7 @@ class Options:
 
 
 @dataclass
-class Report:
+class LaunchReport:
     """What `launch` hands back through Hydra's sweeper, which looks at `return_value`."""
 
     entries: list[Entry]
@@ -66,7 +66,7 @@ class Report:
         return [entry for entry in self.entries if entry.state is not State.DONE]
 
 
-def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> Report:
+def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> LaunchReport:
     """What both Hydra launchers do: make the cells, run what is missing, record it.
 
     `launcher` is a hydra-submitit-launcher instance: its `params` describe the executor.
@@ -83,7 +83,7 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> Report:
     return run(cells, cluster, sweep, options, POLL_SECONDS[cluster.name])
 
 
-def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll: float) -> Report:
+def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll: float) -> LaunchReport:
     """Submit what is missing, and watch until no cell waits or runs.
 
     Ctrl-C ends the jobs that this process holds, saved, and leaves those that Slurm holds alone.
@@ -112,7 +112,7 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
             interrupted, detached = True, cluster.name == "slurm"
             entries = watch.look() if detached else watch.stop()
     recorder.now()
-    return Report(entries, sweep, interrupted, detached)
+    return LaunchReport(entries, sweep, interrupted, detached)
 
 
 def named(cells: Sequence[Cell], beginning: str) -> str:

@@ -15,7 +15,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Two methods, two splits and two seeds on generated pictures, trained for eight iterations; one cell never ran."""
     from gta.cli import options as common
     from gta.cli.table import build
-    from gta.data.prepare import prepare
     from gta.train.run import train
     from launch.state.ledger import ledger
     from launch.submit.recorder import sync
@@ -26,9 +25,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     words += ["data.generator.train=40", "data.generator.val=3", "site.workers=0", "site.device=cpu"]
     _, cells = common.grid(words)
     for cell in cells[:-1]:
-        prepare(cell.config.data)
         cell.write()
-        assert train(cell.config, cell.folder, cell.signature)
+        assert train(cell)
     sync(cells, SWEEP, warn=pytest.fail)
     frame, table = build(SWEEP, ledger(cells))
     return Store(root, words, cells[0].config.paths.tracking_uri, frame, table)

@@ -165,9 +165,9 @@ def test_the_terminal_fits_and_loses_nothing(full, width):
 def test_write_puts_the_files_and_overwrites_them(full, usual, tmp_path):
     folder = tmp_path / "results" / "shapes"
     names = ["table.md", "table.tex", "table.html", "table.csv", "table.json"]
-    assert [path.name for path in render.write(full, folder)] == [*names, "significance.csv"]
+    assert [path.name for path in render.write_tables(full, folder)] == [*names, "significance.csv"]
     assert (folder / "table.md").read_text(encoding="utf-8") == render.markdown(full)
-    paths = render.write(table({("gta", "x"): [1.0]}), folder)
+    paths = render.write_tables(table({("gta", "x"): [1.0]}), folder)
     assert "supervised" not in "".join(path.read_text(encoding="utf-8") for path in paths)
     assert sorted(path.name for path in folder.iterdir()) == sorted(names), "an old comparison does not stay"
 

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from analysis import render, runs, table
+from analysis.cells import TableCell
 from gta.cellfolder import CellFolder, Identity, NetworkScores, Result, Score
 from gta.errors import UserError
 from gta.journal import Journal
@@ -176,7 +177,7 @@ def test_no_store_is_an_empty_frame_and_makes_none(tmp_path):
     frame = runs.load(f"sqlite:///{tmp_path}/mlflow.db", sweep="shapes")
     assert (len(frame), list(frame.columns)) == (0, list(runs.COLUMNS))
     assert list(tmp_path.iterdir()) == []
-    assert table.build(frame, [table.Wanted("a", "gta", "1/8", 50, 0, "never run")]).missing
+    assert table.build(frame, [TableCell("a", "gta", "1/8", 50, 0, "never run")]).missing
 
 
 def test_a_store_that_does_not_answer_is_told():
@@ -187,7 +188,7 @@ def test_a_store_that_does_not_answer_is_told():
 def test_from_the_store_to_the_table(uri):
     reasons = {"g61": "failed: out of memory", "g501": "running"}
     wanted = [
-        table.Wanted(f"{row[:1]}{n}{seed}", row, f"1/{400 // n} ({n})", n, seed, reasons.get(f"g{n}{seed}", ""))
+        TableCell(f"{row[:1]}{n}{seed}", row, f"1/{400 // n} ({n})", n, seed, reasons.get(f"g{n}{seed}", ""))
         for row in ("supervised", "gta")
         for n in (50, 6)
         for seed in (0, 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
@@ -10,18 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from gta.cellfolder import CellFolder
 from gta.cli.completion import complete, run
 from gta.errors import UserError
+from tests.helpers.cells import identity
 
 
 @pytest.fixture(autouse=True)
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for signature, method in (("0abc1111", "gta"), ("0abd2222", "cps")):
-        folder = tmp_path / "runs/cells" / signature
-        folder.mkdir(parents=True)
-        identity = {"dataset": "voc", "method": method, "label": method, "split": "1/16", "seed": 0}
-        (folder / "cell.json").write_text(json.dumps(identity))
+        identity(CellFolder(tmp_path / "runs/cells" / signature), method=method, label=method, split="1/16")
     (tmp_path / "sweeps").mkdir()
     (tmp_path / "sweeps/mine.yaml").touch()
 

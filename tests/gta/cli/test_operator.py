@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gta.files import write_json
-from launch.state import attempts
+from gta.cellfolder import CellFolder, Death, Failure
+from launch.state.attempts import claim
 from tests.helpers.fake_slurm import FakeSlurm
 from tests.helpers.program import Run
 
@@ -27,7 +27,7 @@ def test_from_submission_to_retry(say: Run, small: list[str], tmp_path: Path, fa
 
     # one cell runs out of memory, one is cancelled, one runs on
     memory, cancelled, running, _ = jobs.values()
-    out_of_memory(tmp_path / "runs/cells" / memory["signature"], memory["job"])
+    out_of_memory(CellFolder(tmp_path / "runs/cells" / memory["signature"]), memory["job"])
     fake_slurm.set(memory["job"], state="FAILED", exit="1:0")
     fake_slurm.set(running["job"], state="RUNNING", node="n1", reason="None")
     said = say("cancel", cancelled["signature"][:6], *grid)
@@ -71,12 +71,13 @@ def board(say: Run, grid: list[str]) -> dict:  # type: ignore[type-arg]
     return json.loads(answer.stdout)
 
 
-def out_of_memory(folder: Path, job: str) -> None:
+def out_of_memory(folder: CellFolder, job: str) -> None:
     """What an attempt leaves behind that met the end of the GPU's memory."""
-    mine = attempts.claim(folder, job=job, log=None)
+    mine = claim(folder, job=job)
     assert mine is not None
-    failure = {"attempt": 1, "error": "OutOfMemoryError: CUDA out of memory", "time": time.time(), "rank": 0}
-    write_json(folder / "failure.json", {**failure, "log": None, "cause": "out of memory"})
+    error = "OutOfMemoryError: CUDA out of memory"
+    failure = Failure(attempt=1, error=error, time=time.time(), cause=Death.MEMORY, rank=0)
+    failure.write(folder.failure_file)
     mine.end("failed")
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gta.cell import Cell
+from gta.cellfolder import Death
 from gta.cli.retry import minutes, select, split_resources
 from gta.errors import UserError
 from launch.state.ledger import Entry, State
-from launch.state.policy import Death
 
 
 def test_which_cells_run_again(cells: list[Cell]) -> None:
@@ -26,6 +26,10 @@ def test_which_cells_run_again(cells: list[Cell]) -> None:
         select([done, lost], ["gta/1_8/seed0"])
     with pytest.raises(UserError, match="did you mean gta/1/8/seed0"):
         select(entries, ["gta/1/9/seed0"])
+    broken = Entry(cells[0], State.BROKEN, "result.json is empty")
+    assert select([broken, lost]) == [lost]
+    with pytest.raises(UserError, match=r"is broken: result\.json is empty"):
+        select([broken, lost], ["gta/1_8/seed0"])
     never = Entry(cells[0], State.NEVER_RUN)
     assert select([never]) == [], "it has not failed"
     assert select([Entry(cells[0], State.NEVER_RUN, job="57")]) != [], "its job was lost"

@@ -20,12 +20,12 @@ from gta.tracking import background_sync, keys, store
 from gta.tracking import sync as tracking
 from gta.tracking.cell import TrackedCell
 from gta.tracking.sync_cache import cached
-from gta.train.control import Control, Wish
-from gta.train.run import train
+from gta.train.control import Control, Request
 from tests.helpers import sync_worker
 from tests.helpers.backends import Postgres, Server
+from tests.helpers.configs import changed
 from tests.helpers.tracked import make_cell, run_of
-from tests.helpers.training import make
+from tests.helpers.training import make, train_in
 
 KINDS = ("sqlite", "server", "postgresql")
 
@@ -131,17 +131,20 @@ class AtStep(Control):
     def __init__(self, step: int, action: Callable[[], None]):
         self.left, self.action = step, action
 
-    def wish(self) -> Wish:
+    def request(self) -> Request:
         self.left -= 1
         if self.left == 0:
             self.action()
-        return Wish.NONE
+        return Request.NONE
 
 
-def cell_of(below: Path, config: Config, uri: str) -> Path:
+def sending_config(folder: Path, uri: str) -> Config:
+    values = {"paths.tracking_uri": uri, "site.live_tracking": True, "sweep_name": "by_itself"}
+    return changed(make(folder, "supervised"), values)
+
+
+def cell_of(below: Path) -> Path:
     """A cell that is to send by itself, before its first attempt."""
-    config.paths.tracking_uri, config.site.live_tracking = uri, True
-    config.sweep_name = "by_itself"
     cell = make_cell(below, method="supervised")
     CellFolder(cell).journal_file.unlink()
     return cell
@@ -154,8 +157,8 @@ def test_a_server_killed_half_way_costs_nothing(
     monkeypatch.setattr(background_sync, "EVERY_SECONDS", 0.2)
     monkeypatch.setattr(background_sync, "LAST_SECONDS", 1.0)
     server = stores.server
-    config = make(tmp_path, "supervised")
-    cells = [cell_of(tmp_path / "runs", config, server.uri) for _ in range(2)]
+    config = sending_config(tmp_path, server.uri)
+    cells = [cell_of(tmp_path / "runs") for _ in range(2)]
 
     def kill() -> None:
         deadline = time.monotonic() + 60
@@ -165,7 +168,7 @@ def test_a_server_killed_half_way_costs_nothing(
         server.kill()
 
     for cell, control in zip(cells, (AtStep(5, kill), Control()), strict=True):
-        assert train(config, cell, cell.name, control)
+        assert train_in(cell, config, cell.name, control)
     sent = cached(CellFolder(cells[0]), server.uri)
     assert sent is not None
     assert sent.cursor < len(written(cells[0]))
@@ -188,9 +191,9 @@ def test_a_server_that_hangs_holds_up_no_step(tmp_path: Path, monkeypatch: pytes
     with socket.socket() as silent:  # takes connections and never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        config = make(tmp_path, "supervised")
-        cell = cell_of(tmp_path / "runs", config, f"http://127.0.0.1:{silent.getsockname()[1]}")
-        assert train(config, cell, cell.name, Control())
+        config = sending_config(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        cell = cell_of(tmp_path / "runs")
+        assert train_in(cell, config, cell.name, Control())
         waiting = [thread for thread in threading.enumerate() if thread.name == "background sync"]
         assert waiting, "it has no answer yet"
     for thread in waiting:  # hung up on, it says so: not into the output of another test

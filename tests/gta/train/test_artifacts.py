@@ -16,8 +16,8 @@ from gta.data.dataset import SegmentationDataset
 from gta.ops import metrics
 from gta.train.artifacts import IGNORED, RIGHT, WRONG, Example, panels, write_artifacts
 from gta.train.predictions import palette
-from gta.train.run import train
-from tests.helpers.training import StopAfter, make
+from tests.helpers.configs import changed
+from tests.helpers.training import StopAfter, make, train_in
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +31,9 @@ def names(cell: Path) -> list[str]:
 
 def test_the_last_evaluation_leaves_what_the_result_was_made_of(folder: Path, tmp_path: Path) -> None:
     config = make(folder)
-    assert not train(config, tmp_path, "sig", StopAfter(6))
+    assert not train_in(tmp_path, config, control=StopAfter(6))
     assert not (tmp_path / "artifacts").exists(), "not the last evaluation yet"
-    assert train(config, tmp_path, "sig")
+    assert train_in(tmp_path, config)
     result = json.loads((tmp_path / "result.json").read_text())
     last = result["networks"]["teacher"]["last"]
     found = json.loads((tmp_path / "artifacts/confusion.json").read_text())
@@ -50,9 +50,8 @@ def test_the_last_evaluation_leaves_what_the_result_was_made_of(folder: Path, tm
 
 
 def test_pictures_show_image_truth_prediction_and_error(folder: Path, tmp_path: Path) -> None:
-    config = make(folder, "supervised")
-    config.evaluation.pictures = 2
-    train(config, tmp_path, "sig")
+    config = changed(make(folder, "supervised"), {"evaluation.pictures": 2})
+    train_in(tmp_path, config)
     assert names(tmp_path) == ["0_val_00000.png", "1_val_00001.png"]
     with Image.open(tmp_path / "artifacts/images/1_val_00001.png") as picture:
         shown = np.asarray(picture.convert("RGB"))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,12 @@ import pytest
 from gta.cell import Cell
 from gta.cli.options import grid
 from gta.errors import UserError
+from gta.journal import Journal
 from launch.job.attempt import run_cell
 from launch.state.ledger import Entry, look
 from launch.submit import price
+from tests.helpers.cells import finish
+from tests.helpers.configs import changed
 from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES, Run
 
 
@@ -34,11 +35,8 @@ def entry(composed: dict[str, Cell], tmp_path: Path) -> Callable[..., Entry]:
     """Makes the ledger's entry of a cell with other settings, by their dotted names."""
 
     def make(method: str = "supervised", **settings: Any) -> Entry:
-        config = copy.deepcopy(composed[method].config)
-        config.paths.runs = str(tmp_path / "runs")
-        for name, value in settings.items():
-            *parents, last = name.split("__")
-            setattr(reduce(getattr, parents, config), last, value)
+        values = {name.replace("__", "."): value for name, value in settings.items()}
+        config = changed(composed[method].config, {"paths.runs": str(tmp_path / "runs"), **values})
         return look(Cell.of(config, composed[method].split))
 
     return make
@@ -48,7 +46,9 @@ def test_measured_on_finished_cells_of_the_same_shape(entry: Callable[..., Entry
     done = entry()
     done.cell.write()
     assert run_cell(done.cell.folder) == "done"
-    seconds = json.loads((done.cell.folder / "result.json").read_text())["seconds"]
+    result = done.cell.folder.result()
+    assert result is not None
+    seconds = result.seconds
 
     more = [entry(seed=seed, schedule__iterations=800) for seed in (1, 2)]
     assert [cost.hours for cost in price.costs(more)] == [pytest.approx(seconds * 100 / 3600)] * 2, "100 times as long"
@@ -67,6 +67,18 @@ def test_measured_on_finished_cells_of_the_same_shape(entry: Callable[..., Entry
         assert cost.hours is None, f"{other} is another shape"
 
 
+def test_a_finished_cell_that_cannot_be_read_prices_nothing(entry: Callable[..., Entry]) -> None:
+    cell = entry().cell
+    cell.write()
+    with Journal(cell.folder.journal_file) as journal:
+        journal.event("started", device="cpu", world_size=1)
+    finish(cell)
+    assert price.costs([entry(seed=1)])[0].hours is not None
+    cell.folder.identity_file.write_text("{")
+    cell.folder.result_file.write_text(cell.folder.result_file.read_text() + " ")  # not the one that was read before
+    assert price.costs([entry(seed=1)])[0].hours is None
+
+
 def test_rates_of_the_site(entry: Callable[..., Entry]) -> None:
     site = {"site__gpus_per_node": 4, "site__nodes": 2, "site__ranks": 4, "site__rates": {"gta": 9.0, "any": 1.8}}
     both = [entry(method, schedule__iterations=4000, **site) for method in ("gta", "supervised")]
@@ -83,11 +95,11 @@ def test_rates_of_the_site(entry: Callable[..., Entry]) -> None:
 def test_a_cell_that_was_interrupted_costs_what_is_left(entry: Callable[..., Entry]) -> None:
     one = entry("gta", site__rates={"any": 3.6}, schedule__iterations=1000, schedule__checkpoint_every=100)
     assert price.costs([one])[0].hours == pytest.approx(1.0)
-    one.cell.folder.mkdir(parents=True)
+    one.cell.folder.path.mkdir(parents=True)
     line = {"time": 0, "kind": "metrics", "iteration": 760, "values": {}}
-    (one.cell.folder / "journal.jsonl").write_text(json.dumps(line) + "\n")
+    one.cell.folder.journal_file.write_text(json.dumps(line) + "\n")
     assert price.costs([one])[0].hours == pytest.approx(1.0), "nothing was saved"
-    (one.cell.folder / "checkpoint.pt").write_bytes(b"")
+    one.cell.folder.checkpoint_file.write_bytes(b"")
     assert price.costs([one])[0].hours == pytest.approx(0.3)
 
 
