@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,42 +11,11 @@ import pytest
 from gta.cell import Cell
 from gta.cellfolder import DEAD_SECONDS
 from launch.state import attempts
-from launch.state.jobs import HeldJob
-from launch.state.ledger import Entry, State
-from launch.state.submission import ToSubmit, record_submission
+from launch.state.ledger import State
 from launch.submit.watch import Watch
-from tests.helpers.cells import change_attempt, claim, config, last_attempt, split
+from tests.helpers.cells import config, last_attempt, split
 from tests.helpers.configs import changed
-
-
-class Played:
-    """Jobs that begin an attempt on another host, and die at once."""
-
-    name = "played"
-    at_once = 0
-
-    def __init__(self) -> None:
-        self.jobs: list[str] = []
-
-    def avoid_failing_nodes(self, entries: Sequence[Entry]) -> None:
-        pass
-
-    def recover(self, runs: Path) -> None:
-        pass
-
-    def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
-        for one in cells:
-            claim(one.cell, one.after)
-            change_attempt(one.cell, place="another host", host="n1")
-            self.jobs.append(f"{len(self.jobs) + 1}")
-            record_submission(one.cell.folder, self.jobs[-1], self.name, "/log", one.after, one.asked, time.time())
-        return self.jobs[-len(cells) :]
-
-    def held(self, jobs: Collection[str]) -> Mapping[str, HeldJob]:
-        return {}
-
-    def cancel(self, jobs: Collection[str]) -> None:
-        pass
+from tests.helpers.played import Played
 
 
 @pytest.fixture
