@@ -35,15 +35,13 @@ def tracking_uri(start: Path | None = None) -> str:
 def load(sweep: str) -> tuple[pd.DataFrame, table.Table, Recorded]:
     """The sweep's runs (as `analysis.runs.load`), its table, and what its runs logged.
 
-    Cells that never started are not in MLflow, and so not in this table; `python -m gta table` knows them. Raises
+    Cells that never started are not in MLflow, and so not in this table; `gta table` knows them. Raises
     UserError where there is no store, or no run of that sweep in it.
     """
     uri = tracking_uri()
     frame = runs.load(uri, sweep=sweep)
     if frame.empty:
-        raise UserError(
-            f"no run of the sweep {sweep!r} is in {masked_uri(uri)}: run it, or `python -m gta sync sweep={sweep}`."
-        )
+        raise UserError(f"no run of the sweep {sweep!r} is in {masked_uri(uri)}: run it, or `gta sync sweep={sweep}`.")
     made = table.build(frame, wanted(frame), title=sweep)
     return frame, made, Recorded(uri, frame, made)
 

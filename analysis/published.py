@@ -122,7 +122,7 @@ def choose(rows: Iterable[Row], protocol: Protocol, wanted: str) -> list[Row]:
         if not any(row.method.lower() == name for row in rows):
             have = ", ".join(dict.fromkeys(row.method for row in rows)) or "none"
             raise UserError(
-                f"published={wanted}: there is no published row {name!r} for this table; there are: {have}."
+                f"--published {wanted}: there is no published row {name!r} for this table; there are: {have}."
             )
     return [row for row in rows if row.method.lower() in names]
 

@@ -230,7 +230,7 @@ def _name_missing(table: Table) -> None:
 
 def _compare(table: Table, baseline: str) -> None:
     if baseline not in table.rows:
-        raise UserError(f"baseline={baseline}: this table has no such row; {did_you_mean(baseline, table.rows)}")
+        raise UserError(f"--baseline {baseline}: this table has no such row; {did_you_mean(baseline, table.rows)}")
 
     def scores(row: str) -> dict[str, dict[int, float]]:
         found = {column: table.entries.get((row, column), Entry()).done for column in table.columns}

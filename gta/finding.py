@@ -1,4 +1,4 @@
-"""What is there, what is missing, what to do: the checks of `python -m gta doctor`. None of them changes anything."""
+"""What is there, what is missing, what to do: the checks of `gta doctor`. None of them changes anything."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def check_layout(config: DataConfig) -> None:
         f"Data set {config.name}: {folder}. It is expected to look like this:\n"
         + "\n".join(lines)
         + "\nPut it there, or name its place with data.root=FOLDER (for split lists data.split_dir=FOLDER; "
-        "`python -m gta splits import` brings public ones)."
+        "`gta splits import` brings public ones)."
     )
 
 

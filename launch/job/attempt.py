@@ -70,7 +70,7 @@ def run_cell(folder: Path, signals: Signals | None = None, after: int = 0, **fie
         config = read(folder / "config.yaml")
         if int(os.environ.get("RANK", 0)) == 0:
             if given_up := exhausted(folder, config.site, read_json(folder / "submitted.json") or {}):
-                raise UserError(f"This cell is given up after {given_up}; `python -m gta retry` runs it again.")
+                raise UserError(f"This cell is given up after {given_up}; `gta retry` runs it again.")
             if attempt := claim(folder, after, **environment(), **fields):
                 number = attempt.number
                 attempt.start()

@@ -1,4 +1,4 @@
-"""Slurm and the site profile, for `python -m gta doctor`: does the cluster have what the site asks of it."""
+"""Slurm and the site profile, for `gta doctor`: does the cluster have what the site asks of it."""
 
 from __future__ import annotations
 

@@ -12,9 +12,10 @@ from gta.files import write_json
 from launch.slurm.reconcile import survey
 from launch.state import attempts
 from launch.state.jobs import HeldJob
-from launch.state.ledger import RETRY, Entry, State, read_json, to_run
+from launch.state.ledger import Entry, State, read_json, to_run
 from launch.state.policy import POLICY, Death
 from launch.state.submission import Wanted, lock
+from launch.submit.selection import Selection
 
 SAVE_SECONDS = 60.0  # for cells to save when they are asked to stop
 
@@ -44,16 +45,17 @@ class Cluster(Protocol):
 class Watch:
     """Submits what is missing, a turn at a time. It keeps nothing that the cells' folders do not say."""
 
-    def __init__(self, cells: list[Cell], cluster: Cluster, retry: str, only: Collection[str] = ()):
+    def __init__(self, cells: list[Cell], cluster: Cluster, selection: Selection):
         self.cells = cells
         self.cluster = cluster
         self.runs = Path(cells[0].config.paths.runs)
-        self.only = set(only)
         self.jobs: dict[str, str] = {}  # signature -> job that this process holds
         with lock(self.runs):
             cluster.recover(self.runs)
         self.first = self.look()
-        self.retry = {e.cell.signature for e in self.first if e.state in RETRY[retry] and self._named(e)}
+        chosen = selection.of(self.first)
+        self.only = {e.cell.signature for e in (chosen if selection.again else selection.named(self.first))}
+        self.retry = {e.cell.signature for e in chosen if not to_run(e)}
 
     def look(self) -> list[Entry]:
         """The states of all cells; forgets jobs of ours that are over, and writes down verdicts that fade in Slurm."""
@@ -100,12 +102,9 @@ class Watch:
                 self.jobs[wanted.cell.signature] = job
             self.retry.discard(wanted.cell.signature)
 
-    def _named(self, entry: Entry) -> bool:
-        return not self.only or entry.cell.signature in self.only
-
     def _wanted(self, entry: Entry) -> bool:
         signature = entry.cell.signature
-        if signature in self.jobs or not self._named(entry):
+        if signature in self.jobs or signature not in self.only:
             return False
         return signature in self.retry or to_run(entry)
 

@@ -43,9 +43,7 @@ def chosen(splits: Sequence[DataConfig]) -> Iterator[Line]:
             absent.append(split)
     if absent:
         names = ", ".join(split.split for split in absent)
-        advice = (
-            f"`python -m gta splits import FOLDER family={config.split_family} data=...` brings a public repository's."
-        )
+        advice = f"`gta splits import FOLDER --family {config.split_family} data=...` brings a public repository's."
         yield problem(f"split {names}", f"no labeled.txt and unlabeled.txt in {split_folder(absent[0])}", advice)
 
 

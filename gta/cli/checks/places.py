@@ -63,7 +63,7 @@ def mlflow(paths: PathsConfig) -> Iterator[Line]:
     except UserError as error:
         yield problem("MLflow", str(error), "paths.tracking_uri=sqlite:////path/to/mlflow.db")
         return
-    later = "Cells run all the same: `python -m gta sync` brings their journals to it later."
+    later = "Cells run all the same: `gta sync` brings their journals to it later."
     if (path := store.sqlite_path(uri)) is not None:
         yield _sqlite(path)
         return
@@ -94,6 +94,6 @@ def _sqlite(path: Path) -> Line:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=SECONDS)) as database:
             runs = database.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()[0]
     except sqlite3.Error as error:
-        advice = "Move it away: `python -m gta sync` makes it anew from the journals."
+        advice = "Move it away: `gta sync` makes it anew from the journals."
         return problem("MLflow", f"{path} is no store of MLflow's ({error})", advice)
     return ok("MLflow", f"{path}, {runs} runs")

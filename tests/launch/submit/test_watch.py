@@ -15,6 +15,7 @@ from launch.state import attempts, submission
 from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State
 from launch.state.submission import Wanted
+from launch.submit.selection import Selection
 from launch.submit.watch import Watch
 from tests.helpers.cells import config, split
 
@@ -61,7 +62,7 @@ def cell(tmp_path: Path) -> Cell:
 
 def test_a_cell_that_dies_elsewhere_is_waited_for_and_then_given_up(cell: Cell) -> None:
     cluster = Played()
-    watch = Watch([cell], cluster, "none")
+    watch = Watch([cell], cluster, Selection())
     for deaths in range(cell.config.site.max_idle_attempts):
         watch.turn()
         assert len(cluster.jobs) == deaths + 1
