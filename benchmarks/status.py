@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from gta import journal
 from gta.cell import Cell
 from gta.cellfolder import Failure, NetworkScores, Result, Score
-from gta.cli import options as common
+from gta.cli import composing
 from gta.compose.compose import Composer, typed
 from gta.compose.hydra import ConfigLoaderImpl
 from launch.show import rows
@@ -40,19 +40,19 @@ ITERATIONS = 800
 
 def main(words: list[str]) -> None:
     options = {"cells": "1000", "lines": "2000", "folder": "", **dict(word.split("=", 1) for word in words)}
-    load = [sys.executable, "-c", "import gta.cli.options, gta.compose.compose, launch.grid.grid, launch.show.board"]
+    load = [sys.executable, "-c", "import gta.cli.composing, gta.compose.compose, launch.grid.grid, launch.show.board"]
     _, imports = timed(lambda: subprocess.run(load, check=True, cwd=Path(__file__).parents[1]))
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(options["folder"] or scratch)
         seeds = -(-int(options["cells"]) // 6)
         grid = ["sweep=shapes", f"seed=range(0,{seeds})", f"schedule.iterations={ITERATIONS}"]
-        (_, cells), compose = timed(lambda: common.grid([*grid, "data.generator.train=80", "data.generator.val=4"]))
+        (_, cells), compose = timed(lambda: composing.grid([*grid, "data.generator.train=80", "data.generator.val=4"]))
         cells = cells[: int(options["cells"])]
-        singly, copied = composing(grid)
+        singly, copied = composing_cells(grid)
         records = [line(i) for i in range(int(options["lines"]))]
         for place, cell in enumerate(cells):
             make(cell, place, records)
-        entries, ledger = timed(lambda: common.look(cells))
+        entries, ledger = timed(lambda: composing.look(cells))
         found, reading = timed(lambda: rows.rows(entries))
         from rich.console import Console
 
@@ -72,12 +72,12 @@ def main(words: list[str]) -> None:
     print(f"journals read whole: {slow:.2f} s; from their end: {reading / slow:.3f} of that")
 
 
-def composing(grid: list[str]) -> tuple[float, float]:
+def composing_cells(grid: list[str]) -> tuple[float, float]:
     """Seconds for a config composed by itself, and for one that is copied; medians of 20."""
-    hydra = common.start()
+    hydra = composing.start()
     loader = hydra.config_loader
     assert isinstance(loader, ConfigLoaderImpl)
-    words = [*common.overrides_of([word for word in grid if not word.startswith("seed")]), "method=gta"]
+    words = [*composing.protected([word for word in grid if not word.startswith("seed")]), "method=gta"]
     composer = Composer(loader)
     composer.cell([*words, "seed=0"])
     cells = [[*words, f"seed={seed}"] for seed in range(1, 21)]

@@ -35,7 +35,7 @@ def test_make_lines_name_real_targets(line: str) -> None:
     answer = subprocess.run([words[0], "-n", *words[1:]], cwd=ROOT, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
     if words[1] == "sweep":
-        assert "-m gta multirun sweep=" in answer.stdout
+        assert "gta multirun sweep=" in answer.stdout
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("python -m gta")])

@@ -1,20 +1,13 @@
-"""usage: python -m gta doctor [sweep=NAME] [hydra/launcher=slurm] [site=NAME] [name=value ...]
-
-Looks at everything a run with these words needs, and says of each what is there (ok), what is not there and not
-needed (missing), and what is in the way (problem), with what to do: python and packages, torch, CUDA, GPUs, NCCL and
-gloo, Slurm with its limits and accounting, the site profile, folders, MLflow, data sets, initial weights. Nothing is
-run or changed.
-
-exit code: 0 nothing is in the way, 2 something is
-"""
+"""`gta doctor`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from gta.cli import options as common
+from gta.cli import composing, grammar
+from gta.cli.grammar import Words
 from gta.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,11 +21,24 @@ WIDTH = 26
 MOST_CELLS = 100  # of a grid whose data and weights are looked at
 
 
-def run(arguments: list[str]) -> int:
+@grammar.command(
+    "doctor",
+    exit_codes="0 nothing is in the way, 2 something is",
+    examples=["gta doctor", "gta doctor sweep=voc_blender hydra/launcher=slurm site=slurm"],
+)
+@grammar.words()
+def command(words: Words) -> int:
+    """What a run needs: what is there, what is missing, what to do.
+
+    Looks at everything a run with these words needs, and says of each what is there (ok), what is not there and not
+    needed (missing), and what is in the way (problem), with what to do: python and packages, torch, CUDA, GPUs, NCCL
+    and gloo, Slurm with its limits and accounting, the site profile, folders, MLflow, data sets, initial weights.
+    Nothing is run or changed.
+    """
     from gta.finding import Status
 
     found = []
-    for line in lines(arguments):
+    for line in lines(words.overrides):
         found.append(line)
         show(line)
     count = {status: sum(line.status is status for line in found) for status in Status}
@@ -52,15 +58,14 @@ def show(line: Finding) -> None:
         print(f"{'':<{WIDTH + 9}} -> {line.advice}", flush=True)
 
 
-def lines(arguments: list[str]) -> Iterator[Finding]:
+def lines(overrides: Sequence[str]) -> Iterator[Finding]:
     """All answers. Raises UserError for a wrong override only."""
     from gta.cli.checks import versions
     from gta.finding import guarded, problem
 
-    overrides = common.overrides_of(arguments)
     yield from guarded("packages", versions.python_and_packages)
     try:
-        hydra = common.start()
+        hydra = composing.start()
         from launch.grid import grid
     except ImportError as error:
         yield problem(
@@ -69,7 +74,7 @@ def lines(arguments: list[str]) -> Iterator[Finding]:
             "Install the project again: make clean install.",
         )
         return
-    master = grid.master_config(hydra, overrides)
+    master = grid.master_config(hydra, composing.protected(overrides))
     compose = _composer(hydra, master)
     configs = [compose(words) for words in _cells(hydra, master)]
     config = configs[0]

@@ -1,13 +1,4 @@
-"""usage: python -m gta gc sweep=NAME [CELL ...] [--best] [--list] [--yes] [name=value ...]
-
-Shows what the cells of a grid keep that neither the table, nor a resume, nor the best model needs: checkpoints of cells
-that are done, what killed processes and old jobs left behind. Removes it only with --yes. A cell that runs or waits is
-never touched; one that another sweep has too is left alone unless it is named (signature, its beginning, gta/92/seed0).
-
---best  the best models of cells that are done go as well
---list  names every file and folder
---yes   removes
-"""
+"""`gta gc`."""
 
 from __future__ import annotations
 
@@ -15,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gta.cellfolder import BrokenRecord, CellFolder, readable
-from gta.cli import options as common
+from gta.cli import composing, grammar, options
+from gta.cli.grammar import Words, option
 from gta.errors import UserError
 from gta.text import human_bytes
 
@@ -24,12 +16,27 @@ if TYPE_CHECKING:
     from launch.state.jobs import HeldJob
 
 
-def run(arguments: list[str]) -> int:
-    given, rest = common.flags(arguments, {"best": False, "list": False, "yes": False})
-    names, words = common.names_and_words(rest)
-    if not words:
-        raise UserError("gc takes a grid: python -m gta gc sweep=NAME.")
-    master, cells = common.grid(words)
+@grammar.command(
+    "gc",
+    exit_codes="0 well, 1 something could not be removed, 2 something to mend first",
+    examples=["gta gc sweep=shapes", "gta gc sweep=shapes --list", "gta gc sweep=shapes gta/92/seed0 --best --yes"],
+)
+@grammar.words("CELL")
+@option("--best", is_flag=True, help="The best models of cells that are done go as well.")
+@option("--list", "every", is_flag=True, help="Name every file and folder.")
+@options.yes
+def command(words: Words, best: bool, every: bool, yes: bool) -> int:
+    """Checkpoints and files that nothing needs any more.
+
+    They are shown; --yes removes them. What the cells of a grid keep that neither the table, nor a resume, nor the best
+    model needs: checkpoints of cells that are done, what killed processes and old jobs left behind. A cell that runs or
+    waits is never touched; one that another sweep has too is left alone unless it is named (signature, its beginning,
+    gta/92/seed0).
+    """
+    if not words.overrides:
+        raise UserError("gc takes a grid: gta gc sweep=NAME.")
+    names = words.names
+    master, cells = composing.grid(words.overrides)
     from launch.grid.names import find_all, of_grid
     from launch.show import gc as garbage
 
@@ -37,17 +44,17 @@ def run(arguments: list[str]) -> int:
         chosen = {cell.signature for cell in find_all(names, of_grid(cells))}
         cells = [cell for cell in cells if cell.signature in chosen]
     sweep, runs = str(master.sweep_name), Path(cells[0].config.paths.runs)
-    plan = garbage.plan(common.look(cells), sweep, given["best"], bool(names))
+    plan = garbage.plan(composing.look(cells), sweep, best, bool(names))
     folders = [CellFolder(path) for path in sorted((runs / "cells").glob("*")) if path.is_dir()]
     held = _held(folders)
     try:
         plan.pieces += garbage.of_jobs(runs / "sweeps" / sweep, folders, held) if not names else ()
     except BrokenRecord as error:
         plan.keep("hide which logs are theirs, so that all folders of jobs stay", str(error))
-    _print(sweep, len(cells), plan, given["list"], given["best"])
+    _print(sweep, len(cells), plan, every, best)
     if held is None and not names:
         print("  left     folders of jobs: cells were sent to Slurm, which does not answer here")
-    if not given["yes"]:
+    if not yes:
         total = human_bytes(plan.size())
         print(f"\nNothing was removed; --yes removes {total}." if plan.pieces else "\nThere is nothing to remove.")
         return 0
@@ -64,10 +71,8 @@ def _held(folders: list[CellFolder]) -> dict[str, HeldJob] | None:
 
     if slurm.available():
         return slurm.queue()
-    problems: list[str] = []
-    submitted = [readable(folder.submitted, problems.append) for folder in folders]
-    sent = any(record.cluster == "slurm" for record in submitted if record)
-    return None if sent or problems else {}
+    submitted = (readable(folder.submitted, str) for folder in folders)  # a broken one is `of_jobs`' to say
+    return None if any(record.cluster == "slurm" for record in submitted if record) else {}
 
 
 def _print(sweep: str, cells: int, plan: Removal, every: bool, best: bool) -> None:

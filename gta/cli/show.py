@@ -1,38 +1,37 @@
-"""usage: python -m gta show CELL [--json] [sweep=NAME ...] [paths.runs=runs]
-
-One cell: its result, its settings (first those that are not the schema's defaults), split lists with their digests and
-known names, attempts, code (commit, changes, digest of the tree) and environment. CELL is its signature or its
-beginning, or words such as gta/92/seed0; with sweep=NAME only the cells of that grid are meant.
-
---json  one object: signature, folder, cell, result, failure, broken, config {changed, default, neutral}, split,
-        attempts, code, environment
-"""
+"""`gta show`."""
 
 from __future__ import annotations
 
-import json
 import textwrap
 import time
+from json import dumps
 from typing import TYPE_CHECKING, Any
 
-from gta.cli import options as common
-from gta.errors import UserError
+from gta.cli import composing, grammar, options
+from gta.cli.grammar import Words
 
 if TYPE_CHECKING:
     from launch.show.inspect import CellDetails
 
 
-def run(arguments: list[str]) -> int:
-    given, rest = common.flags(arguments, {"json": False})
-    names, words = common.names_and_words(rest)
-    if len(names) != 1:
-        raise UserError("show takes one cell: its signature, the beginning of it, or words such as gta/92/seed0.")
+@grammar.command("show", examples=["gta show gta/92/seed0", "gta show 1a2b3c --json"])
+@grammar.words("CELL", 1)
+@options.as_json
+def command(words: Words, json: bool) -> int:
+    """One cell: its config, attempts, code and result.
+
+    Also its environment. First the settings that are not the schema's defaults; the split lists with their digests and
+    known names; code (commit, changes, digest of the tree). With sweep=NAME only the cells of that grid are meant.
+
+    With --json one object: signature, folder, cell, result, failure, broken, config {changed, default, neutral},
+    split, attempts, code, environment.
+    """
     from launch.grid.names import find
     from launch.show.inspect import CellDetails
 
-    details = CellDetails.read(find(names[0], common.named_cells(words)).folder)
-    if given["json"]:
-        print(json.dumps(as_json(details), indent=1))
+    details = CellDetails.read(find(words.names[0], composing.named_cells(words.overrides)).folder)
+    if json:
+        print(dumps(as_json(details), indent=1))
     else:
         show(details)
     return 0

@@ -1,6 +1,6 @@
 """Sending a cell's journal to MLflow while it trains, from a side thread that no step ever waits for.
 
-The journal stays the truth: the thread only does now and then what `python -m gta sync` does, so that what it could
+The journal stays the truth: the thread only does now and then what `gta sync` does, so that what it could
 not send, because the server was down, slow or full, is sent by the next sync.
 """
 

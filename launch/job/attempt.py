@@ -65,7 +65,7 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         config = read_config(folder.config_file)
         if int(os.environ.get("RANK", 0)) == 0:
             if given_up := policy.exhausted(folder.attempts(), config.site, folder.submitted()):
-                raise UserError(f"This cell is given up after {given_up}; `python -m gta retry` runs it again.")
+                raise UserError(f"This cell is given up after {given_up}; `gta retry` runs it again.")
             if mine := _claim(folder, place, after):
                 number = mine.number
                 mine.start()

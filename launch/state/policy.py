@@ -19,16 +19,16 @@ class Policy:
 
 
 POLICY = {
-    Death.EXCEPTION: Policy(False, "mend the cause, then run it again with `python -m gta retry`"),
-    Death.MEMORY: Policy(False, "give it more memory (`python -m gta retry --oom mem=64`), or a smaller batch a GPU"),
+    Death.EXCEPTION: Policy(False, "mend the cause, then run it again with `gta retry`"),
+    Death.MEMORY: Policy(False, "give it more memory (`gta retry --oom --mem 64`), or a smaller batch a GPU"),
     Death.TIME_LIMIT: Policy(True, "requeued by the job itself; else submitted again, and goes on"),
     Death.PREEMPTED: Policy(True, "requeued by Slurm; submitted again where PreemptMode is CANCEL; goes on"),
     Death.NODE_FAILURE: Policy(
         True, "requeued by Slurm; waiting jobs keep away from a node that failed twice; goes on"
     ),
     Death.VANISHED: Policy(True, "submitted again, and goes on from its last checkpoint"),
-    Death.CANCELLED: Policy(False, "somebody cancelled it; `python -m gta retry` submits it again"),
-    Death.GAVE_UP: Policy(False, "look at its log (`python -m gta logs CELL`), then `python -m gta retry`"),
+    Death.CANCELLED: Policy(False, "somebody cancelled it; `gta retry` submits it again"),
+    Death.GAVE_UP: Policy(False, "look at its log (`gta logs CELL`), then `gta retry`"),
 }
 
 NO_LOG = 53  # Slurm's "signal" of a job whose output it could not write

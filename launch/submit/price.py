@@ -119,38 +119,24 @@ def _unknown(found: Sequence[Cost]) -> list[str]:
     ]
 
 
-def refuse(entries: Sequence[Entry], budget: str | float | None) -> None:
+def refuse(entries: Sequence[Entry], budget: float | None) -> None:
     """Raises UserError where these cells cost more than `budget` GPU-hours, or where nobody knows what they cost.
 
-    Cells without a GPU count core-hours against it. `none`: no budget. Also raises UserError for what is no number.
+    Cells without a GPU count core-hours against it. None: no budget.
     """
-    most = parse(budget)
-    if most is None or not entries:
+    if budget is None or not entries:
         return
     found = costs(entries)
     if unknown := _unknown(found):
-        raise UserError(f"budget={budget} cannot be held. {unknown[0]} Without a budget: budget=none.")
+        raise UserError(f"--budget {budget:g} cannot be held. {unknown[0]} Or leave the budget out.")
     for unit in _units(found):
         mine = [cost for cost in found if cost.unit == unit]
-        if (total := _total(mine)) > most:
+        if (total := _total(mine)) > budget:
             note = "" if unit == "GPU" else " (cells without a GPU count core-hours)"
             raise UserError(
                 f"The {_many(len(mine), 'cell')} to run cost about {_amount(total)} {unit}-hours, above "
-                f"budget={budget}{note}: nothing was submitted. Run fewer cells (cells=, seed=), or raise the budget."
+                f"--budget {budget:g}{note}: nothing was submitted. Run fewer cells (--cells, seed=), or raise it."
             )
-
-
-def parse(budget: str | float | None) -> float | None:
-    """Hours from the word after `budget=`; None for none. Raises UserError for what is neither."""
-    if budget is None or str(budget).lower() in ("none", "null", ""):
-        return None
-    try:
-        hours = float(budget)
-    except ValueError:
-        hours = -1.0
-    if not hours >= 0:  # also NaN
-        raise UserError(f"budget={budget}: give GPU-hours, as in budget=200, or budget=none.")
-    return hours
 
 
 def _total(found: Iterable[Cost]) -> float:

@@ -22,7 +22,7 @@ def sync(cells: Sequence[Cell], sweep: str, warn: Callable[[str], None] = print)
     for uri in sorted({cell.config.paths.tracking_uri for cell in present}):
         folders = [cell.folder.path for cell in present if cell.config.paths.tracking_uri == uri]
         for problem in tracking.sync(folders, uri, sweep_tags(sweep), alive=alive).problems:
-            warn(f"MLflow is not up to date: {problem}; `python -m gta sync` does it later.")
+            warn(f"MLflow is not up to date: {problem}; `gta sync` does it later.")
 
 
 def alive(folder: Path) -> bool | None:

@@ -12,9 +12,10 @@ from gta.cell import Cell
 from gta.cellfolder import BrokenRecord, Cancelled, Death, Failure
 from launch.slurm.reconcile import reconcile
 from launch.state.jobs import HeldJob
-from launch.state.ledger import RETRY, Entry, State, to_run
+from launch.state.ledger import Entry, State, to_run
 from launch.state.policy import POLICY
 from launch.state.submission import ToSubmit, submission_lock
+from launch.submit.selection import Selection
 
 SAVE_SECONDS = 60.0  # for cells to save when they are asked to stop
 
@@ -44,11 +45,10 @@ class Cluster(Protocol):
 class Watch:
     """Submits what is missing, a turn at a time. It keeps nothing that the cells' folders do not say."""
 
-    def __init__(self, cells: list[Cell], cluster: Cluster, retry: str, only: Collection[str] = ()):
+    def __init__(self, cells: list[Cell], cluster: Cluster, selection: Selection):
         self.cells = cells
         self.cluster = cluster
         self.runs = Path(cells[0].config.paths.runs)
-        self.only = set(only)
         self.jobs: dict[str, str] = {}  # signature -> job that this process holds
         with submission_lock(self.runs):
             cluster.recover(self.runs)
@@ -56,7 +56,9 @@ class Watch:
         for entry in self.first:
             if entry.state is State.DONE and not entry.cell.folder.frozen:  # somebody removed a broken one
                 entry.cell.write()
-        self.retry = {e.cell.signature for e in self.first if e.state in RETRY[retry] and self._named(e)}
+        chosen = selection.of(self.first)
+        self.only = {e.cell.signature for e in (chosen if selection.again else selection.named(self.first))}
+        self.retry = {e.cell.signature for e in chosen if not to_run(e)}
 
     def look(self) -> list[Entry]:
         """The states of all cells; forgets jobs of ours that are over, and writes down verdicts that fade in Slurm."""
@@ -104,12 +106,9 @@ class Watch:
                 self.jobs[one.cell.signature] = job
             self.retry.discard(one.cell.signature)
 
-    def _named(self, entry: Entry) -> bool:
-        return not self.only or entry.cell.signature in self.only
-
     def _wanted(self, entry: Entry) -> bool:
         signature = entry.cell.signature
-        if signature in self.jobs or not self._named(entry):
+        if signature in self.jobs or signature not in self.only:
             return False
         return signature in self.retry or to_run(entry)
 

@@ -13,7 +13,7 @@ SWEEP = "shapes"
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Two methods, two splits and two seeds on generated pictures, trained for eight iterations; one cell never ran."""
-    from gta.cli import options as common
+    from gta.cli import composing
     from gta.cli.table import build
     from gta.train.run import train
     from launch.state.ledger import ledger
@@ -23,7 +23,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folders = [f"paths.{name}={root / name}" for name in ("data", "splits", "runs", "results")]
     words = [f"sweep={SWEEP}", "method=supervised,gta", "data.split=1/5,1/4", "seed=0,1", *SMALL_SCHEDULE, *folders]
     words += ["data.generator.train=40", "data.generator.val=3", "site.workers=0", "site.device=cpu"]
-    _, cells = common.grid(words)
+    _, cells = composing.grid(words)
     for cell in cells[:-1]:
         cell.write()
         assert train(cell)

@@ -45,7 +45,7 @@ def everything() -> Table:
             ("gta", "1/8 (50)"): [61.0, 61.1, 61.2],
         }
     )
-    made.fill = {"python -m gta multirun sweep=shapes retry=failed": ["failed"]}
+    made.fill = {"gta multirun sweep=shapes --retry failed": ["failed"]}
     made.published = [
         PlacedRow("GTA-Seg", "a", {"1/8 (50)": (PublishedNumber(70.5, "ESL, table 1", "cps", "r", "e", "best"), "b")})
     ]

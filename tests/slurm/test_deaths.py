@@ -263,7 +263,7 @@ def test_a_cell_that_never_gets_on_is_given_up(grid: list[str], gta: Run, tmp_pa
     assert len(killed) == 3
     (log,) = tmp_path.glob("launcher-*.log")
     assert "gave up: 3 attempts without progress" in log.read_text()
-    retried = gta(*words, "retry=failed", **slurm.environment)
+    retried = gta(*words, "--retry", "failed", **slurm.environment)
     assert retried.returncode == 0, retried.stdout + retried.stderr
 
 

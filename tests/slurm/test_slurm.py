@@ -1,4 +1,4 @@
-"""`python -m gta multirun hydra/launcher=slurm` on a real Slurm: the same numbers as here, and failures that show."""
+"""`gta multirun hydra/launcher=slurm` on a real Slurm: the same numbers as here, and failures that show."""
 
 from __future__ import annotations
 

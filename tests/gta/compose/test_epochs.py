@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gta.cell import Cell
-from gta.cli.options import grid
+from gta.cli.composing import grid
 from gta.compose.epochs import in_iterations
 from gta.config import ScheduleConfig
 from gta.errors import UserError

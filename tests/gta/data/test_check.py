@@ -102,7 +102,7 @@ def test_the_command(
     assert said.count("BROKEN") == 20
     assert "... and 1 more" in said
     assert "shapes: 21 problems" in said
-    assert main(["data", "check", "data=shapes", "all=true"]) == 2
+    assert main(["data", "check", "data=shapes", "--all"]) == 2
     assert capsys.readouterr().out.count("BROKEN") == 21
     assert main(["data", "check", "data=voc_blender"]) == 2
     assert "MISSING" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gta.cell import Cell
-from gta.cli.options import grid
+from gta.cli.composing import grid
 from gta.errors import UserError
 from launch.job.attempt import run_cell
 from launch.state.ledger import State, look

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gta.cell import Cell
-from gta.cli.options import grid
+from gta.cli.composing import grid
 from launch.show import gc as garbage
 from launch.show.rows import rows
 from launch.slurm.reconcile import reconcile

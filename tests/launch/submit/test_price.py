@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gta.cell import Cell
-from gta.cli.options import grid
+from gta.cli.composing import grid
 from gta.errors import UserError
 from gta.journal import Journal
 from launch.job.attempt import run_cell
@@ -83,9 +83,9 @@ def test_rates_of_the_site(entry: Callable[..., Entry]) -> None:
     site = {"site__gpus_per_node": 4, "site__nodes": 2, "site__ranks": 4, "site__rates": {"gta": 9.0, "any": 1.8}}
     both = [entry(method, schedule__iterations=4000, **site) for method in ("gta", "supervised")]
     assert price.describe(both) == "To run: 2 cells in 2 jobs of 8 GPUs; about 12 GPU-hours (2 by site.rates)."
-    price.refuse(both, "12.1")
-    with pytest.raises(UserError, match=r"The 2 cells to run cost about 12 GPU-hours, above budget=11"):
-        price.refuse(both, "11")
+    price.refuse(both, 12.1)
+    with pytest.raises(UserError, match=r"The 2 cells to run cost about 12 GPU-hours, above --budget 11"):
+        price.refuse(both, 11)
     (asked,) = price.costs([entry(site__sbatch={"gres": "gpu:a100:2"})])
     assert (asked.unit, asked.units) == ("GPU", 2), "asked for in sbatch's own words"
     packed = [entry(seed=seed, site__gpus_per_node=1, site__cells_per_gpu=2) for seed in range(3)]
@@ -106,28 +106,22 @@ def test_a_cell_that_was_interrupted_costs_what_is_left(entry: Callable[..., Ent
 def test_unknown_is_said_and_no_budget_holds_it(entry: Callable[..., Entry]) -> None:
     unknown = [entry("gta")]
     assert "site.rates.gta=SECONDS (core-seconds an iteration)" in price.describe(unknown)
-    price.refuse(unknown, "none")
-    with pytest.raises(UserError, match=r"budget=200 cannot be held.*gta.*unknown.*budget=none"):
-        price.refuse(unknown, "200")
+    price.refuse(unknown, None)
+    with pytest.raises(UserError, match=r"--budget 200 cannot be held.*gta.*unknown.*leave the budget out"):
+        price.refuse(unknown, 200)
     assert price.describe([]) == "To run: nothing."
 
 
 def test_cells_without_a_gpu_count_core_hours(entry: Callable[..., Entry]) -> None:
     one = entry("gta", site__rates={"any": 10.0}, schedule__iterations=3600)
-    with pytest.raises(UserError, match=r"10 core-hours, above budget=9 \(cells without a GPU count core-hours\)"):
-        price.refuse([one], "9")
+    with pytest.raises(UserError, match=r"10 core-hours, above --budget 9 \(cells without a GPU count core-hours\)"):
+        price.refuse([one], 9)
 
 
 def test_plan_shows_the_price_and_refuses(say: Run, small: list[str]) -> None:
     words = ["plan", "sweep=shapes", *small, "method=gta", "seed=0,1", "schedule.iterations=3600"]
-    planned = say(*words, "site.rates.gta=10", "budget=19")
+    planned = say(*words, "site.rates.gta=10", "--budget", "19")
     assert "multirun would run 2\nTo run: 2 cells in 2 jobs of 1 core; about 20 core-hours" in planned.stdout
     assert planned.returncode == 2
-    assert "above budget=19" in planned.stderr
-    assert say(*words, "site.rates={gta: 10}", "budget=21").returncode == 0
-
-
-@pytest.mark.parametrize("budget", ["-1", "much", "nan"])
-def test_a_budget_that_is_none(budget: str) -> None:
-    with pytest.raises(UserError, match="budget=200"):
-        price.parse(budget)
+    assert "above --budget 19" in planned.stderr
+    assert say(*words, "site.rates={gta: 10}", "--budget", "21").returncode == 0

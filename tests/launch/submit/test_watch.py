@@ -12,6 +12,7 @@ from gta.cell import Cell
 from gta.cellfolder import DEAD_SECONDS
 from launch.state import attempts
 from launch.state.ledger import State
+from launch.submit.selection import Selection
 from launch.submit.watch import Watch
 from tests.helpers.cells import config, last_attempt, split
 from tests.helpers.configs import changed
@@ -25,7 +26,7 @@ def cell(tmp_path: Path) -> Cell:
 
 def test_a_cell_that_dies_elsewhere_is_waited_for_and_then_given_up(cell: Cell) -> None:
     cluster = Played()
-    watch = Watch([cell], cluster, "none")
+    watch = Watch([cell], cluster, Selection())
     for deaths in range(cell.config.site.max_idle_attempts):
         watch.turn()
         assert len(cluster.jobs) == deaths + 1
