@@ -71,7 +71,8 @@ def _held(folders: list[CellFolder]) -> dict[str, HeldJob] | None:
 
     if slurm.available():
         return slurm.queue()
-    submitted = (readable(folder.submitted, str) for folder in folders)  # a broken one is `of_jobs`' to say
+    broken: list[str] = []  # what is in them `of_jobs` cannot know either, and says
+    submitted = [readable(folder.submitted, broken.append) for folder in folders]
     return None if any(record.cluster == "slurm" for record in submitted if record) else {}
 
 
