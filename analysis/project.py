@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis import runs, table
 from analysis.cells import cells_of
-from analysis.report.history import Recorded
+from analysis.report.history import RunHistory
 from gta.errors import UserError
 from gta.text import masked_uri
 
@@ -33,7 +33,7 @@ def tracking_uri(start: Path | None = None) -> str:
     )
 
 
-def load(sweep: str) -> tuple[pd.DataFrame, table.Table, Recorded]:
+def load(sweep: str) -> tuple[pd.DataFrame, table.Table, RunHistory]:
     """The sweep's runs (as `analysis.runs.load`), its table, and what its runs logged.
 
     Cells that never started are not in MLflow, and so not in this table; `gta table` knows them. Raises
@@ -44,7 +44,7 @@ def load(sweep: str) -> tuple[pd.DataFrame, table.Table, Recorded]:
     if frame.empty:
         raise UserError(f"no run of the sweep {sweep!r} is in {masked_uri(uri)}: run it, or `gta sync sweep={sweep}`.")
     made = table.build(frame, cells_of(frame), title=sweep)
-    return frame, made, Recorded(uri, frame, made)
+    return frame, made, RunHistory(uri, frame, made)
 
 
 def differences(made: table.Table, baseline: str) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def cells_frame(table: Table) -> pd.DataFrame:
     return pd.DataFrame(found, columns=COLUMNS[:5])
 
 
-class Recorded:
+class RunHistory:
     """Reads the runs of `frame` (as `analysis.runs.load` gives them) that fill `table`.
 
     Raises UserError, as `load` does, where the store does not answer.

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis import render
 from analysis.report import figures, page, sections
-from analysis.report.history import Recorded
+from analysis.report.history import RunHistory
 from analysis.table import Table
 from gta.files import write_text
 
@@ -30,7 +30,7 @@ def build(frame: pd.DataFrame, table: Table, uri: str) -> str:
 
     A part without data says why it is left out. Raises UserError for a store that does not answer.
     """
-    recorded = Recorded(uri, frame, table)
+    recorded = RunHistory(uri, frame, table)
     frame = frame[frame["signature"].isin(recorded.cells["signature"])]
     chosen = best_column(table)
     parts = [

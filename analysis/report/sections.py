@@ -13,7 +13,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from analysis.report import figures, numbers
-from analysis.report.history import ACCURACY, KEPT, Recorded, picture_id
+from analysis.report.history import ACCURACY, KEPT, RunHistory, picture_id
 from analysis.report.page import figure, fragments, strip
 from analysis.table import Table, TableEntry
 from gta.text import masked_uri
@@ -36,7 +36,7 @@ def labels(table: Table) -> Markup:
     return fragments.said(text) + figure(figures.miou_over_labels(table), alt)
 
 
-def curves(recorded: Recorded, table: Table) -> Markup:
+def curves(recorded: RunHistory, table: Table) -> Markup:
     points = recorded.miou()
     if points.empty:
         return fragments.said("Left out: no run has been evaluated yet.")
@@ -80,7 +80,7 @@ def classes(frame: pd.DataFrame, table: Table) -> Markup:
     return fragments.said(text) + fragments.panels(maps)
 
 
-def confusions(recorded: Recorded, table: Table, column: str) -> Markup:
+def confusions(recorded: RunHistory, table: Table, column: str) -> Markup:
     made = []
     for row in table.rows:
         entry = table.entries.get((row, column), TableEntry())
@@ -100,7 +100,7 @@ def confusions(recorded: Recorded, table: Table, column: str) -> Markup:
     return fragments.said(text) + fragments.panels(made)
 
 
-def pictures(recorded: Recorded, table: Table, column: str) -> Markup:
+def pictures(recorded: RunHistory, table: Table, column: str) -> Markup:
     shown: dict[str, list[Markup]] = {}  # image id -> one strip a method
     seeds = set()
     with tempfile.TemporaryDirectory() as folder:
@@ -124,7 +124,7 @@ def pictures(recorded: Recorded, table: Table, column: str) -> Markup:
     return fragments.said(text) + Markup("").join(parts)
 
 
-def pseudo_labels(recorded: Recorded, table: Table) -> Markup:
+def pseudo_labels(recorded: RunHistory, table: Table) -> Markup:
     kept, accuracy = recorded.series(KEPT), recorded.series(ACCURACY)
     if kept.empty:
         return fragments.said("Left out: no method of this table logs pseudo-labels, or none has left its warm-up.")
@@ -180,7 +180,7 @@ def _hours(value: float) -> str:
     return f"{value:.1f} h" if value >= 10 else f"{value:.2f} h" if value >= 0.1 else f"{60 * value:.1f} min"
 
 
-def provenance(frame: pd.DataFrame, table: Table, recorded: Recorded) -> Markup:
+def provenance(frame: pd.DataFrame, table: Table, recorded: RunHistory) -> Markup:
     def distinct(name: str) -> str:
         return ", ".join(dict.fromkeys(str(value) for value in frame[name] if value)) or "–"
 

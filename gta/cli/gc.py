@@ -38,17 +38,17 @@ def command(words: Words, best: bool, every: bool, yes: bool) -> int:
     names = words.names
     master, cells = composing.grid(words.overrides)
     from launch.grid.names import find_all, of_grid
-    from launch.show import gc as garbage
+    from launch.show import gc
 
     if names:
         chosen = {cell.signature for cell in find_all(names, of_grid(cells))}
         cells = [cell for cell in cells if cell.signature in chosen]
     sweep, runs = str(master.sweep_name), Path(cells[0].config.paths.runs)
-    plan = garbage.plan(composing.look(cells), sweep, best, bool(names))
+    plan = gc.plan(composing.look(cells), sweep, best, bool(names))
     folders = [CellFolder(path) for path in sorted((runs / "cells").glob("*")) if path.is_dir()]
     held = _held(folders)
     try:
-        plan.pieces += garbage.of_jobs(runs / "sweeps" / sweep, folders, held) if not names else ()
+        plan.pieces += gc.of_jobs(runs / "sweeps" / sweep, folders, held) if not names else ()
     except BrokenRecord as error:
         plan.keep("hide which logs are theirs, so that all folders of jobs stay", str(error))
     _print(sweep, len(cells), plan, every, best)
@@ -58,7 +58,7 @@ def command(words: Words, best: bool, every: bool, yes: bool) -> int:
         total = human_bytes(plan.size())
         print(f"\nNothing was removed; --yes removes {total}." if plan.pieces else "\nThere is nothing to remove.")
         return 0
-    gone, problems = garbage.remove(plan.pieces)
+    gone, problems = gc.remove(plan.pieces)
     print(f"\nRemoved {human_bytes(gone)}.")
     for problem in problems:
         print(f"  {problem}")

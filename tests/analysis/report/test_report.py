@@ -15,7 +15,7 @@ import pytest
 from analysis import runs
 from analysis.cells import TableCell
 from analysis.report import figures, numbers, page, report, sections
-from analysis.report.history import ACCURACY, KEPT, Confusion, Recorded, picture_order
+from analysis.report.history import ACCURACY, KEPT, Confusion, RunHistory, picture_order
 from analysis.table import build
 from tests.helpers.program import Run
 from tests.helpers.store import Store
@@ -70,8 +70,8 @@ def shown(html: str) -> Page:
 
 
 @pytest.fixture(scope="module")
-def recorded(store: Store) -> Recorded:
-    return Recorded(store.uri, store.frame, store.table)
+def recorded(store: Store) -> RunHistory:
+    return RunHistory(store.uri, store.frame, store.table)
 
 
 @pytest.mark.slow
@@ -121,7 +121,7 @@ def test_its_numbers_are_those_of_the_runs(store: Store, shown: Page) -> None:
     assert all(line in shown.said("table") for line in store.table.missing)
 
 
-def test_curves_are_the_journal(store: Store, recorded: Recorded) -> None:
+def test_curves_are_the_journal(store: Store, recorded: RunHistory) -> None:
     miou = recorded.miou()
     assert list(miou.columns) == ["signature", "row", "column", "labels", "seed", "iteration", "value"]
     assert set(miou["iteration"]) == {4, 8}
@@ -135,7 +135,7 @@ def test_curves_are_the_journal(store: Store, recorded: Recorded) -> None:
     assert recorded.series("no/such/metric").empty
 
 
-def test_the_confusion_matrix_gives_the_iou(store: Store, recorded: Recorded) -> None:
+def test_the_confusion_matrix_gives_the_iou(store: Store, recorded: RunHistory) -> None:
     for run in store.frame[store.frame["headline"]].itertuples():
         found = recorded.confusion(run.signature)
         assert found is not None
