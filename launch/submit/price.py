@@ -214,16 +214,15 @@ def finished(folder: CellFolder) -> tuple[list[Shape], float] | None:
 @cache
 def _finished(folder: CellFolder, changed: int) -> tuple[list[Shape], float] | None:
     result, identity, settings = folder.result(), folder.identity(), folder.settings()
+    if result is None or identity is None or settings is None:
+        return None
     try:
         with open(folder.journal_file, "rb") as lines:
             began = json.loads(lines.readline())
         unit = "core" if str(began["device"]).startswith("cpu") else "GPU"
-        where = f"{unit} x{began['world_size']}"
-    except (ValueError, KeyError, TypeError):  # a journal without its beginning
+        where = f"{unit} x{began['world_size']} /{settings['site']['cells_per_gpu']}"
+    except (ValueError, KeyError, TypeError):  # a journal without its beginning, a config without a site
         return None
-    if result is None or identity is None or settings is None:
-        return None
-    where += f" /{settings['site']['cells_per_gpu']}"
     return shapes(identity.params, where), result.seconds / max(result.iteration, 1)
 
 
