@@ -1,4 +1,4 @@
-"""What becomes of a cell whose attempt died: one cause, one policy. docs/slurm.md shows the same table."""
+"""What becomes of a cell whose attempt died: one cause, one policy. docs/explanation/nothing-lost.md shows the same table."""
 
 from __future__ import annotations
 
