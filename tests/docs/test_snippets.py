@@ -1,91 +1,120 @@
-"""Every snippet in the README runs: commands, the YAML of a data set, the Python of a method."""
+"""Every snippet of README, CONTRIBUTING and docs/ runs: commands, YAML, Python. Blocks of `text` are what is printed.
+
+Lines are run as they are written, page by page, in one working folder (`conftest.py`), where shipped files have small
+ones of the same name before them, and Slurm's programs are stand-ins.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from gta.cli.main import main
-from gta.config import ModelConfig, ScheduleConfig, ShapesConfig
-from gta.data.shapes import generate
+from gta.cli.main import COMMANDS, main
+from gta.config import ModelConfig, ScheduleConfig
+from gta.methods import Method
 from gta.models import build_model
 from gta.ops.batch import Labeled, Unlabeled
-from tests.helpers.program import ROOT, SMALL_SCHEDULE, SMALL_SHAPES
+from tests.helpers.program import ROOT
+from tests.helpers.snippets import PAGES, Snippet, inline, named, snippets
 
-TEXT = (ROOT / "README.md").read_text()
-
-
-def snippets(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, flags=re.DOTALL)
-
-
-LINES = [line.split("#")[0].strip() for block in snippets("bash") for line in block.splitlines() if line.strip()]
-INLINE = re.findall(r"`((?:make|python -m gta) [^`]*)`", TEXT)
+LANGUAGES = {"bash", "yaml", "python", "text"}
+PYTEST = "python -m pytest "
+MAKE = sorted(
+    {line for page in PAGES for s in snippets(page, "bash") for line in s.commands() if line.startswith("make ")}
+    | {line for page in PAGES for line in inline(page, "make ")}
+)
 
 
-@pytest.mark.parametrize("line", [line for line in [*LINES, *INLINE] if line.startswith("make")])
+def with_bash() -> list[Path]:
+    return [page for page in PAGES if any(line.startswith("gta ") for line in lines(page))]
+
+
+def lines(page: Path) -> list[str]:
+    return [line for snippet in snippets(page, "bash") for line in snippet.commands()]
+
+
+def yaml_snippets() -> list[Snippet]:
+    return [snippet for page in PAGES for snippet in snippets(page, "yaml")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_a_block_is_of_a_language_that_is_tested(page: Path) -> None:
+    assert [str(snippet) for snippet in snippets(page) if snippet.language not in LANGUAGES] == []
+    others = [line for line in lines(page) if not line.startswith(("gta ", "make ", PYTEST))]
+    assert others == [], "what cannot be run here is a block of text"
+
+
+@pytest.mark.parametrize("line", MAKE)
 def test_make_lines_name_real_targets(line: str) -> None:
-    words = [word for word in shlex.split(line) if word != "DATA=..."]
-    answer = subprocess.run([words[0], "-n", *words[1:]], cwd=ROOT, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHON": sys.executable, "LAUNCHER": "local"}
+    command = [*shlex.split(line), "-n"]
+    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stderr
-    if words[1] == "sweep":
-        assert "-m gta multirun sweep=" in answer.stdout
+    if line.startswith("make sweep"):
+        assert " multirun sweep=" in answer.stdout
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("python -m gta")])
-def test_command_lines_run(
-    line: str, generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = shlex.split(line)[3:]
-    small = [*SMALL_SHAPES, f"paths.data={generated}"]
-    if "splits" not in words:
-        small += [word for word in SMALL_SCHEDULE if word.split("=")[0] not in line]
-    if "multirun" in words:  # the README's own length, in seconds instead of a minute
-        words = [word for word in words if not word.startswith("schedule.")]
-        small = [*SMALL_SHAPES, *SMALL_SCHEDULE, f"paths.data={generated}"]
-    if "shapes" in line and "splits" not in words and "train" not in words:
-        small.append("data.split=1/5")
-    assert main([*words, *small]) == 0, capsys.readouterr()
+def test_pytest_lines_name_real_tests() -> None:
+    for page in PAGES:
+        for line in lines(page):
+            for word in shlex.split(line) if line.startswith(PYTEST) else ():
+                path, _, name = word.partition("::")
+                if path.startswith("tests"):
+                    assert (ROOT / path).exists(), line
+                    assert f"def {name}" in (ROOT / path).read_text() if name else True, line
 
 
-def test_every_command_of_the_table_exists() -> None:
-    from gta.cli.main import COMMANDS
-
-    rows = re.findall(r"^\| (`.*?`.*?) \|", TEXT, flags=re.MULTILINE)
-    named = {word.split()[0] for row in rows for word in re.findall(r"`([^`]+)`", row)}
-    assert named == set(COMMANDS)
-
-
-def test_the_data_set_snippet_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (text,) = snippets("yaml")
-    (tmp_path / "conf/data").mkdir(parents=True)
-    (tmp_path / "conf/data/mydata.yaml").write_text(text)
-    generate(ShapesConfig(train=24, val=2), tmp_path / "data/mydata")
-    five = "data.classes=[background,road,car,tree,sky]"  # the generated masks have five classes
-    words = ["train", "data=mydata", five, "data.crop_size=33", *SMALL_SCHEDULE, "method=supervised"]
-    assert main(words) == 0
-    assert (tmp_path / "splits/mydata/seed0/1_8/labeled.txt").exists()
+@pytest.mark.parametrize("page", with_bash(), ids=named)
+def test_the_lines_of_a_page_run(page: Path, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for line in lines(page):
+        if line.startswith("gta "):
+            code = main(shlex.split(line)[1:])
+            said = capsys.readouterr()
+            assert code == 0, f"{named(page)}: {line}\n{said.out}{said.err}"
 
 
-def test_the_method_snippet_takes_a_step() -> None:
-    (text,) = snippets("python")
-    source = text.replace("from dataclasses", "from __future__ import annotations\n\nfrom dataclasses", 1)
-    module = type(sys)("readme_method")
-    sys.modules["readme_method"] = module  # dataclasses look their module up
-    exec(compile(source, "README.md", "exec"), module.__dict__)
+@pytest.mark.parametrize("snippet", yaml_snippets(), ids=str)
+def test_yaml_composes(snippet: Snippet, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = Path(snippet.path)
+    group = "/".join(place.parts[1:-1]) or "sweep"
+    words = ["hydra/launcher=slurm", "schedule.group_size=1"] if group == "site" else []  # a group for each rank
+    assert main(["plan", f"{group}={place.stem}", *words]) == 0, capsys.readouterr()
+    said = capsys.readouterr().out
+    if place.stem == "mycluster":
+        assert "1 job of 4 GPUs" in said
+
+
+def test_python_runs(reader: Path) -> None:
+    for page in PAGES:
+        for snippet in snippets(page, "python"):
+            space = executed(snippet)
+            for method in space.values():
+                if isinstance(method, type) and issubclass(method, Method) and method.__module__ == space["__name__"]:
+                    takes_steps(method)
+
+
+def executed(snippet: Snippet) -> dict[str, Any]:
+    """The names that the snippet defines."""
+    name = re.sub(r"\W", "_", str(snippet))
+    module = type(sys)(name)
+    sys.modules[name] = module  # dataclasses look their module up
+    exec(compile(f"from __future__ import annotations\n{snippet.text}", str(snippet), "exec"), module.__dict__)
+    return module.__dict__
+
+
+def takes_steps(kind: type[Method]) -> None:
+    """Three steps of a method, over the end of the warm-up."""
     model = ModelConfig(encoder="tiny", width=4, decoder_channels=8, output_stride=8, weights="random")
-    schedule = ScheduleConfig(iterations=4, warm_up=1, batch_size=2, group_size=2, lr=0.1)
-    method = module.PseudoLabel(
-        module.PseudoLabelConfig(threshold=0.0), lambda: build_model(model, 3), schedule, 0, torch.device("cpu")
-    )
+    schedule = ScheduleConfig(iterations=4, warm_up=1, batch_size=2, group_size=2, lr=0.1, eval_every=2)
+    method = kind(kind.Config(), lambda: build_model(model, 3), schedule, 0, torch.device("cpu"))
     labeled = Labeled(torch.randn(2, 3, 33, 33), torch.randint(0, 3, (2, 33, 33)), 0)
     unlabeled = Unlabeled(torch.randn(2, 3, 33, 33), None, torch.zeros(2, 33, 33, dtype=torch.bool), 0)
     for iteration in range(3):
@@ -95,15 +124,17 @@ def test_the_method_snippet_takes_a_step() -> None:
     assert set(method.networks()) == {"student", "teacher"}
 
 
-def test_the_layout_names_real_files() -> None:
-    (tree,) = [block for block in snippets("text") if "gta/" in block]
-    folder = ROOT
-    for line in tree.splitlines():
-        names = re.match(r"^ *([^ ].*?)(?:  |$)", line)
-        assert names, line
-        if not line.startswith(" "):
-            folder = ROOT / names[1].split()[0]
-            assert folder.is_dir(), line
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_commands_in_running_text_exist(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`gta retry --oom` names a command, and options that its help has; so does a line that is not run here."""
+    text = [line for snippet in snippets(page, "text") for line in snippet.text.splitlines() if line.startswith("gta ")]
+    for code in [*inline(page, "gta "), *text]:
+        words = shlex.split(code)[1:]
+        if not words or words[0].isupper() or words[0].startswith("-"):  # gta, gta COMMAND, gta --version
             continue
-        for name in names[1].split():
-            assert (folder / name).exists(), f"{folder.name}/{name}"
+        assert words[0] in COMMANDS, code
+        assert main([words[0], "--help"]) == 0
+        shown = capsys.readouterr().out
+        for word in words[1:]:
+            if word.startswith("-"):
+                assert word.partition("=")[0] in shown, code

@@ -1,4 +1,4 @@
-"""What the settings of GTA do to storage and parts, and what a step of each method costs (table of docs/explanation/method.md)."""
+"""What GTA's settings do to storage and parts, and what a step of each method costs (docs/explanation/method.md)."""
 
 from __future__ import annotations
 
