@@ -14,6 +14,18 @@ from gta.methods import METHODS
 
 FOLDER = Path(__file__).parent / "reference"
 Rows = dict[str, dict[str, Any]]
+COMMANDS = """\
+# Commands
+
+`gta COMMAND [NAME ...] [name=value ...] [--options]`. Options with dashes are the command's own; settings are
+`name=value` ([configuration](configuration.md)), and all commands mean the same cells by the same settings. A cell is
+named by its signature, the beginning of it, or words such as `gta/92/seed0`; a pattern of these names several. This
+page is made from the declarations in `gta/cli/` (`make docs`).
+
+Exit codes, where nothing else is said: 0 well, 1 a cell failed, 2 something that you can mend, 130 interrupted.
+`gta --version` says the version.
+
+"""
 GROUPS = ("data", "model", "schedule", "evaluation", "site", "paths")
 SETTINGS = """\
 # Configuration
@@ -29,6 +41,11 @@ the group gives the value.
 A group is chosen by the name of a file, `GROUP=NAME`: one that is shipped in `gta/conf/`, or one of yours, under a name
 of its own, in `conf/GROUP/`. `hydra/launcher` is `local` or `slurm`; `sweep` is a table: {sweeps}.
 """
+
+
+def commands() -> str:
+    """docs/reference/commands.md."""
+    return COMMANDS + reference.markdown()
 
 
 def settings() -> str:
@@ -82,7 +99,7 @@ def _words(names: Any) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-PAGES = {FOLDER / "commands.md": reference.markdown, FOLDER / "configuration.md": settings}
+PAGES = {FOLDER / "commands.md": commands, FOLDER / "configuration.md": settings}
 
 if __name__ == "__main__":
     for path, make in PAGES.items():

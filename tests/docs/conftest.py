@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gta.cli.main import main
 from gta.compose import compose
 from gta.config import ShapesConfig
 from gta.data.shapes import generate
@@ -83,12 +84,8 @@ def working(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path
 
 def train_cells() -> None:
     """Train the cells of sweep=shapes in this process: a process of its own would cost each its imports."""
-    from gta.cli.options import grid
-    from launch.job.attempt import run_cell
-
-    for cell in grid(["sweep=shapes"])[1]:
-        cell.write()
-        assert run_cell(cell.folder) == "done"
+    for method in ("supervised", "gta"):
+        assert main(["train", f"method={method}", "data.split=1/50", "seed=0"]) == 0
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import torch
 
-from gta.cli.main import COMMANDS, main
+from gta.cli.main import cli, main
 from gta.config import ModelConfig, ScheduleConfig
 from gta.methods import Method
 from gta.models import build_model
@@ -27,14 +28,15 @@ from tests.helpers.snippets import PAGES, Snippet, inline, named, snippets
 
 LANGUAGES = {"bash", "yaml", "python", "text"}
 PYTEST = "python -m pytest "
+COMMANDS = ROOT / "docs/reference/commands.md"  # its examples are of data that are not here
 MAKE = sorted(
     {line for page in PAGES for s in snippets(page, "bash") for line in s.commands() if line.startswith("make ")}
     | {line for page in PAGES for line in inline(page, "make ")}
 )
 
 
-def with_bash() -> list[Path]:
-    return [page for page in PAGES if any(line.startswith("gta ") for line in lines(page))]
+def with_commands() -> list[Path]:
+    return [page for page in PAGES if page != COMMANDS and any(line.startswith("gta ") for line in lines(page))]
 
 
 def lines(page: Path) -> list[str]:
@@ -49,7 +51,7 @@ def yaml_snippets() -> list[Snippet]:
 def test_a_block_is_of_a_language_that_is_tested(page: Path) -> None:
     assert [str(snippet) for snippet in snippets(page) if snippet.language not in LANGUAGES] == []
     others = [line for line in lines(page) if not line.startswith(("gta ", "make ", PYTEST))]
-    assert others == [], "what cannot be run here is a block of text"
+    assert page == COMMANDS or others == [], "what cannot be run here is a block of text"
 
 
 @pytest.mark.parametrize("line", MAKE)
@@ -72,7 +74,7 @@ def test_pytest_lines_name_real_tests() -> None:
                     assert f"def {name}" in (ROOT / path).read_text() if name else True, line
 
 
-@pytest.mark.parametrize("page", with_bash(), ids=named)
+@pytest.mark.parametrize("page", with_commands(), ids=named)
 def test_the_lines_of_a_page_run(page: Path, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for line in lines(page):
         if line.startswith("gta "):
@@ -125,16 +127,32 @@ def takes_steps(kind: type[Method]) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_commands_in_running_text_exist(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`gta retry --oom` names a command, and options that its help has; so does a line that is not run here."""
-    text = [line for snippet in snippets(page, "text") for line in snippet.text.splitlines() if line.startswith("gta ")]
-    for code in [*inline(page, "gta "), *text]:
+def test_commands_in_running_text_exist(page: Path) -> None:
+    """`gta retry --oom` names a command, and an option that it has."""
+    for code in inline(page, "gta "):
         words = shlex.split(code)[1:]
-        if not words or words[0].isupper() or words[0].startswith("-"):  # gta, gta COMMAND, gta --version
+        if words[0].isupper():  # gta COMMAND --help
             continue
-        assert words[0] in COMMANDS, code
-        assert main([words[0], "--help"]) == 0
-        shown = capsys.readouterr().out
-        for word in words[1:]:
-            if word.startswith("-"):
-                assert word.partition("=")[0] in shown, code
+        command, rest = found(words)
+        options = {name for param in command.params for name in (*param.opts, *param.secondary_opts)} | {"--help"}
+        assert {word.partition("=")[0] for word in rest if word.startswith("-")} <= options, code
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_lines_that_are_not_run_could_be(page: Path) -> None:
+    """Examples of the reference, and commands in a block of text: the command line takes them as they are written."""
+    text = [line for snippet in snippets(page, "text") for line in snippet.commands()]
+    for line in [*text, *(lines(page) if page == COMMANDS else [])]:
+        if written := re.search(r"(?:^|bin/|source <\(|-m )gta ([a-z].*?)(?:\)$|>|\||$)", line):
+            command, rest = found(shlex.split(written[1]))
+            command.make_context(command.name, rest)  # raises where it would not do
+
+
+def found(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command that words begin with, and those that follow its name."""
+    command: click.Command = cli
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        inner = command.get_command(click.Context(command), words[0])
+        assert inner is not None, words
+        command, words = inner, words[1:]
+    return command, words
