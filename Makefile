@@ -11,7 +11,7 @@ PORT ?= 5000
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
 
 BIN := .venv/bin
-GTA := $(BIN)/python -m gta
+GTA := $(BIN)/gta
 OVERRIDES = sweep=$(SPLIT) hydra/launcher=$(LAUNCHER) $(if $(filter slurm,$(LAUNCHER)),site=slurm) $(if $(DATA),paths.data=$(DATA)) $(ARGS)
 
 .PHONY: help install sweep plan status table mlflow test test-fast test-slurm lint docs clean

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import runs, table
+from analysis.cells import cells_of
 from analysis.report.history import Recorded
 from gta.errors import UserError
 from gta.text import masked_uri
@@ -35,32 +36,15 @@ def tracking_uri(start: Path | None = None) -> str:
 def load(sweep: str) -> tuple[pd.DataFrame, table.Table, Recorded]:
     """The sweep's runs (as `analysis.runs.load`), its table, and what its runs logged.
 
-    Cells that never started are not in MLflow, and so not in this table; `python -m gta table` knows them. Raises
+    Cells that never started are not in MLflow, and so not in this table; `gta table` knows them. Raises
     UserError where there is no store, or no run of that sweep in it.
     """
     uri = tracking_uri()
     frame = runs.load(uri, sweep=sweep)
     if frame.empty:
-        raise UserError(
-            f"no run of the sweep {sweep!r} is in {masked_uri(uri)}: run it, or `python -m gta sync sweep={sweep}`."
-        )
-    made = table.build(frame, wanted(frame), title=sweep)
+        raise UserError(f"no run of the sweep {sweep!r} is in {masked_uri(uri)}: run it, or `gta sync sweep={sweep}`.")
+    made = table.build(frame, cells_of(frame), title=sweep)
     return frame, made, Recorded(uri, frame, made)
-
-
-def wanted(frame: pd.DataFrame) -> list[table.Wanted]:
-    """The cells that the runs themselves are of, in the order of the frame."""
-    return [
-        table.Wanted(
-            signature=str(run["signature"]),
-            row=str(run["label"]),
-            column=f"{run['ratio']} ({run['labels']})",
-            labels=int(run["labels"]),
-            seed=int(run["seed"]),
-            reason=str(run["error"]) or str(run["status"]).lower(),
-        )
-        for _, run in frame.drop_duplicates("signature").iterrows()
-    ]
 
 
 def differences(made: table.Table, baseline: str) -> pd.DataFrame:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.published import Protocol
-
-if TYPE_CHECKING:
-    from analysis.table import Wanted
+from analysis.cells import TableCell
+from analysis.published import TableProtocol
 
 
-def notes(used: pd.DataFrame, cells: Sequence[Wanted], best: bool = True) -> list[str]:
+def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True) -> list[str]:
     """The footer: data, lists by name and digest, evaluation, network, seeds, code; MIXED where runs do not agree.
 
     `used` are the runs that the table's numbers come from, a row each.
@@ -45,7 +42,7 @@ def notes(used: pd.DataFrame, cells: Sequence[Wanted], best: bool = True) -> lis
     return [f"{note}." for note in text]
 
 
-def mixed(used: pd.DataFrame, cells: Sequence[Wanted]) -> list[str]:
+def mixed(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
     """In what the runs do not agree: "2 commits (a1b2c3d4e, f5...)", ...; empty where they do.
 
     A run without a commit is of an unknown one. Labeled lists must agree within a column only.
@@ -64,7 +61,7 @@ def mixed(used: pd.DataFrame, cells: Sequence[Wanted]) -> list[str]:
     return [f"{len(v)} {name} ({', '.join(x or 'unknown' for x in v)})" for name, v in found.items() if len(v) > 1]
 
 
-def of(used: pd.DataFrame, cells: Sequence[Wanted]) -> Protocol:
+def of_table(used: pd.DataFrame, cells: Sequence[TableCell]) -> TableProtocol:
     """What published numbers are compared with. `dataset` is empty where the cells are of several."""
     datasets = {cell.dataset for cell in cells}
     lists: dict[int, frozenset[str]] = {}
@@ -72,7 +69,7 @@ def of(used: pd.DataFrame, cells: Sequence[Wanted]) -> Protocol:
         families = frozenset(cell.lists.split(" ")[0].split("/")) if cell.lists else frozenset()
         # Where the cells of a column are on several lists, a published number is on the list of all of them or none.
         lists[cell.labels] = lists.get(cell.labels, families) & families
-    return Protocol(
+    return TableProtocol(
         dataset=datasets.pop() if len(datasets) == 1 else "",
         encoders=frozenset(cell.encoder for cell in cells),
         evaluations=frozenset(used["evaluation"]),
@@ -80,7 +77,7 @@ def of(used: pd.DataFrame, cells: Sequence[Wanted]) -> Protocol:
     )
 
 
-def _lists(used: pd.DataFrame, wanted: dict[str, Wanted], by_column: bool = False) -> dict[str, list[str]]:
+def _lists(used: pd.DataFrame, wanted: dict[str, TableCell], by_column: bool = False) -> dict[str, list[str]]:
     """Name of a labeled list (the published one, or family and column) or of a column -> digests, without doubles."""
     found: dict[str, dict[str, None]] = {}
     for _, run in used.iterrows():
@@ -90,7 +87,7 @@ def _lists(used: pd.DataFrame, wanted: dict[str, Wanted], by_column: bool = Fals
     return {name: list(digests) for name, digests in found.items()}
 
 
-def _with(used: pd.DataFrame, field: str, wanted: dict[str, Wanted]) -> list[tuple[str, Wanted]]:
+def _with(used: pd.DataFrame, field: str, wanted: dict[str, TableCell]) -> list[tuple[str, TableCell]]:
     return [(run[field], wanted[run["signature"]]) for _, run in used.iterrows()]
 
 

@@ -22,7 +22,7 @@ _KEYS = ("source", "lists", "encoder", "evaluation", "scored")
 
 
 @dataclass(frozen=True)
-class Number:
+class PublishedNumber:
     """One published mIoU in percent. `lists`: a list family (u2pl, cps); `scored`: network and epoch, in words."""
 
     miou: float
@@ -34,16 +34,16 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Row:
+class PublishedRow:
     """A published row: label count -> number."""
 
     method: str
     encoder: str
-    numbers: dict[int, Number]
+    numbers: dict[int, PublishedNumber]
 
 
 @dataclass(frozen=True)
-class Protocol:
+class TableProtocol:
     """What the table's own numbers are. `lists`: label count -> families that share the list (none: unknown)."""
 
     dataset: str
@@ -53,21 +53,21 @@ class Protocol:
 
 
 @dataclass(frozen=True)
-class Beside:
+class PlacedRow:
     """A row as it stands in a table: column -> number and its marks, the marks of the whole row."""
 
     method: str
     marks: str
-    numbers: dict[str, tuple[Number, str]]
+    numbers: dict[str, tuple[PublishedNumber, str]]
 
 
-def load(dataset: str, folder: Path = FOLDER) -> list[Row]:
+def load_rows(dataset: str, folder: Path = FOLDER) -> list[PublishedRow]:
     """The published rows of our data set. Raises UserError for a file that lacks what a number must carry."""
-    return [row for path in sorted(folder.glob("*.yaml")) for row in read(path, dataset)]
+    return [row for path in sorted(folder.glob("*.yaml")) for row in read_rows(path, dataset)]
 
 
-def read(path: Path, dataset: str | None = None) -> list[Row]:
-    """The rows of one file ([] where it is of another data set). Raises UserError as `load` does."""
+def read_rows(path: Path, dataset: str | None = None) -> list[PublishedRow]:
+    """The rows of one file ([] where it is of another data set). Raises UserError as `load_rows` does."""
     try:
         text = path.read_text(encoding="utf-8")
         if dataset is not None and dataset not in text:
@@ -82,7 +82,7 @@ def read(path: Path, dataset: str | None = None) -> list[Row]:
     return [_row(path, content, row) for row in content["rows"]]
 
 
-def _row(path: Path, content: Mapping[str, Any], row: Mapping[str, Any]) -> Row:
+def _row(path: Path, content: Mapping[str, Any], row: Mapping[str, Any]) -> PublishedRow:
     shared = {**content.get("defaults", {}), **row}
     method = str(row.get("method", ""))
     numbers = {}
@@ -100,12 +100,14 @@ def _row(path: Path, content: Mapping[str, Any], row: Mapping[str, Any]) -> Row:
             raise UserError(f"{where}: {miou!r} is no mIoU in percent.")
         if not method or isinstance(count, bool) or not isinstance(count, int):
             raise UserError(f"{where}: a row needs a method and whole label counts.")
-        numbers[count] = Number(**{**fields, "miou": float(miou), "source": content["sources"][fields["source"]]})
+        numbers[count] = PublishedNumber(
+            **{**fields, "miou": float(miou), "source": content["sources"][fields["source"]]}
+        )
     encoder = next((number.encoder for number in numbers.values()), "")
-    return Row(method, encoder, numbers)
+    return PublishedRow(method, encoder, numbers)
 
 
-def choose(rows: Iterable[Row], protocol: Protocol, wanted: str) -> list[Row]:
+def choose(rows: Iterable[PublishedRow], protocol: TableProtocol, wanted: str) -> list[PublishedRow]:
     """`true`: the rows of the table's encoder; `all`: every row; `false`: none; or methods, parted by commas.
 
     Raises UserError for a method that has no published number here.
@@ -122,12 +124,14 @@ def choose(rows: Iterable[Row], protocol: Protocol, wanted: str) -> list[Row]:
         if not any(row.method.lower() == name for row in rows):
             have = ", ".join(dict.fromkeys(row.method for row in rows)) or "none"
             raise UserError(
-                f"published={wanted}: there is no published row {name!r} for this table; there are: {have}."
+                f"--published {wanted}: there is no published row {name!r} for this table; there are: {have}."
             )
     return [row for row in rows if row.method.lower() in names]
 
 
-def beside(rows: Iterable[Row], protocol: Protocol, columns: Mapping[str, int]) -> tuple[list[Beside], list[str]]:
+def beside(
+    rows: Iterable[PublishedRow], protocol: TableProtocol, columns: Mapping[str, int]
+) -> tuple[list[PlacedRow], list[str]]:
     """The rows on the table's columns (name -> label count), and the footnotes that their marks stand for.
 
     A mark of the whole row holds for each of its numbers here; what holds for some only stands at these.
@@ -145,7 +149,7 @@ def beside(rows: Iterable[Row], protocol: Protocol, columns: Mapping[str, int]) 
             column: (number, _marks(marks, [text for text in differing[column] if text not in common]))
             for column, number in here.items()
         }
-        placed.append(Beside(row.method, _marks(marks, common), numbers))
+        placed.append(PlacedRow(row.method, _marks(marks, common), numbers))
         for number in here.values():
             sources.setdefault(number.source, {})[row.method] = None
     notes = [f"{mark}: {text}." for text, mark in marks.items()]
@@ -155,7 +159,7 @@ def beside(rows: Iterable[Row], protocol: Protocol, columns: Mapping[str, int]) 
     return placed, notes
 
 
-def differences(number: Number, count: int, protocol: Protocol) -> list[str]:
+def differences(number: PublishedNumber, count: int, protocol: TableProtocol) -> list[str]:
     """What of the number's protocol is not the table's, a sentence without its full stop for each."""
     found = []
     if number.encoder not in protocol.encoders:

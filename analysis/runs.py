@@ -9,7 +9,8 @@
     iteration, best_iteration          int: of the last score (0 until there is one); float: of the best
     miou_last, miou_best               float: percent, NaN until the run has finished
     classes, iou                       list of str; list of float: percent by class at the last iteration, NaN for an
-                                       absent class; both empty until there are any
+                                       absent class; both empty until there are any. Of more classes than a tag holds
+                                       they are read from the run's artifact: empty where that cannot be had
     status, error                      str: MLflow's (FINISHED, FAILED, RUNNING, KILLED); what stopped it
     seconds, gpu_hours                 float: training time; GPU-hours of all attempts, 0 on a CPU, NaN until known
     commit                             str: git commits that made it, parted by commas; +TREE: had uncommitted changes
@@ -22,17 +23,22 @@ A row a network, not a run: `frame[frame.headline]` is a row a run that has a sc
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from gta.cellfolder import Result
 from gta.errors import UserError
 from gta.text import first_line, masked_uri
 from gta.tracking import keys, store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 COLUMNS = {
     "signature": "str",
@@ -78,10 +84,11 @@ def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None 
     if not store.exists(uri):
         return _frame([])
     try:
-        runs = list(_search(uri, signatures, sweep))
+        client = store.connect(uri)
+        runs = list(_search(client, signatures, sweep))
     except Exception as error:
         line = first_line(error)
-        raise UserError(f"MLflow at {masked_uri(uri)} cannot be read: {line}") from error
+        raise UserError(masked_uri(f"MLflow at {uri} cannot be read: {line}")) from error
     best: dict[str, Run] = {}
     for run in runs:
         signature = run.data.tags[keys.SIGNATURE]
@@ -90,11 +97,10 @@ def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None 
         # One run a signature, unless writers shared no lock: then the one that finished, then the later.
         if signature not in best or _rank(run) > _rank(best[signature]):
             best[signature] = run
-    return _frame([row for run in best.values() for row in _rows(run)])
+    return _frame([row for run in best.values() for row in _rows(client, run)])
 
 
-def _search(uri: str, signatures: Collection[str] | None, sweep: str | None) -> Iterator[Run]:
-    client = store.connect(uri)
+def _search(client: MlflowClient, signatures: Collection[str] | None, sweep: str | None) -> Iterator[Run]:
     experiment = client.get_experiment_by_name(keys.EXPERIMENT)
     if experiment is None:
         return
@@ -118,7 +124,7 @@ def _rank(run: Run) -> tuple[bool, int]:
     return run.info.status == "FINISHED", run.info.start_time or 0
 
 
-def _rows(run: Run) -> list[dict[str, Any]]:
+def _rows(client: MlflowClient, run: Run) -> list[dict[str, Any]]:
     tags, metrics = run.data.tags, run.data.metrics
     row: dict[str, Any] = {name: tags.get(keys.tag(name), "") for name in keys.CELL_TAGS}
     row |= {f"digest_{name}": tags.get(keys.DIGEST + name, "") for name in ("labeled", "unlabeled", "val")}
@@ -134,19 +140,41 @@ def _rows(run: Run) -> list[dict[str, Any]]:
         "seconds": float(tags.get(keys.SECONDS) or "nan"),
         "gpu_hours": float(tags.get(keys.GPU_SECONDS) or "nan") / 3600,
         "commit": tags.get(keys.COMMIT, ""),
-        "classes": json.loads(tags.get(keys.CLASSES, "[]")),
     }
-    headline = tags.get(keys.HEADLINE, "")
+    headline, networks = tags.get(keys.HEADLINE, ""), keys.networks(metrics)
+    row["classes"], iou = _class_iou(client, run, networks)
     rows = []
-    for network in keys.networks(metrics) or [""]:
+    for network in networks or [""]:
         scores: dict[str, Any] = {
             name: metrics.get(keys.final(network, name), float("nan"))
             for name in (keys.MIOU_LAST, keys.MIOU_BEST, "best_iteration")
         }
-        iou = json.loads(tags.get(keys.IOU + network, "[]"))
-        scores["iou"] = [float("nan") if value is None else value for value in iou]
+        scores["iou"] = [float("nan") if value is None else value for value in iou.get(network, [])]
         rows.append({**row, **scores, "network": network, "headline": network != "" and network == headline})
     return rows
+
+
+def _class_iou(client: MlflowClient, run: Run, networks: list[str]) -> tuple[list[str], dict[str, list[float | None]]]:
+    """The classes, and network -> IoU of each: from the run's tags; from its artifact where one did not fit a tag."""
+    tags = run.data.tags
+    wanted = [keys.CLASSES, *(keys.IOU + network for network in networks)]
+    if not networks or all(name in tags for name in wanted):
+        found = {name: json.loads(tags.get(name, "[]")) for name in wanted}
+        return found[keys.CLASSES], {network: found[keys.IOU + network] for network in networks}
+    result = _result(client, run)
+    if result is None:
+        return [], {}
+    return result.classes, {network: keys.rounded(scores.last.iou) for network, scores in result.networks.items()}
+
+
+def _result(client: MlflowClient, run: Run) -> Result | None:
+    """The run's `Result`, of which it has an artifact; None where that is out of reach or broken."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return Result.read(Path(client.download_artifacts(run.info.run_id, keys.RESULT, folder)))
+        except Exception:  # a store whose artifacts are elsewhere: the numbers come without it
+            return None
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 For each (row, column): the mean difference d of the paired scores, its confidence interval by Student's t, the exact
 sign-flip permutation test (under the null hypothesis a difference is as likely d as -d), p-values of a row corrected by
-Holm over its columns, and the effect size. Nothing here needs scipy; the tests compare with it.
+Holm over its columns, and the effect size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 
 CONFIDENCE = 0.95
 MINIMUM = 3  # paired seeds below which nothing can be said
-_MOST = 40  # paired seeds whose 2^n sign flips are still counted exactly
+_FLIPS = 2**16  # sign flips of a permutation test: all there are for 16 seeds, a random choice for more
+_BATCH = 2**12  # of them at once in memory
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,6 @@ class Comparison:
     p: float | None = None
     p_holm: float | None = None
     effect: float | None = None
-
-    @property
-    def smallest_p(self) -> float:
-        """The smallest p that the permutation test can give with these seeds: all differences of one sign."""
-        return 2.0 ** (1 - len(self.seeds))
 
 
 def compare(
@@ -71,35 +67,36 @@ def _paired(row: str, column: str, seeds: tuple[int, ...], differences: list[flo
 
 def interval(differences: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
     """The confidence interval of the mean by Student's t; needs two differences or more."""
+    from scipy import stats  # half a second, and only a table with a baseline needs it
+
     n = len(differences)
     mean, error = statistics.fmean(differences), statistics.stdev(differences) / math.sqrt(n)
-    half = t_quantile(0.5 + confidence / 2, n - 1) * error
+    half = float(stats.t.ppf(0.5 + confidence / 2, n - 1)) * error
     return mean - half, mean + half
 
 
 def permutation_p(differences: Sequence[float]) -> float:
-    """Two-sided p of the exact sign-flip test: the share of all 2^n signs whose sum is at least as far from 0.
+    """Two-sided p of the sign-flip test: the share of all 2^n signs whose sum is at least as far from 0.
 
-    Counted from the sums of two halves, so that 40 differences are no more than two million sums.
+    All of them are counted for up to 16 differences; for more, 2^16 of them that are drawn with a fixed seed.
     """
-    n = len(differences)
-    assert 0 < n <= _MOST, n
-    values = np.asarray(differences, dtype=np.float64)
-    first, second = _signed_sums(values[: n // 2]), np.sort(_signed_sums(values[n // 2 :]))
-    # What is equal on paper must count as equal, however the sum was rounded.
-    bound = abs(float(values.sum())) - 1e-9 * float(np.abs(values).sum())
-    if bound <= 0:
-        return 1.0
-    above = len(second) - np.searchsorted(second, bound - first, side="left")
-    below = np.searchsorted(second, -bound - first, side="right")
-    return min(1.0, float(above.sum() + below.sum()) / 2.0**n)
+    from scipy import stats
+
+    total = math.fsum(map(abs, differences)) or 1.0
+
+    def share(values: np.ndarray, axis: int) -> np.ndarray:
+        # What is equal on paper must count as equal, however the sum was rounded.
+        return np.round(np.sum(values, axis=axis) / total, 9)
+
+    found = stats.permutation_test(
+        (differences,), share, permutation_type="samples", vectorized=True, n_resamples=_FLIPS, batch=_BATCH, rng=0
+    )
+    return float(found.pvalue)
 
 
-def _signed_sums(values: np.ndarray) -> np.ndarray:
-    sums = np.zeros(1)
-    for value in values:
-        sums = np.concatenate([sums - value, sums + value])
-    return sums
+def smallest_p(seeds: int) -> float:
+    """The smallest p that the permutation test can give with so many seeds: all differences of one sign."""
+    return 2.0 ** (1 - seeds)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -110,35 +107,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = highest
     return corrected
-
-
-def t_quantile(probability: float, freedom: int) -> float:
-    """The quantile of Student's t with `freedom` degrees of freedom, for 0.5 <= probability < 1."""
-    assert 0.5 <= probability < 1
-    assert freedom > 0
-    low, high = 0.0, 1.0
-    while _t_cdf(high, freedom) < probability:
-        low, high = high, high * 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if _t_cdf(middle, freedom) < probability else (low, middle)
-    return (low + high) / 2
-
-
-def _t_cdf(t: float, freedom: int) -> float:
-    """P(T <= t) for t >= 0: the finite sums for whole degrees of freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4)."""
-    angle = math.atan(t / math.sqrt(freedom))
-    cosine, sine = math.cos(angle), math.sin(angle)
-    odd = freedom % 2
-    term = cosine if odd else 1.0
-    total = term if freedom > 1 else 0.0
-    for k in range(3 if odd else 2, freedom - 1, 2):
-        term *= cosine * cosine * (k - 1) / k
-        total += term
-    within = (angle + sine * total) * 2 / math.pi if odd else sine * total
-    return 0.5 + within / 2
 
 
 def notes(comparisons: Sequence[Comparison], baseline: str) -> list[str]:
@@ -153,9 +121,11 @@ def notes(comparisons: Sequence[Comparison], baseline: str) -> list[str]:
             "over the columns of the row; d is the mean difference over its standard deviation"
         )
         for n in sorted({len(c.seeds) for c in tested}):
-            smallest = 2.0 ** (1 - n)
-            reach = "so that no p can be below 0.05" if smallest >= 0.05 else "before Holm's correction"
-            text.append(f"With {n} seeds the smallest p that this test can give is {smallest:.2g}, {reach}")
+            if 2**n > _FLIPS:
+                text.append(f"With {n} seeds p is estimated from {_FLIPS} of the sign flips, drawn at random")
+                continue
+            reach = "so that no p can be below 0.05" if smallest_p(n) >= 0.05 else "before Holm's correction"
+            text.append(f"With {n} seeds the smallest p that this test can give is {smallest_p(n):.2g}, {reach}")
     if few:
         counts = sorted({len(c.seeds) for c in few})
         have = " or ".join(str(n) for n in counts)

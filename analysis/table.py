@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from analysis import protocol, published, significance
-from analysis.published import Beside
+from analysis.cells import TableCell
+from analysis.published import PlacedRow
 from analysis.significance import Comparison
 from gta.errors import UserError
 from gta.text import did_you_mean
@@ -21,32 +22,10 @@ MISSING = "no result"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """One cell that the table should hold: a method (row) on a split (column) with a seed.
+class SeedScore:
+    """What became of one cell: mIoU in percent of its headline network, or None and the reason."""
 
-    `column` is what is shown, such as "1/16 (662)"; `labels` orders the columns; `reason` says why there is
-    no result, where there is none ("never run", "failed: out of memory"), and `fill` is the command that makes it.
-    `lists` is the name of the labeled list where it is a published one ("u2pl 662 (VOC blender, 1/16)").
-    """
-
-    signature: str
-    row: str
-    column: str
-    labels: int
-    seed: int
-    reason: str = ""
-    fill: str = ""
-    dataset: str = ""
-    encoder: str = ""
-    lists: str = ""
-    val_list: str = ""
-
-
-@dataclass(frozen=True)
-class Score:
-    """What became of one wanted cell: mIoU in percent of its headline network, or None and the reason."""
-
-    wanted: Wanted
+    cell: TableCell
     network: str = ""
     last: float | None = None
     best: float | None = None
@@ -54,23 +33,23 @@ class Score:
 
 
 @dataclass
-class Entry:
+class TableEntry:
     """One entry of the table: the scores of all seeds, those without a result included."""
 
-    scores: list[Score] = field(default_factory=list)
+    scores: list[SeedScore] = field(default_factory=list)
 
     @property
-    def done(self) -> list[Score]:
+    def done(self) -> list[SeedScore]:
         return [score for score in self.scores if score.last is not None]
 
     @property
     def n(self) -> int:
-        """Number of seeds that have a result."""
+        """PublishedNumber of seeds that have a result."""
         return len(self.done)
 
     @property
     def wanted(self) -> int:
-        """Number of seeds that should have one."""
+        """PublishedNumber of seeds that should have one."""
         return len(self.scores)
 
     @property
@@ -97,25 +76,25 @@ class Entry:
         found: dict[str, list[int]] = {}
         for score in self.scores:
             if score.last is None:
-                found.setdefault(score.reason, []).append(score.wanted.seed)
+                found.setdefault(score.reason, []).append(score.cell.seed)
         return found
 
 
 @dataclass
 class Table:
-    """A built table. `entries` has an Entry for each (row, column) that was wanted; `notes` is the footer,
+    """A built table. `entries` has a TableEntry for each (row, column) that was wanted; `notes` is the footer,
     `missing` a line for each (row, column) and reason, `fill` the commands that make what is missing -> for which
     reasons; `mixed` names in what the runs do not agree. `comparisons` are those with the `baseline`."""
 
     title: str
     rows: list[str]
     columns: list[str]
-    entries: dict[tuple[str, str], Entry]
+    entries: dict[tuple[str, str], TableEntry]
     notes: list[str]
     missing: list[str]
     fill: dict[str, list[str]] = field(default_factory=dict)
     mixed: list[str] = field(default_factory=list)
-    published: list[Beside] = field(default_factory=list)
+    published: list[PlacedRow] = field(default_factory=list)
     footnotes: list[str] = field(default_factory=list)
     baseline: str = ""
     comparisons: list[Comparison] = field(default_factory=list)
@@ -158,7 +137,7 @@ class Table:
 
 def build(
     frame: pd.DataFrame,
-    wanted: Iterable[Wanted],
+    wanted: Iterable[TableCell],
     title: str = "results",
     *,
     baseline: str = "",
@@ -174,15 +153,15 @@ def build(
     a baseline or a published method that is not there.
     """
     cells = list({cell.signature: cell for cell in wanted}.values())
-    _check(cells)
+    _refuse_doubles(cells)
     finished = frame[frame["headline"] & (frame["status"] == "FINISHED") & frame["miou_last"].notna()]
     by_signature = {str(row["signature"]): row for _, row in finished.iterrows()}
-    entries: dict[tuple[str, str], Entry] = {}
+    entries: dict[tuple[str, str], TableEntry] = {}
     for cell in sorted(cells, key=lambda cell: cell.seed):
-        score = Score(cell, reason=cell.reason or MISSING)
+        score = SeedScore(cell, reason=cell.reason or MISSING)
         if (run := by_signature.get(cell.signature)) is not None:
-            score = Score(cell, run["network"], float(run["miou_last"]), _float(run["miou_best"]))
-        entries.setdefault((cell.row, cell.column), Entry()).scores.append(score)
+            score = SeedScore(cell, run["network"], float(run["miou_last"]), _float(run["miou_best"]))
+        entries.setdefault((cell.row, cell.column), TableEntry()).scores.append(score)
     columns = {cell.column: cell.labels for cell in sorted(cells, key=lambda cell: cell.labels)}
     rows = list(dict.fromkeys(cell.row for cell in cells))
     used = finished[finished["signature"].isin([cell.signature for cell in cells])]
@@ -192,14 +171,14 @@ def build(
     if baseline:
         _compare(table, baseline)
     if rows_beside:
-        ours = protocol.of(used, cells)
-        known = published.load(ours.dataset) if ours.dataset else []
+        ours = protocol.of_table(used, cells)
+        known = published.load_rows(ours.dataset) if ours.dataset else []
         chosen = published.choose(known, ours, rows_beside)
         table.published, table.footnotes = published.beside(chosen, ours, columns)
     return table
 
 
-def _check(cells: list[Wanted]) -> None:
+def _refuse_doubles(cells: list[TableCell]) -> None:
     places: set[tuple[str, str, int]] = set()
     for cell in cells:
         place = cell.row, cell.column, cell.seed
@@ -215,26 +194,26 @@ def _name_missing(table: Table) -> None:
     """Fill in `missing` and `fill`."""
     for row in table.rows:
         for column in table.columns:
-            entry = table.entries.get((row, column), Entry())
+            entry = table.entries.get((row, column), TableEntry())
             some = f" ({entry.n} of {entry.wanted} seeds)" if entry.n else ""
             for reason, seeds in entry.missing.items():
                 named = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
                 table.missing.append(f"{row}, {column}, {named}{some}: {reason}")
     for entry in table.entries.values():
         for score in entry.scores:
-            if score.last is None and score.wanted.fill:
-                heads = table.fill.setdefault(score.wanted.fill, [])
+            if score.last is None and score.cell.fill:
+                heads = table.fill.setdefault(score.cell.fill, [])
                 if (head := short(score.reason)) not in heads:
                     heads.append(head)
 
 
 def _compare(table: Table, baseline: str) -> None:
     if baseline not in table.rows:
-        raise UserError(f"baseline={baseline}: this table has no such row; {did_you_mean(baseline, table.rows)}")
+        raise UserError(f"--baseline {baseline}: this table has no such row; {did_you_mean(baseline, table.rows)}")
 
     def scores(row: str) -> dict[str, dict[int, float]]:
-        found = {column: table.entries.get((row, column), Entry()).done for column in table.columns}
-        return {c: {s.wanted.seed: s.last for s in done if s.last is not None} for c, done in found.items() if done}
+        found = {column: table.entries.get((row, column), TableEntry()).done for column in table.columns}
+        return {c: {s.cell.seed: s.last for s in done if s.last is not None} for c, done in found.items() if done}
 
     table.baseline = baseline
     for row in table.rows:

@@ -25,13 +25,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
 from gta import journal
 from gta.cell import Cell
-from gta.cli import options as common
+from gta.cellfolder import Failure, NetworkScores, Result, Score
+from gta.cli import composing
 from gta.compose.compose import Composer, typed
-from gta.files import write_json
+from gta.compose.hydra import ConfigLoaderImpl
 from launch.show import rows
 from launch.show.board import table, totals
 from launch.state import attempts
@@ -41,19 +40,19 @@ ITERATIONS = 800
 
 def main(words: list[str]) -> None:
     options = {"cells": "1000", "lines": "2000", "folder": "", **dict(word.split("=", 1) for word in words)}
-    load = [sys.executable, "-c", "import gta.cli.options, gta.compose.compose, launch.grid.grid, launch.show.board"]
+    load = [sys.executable, "-c", "import gta.cli.composing, gta.compose.compose, launch.grid.grid, launch.show.board"]
     _, imports = timed(lambda: subprocess.run(load, check=True, cwd=Path(__file__).parents[1]))
     with tempfile.TemporaryDirectory() as scratch:
         os.chdir(options["folder"] or scratch)
         seeds = -(-int(options["cells"]) // 6)
         grid = ["sweep=shapes", f"seed=range(0,{seeds})", f"schedule.iterations={ITERATIONS}"]
-        (_, cells), compose = timed(lambda: common.grid([*grid, "data.generator.train=80", "data.generator.val=4"]))
+        (_, cells), compose = timed(lambda: composing.grid([*grid, "data.generator.train=80", "data.generator.val=4"]))
         cells = cells[: int(options["cells"])]
-        singly, copied = composing(grid)
+        singly, copied = composing_cells(grid)
         records = [line(i) for i in range(int(options["lines"]))]
         for place, cell in enumerate(cells):
             make(cell, place, records)
-        entries, ledger = timed(lambda: common.look(cells))
+        entries, ledger = timed(lambda: composing.look(cells))
         found, reading = timed(lambda: rows.rows(entries))
         from rich.console import Console
 
@@ -73,12 +72,12 @@ def main(words: list[str]) -> None:
     print(f"journals read whole: {slow:.2f} s; from their end: {reading / slow:.3f} of that")
 
 
-def composing(grid: list[str]) -> tuple[float, float]:
+def composing_cells(grid: list[str]) -> tuple[float, float]:
     """Seconds for a config composed by itself, and for one that is copied; medians of 20."""
-    hydra = common.start()
+    hydra = composing.start()
     loader = hydra.config_loader
     assert isinstance(loader, ConfigLoaderImpl)
-    words = [*common.overrides_of([word for word in grid if not word.startswith("seed")]), "method=gta"]
+    words = [*composing.protected([word for word in grid if not word.startswith("seed")]), "method=gta"]
     composer = Composer(loader)
     composer.cell([*words, "seed=0"])
     cells = [[*words, f"seed={seed}"] for seed in range(1, 21)]
@@ -105,19 +104,23 @@ def line(i: int) -> str:
 def make(cell: Cell, place: int, lines: list[str]) -> None:
     """A cell's folder as a run leaves it: running (every tenth), failed (every tenth), or done."""
     cell.write()
-    mine = attempts.claim(cell.folder, job=f"57_{place}", log=str(cell.folder / "log.out"))
+    mine = attempts.claim(cell.folder, job=f"57_{place}", log=str(cell.folder.path / "log.out"))
     assert mine is not None
     begun = json.dumps({"time": time.time(), "kind": "event", "event": "started", "device": "cuda", "world_size": 1})
-    (cell.folder / "journal.jsonl").write_text("".join([begun + "\n", *lines]))
+    cell.folder.journal_file.write_text("".join([begun + "\n", *lines]))
     if place % 10 == 0:
         return  # this process has it: it runs
     if place % 10 == 1:
-        failure = {"attempt": 1, "error": "RuntimeError: CUDA error", "time": time.time(), "rank": 0, "log": None}
-        write_json(cell.folder / "failure.json", failure)
+        failure = Failure(attempt=1, error="RuntimeError: CUDA error", time=time.time(), rank=0)
+        failure.write(cell.folder.failure_file)
         mine.end("failed")
         return
-    networks = {"student": {"last": {"miou": 50.0 + place % 30}}}
-    write_json(cell.folder / "result.json", {"headline": "student", "networks": networks})
+    score = Score(iteration=ITERATIONS, miou=50.0 + place % 30)
+    Result(
+        signature=cell.signature, iteration=ITERATIONS, headline="student", evaluation="original size",
+        classes=list(cell.config.data.classes), networks={"student": NetworkScores(last=score, best=score)},
+        seconds=200.0, commit=None, finished=time.time(),
+    ).write(cell.folder.result_file)  # fmt: skip
     mine.end("done")
 
 

@@ -25,7 +25,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from analysis import runs
-from gta.files import write_json
+from gta.cellfolder import CellFolder, Identity, NetworkScores, Result, Score
 from gta.journal import Journal
 from gta.tracking import keys
 from gta.tracking import sync as tracking
@@ -94,7 +94,7 @@ def fill(path: Path, count: int, sweep: int) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    report = tracking.sync([cell(path.with_suffix(".cell"))], f"sqlite:///{path}", OTHERS)
+    report = tracking.sync([cell(path.with_suffix(".cells"))], f"sqlite:///{path}", OTHERS)
     assert not report.problems, report.problems
     chosen = set(random.Random(0).sample(range(count), sweep))
     with contextlib.closing(sqlite3.connect(path)) as database:
@@ -135,31 +135,27 @@ def copy(row: dict[str, object], index: int, chosen: bool) -> dict[str, object]:
     return row
 
 
-def cell(folder: Path) -> Path:
+def cell(below: Path) -> Path:
     """The folder of a finished cell, as large as one of VOC is: 21 classes, two networks."""
+    folder = CellFolder(below / ("0" * 16))
     networks = ("student", "teacher")
-    miou = {"iteration": 100, "miou": 50.0, "iou": [50.0 + index / 7 for index in range(CLASSES)]}
-    write_json(
-        folder / "cell.json",
-        {
-            **{"signature": "0" * 16, "method": "gta", "label": "gta", "dataset": "voc_blender", "split": "662"},
-            **{"split_family": "u2pl", "labels": 662, "unlabeled": 9920, "val": 1449, "ratio": "1/16", "seed": 0},
-            "digests": dict.fromkeys(("labeled", "unlabeled", "val", "weights"), "a" * 64),
-            "params": {f"schedule.setting_{index}": str(index) for index in range(PARAMS)},
-            "created": 1.0,
-        },
-    )
-    with Journal(folder / "journal.jsonl") as log:
+    Identity(
+        signature=folder.signature, method="gta", label="gta", dataset="voc_blender", split="662", split_family="u2pl",
+        labels=662, unlabeled=9920, val=1449, ratio="1/16", seed=0, created=1.0,
+        digests=dict.fromkeys(("labeled", "unlabeled", "val", "weights"), "a" * 64),
+        params={f"schedule.setting_{index}": str(index) for index in range(PARAMS)},
+    ).write(folder.identity_file)  # fmt: skip
+    with Journal(folder.journal_file) as log:
         for step in range(1, POINTS + 1):
             log.metrics(step, {f"val/{n}/{name}": float(step) for n in networks for name in "abcdef"})
-    result = {
-        **{"signature": "0" * 16, "iteration": 100, "headline": "teacher", "evaluation": "original size"},
-        "classes": [f"class_{index}" for index in range(CLASSES)],
-        "networks": {name: {"last": miou, "best": miou} for name in networks},
-        **{"seconds": 10.0, "commit": "c" * 40, "finished": 2.0},
-    }
-    write_json(folder / "result.json", result)
-    return folder
+    score = Score(iteration=100, miou=50.0, iou=[50.0 + index / 7 for index in range(CLASSES)])
+    Result(
+        signature=folder.signature, iteration=100, headline="teacher", evaluation="original size",
+        classes=[f"class_{index}" for index in range(CLASSES)],
+        networks={name: NetworkScores(last=score, best=score) for name in networks},
+        seconds=10.0, commit="c" * 40, finished=2.0,
+    ).write(folder.result_file)  # fmt: skip
+    return folder.path
 
 
 if __name__ == "__main__":

@@ -3,14 +3,13 @@
 usage: python benchmarks/sync.py [runs=60,1000,10000] [lines=40] [uri=http://127.0.0.1:5000] [again=yes]
 
 Makes the folders of that many finished cells in a temporary folder (journals of `lines` log lines with 9 values, 4
-evaluations, a result, a confusion matrix), then times: the first sync; a sync with nothing new; a sync after the stamps
-were lost (another machine's view of the same store); one after every journal grew by a line. again=no leaves out the
-last two. Without uri= the store is a fresh SQLite file beside the cells. Needs some 50 KB of disk a cell.
+evaluations, a result, a confusion matrix), then times: the first sync; a sync with nothing new; a sync after the sync
+caches were lost (another machine's view of the same store); one after every journal grew by a line. again=no leaves out
+the last two. Without uri= the store is a fresh SQLite file beside the cells. Needs some 50 KB of disk a cell.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 import time
@@ -18,44 +17,43 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from gta.cellfolder import CellFolder, Identity, NetworkScores, Result, Score
+from gta.files import write_json
 from gta.journal import Journal
 from gta.tracking import store
 from gta.tracking import sync as tracking
-from gta.tracking import sync_cache as stamps
+from gta.tracking.report import SyncReport
 
 OPTIONS = {"runs": "60,1000,10000", "lines": "40", "uri": "", "again": "yes"}
 CLASSES = [f"class {number}" for number in range(21)]
 
 
-def make(folder: Path, number: int, lines: int) -> Path:
+def make(below: Path, number: int, lines: int) -> Path:
     """A finished cell; what is in it differs from the real thing in the numbers only."""
-    folder.mkdir(parents=True)
-    with Journal(folder / "journal.jsonl") as log:
+    folder = CellFolder(below / f"{number:016x}")
+    with Journal(folder.journal_file) as log:
         log.event("started", iteration=0, world_size=1, device="cuda:0", commit="0" * 40)
         for line in range(1, lines + 1):
             log.metrics(20 * line, log_line(line))
             if line % max(1, lines // 4) == 0:
                 log.metrics(20 * line, {"val/student/miou": 50 + 1 / line, "val/teacher/miou": 51 + 1 / line})
         log.event("finished", iteration=20 * lines)
-    signature = f"{number:016x}"
-    cell = {
-        "signature": signature, "method": "gta", "label": "gta", "dataset": "voc", "split": "1_16", "seed": number,
-        "split_family": "u2pl", "labels": 662, "unlabeled": 9920, "val": 1449, "ratio": "1/16", "created": time.time(),
-        "digests": dict.fromkeys(("labeled", "unlabeled", "val", "weights"), "a" * 64),
-        "params": {f"group.setting_{i}": str(i / 7) for i in range(75)},
-    }  # fmt: skip
-    score = {"iteration": 20 * lines, "miou": 51.0, "iou": [51.0] * 21}
-    result = {
-        "signature": signature, "iteration": 20 * lines, "headline": "teacher", "evaluation": "original size",
-        "classes": CLASSES, "networks": {name: {"last": score, "best": score} for name in ("student", "teacher")},
-        "seconds": 3600.0, "commit": "0" * 40, "finished": time.time(),
-    }  # fmt: skip
+    Identity(
+        signature=folder.signature, method="gta", label="gta", dataset="voc", split="1_16", seed=number,
+        split_family="u2pl", labels=662, unlabeled=9920, val=1449, ratio="1/16", created=time.time(),
+        digests=dict.fromkeys(("labeled", "unlabeled", "val", "weights"), "a" * 64),
+        params={f"group.setting_{i}": str(i / 7) for i in range(75)},
+    ).write(folder.identity_file)  # fmt: skip
+    score = Score(iteration=20 * lines, miou=51.0, iou=[51.0] * 21)
+    Result(
+        signature=folder.signature, iteration=20 * lines, headline="teacher", evaluation="original size",
+        classes=CLASSES, networks={name: NetworkScores(last=score, best=score) for name in ("student", "teacher")},
+        seconds=3600.0, commit="0" * 40, finished=time.time(),
+    ).write(folder.result_file)  # fmt: skip
     matrix = {"network": "teacher", "iteration": 20 * lines, "classes": CLASSES, "matrix": [[1] * 21] * 21}
-    _write_json(folder / "cell.json", cell)
-    _write_json(folder / "result.json", result)
-    _write_json(folder / "artifacts/confusion.json", matrix)
-    (folder / "config.yaml").write_text("sweep_name: benchmark\n")
-    return folder
+    write_json(folder.artifacts_folder / "confusion.json", matrix)
+    folder.config_file.write_text("sweep_name: benchmark\n")
+    return folder.path
 
 
 def log_line(line: int) -> dict[str, float]:
@@ -64,20 +62,15 @@ def log_line(line: int) -> dict[str, float]:
     return {**losses, **system, "lr": 0.01, "seconds": float(line)}
 
 
-def _write_json(path: Path, value: object) -> None:
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(value))
-
-
 def measure(runs: int, lines: int, uri: str, again: bool) -> list[str]:
     """A row of the table."""
     with tempfile.TemporaryDirectory(prefix="gta-sync-") as temporary:
         root = Path(temporary)
-        cells = [make(root / f"cells/{number:05d}", number, lines) for number in range(runs)]
+        cells = [make(root / "cells", number, lines) for number in range(runs)]
         uri = uri or f"sqlite:///{root}/mlflow.db"
         store.create(uri)
 
-        def sync() -> tracking.SyncReport:
+        def sync() -> SyncReport:
             report = tracking.sync(cells, uri, "benchmark")
             if report.problems:
                 sys.exit(str(report))
@@ -91,10 +84,10 @@ def measure(runs: int, lines: int, uri: str, again: bool) -> list[str]:
         times = [first.seconds, busy, second.seconds]
         if again:
             for cell in cells:
-                (cell / stamps.NAME).unlink()
+                CellFolder(cell).sync_cache_file.unlink()
             times.append(sync().seconds)
             for cell in cells:
-                with Journal(cell / "journal.jsonl") as log:
+                with Journal(CellFolder(cell).journal_file) as log:
                     log.metrics(20 * lines + 20, log_line(lines))
             times.append(sync().seconds)
         else:
@@ -109,7 +102,7 @@ def main(arguments: list[str]) -> None:
     options = {**OPTIONS, **dict(word.split("=", 1) for word in arguments)}
     if strange := options.keys() - OPTIONS.keys():
         sys.exit(f"error: {', '.join(sorted(strange))}: there are {', '.join(OPTIONS)}.")
-    names = "runs | points | first sync (s) | its CPU (s) | nothing new (s) | stamps lost (s) | a line more (s)"
+    names = "runs | points | first sync (s) | its CPU (s) | nothing new (s) | caches lost (s) | a line more (s)"
     print(f"| {names} |\n|{' ---: |' * 7}", flush=True)
     for runs in options["runs"].split(","):
         row = measure(int(runs), int(options["lines"]), options["uri"], options["again"] == "yes")

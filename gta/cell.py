@@ -1,21 +1,26 @@
-"""A cell: one (config, split, seed), its signature, and its folder."""
+"""A cell: one (config, split, seed), its signature, and its folder. It is prepared once, when it is submitted."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from gta.compose.compose import dump, params
+from gta.cellfolder import CellFolder, Identity
+from gta.compose.compose import dump
+from gta.compose.epochs import in_iterations
+from gta.compose.paths import absolute
+from gta.compose.validate import check_config, check_warm_up
 from gta.config import Config
+from gta.data.prepare import prepare
 from gta.data.splits.known import known_name
-from gta.data.splits.split import Split
+from gta.data.splits.split import Split, load_split
 from gta.errors import UserError
-from gta.fields import result_fields
-from gta.files import write_json, write_text
+from gta.fields import params, result_fields
+from gta.files import write_text
 
 SIGNATURE_LENGTH = 16  # hex digits that name the folder and the tag; 8 are shown
 
@@ -53,21 +58,55 @@ def _file_digest(path: str, size: int, mtime: int) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """A frozen config with its split, its signature and its folder `<runs>/cells/<signature>`."""
+    """A config with its split, its signature and its folder (`<runs>/cells/<signature>`).
+
+    The config is ready to be trained: checked, with absolute paths and its length in iterations.
+    """
 
     config: Config
     split: Split
     signature: str
     digests: dict[str, str]
+    folder: CellFolder
+
+    @classmethod
+    def prepare(cls, config: Config, splits: dict[str, Split]) -> Cell:
+        """The cell of a composed config. Embedded data and lists that this program draws are made on the way.
+
+        `splits` keeps what was loaded, for the cells that share it. Raises UserError for what the user can mend.
+        """
+        check_config(config)
+        config = absolute(config)
+        key = json.dumps(asdict(config.data), sort_keys=True)
+        if key not in splits:
+            prepare(config.data)
+            splits[key] = load_split(config.data)
+        split = splits[key]
+        config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
+        check_warm_up(config)
+        return cls.of(config, split)
+
+    @classmethod
+    def load(cls, folder: CellFolder, config: Config) -> Cell:
+        """The cell that was frozen in `folder`, of its config (`read_config`) and the lists as they are now.
+
+        Raises UserError where the lists or weights are no longer those that it was made of.
+        """
+        cell = cls.of(config, load_split(config.data))
+        if cell.signature != folder.signature:
+            raise UserError(
+                f"The split lists or initial weights changed after the cell {folder.signature[:8]} was frozen (they "
+                f"are those of {cell.signature[:8]} now): put them back, or run multirun again, which makes a new cell "
+                "of them."
+            )
+        return replace(cell, folder=folder)  # which may have been moved
 
     @classmethod
     def of(cls, config: Config, split: Split) -> Cell:
+        """The cell of a config that is ready to be trained, and its split."""
         digests = {**split.digests(), "weights": weights_digest(config.model.weights)}
-        return cls(config, split, signature(config, digests), digests)
-
-    @property
-    def folder(self) -> Path:
-        return Path(self.config.paths.runs) / "cells" / self.signature
+        name = signature(config, digests)
+        return cls(config, split, name, digests, CellFolder(Path(config.paths.runs) / "cells" / name))
 
     @property
     def row(self) -> str:
@@ -83,28 +122,34 @@ class Cell:
     def title(self) -> str:
         return f"{self.row} {self.config.data.split} seed {self.config.seed}"
 
+    @property
+    def params(self) -> dict[str, str]:
+        """Dotted name -> text of every setting that can change a result."""
+        return params(self.config)
+
     def write(self) -> None:
-        """Freeze the cell: `config.yaml` and `cell.json` in its folder, atomically.
+        """Freeze the cell: its config and its identity in its folder, atomically.
 
         Called when the cell is submitted; what a new submission can change is result-neutral (paths, site).
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_text(self.folder / "config.yaml", dump(self.config))
-        identity = {
-            "signature": self.signature,
-            "method": self.config.method.name,
-            "label": self.row,
-            "dataset": self.config.data.name,
-            "split": self.config.data.split,
-            "split_family": self.config.data.split_family,
-            "list": known_name(self.digests["labeled"]) or "unknown list",
-            "labels": len(self.split.labeled),
-            "unlabeled": len(self.split.unlabeled),
-            "val": len(self.split.val),
-            "ratio": self.split.ratio,
-            "seed": self.config.seed,
-            "digests": self.digests,
-            "params": params(self.config),
-            "created": time.time(),
-        }
-        write_json(self.folder / "cell.json", identity)
+        folder = self.folder
+        folder.path.mkdir(parents=True, exist_ok=True)
+        write_text(folder.config_file, dump(self.config))
+        identity = Identity(
+            signature=self.signature,
+            method=self.config.method.name,
+            label=self.row,
+            dataset=self.config.data.name,
+            split=self.config.data.split,
+            split_family=self.config.data.split_family,
+            list=known_name(self.digests["labeled"]) or "unknown list",
+            labels=len(self.split.labeled),
+            unlabeled=len(self.split.unlabeled),
+            val=len(self.split.val),
+            ratio=self.split.ratio,
+            seed=self.config.seed,
+            digests=self.digests,
+            params=self.params,
+            created=time.time(),
+        )
+        identity.write(folder.identity_file)

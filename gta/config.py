@@ -10,16 +10,17 @@ from dataclasses import dataclass
 
 from gta.fields import neutral, result
 
+PRECISIONS = ("fp32", "bf16")
 MISSING = "???"  # OmegaConf's mark for a value that must be given
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class MethodConfig:
     name: str = result(MISSING, "Key of the method in gta.methods.METHODS.")
     label: str = neutral("", "Row name in tables; empty: the method's name.")
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
     """Weak view: scale, crop, flip (and brightness, where asked for). Strong view: then jitter, grayscale and blur."""
 
@@ -29,17 +30,17 @@ class AugmentConfig:
     )
     flip: bool = result(True, "Horizontal flip with probability 0.5.")
     weak_brightness: float = result(0.0, "Weak view: brightness factor drawn from 1 +- this, for every training image.")
-    jitter_probability: float = result(0.8, "Strong view: probability of the colour jitter.")
+    jitter_probability: float = result(0.8, "Strong view: probability of the colour jitter.", within=(0, 1))
     brightness: float = result(0.5, "Strong view: brightness factor drawn from 1 +- this.")
     contrast: float = result(0.5, "Strong view: contrast factor drawn from 1 +- this.")
     saturation: float = result(0.5, "Strong view: saturation factor drawn from 1 +- this.")
     hue: float = result(0.25, "Strong view: hue shift drawn from +- this, as a fraction of the colour circle.")
-    grayscale_probability: float = result(0.2, "Strong view: probability of turning gray.")
-    blur_probability: float = result(0.5, "Strong view: probability of a Gaussian blur.")
+    grayscale_probability: float = result(0.2, "Strong view: probability of turning gray.", within=(0, 1))
+    blur_probability: float = result(0.5, "Strong view: probability of a Gaussian blur.", within=(0, 1))
     blur_sigma_max: float = result(2.0, "Strong view: sigma in pixels is uniform in 0.1 to this.")
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class ShapesConfig:
     """The embedded, generated data set. Every option belongs to the identity of what is trained on it."""
 
@@ -55,7 +56,7 @@ class ShapesConfig:
     background_saturation: float = result(0.3, "Saturation of the background.")
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class DataConfig:
     """Images, index masks and id lists: the whole description of a data set."""
 
@@ -110,24 +111,27 @@ class DataConfig:
     )
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class ModelConfig:
     """DeepLabV3+ over an encoder."""
 
     encoder: str = result(MISSING, "Key of the encoder in gta.models.ENCODERS.")
     width: int = result(0, "Base width of the tiny encoder; 0 for the others.")
-    output_stride: int = result(16, "Input size over encoder output size: 8 or 16.")
+    output_stride: int = result(16, "Input size over encoder output size: 8 or 16.", choices=(8, 16))
     decoder_channels: int = result(256, "Planes of ASPP branches, head and mask predictor.")
     aspp_rates: list[int] = result([6, 12, 18], "Dilations of the three 3x3 ASPP branches.")
-    dropout: float = result(0.1, "Dropout2d probability in the head and the mask predictor.")
+    dropout: float = result(0.1, "Dropout2d probability in the head and the mask predictor.", within=(0, 1))
     auxiliary: bool = result(False, "An auxiliary head on layer3, trained with schedule.auxiliary_weight.")
-    stem: str = result("deep", "Stem of a ResNet: deep (three 3x3 convolutions) or plain (one 7x7).")
+    stem: str = result(
+        "deep", "Stem of a ResNet: deep (three 3x3 convolutions) or plain (one 7x7).", choices=("deep", "plain")
+    )
     weights: str = neutral(
         MISSING, "File with the encoder's initial weights (its sha256 is in the signature), or `random`."
     )
+    weights_source: str = neutral("", "Where that file can be had; doctor says it where the file is not there.")
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class ScheduleConfig:
     iterations: int = result(MISSING, "Optimizer steps in all; 0: as many as `epochs` are.")
     warm_up: int = result(
@@ -160,7 +164,9 @@ class ScheduleConfig:
     )
     auxiliary_weight: float = result(0.4, "Weight of the auxiliary head's loss, where the model has one.")
     ohem_threshold: float = result(
-        0.0, "Supervised losses keep labeled pixels whose class is no more probable than this (OHEM); 0: all of them."
+        0.0,
+        "Supervised losses keep labeled pixels whose class is no more probable than this (OHEM); 0: all of them.",
+        within=(0, 1),
     )
     ohem_min_kept: int = result(100_000, "OHEM keeps at least so many labeled pixels of a group, the least probable.")
     eval_every: int = result(MISSING, "Iterations between evaluations (the best score is picked among them).")
@@ -177,7 +183,7 @@ ORIGINAL, SLIDING, CROP, CROP_BACKGROUND = PROTOCOLS = (
 )
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
     """How validation images are scored; `gta.train.inference` says what each protocol does."""
 
@@ -185,6 +191,7 @@ class EvaluationConfig:
         "original_size",
         "original_size, sliding_window, center_crop (padding is ignored), or center_crop_padded_background "
         "(padding counts as class 0, as in the public code: only to compare with its numbers).",
+        choices=PROTOCOLS,
     )
     crop: int = result(513, "Side of the center crop in pixels.")
     window: int = result(0, "Side of the sliding window in pixels; 0: data.crop_size.")
@@ -196,11 +203,11 @@ class EvaluationConfig:
     )
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class SiteConfig:
     """What differs between machines and clusters."""
 
-    device: str = neutral("auto", "cuda, cpu, or auto (cuda where there is one).")
+    device: str = neutral("auto", "cuda, cpu, or auto (cuda where there is one).", choices=("auto", "cpu", "cuda"))
     workers: int = neutral(2, "Data-loading processes a rank; 0 loads in the training process.")
     cells_at_once: int = neutral(
         0, "Local launcher: cells that run at the same time; 0: as many as cores over threads."
@@ -236,7 +243,7 @@ class SiteConfig:
     sbatch: dict[str, str] = neutral({}, "Any other sbatch option, by its long name: {constraint: a100}.")
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class PathsConfig:
     data: str = neutral("data", "Folder of data sets.")
     splits: str = neutral("splits", "Working folder of split lists.")
@@ -246,7 +253,7 @@ class PathsConfig:
     tracking_uri: str = neutral("sqlite:///${paths.runs}/mlflow.db", "MLflow tracking URI.")
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """One cell: everything that `gta.train.run.train` needs."""
 
@@ -258,7 +265,7 @@ class Config:
     site: SiteConfig = neutral(SiteConfig, "The machine.")
     paths: PathsConfig = neutral(PathsConfig, "Where things are.")
     seed: int = result(0, "Seed of everything that is drawn.")
-    precision: str = result("fp32", "fp32, or bf16 (autocast).")
+    precision: str = result("fp32", "fp32, or bf16 (autocast).", choices=PRECISIONS)
     num_threads: int = result(
         1, "Intra-op CPU threads of a rank: the order of sums, and so a result on CPU, depends on it."
     )

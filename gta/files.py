@@ -18,12 +18,12 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path, flush: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, what is there takes `path`'s place.
 
     The data reach the disk before the rename, so that a crash leaves the old file or the new one, never half
-    of either. When the block raises, the temporary file is removed and `path` is as it was. The folder is
-    made where it is missing. Raises FileNotFoundError when the block wrote nothing.
+    of either (without `flush`: for what may be lost). When the block raises, the temporary file is removed and
+    `path` is as it was. The folder is made where it is missing. Raises FileNotFoundError when the block wrote nothing.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,12 +31,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield temporary
-        _flush(temporary)
+        if flush:
+            _flush(temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _flush(path.parent)
+    if flush:
+        _flush(path.parent)
 
 
 def make_folder(path: str | Path, fill: Callable[[Path], None]) -> bool:

@@ -1,4 +1,4 @@
-"""What is there, what is missing, what to do: the checks of `python -m gta doctor`. None of them changes anything."""
+"""What is there, what is missing, what to do: the checks of `gta doctor`. None of them changes anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True)
-class Line:
+class Finding:
     """One answer: `what` was looked at, what is so, and what to do about it."""
 
     status: Status
@@ -25,19 +25,19 @@ class Line:
     advice: str = ""
 
 
-def ok(what: str, detail: str) -> Line:
-    return Line(Status.OK, what, detail)
+def ok(what: str, detail: str) -> Finding:
+    return Finding(Status.OK, what, detail)
 
 
-def missing(what: str, detail: str, advice: str = "") -> Line:
-    return Line(Status.MISSING, what, detail, advice)
+def missing(what: str, detail: str, advice: str = "") -> Finding:
+    return Finding(Status.MISSING, what, detail, advice)
 
 
-def problem(what: str, detail: str, advice: str = "") -> Line:
-    return Line(Status.PROBLEM, what, detail, advice)
+def problem(what: str, detail: str, advice: str = "") -> Finding:
+    return Finding(Status.PROBLEM, what, detail, advice)
 
 
-def guarded(what: str, check: Callable[[], Iterable[Line]]) -> Iterator[Line]:
+def guarded(what: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     """The lines of a check; a check that fails is a problem of its own, not the end."""
     try:
         yield from check()

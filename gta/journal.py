@@ -101,14 +101,15 @@ def parse(data: bytes) -> list[Record]:
             record = json.loads(line)
         except ValueError:
             continue
-        if not isinstance(record, dict) or not {"time", "kind"} <= record.keys():
-            continue
-        if record["kind"] == "metrics":
-            try:
+        try:
+            record["time"] = float(record["time"])
+            if record["kind"] == "metrics":
                 record["iteration"] = int(record["iteration"])
                 record["values"] = {name: float(value) for name, value in record["values"].items()}
-            except (KeyError, ValueError, TypeError, AttributeError):
-                continue
+            elif record["kind"] == "event":
+                record["event"] = str(record["event"])
+        except (KeyError, ValueError, TypeError, AttributeError):
+            continue
         records.append(record)
     return records
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 MOST_NAMED = 12  # names that a sentence lists
 
 
-def did_you_mean(word: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> str:
-    """`did you mean X?` for the known names nearest to a wrong one; where none is near, `there are A, B, ...`."""
-    names = list(known)
-    if close := difflib.get_close_matches(word, names, n=most, cutoff=cutoff):
-        return f"did you mean {' or '.join(close)}?"
-    return there_are(names)
+def did_you_mean(word: str, known: Iterable[str] | Mapping[str, str], most: int = 1, cutoff: float = 0.6) -> str:
+    """`did you mean X?` for the known names nearest to a wrong one; where none is near, `there are A, B, ...`.
+
+    A mapping says how each name is shown.
+    """
+    shown = known if isinstance(known, Mapping) else {name: name for name in known}
+    if close := difflib.get_close_matches(word, shown, n=most, cutoff=cutoff):
+        return f"did you mean {' or '.join(dict.fromkeys(shown[name] for name in close))}?"
+    return there_are(dict.fromkeys(shown.values()))
 
 
 def there_are(names: Iterable[str]) -> str:

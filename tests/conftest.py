@@ -13,9 +13,8 @@ from tests.helpers.fake_slurm import fake_slurm  # noqa: F401  (a fixture for ev
 from tests.helpers.program import ROOT, SMALL_SCHEDULE, SMALL_SHAPES, Run, run_gta
 
 if TYPE_CHECKING:
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
     from gta.cell import Cell
+    from gta.compose.hydra import ConfigLoaderImpl
 
 
 # one intra-op thread in this process and every child: what the shipped sweeps use, and what two cores can bear
@@ -43,9 +42,8 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def loader() -> ConfigLoaderImpl:
     """Hydra's loader over our schema, groups and sweeps."""
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
     from gta.compose import compose
+    from gta.compose.hydra import ConfigLoaderImpl
     from launch.grid import plugins
 
     plugins.install()
@@ -100,14 +98,9 @@ def gta(tmp_path: Path) -> Run:
 @pytest.fixture
 def cells(tmp_path: Path) -> list[Cell]:
     """Three frozen cells, gta on 1/8 with seeds 0, 1 and 2, below tmp_path/runs."""
-    from gta.cell import Cell
-    from tests.helpers.cells import config, split
+    from tests.helpers.cells import of_seeds
 
-    made = []
-    for seed in range(3):
-        mine = config()
-        mine.seed, mine.paths.runs = seed, str(tmp_path / "runs")
-        cell = Cell.of(mine, split())
+    made = of_seeds(3, tmp_path / "runs")
+    for cell in made:
         cell.write()
-        made.append(cell)
     return made

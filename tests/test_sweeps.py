@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gta.cell import Cell
-from gta.cli.options import grid
+from gta.cli.composing import grid
 from gta.compose.compose import sweep_files
 from gta.config import ShapesConfig
 from gta.data.shapes import generate
@@ -131,7 +131,7 @@ def test_a_dry_run_on_the_real_lists_ends_in_a_table(
 
 @pytest.mark.parametrize(("sweep", "path"), sweep_files().items(), ids=str)
 def test_a_sweep_file_begins_with_the_command_that_runs_it(sweep: str, path: Path) -> None:
-    assert path.read_text().startswith(f"# python -m gta multirun sweep={sweep}")
+    assert path.read_text().startswith(f"# gta multirun sweep={sweep}")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from analysis.render.html import fragment, html
 from analysis.render.latex import document, latex
 from analysis.render.markdown import markdown
 from analysis.render.terminal import terminal
-from analysis.table import Entry, Table
+from analysis.table import Table, TableEntry
 from gta.files import write_text
 
 __all__ = [
@@ -24,16 +24,16 @@ __all__ = [
     "text",
     "to_csv",
     "to_json",
-    "write",
+    "write_tables",
 ]
 
 
-def text(entry: Entry | None, best: bool = True) -> str:
+def text(entry: TableEntry | None, best: bool = True) -> str:
     """One entry in plain text: "71.23 ± 0.45 (2) [71.90]", "71.23 (1 of 3) [71.90]", "–: failed"; or ""."""
     return " ".join(layout.parts(entry, best))
 
 
-def write(table: Table, folder: str | Path) -> list[Path]:
+def write_tables(table: Table, folder: str | Path) -> list[Path]:
     """Write table.{md,tex,html,csv,json} into `folder` (made where missing), each atomically.
 
     With a baseline also significance.csv; without one, such a file of an earlier table is removed.

@@ -10,7 +10,7 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from analysis.significance import Comparison
-from analysis.table import Entry, Table
+from analysis.table import Table, TableEntry
 
 CSV_COLUMNS = (
     "row",
@@ -41,7 +41,7 @@ def to_csv(table: Table) -> str:
     labels: dict[str, int] = {}
     for (row, column), entry in _ordered(table):
         for score in entry.scores:
-            cell = score.wanted
+            cell = score.cell
             labels[column] = cell.labels
             rows.append(
                 {
@@ -82,9 +82,9 @@ def to_json(table: Table) -> str:
             "rank": table.ranks(column).get(row),
             "seeds": [
                 {
-                    **{"seed": score.wanted.seed, "miou_last": score.last, "miou_best": score.best},
-                    **{"network": score.network, "signature": score.wanted.signature, "reason": score.reason},
-                    "fill": score.wanted.fill if score.last is None else "",
+                    **{"seed": score.cell.seed, "miou_last": score.last, "miou_best": score.best},
+                    **{"network": score.network, "signature": score.cell.signature, "reason": score.reason},
+                    "fill": score.cell.fill if score.last is None else "",
                 }
                 for score in entry.scores
             ],
@@ -108,7 +108,7 @@ def to_json(table: Table) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _ordered(table: Table) -> Iterable[tuple[tuple[str, str], Entry]]:
+def _ordered(table: Table) -> Iterable[tuple[tuple[str, str], TableEntry]]:
     places = ((row, column) for row in table.rows for column in table.columns)
     return [(place, table.entries[place]) for place in places if place in table.entries]
 

@@ -2,101 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from html import escape as _escape
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from analysis.render import layout
-from analysis.render.layout import BEST, SECOND, Line, Shown
+from analysis.render.layout import BEST, SECOND
 from analysis.table import Table
 
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; }
-body { margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
-.scroll { overflow-x: auto; }
-table.results { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 1rem 0; }
-table.results th, table.results td { padding: .3rem .6rem; text-align: right; white-space: nowrap; }
-table.results th:first-child, table.results td:first-child { text-align: left; position: sticky; left: 0; }
-table.results th:first-child, table.results td:first-child { background: #fff; white-space: normal; }
-table.results td { vertical-align: top; }
-table.results td small { display: block; }
-table.results sup { line-height: 0; margin-left: .1em; }
-table.results thead th { border-top: 2px solid; border-bottom: 1px solid; }
-table.results tbody tr:last-child > * { border-bottom: 2px solid; }
-table.results tbody th { font-weight: normal; }
-table.results tr.published { color: #6b6b6b; }
-table.results tr.published.first > * { border-top: 1px solid #1a1a1a; }
-table.results .best { font-weight: bold; }
-table.results .second { text-decoration: underline; }
-table.results .missing { color: #9a3412; white-space: normal; }
-ul.notes { padding-left: 1.2rem; font-size: .9rem; }
-code { overflow-wrap: anywhere; }
-"""
+FOLDER = Path(__file__).with_name("templates")
+
+
+def templates(*folders: Path) -> Environment:
+    """The templates of these folders and of this package: every text is escaped but what is `Markup` already."""
+    return Environment(
+        loader=FileSystemLoader([*folders, FOLDER]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+_TEMPLATES = templates()
 
 
 def html(table: Table) -> str:
     """A whole page, self-contained: no script, nothing fetched."""
-    title = escape(table.title)
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{title}</title>\n'
-        f"<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n{fragment(table)}</body>\n</html>\n"
+    return _TEMPLATES.get_template("page.html").render(title=layout.clean(table.title), table=fragment(table)) + "\n"
+
+
+def fragment(table: Table, heading: str = "h2", stacked: bool = False) -> Markup:
+    """The table with its notes, missing cells and significance; `templates/table.css` has the classes that it uses.
+
+    `heading`: the element of its headings; `stacked`: the count of seeds stands below the mean, not beside it.
+    """
+    text = _TEMPLATES.get_template("table.html").render(
+        heading=heading,
+        stacked=stacked,
+        emphasis={0: "", BEST: "best", SECOND: "second"},
+        head=layout.head(table, "Method"),
+        rows=layout.rows(table),
+        table_notes=layout.notes(table),
+        footnotes=layout.footnotes(table),
+        missing=[layout.clean(line) for line in table.missing],
+        fill=layout.fill(table),
+        baseline=layout.clean(table.baseline),
+        compared_head=layout.SIGNIFICANCE_HEAD,
+        compared=layout.significance_rows(table),
+        compared_notes=layout.significance_notes(table),
     )
-
-
-def fragment(table: Table) -> str:
-    """The table with its notes, missing cells and significance; `STYLE` has the classes that it uses."""
-    shown = layout.lines(table)
-    first = next((index for index, line in enumerate(shown) if line.published), None)
-    body = [_row(line, index == first) for index, line in enumerate(shown)]
-    text = [_grid(layout.head(table, "Method"), body), _list(map(escape, layout.notes(table)))]
-    text.append(_list(map(escape, layout.footnotes(table))))
-    if table.missing:
-        commands = [f"{escape(heads)}: <code>{escape(command)}</code>" for heads, command in layout.fill(table)]
-        text.append(f"<h2>Missing</h2>\n{_list([*map(escape, table.missing), *commands])}")
-    if table.baseline:
-        text.append(f"<h2>Against {escape(table.baseline)}</h2>\n")
-        rows = layout.significance_rows(table)
-        cells = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
-        text.append(_grid(layout.SIGNIFICANCE_HEAD, [f"<tr>{row}</tr>" for row in cells]) if rows else "")
-        text.append(_list(map(escape, layout.significance_notes(table))))
-    return "".join(text)
-
-
-def escape(name: str) -> str:
-    return _escape(layout.clean(name), quote=True)
-
-
-def _grid(head: Sequence[str], rows: Iterable[str]) -> str:
-    names = "".join(f'<th scope="col">{escape(name)}</th>' for name in head)
-    body = "\n".join(rows)
-    return (
-        f'<div class="scroll"><table class="results">\n<thead><tr>{names}</tr></thead>\n'
-        f"<tbody>\n{body}\n</tbody>\n</table></div>\n"
-    )
-
-
-def _row(line: Line, first: bool) -> str:
-    kind = f' class="published{" first" if first else ""}"' if line.published else ""
-    cells = "".join(map(_entry, line.cells))
-    return f'<tr{kind}><th scope="row">{escape(line.name)}{_marks(line.marks)}</th>{cells}</tr>'
-
-
-def _entry(cell: Shown) -> str:
-    if not cell.parts:
-        return "<td></td>"
-    first, *others = map(escape, cell.parts)
-    if not others and first.startswith("–"):
-        return f'<td class="missing">{first}</td>'
-    kind = {BEST: "best", SECOND: "second"}.get(cell.rank)
-    first = f'<span class="{kind}">{first}</span>' if kind else first
-    below = f" <small>{' '.join(others[1:])}</small>" if others[1:] else ""
-    return f"<td>{' '.join([first, *others[:1]])}{_marks(cell.marks)}{below}</td>"
-
-
-def _marks(marks: str) -> str:
-    return f"<sup>{escape(marks)}</sup>" if marks else ""
-
-
-def _list(items: Iterable[str]) -> str:
-    body = "".join(f"<li>{item}</li>\n" for item in items)
-    return f'<ul class="notes">\n{body}</ul>\n' if body else ""
+    return Markup(text)

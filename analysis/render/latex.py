@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from analysis.render import layout
-from analysis.render.layout import BEST, SECOND, Line, Shown
+from analysis.render.layout import BEST, SECOND, ShownRow
 from analysis.table import Table
 
 _SPECIAL = {
@@ -63,6 +63,7 @@ _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
     "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
 )
+_EMPHASIS = {BEST: r"\textbf{%s}", SECOND: r"\underline{%s}"}
 _START = r"""% Generated. Compiles by itself; or \input it in a document that loads booktabs (and xcolor for grey rows).
 \makeatletter
 \ifx\@nodocument\relax\else
@@ -79,9 +80,9 @@ _START = r"""% Generated. Compiles by itself; or \input it in a document that lo
 def latex(table: Table) -> str:
     """A table environment; alone it is a document of its own."""
     head = layout.head(table, "Method")
-    lines = layout.lines(table)
-    ours = [_row(line) for line in lines if not line.published]
-    theirs = [_row(line) for line in lines if line.published]
+    rows = layout.rows(table)
+    ours = [_row(row) for row in rows if not row.published]
+    theirs = [_row(row) for row in rows if row.published]
     notes = [escape(note) for note in [*layout.notes(table), *layout.footnotes(table)]]
     if table.missing:
         notes.append("Missing: " + "; ".join(escape(line) for line in table.missing) + ".")
@@ -115,7 +116,7 @@ def latex(table: Table) -> str:
 
 def document(table: Table) -> str:
     """`latex`, in a frame that makes a whole document of it where it is compiled by itself."""
-    rows = ([line.name, *(" ".join(cell.parts) for cell in line.cells)] for line in layout.lines(table))
+    rows = ([row.name, *(" ".join(cell.parts) for cell in row.cells)] for row in layout.rows(table))
     grid = [layout.head(table), *rows]
     paper = max(21.0, 4 + sum(0.2 * max(map(len, column)) + 0.6 for column in zip(*grid, strict=True)))  # cm
     close = "\\ifdefined\\endoftable\\expandafter\\endoftable\\fi\n"
@@ -146,23 +147,12 @@ def _letter(character: str) -> str:
     return f"{{[}}U+{ord(character):04X}{{]}}"
 
 
-def _row(line: Line) -> str:
-    name = escape(line.name) + _marks(line.marks)
-    cells = [name, *map(_entry, line.cells)]
-    if line.published:
+def _row(row: ShownRow) -> str:
+    name = escape(row.name) + _marks(row.marks)
+    cells = [name, *(cell.text(escape, _EMPHASIS, _marks) for cell in row.cells)]
+    if row.published:
         cells = [rf"\textcolor{{gray}}{{{cell}}}" if cell else "" for cell in cells]
     return _ampersands(cells)
-
-
-def _entry(cell: Shown) -> str:
-    if not cell.parts:
-        return ""
-    first, *others = map(escape, cell.parts)
-    if cell.rank == BEST:
-        first = rf"\textbf{{{first}}}"
-    if cell.rank == SECOND:
-        first = rf"\underline{{{first}}}"
-    return " ".join([first, *others]) + _marks(cell.marks)
 
 
 def _marks(marks: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from analysis import significance
 from analysis.significance import Comparison
-from analysis.table import Entry, Table, short
+from analysis.table import Table, TableEntry, short
 
 BEST, SECOND = 1, 2
 SIGNIFICANCE_HEAD = ["method", "column", "seeds", "difference", "95 % interval", "p", "p (Holm)", "d"]
@@ -16,23 +17,36 @@ GREY_NOTE = "Grey: published numbers, not made here and not ranked; marks are ex
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownEntry:
     """One entry: its parts ("71.67 ± 1.19", "(2)", "[71.90]", "+1.74"), the rank of its first, its footnotes."""
 
     parts: tuple[str, ...] = ()
     rank: int = 0
     marks: str = ""
 
+    @property
+    def missing(self) -> bool:
+        """It says why there is no number."""
+        return len(self.parts) == 1 and self.parts[0].startswith("–")
+
+    def text(self, escape: Callable[[str], str], emphasis: Mapping[int, str], marks: Callable[[str], str]) -> str:
+        """The entry in a format: its parts escaped, the first in the emphasis of its rank ("**%s**"), and its marks."""
+        if not self.parts:
+            return ""
+        first, *others = map(escape, self.parts)
+        text = " ".join([emphasis.get(self.rank, "%s") % first, *others])
+        return text + marks(self.marks)
+
 
 @dataclass(frozen=True)
-class Line:
+class ShownRow:
     name: str
-    cells: list[Shown]
+    cells: list[ShownEntry]
     published: bool = False
     marks: str = ""
 
 
-def lines(table: Table) -> list[Line]:
+def rows(table: Table) -> list[ShownRow]:
     """Our rows, then the published ones."""
     ranks = {column: table.ranks(column) for column in table.columns}
     found = []
@@ -43,18 +57,20 @@ def lines(table: Table) -> list[Line]:
             compared = table.comparison(row, column)
             if own and compared and compared.difference is not None:
                 own = (*own, f"{_round(compared.difference):+.2f}")
-            cells.append(Shown(own, ranks[column].get(row, 0)))
-        found.append(Line(clean(row), cells))
+            cells.append(ShownEntry(own, ranks[column].get(row, 0)))
+        found.append(ShownRow(clean(row), cells))
     for beside in table.published:
         cells = [
-            Shown((f"{place[0].miou:.2f}",), marks=place[1]) if (place := beside.numbers.get(column)) else Shown()
+            ShownEntry((f"{place[0].miou:.2f}",), marks=place[1])
+            if (place := beside.numbers.get(column))
+            else ShownEntry()
             for column in table.columns
         ]
-        found.append(Line(clean(beside.method), cells, published=True, marks=beside.marks))
+        found.append(ShownRow(clean(beside.method), cells, published=True, marks=beside.marks))
     return found
 
 
-def parts(entry: Entry | None, best: bool = True) -> tuple[str, ...]:
+def parts(entry: TableEntry | None, best: bool = True) -> tuple[str, ...]:
     """One entry: ("71.23 ± 0.45", "(2)", "[71.90]"), ("71.23", "(1 of 3)", "[71.90]"), ("–: failed",), or ()."""
     if entry is None:
         return ()
@@ -88,7 +104,7 @@ def footnotes(table: Table) -> list[str]:
 
 def fill(table: Table) -> list[tuple[str, str]]:
     """(which reasons, the command that fills those cells)."""
-    return [(", ".join(heads), clean(command)) for command, heads in table.fill.items()]
+    return [(clean(", ".join(heads)), clean(command)) for command, heads in table.fill.items()]
 
 
 def significance_rows(table: Table) -> list[list[str]]:

@@ -6,14 +6,16 @@ import re
 from collections.abc import Sequence
 
 from analysis.render import layout
-from analysis.render.layout import BEST, SECOND, Line, Shown
+from analysis.render.layout import BEST, SECOND, ShownRow
 from analysis.table import Table
+
+_EMPHASIS = {BEST: "**%s**", SECOND: "<u>%s</u>"}
 
 
 def markdown(table: Table) -> str:
     """GitHub's Markdown; every name is shown as it is written."""
     head = layout.head(table, "Method")
-    lines = [f"## {escape(table.title)}", "", *_grid(head, [_row(line) for line in layout.lines(table)], left=1), ""]
+    lines = [f"## {escape(table.title)}", "", *_grid(head, [_row(row) for row in layout.rows(table)], left=1), ""]
     notes = [note.replace("Grey:", "In italics:") for note in layout.notes(table)]
     lines += [f"- {escape(note)}" for note in [*notes, *layout.footnotes(table)]]
     if table.missing:
@@ -38,30 +40,19 @@ def escape(name: str) -> str:
     return re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", name)
 
 
-def _row(line: Line) -> list[str]:
-    name = escape(line.name) + (f" ({line.marks})" if line.marks else "")
-    return [_italic(name) if line.published else name, *(_entry(cell, line.published) for cell in line.cells)]
+def _row(row: ShownRow) -> list[str]:
+    name = escape(row.name) + _marks(row.marks)
+    cells = [name, *(cell.text(_text, _EMPHASIS, _marks) for cell in row.cells)]
+    return [f"*{cell}*" if cell else "" for cell in cells] if row.published else cells
 
 
-def _entry(cell: Shown, published: bool) -> str:
-    if not cell.parts:
-        return ""
-    first, *others = map(_text, cell.parts)
-    if cell.rank == BEST:
-        first = f"**{first}**"
-    if cell.rank == SECOND:
-        first = f"<u>{first}</u>"
-    text = " ".join([first, *others]) + (f" ({cell.marks})" if cell.marks else "")
-    return _italic(text) if published else text
+def _marks(marks: str) -> str:
+    return f" ({marks})" if marks else ""
 
 
 def _text(part: str) -> str:
     """A part of an entry: a sign or bracket at its start is in the middle of a line and needs no escape."""
     return escape(f"x{part}")[1:]
-
-
-def _italic(text: str) -> str:
-    return f"*{text}*"
 
 
 def _code(command: str) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from analysis.render import layout
-from analysis.render.layout import BEST, SECOND, Line, Shown
+from analysis.render.layout import BEST, SECOND, ShownEntry, ShownRow
 from analysis.table import Table
 
 _GAP = 2
@@ -31,18 +31,18 @@ def terminal(table: Table, width: int = 160, color: bool = False) -> str:
         highlight=False,
         legacy_windows=False,
     )
-    lines = layout.lines(table)
+    rows = layout.rows(table)
     console.print(Text(layout.clean(table.title)))
-    for start, stop, height in _blocks(table, lines, width):
+    for start, stop, height in _blocks(table, rows, width):
         console.print()
-        console.print(_grid(table, lines, start, stop, height))
+        console.print(_grid(table, rows, start, stop, height))
     console.print()
-    _write(console, layout.notes(table, styled=color), width)
-    _write(console, layout.footnotes(table), width, "  ", _GREY if color else "")
+    _print_notes(console, layout.notes(table, styled=color), width)
+    _print_notes(console, layout.footnotes(table), width, "  ", _GREY if color else "")
     _significance(console, table, width)
     if table.missing:
         console.print("\nMissing:")
-        _write(console, [layout.clean(line) for line in table.missing], width, "  ")
+        _print_notes(console, [layout.clean(line) for line in table.missing], width, "  ")
         for heads, command in layout.fill(table):
             # One line, however long: it is there to be copied.
             console.print(Text(f"  {heads}: {command}"), soft_wrap=True)
@@ -50,13 +50,13 @@ def terminal(table: Table, width: int = 160, color: bool = False) -> str:
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
-def _blocks(table: Table, lines: list[Line], width: int) -> list[tuple[int, int, int]]:
+def _blocks(table: Table, rows: list[ShownRow], width: int) -> list[tuple[int, int, int]]:
     """(first column, column after the last, lines of an entry) of each block: few lines before few columns."""
     count = len(table.columns)
     for height in (1, 2, 4):
-        if sum(_widths(table, lines, height)) + _GAP * count <= width:
+        if sum(_widths(table, rows, height)) + _GAP * count <= width:
             return [(0, count, height)]
-    first, *others = _widths(table, lines, 4)
+    first, *others = _widths(table, rows, 4)
     blocks, start = [], 0
     while start < count:
         stop, used = start + 1, first + _GAP + others[start]
@@ -68,34 +68,34 @@ def _blocks(table: Table, lines: list[Line], width: int) -> list[tuple[int, int,
     return blocks
 
 
-def _widths(table: Table, lines: list[Line], height: int) -> list[int]:
-    names = [max([len(_name(line)) for line in lines] + [len("method")])]
+def _widths(table: Table, rows: list[ShownRow], height: int) -> list[int]:
+    names = [max([len(_name(row)) for row in rows] + [len("method")])]
     for index, column in enumerate(layout.head(table)[1:]):
-        entries = [max(map(len, _split(line.cells[index], height))) for line in lines]
+        entries = [max(map(len, _split(row.cells[index], height))) for row in rows]
         names.append(max([len(column), *entries]))
     return names
 
 
-def _grid(table: Table, lines: list[Line], start: int, stop: int, height: int) -> Grid:
+def _grid(table: Table, rows: list[ShownRow], start: int, stop: int, height: int) -> Grid:
     grid = Grid(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="none", show_edge=False)
     names = layout.head(table)
     chosen = [names[0], *names[1 + start : 1 + stop]]
-    widths = _widths(table, lines, height)
+    widths = _widths(table, rows, height)
     widths = [widths[0], *widths[1 + start : 1 + stop]]
     for name in chosen:
         grid.add_column(Text(name), overflow="fold")
     grid.add_row(*("-" * width for width in widths))
-    for line in lines:
-        cells = [_entry(cell, height, line.published) for cell in line.cells[start:stop]]
-        grid.add_row(Text(_name(line), style=_GREY if line.published else ""), *cells)
+    for row in rows:
+        cells = [_entry(cell, height, row.published) for cell in row.cells[start:stop]]
+        grid.add_row(Text(_name(row), style=_GREY if row.published else ""), *cells)
     return grid
 
 
-def _name(line: Line) -> str:
-    return f"{line.name} ({line.marks})" if line.marks else line.name
+def _name(row: ShownRow) -> str:
+    return f"{row.name} ({row.marks})" if row.marks else row.name
 
 
-def _split(cell: Shown, height: int) -> list[str]:
+def _split(cell: ShownEntry, height: int) -> list[str]:
     """The lines of an entry: 1 all in one, 2 the mean with its count first, 4 a part a line."""
     parts = [*cell.parts]
     if cell.marks and parts:
@@ -107,7 +107,7 @@ def _split(cell: Shown, height: int) -> list[str]:
     return parts
 
 
-def _entry(cell: Shown, height: int, published: bool) -> Text:
+def _entry(cell: ShownEntry, height: int, published: bool) -> Text:
     text = Text("\n".join(_split(cell, height)), style=_GREY if published else "")
     if cell.parts and cell.rank in _STYLES:
         text.stylize(_STYLES[cell.rank], 0, len(cell.parts[0]))
@@ -121,7 +121,7 @@ def _significance(console: Console, table: Table, width: int) -> None:
     shown = [layout.SIGNIFICANCE_HEAD, *rows]
     console.print(Text(f"\nAgainst {layout.clean(table.baseline)}\n"))
     if rows and sum(max(map(len, column)) + _GAP for column in zip(*shown, strict=True)) > width:
-        _write(console, [_sentence(row) for row in rows], width)
+        _print_notes(console, [_sentence(row) for row in rows], width)
         console.print()
     elif rows:
         grid = Grid(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="none")
@@ -131,7 +131,7 @@ def _significance(console: Console, table: Table, width: int) -> None:
             grid.add_row(*map(Text, row))
         console.print(grid)
         console.print()
-    _write(console, notes, width)
+    _print_notes(console, notes, width)
 
 
 def _sentence(row: list[str]) -> str:
@@ -141,7 +141,7 @@ def _sentence(row: list[str]) -> str:
     return f"{name}, {column}: {named}"
 
 
-def _write(console: Console, notes: list[str], width: int, indent: str = "", style: str = "") -> None:
+def _print_notes(console: Console, notes: list[str], width: int, indent: str = "", style: str = "") -> None:
     for note in notes:
         wrapped = textwrap.wrap(
             note,

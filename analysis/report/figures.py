@@ -25,7 +25,6 @@ COLOURS = ("#0072b2", "#c34e00", "#007a5a", "#a8467f", "#7d6b00", "#3a96d6", "#4
 INK, GRID = "#1c1e21", "#d9dce1"
 _MARKERS = "osD^vPX"
 _STYLES: tuple = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))  # for the methods after the seventh
-_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _FONT: Any = {"font.size": 9, "svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "gta"}
 POINTS_PER_LINE = 12  # what a label at a line's end needs
 
@@ -55,7 +54,7 @@ def miou_over_labels(table: Table) -> Figure:
 
 def _lines(table: Table) -> Figure:
     figure, axes = _empty("mIoU (%)", "labeled images (log scale)")
-    labels = {c: e.scores[0].wanted.labels for (_, c), e in table.entries.items()}
+    labels = {c: e.scores[0].cell.labels for (_, c), e in table.entries.items()}
     distinct = len(set(labels.values())) == len(labels)
     places = {c: float(labels[c] if distinct else i + 1) for i, c in enumerate(table.columns)}
     axes.set_xscale("log" if distinct else "linear")
@@ -151,14 +150,13 @@ def svg(figure: Figure) -> str:
     """The figure as one <svg> element, its text as text; the same for the same figure."""
     out = io.StringIO()
     with matplotlib.rc_context(_FONT):
-        figure.savefig(
-            out, format="svg", transparent=True, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        )
+        undated = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(out, format="svg", transparent=True, metadata=undated)
     text = out.getvalue()
     return text[text.index("<svg") :]
 
 
-def write(figure: Figure, stem: Path) -> list[Path]:
+def write_figure(figure: Figure, stem: Path) -> list[Path]:
     """Write `stem`.svg and `stem`.png (white ground, 150 dots an inch), each atomically."""
     paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
     for path in paths:

@@ -37,10 +37,10 @@ class Confusion:
     matrix: list[list[int]]
 
 
-def cells(table: Table) -> pd.DataFrame:
-    """The wanted cells of the table: signature, row, column, labels, seed, in the table's order."""
+def cells_frame(table: Table) -> pd.DataFrame:
+    """The cells of the table: signature, row, column, labels, seed, in the table's order."""
     found = [
-        (score.wanted.signature, row, column, score.wanted.labels, score.wanted.seed)
+        (score.cell.signature, row, column, score.cell.labels, score.cell.seed)
         for row in table.rows
         for column in table.columns
         if (row, column) in table.entries
@@ -57,7 +57,7 @@ class Recorded:
 
     def __init__(self, uri: str, frame: pd.DataFrame, table: Table) -> None:
         self.uri = store.normal(uri)
-        self.cells = cells(table)
+        self.cells = cells_frame(table)
         runs = frame.drop_duplicates("signature").set_index("signature")["run_id"].to_dict()
         self.runs = {s: str(runs[s]) for s in self.cells["signature"] if s in runs}
         headline = frame[frame["headline"]]

@@ -1,46 +1,49 @@
-"""usage: python -m gta cancel CELL ... [sweep=NAME ...] [paths.runs=runs]
-       python -m gta cancel sweep=NAME [name=value ...] [--yes]
-
-Ends cells that run or wait: scancel for jobs of Slurm, SIGTERM for processes of this host (they save first). CELL is a
-signature or its beginning, words such as gta/92/seed0, or a pattern of these ('gta/92/*'). Without names all cells of
-the grid are meant, and it asks first (--yes: it does not).
-
-A cancelled cell is not run again by itself; retry, or multirun retry=cancelled, submits it again. A multirun that runs
-cells on this host goes on with the others: Ctrl-C there ends it as a whole.
-
-exit code: 0 well, 1 a cell could not be reached, 2 something to mend first
-"""
+"""`gta cancel`."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-from gta.cli import options as common
+from gta.cli import composing, grammar, options
+from gta.cli.grammar import Words
 from gta.errors import UserError
 
 
-def run(arguments: list[str]) -> int:
-    given, rest = common.flags(arguments, {"yes": False})
-    names, words = common.names_and_words(rest)
-    if not names and not any(word.partition("=")[0] != "paths.runs" for word in words):
-        raise UserError("cancel takes cells or a grid: python -m gta cancel gta/92/seed0, or cancel sweep=NAME.")
+@grammar.command(
+    "cancel",
+    exit_codes="0 well, 1 a cell could not be reached, 2 something to mend first",
+    examples=["gta cancel gta/92/seed0", "gta cancel 'gta/92/*' sweep=voc_classic", "gta cancel sweep=shapes --yes"],
+)
+@grammar.words("CELL")
+@options.yes
+def command(words: Words, yes: bool) -> int:
+    """End cells that run or wait, on Slurm and here.
+
+    scancel for jobs of Slurm, SIGTERM for processes of this host (they save first). A cell is named by its signature or
+    the beginning of it, words such as gta/92/seed0, or a pattern of these ('gta/92/*'). Without names all cells of the
+    grid are meant, and it asks first (--yes: it does not).
+
+    A cancelled cell is not run again by itself; retry, or multirun --retry cancelled, submits it again. A multirun that
+    runs cells on this host goes on with the others: Ctrl-C there ends it as a whole.
+    """
+    if not words.names and all(word.startswith(composing.RUNS) for word in words.overrides):
+        raise UserError("cancel takes cells or a grid: gta cancel gta/92/seed0, or gta cancel sweep=NAME.")
     from launch.grid.names import find_all, known
     from launch.show.cancel import cancel, targets
     from launch.slurm import commands as slurm
 
-    cells = common.named_cells(words)
-    chosen = find_all(names, cells) if names else cells
-    runs = Path(chosen[0].folder).parents[1]
+    cells = composing.named_cells(words.overrides)
+    chosen = find_all(words.names, cells) if words.names else cells
+    runs = chosen[0].folder.path.parents[1]
     held = slurm.queue() if slurm.available() else None
     found = targets(chosen, known(runs), held)
     ending = [target for target in found if target.job or target.process]
-    if not names:
+    if not words.names:
         found = [target for target in found if not target.over]
         if not found:
             print(f"None of the {len(chosen)} cells runs or waits.")
             return 0
-        if not given["yes"] and not _confirmed(len(ending), len(chosen)):
+        if not yes and not _confirmed(len(ending), len(chosen)):
             print("Nothing was cancelled.")
             return 0
     said = cancel(found)

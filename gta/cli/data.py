@@ -1,13 +1,4 @@
-"""usage: python -m gta data check data=NAME [all=true] [name=value ...]
-       python -m gta data make-shapes [data.generator.size=48 ...]
-
-check        walks a data set: every image and mask of its lists is decoded, sizes and labels are checked, and what is
-             missing or broken is said (the first 20; all=true: all of it), with the lists' digests and known names
-             and how much of each class there is. Nothing is written.
-make-shapes  generates the embedded data set `shapes` in the VOC layout (multirun does it where it is needed).
-
-exit code: 0 whole, 2 something is missing or broken
-"""
+"""`gta data check` and `gta data make-shapes`."""
 
 from __future__ import annotations
 
@@ -15,24 +6,36 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gta.cli import options as common
+import click
+
+from gta.cli import composing, grammar
+from gta.cli.grammar import Group, Words, option
 
 if TYPE_CHECKING:
     from gta.config import DataConfig
-    from gta.data.check import Report
+    from gta.data.check import DataReport
 
 SHOWN = 20
 
 
-def run(arguments: list[str]) -> int:
-    return common.dispatch("data", arguments, {"check": check, "make-shapes": make_shapes})
+@click.group("data", cls=Group)
+def command() -> None:
+    """Check a data set, or generate the embedded one."""
 
 
-def make_shapes(arguments: list[str]) -> int:
-    """Generate the embedded data set."""
+@command.command(
+    "make-shapes",
+    examples=["gta data make-shapes", "gta data make-shapes data.generator.size=64 paths.data=elsewhere"],
+)
+@grammar.words()
+def make_shapes(words: Words) -> int:
+    """Generate the embedded data set `shapes` in the VOC layout.
+
+    multirun does it where it is needed.
+    """
     from launch.grid.grid import single_config
 
-    config = single_config(common.start(), ["data=shapes", *common.overrides_of(arguments)])
+    config = single_config(composing.start(), ["data=shapes", *composing.protected(words.overrides)])
     from gta.data.prepare import prepare
 
     prepare(config.data)
@@ -40,21 +43,31 @@ def make_shapes(arguments: list[str]) -> int:
     return 0
 
 
-def check(arguments: list[str]) -> int:
-    """Walk the data set and print what is there; 2 where something is not as it should be."""
-    options, overrides = common.split_options(arguments, {"all": "false"})
+@command.command(
+    "check",
+    exit_codes="0 whole, 2 something is missing or broken",
+    examples=["gta data check data=voc_blender paths.data=/datasets", "gta data check data=cityscapes --all"],
+)
+@grammar.words()
+@option("--all", "every", is_flag=True, old="all", help="Say all of it, not only the first 20 problems.")
+def check(words: Words, every: bool) -> int:
+    """Decode every image and mask of a data set's lists, and say what is missing or broken.
+
+    Sizes and labels are checked too; the lists' digests and known names are said, and how much of each class there is.
+    Nothing is written.
+    """
     from launch.grid.grid import single_config
 
-    config = single_config(common.start(), common.overrides_of(overrides)).data
-    import gta.data.check
+    config = single_config(composing.start(), composing.protected(words.overrides)).data
+    from gta.data.check import check_dataset
 
-    report = gta.data.check.check(config, _progress)
+    report = check_dataset(config, _progress)
     _print(config, report)
-    shown = report.problems if options["all"] == "true" else report.problems[:SHOWN]
+    shown = report.problems if every else report.problems[:SHOWN]
     for problem in shown:
         print(f"  BROKEN  {problem}")
     if len(shown) < len(report.problems):
-        print(f"  ... and {len(report.problems) - len(shown)} more; all=true shows them.")
+        print(f"  ... and {len(report.problems) - len(shown)} more; --all shows them.")
     print(f"{config.name}: {f'{len(report.problems)} problems' if report.problems else 'nothing is missing or broken'}")
     return 2 if report.problems else 0
 
@@ -72,7 +85,7 @@ def _progress(steps: Iterator[None], total: int) -> None:
             bar.advance(task)
 
 
-def _print(config: DataConfig, report: Report) -> None:
+def _print(config: DataConfig, report: DataReport) -> None:
     from gta.data.splits.known import known_name
     from gta.data.splits.lists import digest
 

@@ -1,38 +1,41 @@
-"""usage: python -m gta diff A B [--json] [sweep=NAME ...] [paths.runs=runs]
-
-What differs between two cells, by name: settings, split lists, code, environment, result. A and B are signatures or
-their beginnings, or words such as gta/92/seed0.
-
---json  one object: each part with {name: [value of A, value of B]}
-
-exit code: 0, whether something differs or not
-"""
+"""`gta diff`."""
 
 from __future__ import annotations
 
-import json
+import sys
+from json import dumps
 from typing import Any
 
-from gta.cli import options as common
-from gta.errors import UserError
+from gta.cli import composing, grammar, options
+from gta.cli.grammar import Words
 
 SOURCES = {"code": "code", "environment": "environment", "result": "scores"}
 
 
-def run(arguments: list[str]) -> int:
-    given, rest = common.flags(arguments, {"json": False})
-    names, words = common.names_and_words(rest)
-    if len(names) != 2:
-        raise UserError("diff takes two cells: python -m gta diff gta/92/seed0 gta/92/seed1.")
-    from launch.grid.names import find
-    from launch.show.inspect import Facts, compare
+@grammar.command(
+    "diff",
+    exit_codes="0, whether something differs or not",
+    examples=["gta diff gta/92/seed0 gta/92/seed1", "gta diff 1a2b3c 4d5e6f --json"],
+)
+@grammar.words("CELL", 2)
+@options.as_json
+def command(words: Words, json: bool) -> int:
+    """What differs between two cells.
 
-    cells = common.named_cells(words)
-    a, b = (Facts.read(find(name, cells).folder) for name in names)
+    Settings, split lists, code, environment, result. With --json one object: each part with {name: [value of the first,
+    value of the second]}.
+    """
+    from launch.grid.names import find
+    from launch.show.inspect import CellDetails, compare
+
+    cells = composing.named_cells(words.overrides)
+    a, b = (CellDetails.read(find(name, cells).folder) for name in words.names)
     parts = compare(a, b)
-    if given["json"]:
-        print(json.dumps(parts, indent=1))
+    if json:
+        print(dumps(parts, indent=1))
         return 0
+    for problem in [*a.broken, *b.broken]:
+        print(f"broken: {problem}", file=sys.stderr)
     print(f"A  {a.title}\nB  {b.title}")
     if a.folder == b.folder:
         print("\nThe two names mean the same cell: nothing differs.")

@@ -1,38 +1,44 @@
-"""usage: python -m gta doctor [sweep=NAME] [hydra/launcher=slurm] [site=NAME] [name=value ...]
-
-Looks at everything a run with these words needs, and says of each what is there (ok), what is not there and not
-needed (missing), and what is in the way (problem), with what to do: python and packages, torch, CUDA, GPUs, NCCL and
-gloo, Slurm with its limits and accounting, the site profile, folders, MLflow, data sets, initial weights. Nothing is
-run or changed.
-
-exit code: 0 nothing is in the way, 2 something is
-"""
+"""`gta doctor`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from gta.cli import options as common
+from gta.cli import composing, grammar
+from gta.cli.grammar import Words
 from gta.errors import UserError
 
 if TYPE_CHECKING:
-    from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
 
+    from gta.compose.hydra import Hydra
     from gta.config import Config, DataConfig
-    from gta.finding import Line
+    from gta.finding import Finding
 
 WIDTH = 26
 MOST_CELLS = 100  # of a grid whose data and weights are looked at
 
 
-def run(arguments: list[str]) -> int:
+@grammar.command(
+    "doctor",
+    exit_codes="0 nothing is in the way, 2 something is",
+    examples=["gta doctor", "gta doctor sweep=voc_blender hydra/launcher=slurm site=slurm"],
+)
+@grammar.words()
+def command(words: Words) -> int:
+    """What a run needs: what is there, what is missing, what to do.
+
+    Looks at everything a run with these words needs, and says of each what is there (ok), what is not there and not
+    needed (missing), and what is in the way (problem), with what to do: python and packages, torch, CUDA, GPUs, NCCL
+    and gloo, Slurm with its limits and accounting, the site profile, folders, MLflow, data sets, initial weights.
+    Nothing is run or changed.
+    """
     from gta.finding import Status
 
     found = []
-    for line in lines(arguments):
+    for line in lines(words.overrides):
         found.append(line)
         show(line)
     count = {status: sum(line.status is status for line in found) for status in Status}
@@ -42,7 +48,7 @@ def run(arguments: list[str]) -> int:
     return 2 if bad else 0
 
 
-def show(line: Line) -> None:
+def show(line: Finding) -> None:
     """One answer in a line; what is longer, and the advice, below it."""
     first, *more = line.detail.splitlines() or [""]
     print(f"{line.status!s:<8} {line.what:<{WIDTH}} {first}", flush=True)
@@ -52,15 +58,14 @@ def show(line: Line) -> None:
         print(f"{'':<{WIDTH + 9}} -> {line.advice}", flush=True)
 
 
-def lines(arguments: list[str]) -> Iterator[Line]:
+def lines(overrides: Sequence[str]) -> Iterator[Finding]:
     """All answers. Raises UserError for a wrong override only."""
     from gta.cli.checks import versions
     from gta.finding import guarded, problem
 
-    overrides = common.overrides_of(arguments)
-    yield from guarded("packages", versions.check)
+    yield from guarded("packages", versions.python_and_packages)
     try:
-        hydra = common.start()
+        hydra = composing.start()
         from launch.grid import grid
     except ImportError as error:
         yield problem(
@@ -69,28 +74,29 @@ def lines(arguments: list[str]) -> Iterator[Line]:
             "Install the project again: make clean install.",
         )
         return
-    master = grid.master_config(hydra, overrides)
+    master = grid.master_config(hydra, composing.protected(overrides))
     compose = _composer(hydra, master)
     configs = [compose(words) for words in _cells(hydra, master)]
     config = configs[0]
     launcher = str(master.hydra.runtime.choices["hydra/launcher"])
     name = str(master.hydra.runtime.choices["site"])
     from gta.cli.checks import data, machine, places
-    from launch.slurm import check as cluster_check
+    from launch.slurm import check as slurm_check
 
     on_slurm = launcher == "slurm"
-    options = cluster_check.sbatch_options(config.site)
-    yield from guarded("code", machine.code)
+    options = slurm_check.sbatch_options(config.site)
+    yield from guarded("code", machine.running_code)
     yield from guarded("torch", lambda: machine.torch(config.site, on_slurm))
     yield from guarded("NCCL, gloo", lambda: machine.backends(config.site))
-    yield from guarded("site", lambda: cluster_check.site(config.site, name, launcher))
-    yield from guarded("Slurm", lambda: cluster_check.cluster(config.site, launcher, options))
+    yield from guarded("site", lambda: slurm_check.check_site(config.site, name, launcher))
+    yield from guarded("Slurm", lambda: slurm_check.check_cluster(config.site, launcher, options))
     yield from guarded("folders", lambda: places.folders(config.paths))
     yield from guarded("MLflow", lambda: places.mlflow(config.paths))
     for splits in _by_data_set(configs):
         yield from guarded("data", lambda splits=splits: data.chosen(splits))  # type: ignore[misc]
-    yield from guarded("data", lambda: data.others(_other_data(hydra, compose, config)))
-    yield from guarded("weights", lambda: data.weights([config.model for config in configs], config.paths.weights))
+    asked_for = [config.model for config in configs]
+    yield from guarded("data", lambda: data.others(_options(hydra, compose, "data", config), config.data.name))
+    yield from guarded("weights", lambda: data.weights(asked_for, _options(hydra, compose, "model", config)))
 
 
 def _by_data_set(configs: list[Config]) -> list[list[DataConfig]]:
@@ -103,9 +109,10 @@ def _by_data_set(configs: list[Config]) -> list[list[DataConfig]]:
 
 def _cells(hydra: Hydra, master: DictConfig) -> list[list[str]]:
     """The overrides of the grid's cells."""
+    from gta.compose.hydra import loader_of
     from launch.grid.grid import expand
 
-    made = expand(master, hydra.config_loader)[:MOST_CELLS]  # type: ignore[arg-type]
+    made = expand(master, loader_of(hydra))[:MOST_CELLS]
     if not made:
         raise UserError("The grid is empty: one of its sweeps has no value.")
     return made
@@ -113,29 +120,15 @@ def _cells(hydra: Hydra, master: DictConfig) -> list[list[str]]:
 
 def _composer(hydra: Hydra, master: DictConfig) -> Callable[[list[str]], Config]:
     """Makes the config of a cell, with absolute paths; no list or data set has to be there for that."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
+    from gta.compose.hydra import loader_of
+    from gta.compose.paths import absolute
+    from launch.grid.grid import composer
 
-    from gta.compose.compose import Composer, explain
-    from launch.grid.grid import _absolute
-
-    HydraConfig.instance().set_config(master)
-    composer = Composer(hydra.config_loader, list(master.hydra.overrides.hydra))  # type: ignore[arg-type]
-
-    def compose(overrides: list[str]) -> Config:
-        try:
-            config = composer.cell(overrides)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(f"{explain(error)} (in the cell {' '.join(overrides)})") from None
-        _absolute(config.paths, config)
-        return config
-
-    return compose
+    compose = composer(loader_of(hydra), master)
+    return lambda overrides: absolute(compose(overrides))
 
 
-def _other_data(hydra: Hydra, compose: Callable[[list[str]], Config], chosen: Config) -> dict[str, DataConfig]:
-    """The data sets that were not asked for, by the word after `data=`, below the same folder of data sets."""
-    places = [f"paths.data='{chosen.paths.data}'", f"paths.splits='{chosen.paths.splits}'"]
-    found = {name: compose([f"data={name}", *places]).data for name in hydra.config_loader.get_group_options("data")}
-    return {name: config for name, config in found.items() if config.name != chosen.data.name}
+def _options(hydra: Hydra, compose: Callable[[list[str]], Config], group: str, chosen: Config) -> dict[str, Config]:
+    """A cell with each option of a config group, by the option's name, with the folders of the chosen one."""
+    places = [f"paths.{name}='{getattr(chosen.paths, name)}'" for name in ("data", "splits", "weights")]
+    return {name: compose([f"{group}={name}", *places]) for name in hydra.config_loader.get_group_options(group)}

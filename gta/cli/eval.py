@@ -1,25 +1,14 @@
-"""usage: python -m gta eval CELL [network=student|teacher] [which=last|best] [paths.runs=runs] [device=auto]
-       python -m gta eval FOLDER_OF_A_CELL ...
-       python -m gta eval checkpoint=FILE [network=student|teacher] data=NAME model=NAME [name=value ...]
-
-Scores a network on its validation list: per-class IoU and mIoU. CELL is the signature, or its beginning, as plan and
-status show it, or words such as gta/92/seed0. checkpoint=FILE is a checkpoint of the public GTA-Seg or U2PL code
-(model_state, teacher_state), loaded without executing anything in it, into the network that the overrides describe; it
-says what of it matched.
-
-The protocol is the cell's; another one for this once:
-  evaluation.protocol=original_size|sliding_window|center_crop|center_crop_padded_background
-  evaluation.crop=513  evaluation.window=769  evaluation.stride=0.667  evaluation.scales=[0.75,1.0,1.25]
-  evaluation.flip=true
-"""
+"""`gta eval`, and the trained network that eval and predict are asked for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gta.cli import options as common
+from gta.cellfolder import CellFolder
+from gta.cli import composing, grammar, options
+from gta.cli.grammar import Words
 from gta.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,7 +17,6 @@ if TYPE_CHECKING:
 
     from gta.config import Config
 
-DEFAULTS = {"network": "", "which": "last", "paths.runs": "runs", "device": "auto", "checkpoint": ""}
 HERE = ("evaluation.", "schedule.eval_images", "data.root", "site.workers")  # what a cell's config may be changed in
 
 
@@ -42,9 +30,29 @@ class Trained:
     source: str  # "student, iteration 800, 1a2b3c4d"
 
 
-def run(arguments: list[str]) -> int:
-    options, rest = common.split_options(arguments, DEFAULTS)
-    trained = load(options, rest, "eval")
+@grammar.command(
+    "eval",
+    instead="checkpoint",
+    examples=[
+        "gta eval gta/92/seed0 --which best",
+        "gta eval gta/92/seed0 evaluation.protocol=sliding_window evaluation.scales=[0.75,1.0] evaluation.flip=true",
+        "gta eval --checkpoint ckpt.pth --network teacher data=voc_blender model=resnet101",
+    ],
+)
+@grammar.words("CELL", 1)
+@options.network
+def command(words: Words, **asked: str) -> int:
+    """Per-class IoU and mIoU of a cell or a checkpoint.
+
+    On the validation list. A cell is named by its signature or the beginning of it, as plan and status show it, by
+    words such as gta/92/seed0, or by its folder. --checkpoint FILE is a checkpoint of the public GTA-Seg or U2PL code
+    (model_state, teacher_state), loaded without executing anything in it, into the network that the overrides describe;
+    it says what of it matched.
+
+    The protocol is the cell's; another one for this once: evaluation.protocol, evaluation.crop, evaluation.window,
+    evaluation.stride, evaluation.scales, evaluation.flip.
+    """
+    trained = load(words, **asked)
     from tabulate import tabulate
 
     from gta.train.evaluate import evaluate
@@ -65,47 +73,47 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def load(options: dict[str, str], rest: list[str], command: str) -> Trained:
-    """The network that the words of a command name: of a cell, or of a public checkpoint. Raises UserError."""
-    if options["checkpoint"]:
-        return _of_checkpoint(options, rest)
-    names = [word for word in rest if "=" not in word]
-    if len(names) != 1:
-        raise UserError(
-            f"{command} takes one cell: its signature (or the beginning of it), words such as gta/92/seed0, or its "
-            "folder; or checkpoint=FILE."
-        )
-    folder = find(names[0], Path(options["paths.runs"]))
-    from gta.compose.compose import read
+def load(words: Words, network: str, which: str, device: str, checkpoint: str) -> Trained:
+    """The network that a command is asked for (`gta.cli.options.network`): of a cell, or of a public checkpoint.
+
+    Raises UserError.
+    """
+    if checkpoint:
+        return _of_checkpoint(words, network, which, device, checkpoint)
+    folder = find(words.names[0], composing.runs_folder(words.overrides))
+    from gta.compose.compose import read_config
     from gta.compose.validate import check_evaluation
     from gta.train.run import load_network, prepare_device
 
-    config = _changed(read(folder / "config.yaml"), [word for word in rest if "=" in word], command)
-    config.site.device = options["device"]
+    changed = [word for word in words.overrides if not word.startswith(composing.RUNS)]
+    config = _changed(read_config(folder.config_file), changed)
+    config = replace(config, site=replace(config.site, device=device))
     check_evaluation(config)
-    device = prepare_device(config)
-    name, network, iteration = load_network(config, folder, device, options["network"], options["which"])
-    return Trained(config, network, device, f"{name}, iteration {iteration}, {folder.name[:8]}")
+    place = prepare_device(config)
+    name, trained, iteration = load_network(config, folder, place, network, which)
+    return Trained(config, trained, place, f"{name}, iteration {iteration}, {folder.signature[:8]}")
 
 
-def _changed(config: Config, overrides: list[str], command: str) -> Config:
+def _changed(config: Config, overrides: list[str]) -> Config:
     """The frozen config with another way of evaluating; nothing that was trained with can be changed."""
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from gta.compose.compose import explain, typed
+    from gta.compose.compose import typed
+    from gta.compose.hydra import schema
+    from gta.compose.overrides import explain
 
     for word in overrides:
         if not word.startswith(HERE):
-            raise UserError(f"{word}: of a trained cell, {command} changes only {', '.join(HERE)} ...")
+            raise UserError(f"{word}: of a trained cell, this changes only {', '.join(HERE)} ...")
     try:
-        node = OmegaConf.merge(OmegaConf.structured(config), OmegaConf.from_dotlist(overrides))
+        node = OmegaConf.merge(schema(config), OmegaConf.from_dotlist(overrides))
     except OmegaConfBaseException as error:
         raise UserError(explain(error)) from None
     return typed(node)  # type: ignore[arg-type]
 
 
-def _of_checkpoint(options: dict[str, str], rest: list[str]) -> Trained:
+def _of_checkpoint(words: Words, network: str, which: str, device: str, checkpoint: str) -> Trained:
     """A network with the weights of a public checkpoint; prints what matched."""
     from gta.compose.validate import check_evaluation
     from gta.models import build_model
@@ -113,17 +121,19 @@ def _of_checkpoint(options: dict[str, str], rest: list[str]) -> Trained:
     from gta.train.run import prepare_device
     from launch.grid.grid import single_config
 
-    if options["which"] != "last":
-        raise UserError("which= is of a cell; a public checkpoint holds one student and one teacher: network=.")
+    if which != "last":
+        raise UserError("--which is of a cell; a public checkpoint holds one student and one teacher: --network.")
+    if words.names:
+        raise UserError(f"{words.names[0]} and --checkpoint both say which network: give one of them.")
     # the weights come from the checkpoint, and no split list is needed to score
-    fixed = ["model.weights=random", "data.split=none", f"site.device={options['device']}"]
-    config = single_config(common.start(), [*common.overrides_of(rest), *fixed])
+    fixed = ["model.weights=random", "data.split=none", f"site.device={device}"]
+    config = single_config(composing.start(), [*composing.protected(words.overrides), *fixed])
     check_evaluation(config)
-    device = prepare_device(config)
-    network = build_model(config.model, len(config.data.classes))
-    report = load_public_checkpoint(network, options["checkpoint"], options["network"])
+    place = prepare_device(config)
+    model = build_model(config.model, len(config.data.classes))
+    report = load_public_checkpoint(model, checkpoint, network)
     print(report, flush=True)
-    return Trained(config, network.to(device).eval(), device, f"{report.network}, {Path(options['checkpoint']).name}")
+    return Trained(config, model.to(place).eval(), place, f"{report.network}, {Path(checkpoint).name}")
 
 
 def val_ids(config: Config) -> list[str]:
@@ -133,17 +143,15 @@ def val_ids(config: Config) -> list[str]:
     from gta.data.spec import val_path
     from gta.data.splits.lists import read_ids
 
-    split = config.data.split
-    config.data.split = MISSING  # the lists of a split are not needed, nor drawn
-    prepare(config.data)
-    config.data.split = split
+    prepare(replace(config.data, split=MISSING))  # the lists of a split are not needed, nor drawn
     return sorted(read_ids(val_path(config.data), config.data.image_suffix))
 
 
-def find(name: str, runs: Path) -> Path:
+def find(name: str, runs: Path) -> CellFolder:
     """The folder of the cell called `name`; one that lies elsewhere is named by its path. Raises UserError."""
-    if (Path(name) / "config.yaml").exists():
-        return Path(name)
+    folder = CellFolder(Path(name))
+    if folder.config_file.exists():
+        return folder
     from launch.grid import names
 
     return names.find(name, names.known(runs)).folder

@@ -1,49 +1,60 @@
-"""usage: python -m gta gc sweep=NAME [CELL ...] [--best] [--list] [--yes] [name=value ...]
-
-Shows what the cells of a grid keep that neither the table, nor a resume, nor the best model needs: checkpoints of cells
-that are done, what killed processes and old jobs left behind. Removes it only with --yes. A cell that runs or waits is
-never touched; one that another sweep has too is left alone unless it is named (signature, its beginning, gta/92/seed0).
-
---best  the best models of cells that are done go as well
---list  names every file and folder
---yes   removes
-"""
+"""`gta gc`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gta.cli import options as common
+from gta.cellfolder import BrokenRecord, CellFolder, readable
+from gta.cli import composing, grammar, options
+from gta.cli.grammar import Words, option
 from gta.errors import UserError
 from gta.text import human_bytes
 
 if TYPE_CHECKING:
-    from launch.show.gc import Plan
+    from launch.show.gc import Removal
     from launch.state.jobs import HeldJob
 
 
-def run(arguments: list[str]) -> int:
-    given, rest = common.flags(arguments, {"best": False, "list": False, "yes": False})
-    names, words = common.names_and_words(rest)
-    if not words:
-        raise UserError("gc takes a grid: python -m gta gc sweep=NAME.")
-    master, cells = common.grid(words)
-    from launch.grid.names import find_all, known, of_grid
+@grammar.command(
+    "gc",
+    exit_codes="0 well, 1 something could not be removed, 2 something to mend first",
+    examples=["gta gc sweep=shapes", "gta gc sweep=shapes --list", "gta gc sweep=shapes gta/92/seed0 --best --yes"],
+)
+@grammar.words("CELL")
+@option("--best", is_flag=True, help="The best models of cells that are done go as well.")
+@option("--list", "every", is_flag=True, help="Name every file and folder.")
+@options.yes
+def command(words: Words, best: bool, every: bool, yes: bool) -> int:
+    """Checkpoints and files that nothing needs any more.
+
+    They are shown; --yes removes them. What the cells of a grid keep that neither the table, nor a resume, nor the best
+    model needs: checkpoints of cells that are done, what killed processes and old jobs left behind. A cell that runs or
+    waits is never touched; one that another sweep has too is left alone unless it is named (signature, its beginning,
+    gta/92/seed0).
+    """
+    if not words.overrides:
+        raise UserError("gc takes a grid: gta gc sweep=NAME.")
+    names = words.names
+    master, cells = composing.grid(words.overrides)
+    from launch.grid.names import find_all, of_grid
     from launch.show import gc as garbage
 
     if names:
         chosen = {cell.signature for cell in find_all(names, of_grid(cells))}
         cells = [cell for cell in cells if cell.signature in chosen]
     sweep, runs = str(master.sweep_name), Path(cells[0].config.paths.runs)
-    plan = garbage.plan(common.look(cells), sweep, given["best"], bool(names))
-    held = _held(known_folders := [cell.folder for cell in known(runs)])
-    if not names:
-        plan.pieces += garbage.of_jobs(runs / "sweeps" / sweep, known_folders, held)
-    _print(sweep, len(cells), plan, given["list"], given["best"])
+    plan = garbage.plan(composing.look(cells), sweep, best, bool(names))
+    folders = [CellFolder(path) for path in sorted((runs / "cells").glob("*")) if path.is_dir()]
+    held = _held(folders)
+    try:
+        plan.pieces += garbage.of_jobs(runs / "sweeps" / sweep, folders, held) if not names else ()
+    except BrokenRecord as error:
+        plan.keep("hide which logs are theirs, so that all folders of jobs stay", str(error))
+    _print(sweep, len(cells), plan, every, best)
     if held is None and not names:
         print("  left     folders of jobs: cells were sent to Slurm, which does not answer here")
-    if not given["yes"]:
+    if not yes:
         total = human_bytes(plan.size())
         print(f"\nNothing was removed; --yes removes {total}." if plan.pieces else "\nThere is nothing to remove.")
         return 0
@@ -54,18 +65,18 @@ def run(arguments: list[str]) -> int:
     return 1 if problems else 0
 
 
-def _held(folders: list[Path]) -> dict[str, HeldJob] | None:
+def _held(folders: list[CellFolder]) -> dict[str, HeldJob] | None:
     """What Slurm holds: nothing where no cell was ever sent there, None where it cannot be asked."""
     from launch.slurm import commands as slurm
-    from launch.state.ledger import read_json
 
     if slurm.available():
         return slurm.queue()
-    sent = ((read_json(folder / "submitted.json") or {}).get("cluster") == "slurm" for folder in folders)
-    return None if any(sent) else {}
+    broken: list[str] = []  # what is in them `of_jobs` cannot know either, and says
+    submitted = [readable(folder.submitted, broken.append) for folder in folders]
+    return None if any(record.cluster == "slurm" for record in submitted if record) else {}
 
 
-def _print(sweep: str, cells: int, plan: Plan, every: bool, best: bool) -> None:
+def _print(sweep: str, cells: int, plan: Removal, every: bool, best: bool) -> None:
     print(f"{sweep}: {cells} cells")
     kinds = dict.fromkeys(piece.kind for piece in plan.pieces)
     for kind in kinds:

@@ -1,41 +1,52 @@
-"""usage: python -m gta logs CELL [-f] [--rank N] [--attempt N] [sweep=NAME ...] [paths.runs=runs]
-
-Prints the log of a cell's last attempt: of the rank that failed, else of rank 0. CELL is its signature or the beginning
-of it, or words such as gta/92/seed0; with sweep=NAME only the cells of that grid are meant.
-
--f, --follow   goes on as the log grows, over requeues and later attempts, until the cell is over (or Ctrl-C)
---rank N       the log of another rank
---attempt N    the log of an earlier attempt
-"""
+"""`gta logs`."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from gta.cli import options as common
+import click
+
+from gta.cli import composing, grammar
+from gta.cli.grammar import Words, option
 from gta.errors import UserError
 
 if TYPE_CHECKING:
     from launch.show.logs import Log
 
 
-def run(arguments: list[str]) -> int:
-    known = {"follow": False, "rank": "", "attempt": ""}
-    given, rest = common.flags(arguments, known, {"f": "follow"})
-    names, words = common.names_and_words(rest)
-    if len(names) != 1:
-        raise UserError("logs takes one cell: its signature, the beginning of it, or words such as gta/92/seed0.")
-    numbers = {name: _number(name, given[name]) for name in ("rank", "attempt")}
+@grammar.command(
+    "logs",
+    examples=[
+        "gta logs gta/92/seed0 -f",
+        "gta logs 1a2b3c --attempt 1 --rank 2",
+        "gta logs gta/92/seed0 sweep=voc_classic",
+    ],
+)
+@grammar.words("CELL", 1)
+@option(
+    "-f",
+    "--follow",
+    is_flag=True,
+    help="Go on as the log grows, over requeues and later attempts, until the cell is over (or Ctrl-C).",
+)
+@option("--rank", type=click.IntRange(0), metavar="N", help="The log of another rank.")
+@option("--attempt", type=click.IntRange(0), metavar="N", help="The log of an earlier attempt.")
+def command(words: Words, follow: bool, rank: int | None, attempt: int | None) -> int:  # fmt: skip
+    """The log of a cell; -f follows it.
+
+    Of the last attempt: that of the rank that failed, else of rank 0. With sweep=NAME only the cells of that grid are
+    meant.
+    """
     from launch.grid.names import find
     from launch.show import logs
 
-    cell = find(names[0], common.named_cells(words))
-    log = logs.find(cell.folder, numbers["attempt"])
-    if numbers["rank"] is not None:
-        log = log.of_rank(numbers["rank"])
+    cell = find(words.names[0], composing.named_cells(words.overrides))
+    log = logs.find(cell.folder, attempt)
+    if rank is not None:
+        log = log.of_rank(rank)
     _head(str(cell), log)
-    if not given["follow"]:
+    if not follow:
         if not log.path.exists():
             raise UserError(
                 f"{log.path} is not there: the job has not begun, or the file was removed; -f waits for it."
@@ -48,12 +59,6 @@ def run(arguments: list[str]) -> int:
         sys.stdout.write(text)
         sys.stdout.flush()
     return 0
-
-
-def _number(name: str, text: str) -> int | None:
-    if text and not text.isdigit():
-        raise UserError(f"--{name}={text}: give a whole number.")
-    return int(text) if text else None
 
 
 def _head(cell: str, log: Log) -> None:

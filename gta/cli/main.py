@@ -6,72 +6,95 @@ A user error is one sentence on stderr and exit code 2; a cell that failed is ex
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+from collections.abc import Sequence
 
+import click
+
+from gta.cli import shells
+from gta.cli.grammar import Group, sentence
 from gta.errors import UserError
-from gta.text import did_you_mean
 
-COMMANDS = {
-    "multirun": "run what is missing of a grid, watch it, and print the table",
-    "plan": "what multirun would do: cells done, running, resumable, failed, to run",
-    "doctor": "what a run needs: what is there, what is missing, what to do",
-    "status": "where every cell of a grid stands",
-    "logs": "the log of a cell; -f follows it",
-    "cancel": "end cells that run or wait, on Slurm and here",
-    "retry": "run failed and lost cells again, with more memory or time where that is why",
-    "show": "config, attempts, code, split lists, environment and result of one cell",
-    "diff": "what differs between two cells",
-    "gc": "checkpoints and files that nothing needs any more; --yes removes them",
-    "table": "the results table of a grid, also as Markdown, LaTeX, HTML, CSV and JSON",
-    "report": "one HTML file about a grid: table, figures, predictions, cost, provenance",
-    "train": "one cell, here (under torchrun: on several ranks)",
-    "eval": "per-class IoU and mIoU of a cell or a checkpoint",
-    "predict": "masks and overlays of a cell or a checkpoint; Cityscapes test predictions",
-    "sync": "journals -> MLflow, for a grid or for every cell there is",
-    "data": "data check: say what of a data set is missing or broken; data make-shapes",
-    "completion": "a script with which bash or zsh completes commands, sweeps and cells",
-    "splits": "splits show, import, make: name a list, copy public ones, draw class-balanced ones",
+SECTIONS = {
+    "Run a grid": ("plan", "multirun", "retry", "doctor"),
+    "Watch it": ("status", "logs", "cancel", "gc"),
+    "Read it": ("table", "report", "show", "diff", "sync"),
+    "One cell": ("train", "eval", "predict"),
+    "Data": ("data", "splits"),
+    "The command line": ("settings", "completion"),
 }
-
-USAGE = """usage: python -m gta COMMAND [name=value ...]
-
-{commands}
-
-Commands that work on a grid take Hydra overrides:
-  python -m gta multirun sweep=shapes            the embedded table
-  python -m gta multirun sweep=shapes seed=0,1,2 more seeds; what is done stays done
-  python -m gta plan sweep=voc_blender           nothing is run
-`python -m gta COMMAND --help` says more about one."""
+COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
 
 
-def main(arguments: list[str]) -> int:
+class CommandLine(Group):
+    """All commands; a command's file is imported when it is asked for."""
+
+    sections = SECTIONS
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        found = importlib.import_module(f"gta.cli.{cmd_name}").command
+        assert isinstance(found, click.Command)
+        return found
+
+
+@click.group(
+    "gta",
+    cls=CommandLine,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [NAME]... [NAME=VALUE]... [--OPTIONS]",
+)
+@click.option("--version", is_flag=True, help="The version, with the commit where it is a checkout.")
+@click.pass_context
+def cli(ctx: click.Context, version: bool) -> int:
+    """Run a grid of experiments, and resume it until its table is whole.
+
+    A command's own options are dashed; settings are Hydra's overrides, name=value (`gta settings` lists them).
+
+    \b
+    gta multirun sweep=shapes              the embedded table
+    gta multirun sweep=shapes seed=0,1,2   more seeds; what is done stays done
+    gta plan sweep=voc_blender             nothing is run
+    gta COMMAND --help                     more about one
+    """
+    if version:
+        from gta.cli.version import described
+
+        click.echo(described())
+    elif ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+    return 0
+
+
+def main(arguments: Sequence[str], program: str = "gta") -> int:
     """Run one command; its exit code (0: well, 1: a cell failed, 2: the user can mend it, 130: interrupted)."""
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(usage())
-        return 0
-    name, rest = arguments[0], arguments[1:]
-    if name not in COMMANDS:
-        print(f"error: {name}: there is no such command; {did_you_mean(name, COMMANDS)}", file=sys.stderr)
-        return 2
-    command = importlib.import_module(f"gta.cli.{name}")
-    if "-h" in rest or "--help" in rest:
-        print(command.help() if hasattr(command, "help") else (command.__doc__ or "").strip())
-        return 0
+    if asked := os.environ.get(shells.ASKED):
+        return shells.complete(cli, asked)
+    words = [*arguments[1:], "--help"] if arguments[:1] == ["help"] else list(arguments)
     try:
-        return command.run(rest)
+        with cli.make_context(program, words) as context:
+            return int(cli.invoke(context) or 0)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.UsageError as error:
+        print(f"error: {sentence(error)}", file=sys.stderr)
+        return 2
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except PermissionError as error:
         print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError:  # `... | head`
         sys.stderr.close()
         return 0
-
-
-def usage() -> str:
-    width = max(map(len, COMMANDS))
-    return USAGE.format(commands="\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()))

@@ -1,71 +1,73 @@
-"""usage: python -m gta show CELL [--json] [sweep=NAME ...] [paths.runs=runs]
-
-One cell: its result, its settings (first those that are not the schema's defaults), split lists with their digests and
-known names, attempts, code (commit, changes, digest of the tree) and environment. CELL is its signature or its
-beginning, or words such as gta/92/seed0; with sweep=NAME only the cells of that grid are meant.
-
---json  one object: signature, folder, cell, result, config {changed, default, neutral}, split, attempts, code,
-        environment
-"""
+"""`gta show`."""
 
 from __future__ import annotations
 
-import json
 import textwrap
 import time
+from json import dumps
 from typing import TYPE_CHECKING, Any
 
-from gta.cli import options as common
-from gta.errors import UserError
+from gta.cli import composing, grammar, options
+from gta.cli.grammar import Words
 
 if TYPE_CHECKING:
-    from launch.show.inspect import Facts
+    from launch.show.inspect import CellDetails
 
 
-def run(arguments: list[str]) -> int:
-    given, rest = common.flags(arguments, {"json": False})
-    names, words = common.names_and_words(rest)
-    if len(names) != 1:
-        raise UserError("show takes one cell: its signature, the beginning of it, or words such as gta/92/seed0.")
+@grammar.command("show", examples=["gta show gta/92/seed0", "gta show 1a2b3c --json"])
+@grammar.words("CELL", 1)
+@options.as_json
+def command(words: Words, json: bool) -> int:
+    """One cell: its config, attempts, code and result.
+
+    Also its environment. First the settings that are not the schema's defaults; the split lists with their digests and
+    known names; code (commit, changes, digest of the tree). With sweep=NAME only the cells of that grid are meant.
+
+    With --json one object: signature, folder, cell, result, failure, broken, config {changed, default, neutral},
+    split, attempts, code, environment.
+    """
     from launch.grid.names import find
-    from launch.show.inspect import Facts
+    from launch.show.inspect import CellDetails
 
-    facts = Facts.read(find(names[0], common.named_cells(words)).folder)
-    if given["json"]:
-        print(json.dumps(as_json(facts), indent=1))
+    details = CellDetails.read(find(words.names[0], composing.named_cells(words.overrides)).folder)
+    if json:
+        print(dumps(as_json(details), indent=1))
     else:
-        show(facts)
+        show(details)
     return 0
 
 
-def as_json(facts: Facts) -> dict[str, Any]:
+def as_json(details: CellDetails) -> dict[str, Any]:
     return {
-        "signature": facts.folder.name,
-        "folder": str(facts.folder),
-        "cell": facts.identity,
-        "result": facts.result,
-        "failure": facts.failure,
-        "config": {"changed": facts.changed(), "default": facts.at_default(), "neutral": facts.neutral()},
-        "split": facts.split(),
-        "attempts": [{"number": record.number, "heartbeat": record.beat, **record.fields} for record in facts.attempts],
-        "code": facts.code(),
-        "environment": facts.environment(),
+        "signature": details.folder.signature,
+        "folder": str(details.folder.path),
+        "cell": details.identity.as_dict(),
+        "result": details.result and details.result.as_dict(),
+        "failure": details.failure and details.failure.as_dict(),
+        "broken": details.broken,
+        "config": {"changed": details.changed(), "default": details.at_default(), "neutral": details.neutral()},
+        "split": details.split(),
+        "attempts": [{"number": one.number, "heartbeat": one.beat, **one.as_dict()} for one in details.attempts],
+        "code": details.code(),
+        "environment": details.environment(),
     }
 
 
-def show(facts: Facts) -> None:
+def show(details: CellDetails) -> None:
     """Print the parts, what matters most first."""
-    print(f"{facts.title}\n{facts.folder}")
-    scores = {name: value for name, value in facts.scores().items() if value is not None}
+    print(f"{details.title}\n{details.folder.path}")
+    for problem in details.broken:
+        print(f"broken: {problem}")
+    scores = {name: value for name, value in details.scores().items() if value is not None}
     part("result", scores or {"": "none yet"})
-    part("settings that are not the schema's defaults", facts.changed())
-    part("split", facts.split())
-    attempts_table(facts)
-    part("code of the last attempt", facts.code() or {"": "not recorded"})
-    part("environment of the last attempt", facts.environment() or {"": "not recorded"})
-    part("settings that cannot change a result", facts.neutral())
+    part("settings that are not the schema's defaults", details.changed())
+    part("split", details.split())
+    attempts_table(details)
+    part("code of the last attempt", details.code() or {"": "not recorded"})
+    part("environment of the last attempt", details.environment() or {"": "not recorded"})
+    part("settings that cannot change a result", details.neutral())
     print("\nsettings at their defaults")
-    text = "  ".join(f"{name}={value}" for name, value in facts.at_default().items())
+    text = "  ".join(f"{name}={value}" for name, value in details.at_default().items())
     print(textwrap.fill(text, 118, initial_indent="  ", subsequent_indent="  ", break_long_words=False))
 
 
@@ -80,7 +82,7 @@ def text_of(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def attempts_table(facts: Facts) -> None:
+def attempts_table(details: CellDetails) -> None:
     """One line an attempt: when, how long, where, from which iteration, how it ended."""
     from tabulate import tabulate
 
@@ -88,16 +90,12 @@ def attempts_table(facts: Facts) -> None:
 
     print("\nattempts")
     rows = []
-    for record in facts.attempts:
-        fields = record.fields
-        began = fields.get("time")
-        lasted = duration(fields.get("end_time", record.beat) - began) if began else ""
-        ended = record.ended or ("running" if record.alive() else "died without a word")
-        why = fields.get("why") or fields.get("error") or ""
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began)) if began else ""
-        where = fields.get("node") or fields.get("host")
-        begun = fields.get("from")
-        rows.append((record.number, when, lasted, where, fields.get("job"), begun, f"{ended}  {why}".strip()))
+    for one in details.attempts:
+        lasted = duration((one.end_time or one.beat) - one.time) if one.time else ""
+        ended = one.ended or ("running" if one.alive() else "died without a word")
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.time)) if one.time else ""
+        why = one.why or one.error or ""
+        rows.append((one.number, when, lasted, one.node or one.host, one.job, one.began, f"{ended}  {why}".strip()))
     headers = ("", "began", "lasted", "on", "job", "from iteration", "ended")
     if not rows:
         print("  none yet")

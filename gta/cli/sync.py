@@ -1,32 +1,40 @@
-"""usage: python -m gta sync [sweep=NAME] [name=value ...]
-
-Brings MLflow up to the journals: of the cells of a grid, or, without a sweep, of every cell below paths.runs.
-Doing it twice is harmless; each metric is there once. Runs that a dead process left RUNNING are closed, and what a
-server has lost is sent again.
-"""
+"""`gta sync`."""
 
 from __future__ import annotations
 
-from gta.cli import options as common
+from gta.cli import composing, grammar
+from gta.cli.grammar import Words
 
 
-def run(arguments: list[str]) -> int:
+@grammar.command(
+    "sync",
+    exit_codes="0 well, 1 something could not be sent, 2 something to mend first",
+    examples=["gta sync", "gta sync sweep=shapes", "gta sync paths.tracking_uri=http://mlflow:5000"],
+)
+@grammar.words()
+def command(words: Words) -> int:
+    """Bring MLflow up to the journals of cells.
+
+    Of a grid, or, without a sweep, of every cell below paths.runs. Doing it twice is harmless; each metric is there
+    once. Runs that a dead process left RUNNING are closed, and what a server has lost is sent again.
+    """
     from launch.submit.recorder import alive
 
-    if any(argument.startswith("sweep=") for argument in arguments):
+    if any(word.startswith("sweep=") for word in words.overrides):
         from launch.submit.recorder import sweep_tags
 
-        master, cells = common.grid(arguments)
-        folders = [cell.folder for cell in cells if (cell.folder / "cell.json").exists()]
+        master, cells = composing.grid(words.overrides)
+        folders = [cell.folder.path for cell in cells if cell.folder.frozen]
         sweeps, uri = sweep_tags(str(master.sweep_name)), cells[0].config.paths.tracking_uri
     else:
         from pathlib import Path
 
-        from launch.grid.grid import absolute_paths, master_config
+        from gta.cellfolder import cell_folders
+        from launch.grid.grid import master_config, paths_of
 
-        overrides = common.overrides_of(arguments)
-        paths = absolute_paths(master_config(common.start(), overrides))
-        folders = sorted(path.parent for path in Path(paths.runs).glob("cells/*/cell.json"))
+        overrides = composing.protected(words.overrides)
+        paths = paths_of(master_config(composing.start(), overrides, composing.own_options()))
+        folders = [folder.path for folder in cell_folders(Path(paths.runs))]
         sweeps, uri = [], paths.tracking_uri
     from gta.tracking import sync as tracking
 

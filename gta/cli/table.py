@@ -1,16 +1,4 @@
-"""usage: python -m gta table sweep=NAME [baseline=ROW] [published=false] [best=false] [--strict] [name=value ...]
-
-The results table of a grid, from MLflow (brought up to date first): printed, and written to
-results/NAME/table.{md,tex,html,csv,json}. A cell without a number is named with its reason and the command that
-fills it.
-
-  baseline=supervised  the differences to this row, and what can be said about them: paired by seed, the confidence
-                       interval and an exact permutation test, Holm-corrected (also results/NAME/significance.csv)
-  published=...        published rows beside ours: true (those with the table's encoder; the default), all, false, or
-                       methods, parted by commas
-  best=false           without each seed's best evaluation, which stands in brackets
-  --strict             refuses (exit code 2) a table with missing cells or mixed commits, evaluations or lists
-"""
+"""`gta table`, and the table that multirun and report show."""
 
 from __future__ import annotations
 
@@ -18,35 +6,59 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gta.cli import options as common
-from gta.errors import UserError
+from gta.cli import composing, grammar, options
+from gta.cli.grammar import Words, option
 from gta.text import masked_uri
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.table import Table, Wanted
+    from analysis.cells import TableCell
+    from analysis.table import Table
     from launch.state.ledger import Entry
 
-OPTIONS = {"baseline": "", "published": "true", "best": "true"}
-STRICT = "--strict"
 _WIDE = 160  # columns where the output is no terminal
 
 
-def run(arguments: list[str]) -> int:
-    words = [argument for argument in arguments if argument != STRICT]
-    options, overrides = common.split_options(words, OPTIONS)
-    if options["best"] not in ("true", "false"):
-        raise UserError(f"best={options['best']}: use best=true or best=false.")
-    master, cells = common.grid(overrides, list(OPTIONS))
+@dataclass(frozen=True)
+class Shown:
+    """What a table shows beside our numbers (the options of `gta.cli.options.table`)."""
+
+    baseline: str = ""
+    published: str = "true"
+    best: bool = True
+
+
+DEFAULT = Shown()
+
+
+@grammar.command(
+    "table",
+    exit_codes="0, also with cells missing; 2 something to mend first, or what --strict refuses",
+    examples=["gta table sweep=shapes", "gta table sweep=voc_blender --baseline supervised --published all --strict"],
+)
+@grammar.words()
+@options.table
+@option("--strict", is_flag=True, help="Refuse a table with missing cells or mixed commits, evaluations or lists.")
+def command(words: Words, strict: bool, **shown: Any) -> int:
+    """The results table of a grid.
+
+    From MLflow (brought up to date first): printed, and written to results/NAME/table.{md,tex,html,csv,json}. A cell
+    without a number is named with its reason and the command that fills it.
+
+    With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
+    an exact permutation test, Holm-corrected.
+    """
+    master, cells = composing.grid(words.overrides)
     from launch.submit.recorder import sync
 
     sweep = str(master.sweep_name)
     sync(cells, sweep)
-    show(sweep, common.look(cells), overrides, options, strict=STRICT in arguments)
+    show(sweep, composing.look(cells), words.overrides, Shown(**shown), strict)
     return 0
 
 
@@ -54,7 +66,7 @@ def show(
     sweep: str,
     entries: list[Entry],
     overrides: Sequence[str] = (),
-    options: dict[str, str] | None = None,
+    shown: Shown = DEFAULT,
     strict: bool = False,
 ) -> None:
     """Print the table of a grid and write its files; `overrides` are those that the grid was made of.
@@ -63,11 +75,11 @@ def show(
     """
     from analysis import render
 
-    _, made = build(sweep, entries, overrides, options)
+    _, made = build(sweep, entries, overrides, shown)
     paths = entries[0].cell.config.paths
     if strict:
         made.refuse_gaps()
-    files = render.write(made, Path(paths.results) / sweep)
+    files = render.write_tables(made, Path(paths.results) / sweep)
     width = shutil.get_terminal_size((_WIDE, 24)).columns
     print(f"\n{render.terminal(made, width, color=sys.stdout.isatty())}\n")
     print(f"table: {', '.join(str(_short(path)) for path in files)}")
@@ -75,13 +87,12 @@ def show(
 
 
 def build(
-    sweep: str, entries: list[Entry], overrides: Sequence[str] = (), options: dict[str, str] | None = None
+    sweep: str, entries: list[Entry], overrides: Sequence[str] = (), shown: Shown = DEFAULT
 ) -> tuple[pd.DataFrame, Table]:
     """The runs of a grid in MLflow, and the table of them; arguments and errors as of `show`."""
     from analysis import runs, table
     from launch.submit.recorder import sweep_tags
 
-    options = OPTIONS | (options or {})
     paths = entries[0].cell.config.paths
     tagged = sweep_tags(sweep)  # one query; a grid without a name is asked for cell by cell
     frame = runs.load(paths.tracking_uri, None if tagged else [entry.cell.signature for entry in entries], *tagged)
@@ -89,20 +100,20 @@ def build(
         frame,
         wanted(entries, overrides or [f"sweep={sweep}"]),
         title=sweep,
-        baseline=options["baseline"],
-        best=options["best"] == "true",
-        rows_beside=options["published"],
+        baseline=shown.baseline,
+        best=shown.best,
+        rows_beside=shown.published,
     )
     return frame, made
 
 
-def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[Wanted]:
+def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell]:
     """What the table should hold, with the ledger's reasons and the commands that make what is missing."""
-    from analysis.table import Wanted
+    from analysis.cells import TableCell
     from gta.data.splits.known import known_name
 
     return [
-        Wanted(
+        TableCell(
             signature=entry.cell.signature,
             row=entry.cell.row,
             column=entry.cell.column,
@@ -124,12 +135,12 @@ def _fill(entry: Entry, overrides: Sequence[str]) -> str:
     from launch.state.ledger import RETRY, State, to_run
 
     if entry.state is State.DONE:
-        return "python -m gta sync"  # its number is in its folder, and not in MLflow
+        return "gta sync"  # its number is in its folder, and not in MLflow
     retry = next((retry for retry in RETRY if to_run(entry, retry)), None)
     words = ["status" if retry is None else "multirun", *overrides]
     if retry not in (None, "none"):
-        words.append(f"retry={retry}")
-    return shlex.join(["python", "-m", "gta", *words])
+        words += ["--retry", str(retry)]
+    return shlex.join(["gta", *words])
 
 
 def _short(path: Path) -> Path:

@@ -22,7 +22,7 @@ AHEAD = 256  # pictures handed to the threads before their turn
 
 
 @dataclass
-class Report:
+class DataReport:
     """What a walk found. `lists`: name -> ids; `pixels` (C + 1,) and `shown` (C + 1,): pixels of each class, and images
     that show it, over all masks; the last entry is what is ignored. `problems`: a sentence each.
     """
@@ -37,7 +37,7 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-def check(config: DataConfig, progress: Callable[[Iterator[None], int], None]) -> Report:
+def check_dataset(config: DataConfig, progress: Callable[[Iterator[None], int], None]) -> DataReport:
     """Decode every image of train and val and every mask there is; sizes, labels and lists are checked too.
 
     Masks are asked of labeled and validation images (of all training images where there is no split); others may be
@@ -48,7 +48,7 @@ def check(config: DataConfig, progress: Callable[[Iterator[None], int], None]) -
     problems: list[str] = []
     lists = read_lists(config, problems)
     classes = len(config.classes)
-    report = Report(lists, np.zeros(classes + 1, np.int64), np.zeros(classes + 1, np.int64), problems=problems)
+    report = DataReport(lists, np.zeros(classes + 1, np.int64), np.zeros(classes + 1, np.int64), problems=problems)
     images, masks = image_files(config), mask_files(config)
     ids = sorted({item for name in lists for item in lists[name]})
     must = {item for name in ("labeled", "val") for item in lists.get(name, ())}
@@ -92,7 +92,7 @@ def read_lists(config: DataConfig, problems: list[str]) -> dict[str, list[str]]:
     return lists
 
 
-def _walk(config: DataConfig, ids: list[str], masked: list[bool], report: Report) -> Iterator[None]:
+def _walk(config: DataConfig, ids: list[str], masked: list[bool], report: DataReport) -> Iterator[None]:
     dataset = SegmentationDataset(config, ids)
     classes = len(config.classes)
 

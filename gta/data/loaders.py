@@ -14,44 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from gta.config import Config, ScheduleConfig
+from gta import seeds
+from gta.config import Config
 from gta.data.dataset import SegmentationDataset
 from gta.data.resample import rescale
 from gta.data.splits.split import Split
 from gta.data.transforms import View, normalise, strong_view, weak_view
 from gta.errors import UserError
 from gta.ops.batch import Labeled, Unlabeled, positions
-from gta.seeds import generator
-
-
-def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
-    """Raise UserError unless the global batch is whole groups and every rank holds whole groups of each of its parts
-    (`schedule.accumulate`).
-    """
-    batch, group = schedule.batch_size, schedule.group_size
-    if batch < 1 or group < 1:
-        raise UserError(f"schedule.batch_size={batch} and schedule.group_size={group} must both be at least 1.")
-    if batch % group:
-        raise UserError(f"schedule.batch_size={batch} does not divide into groups of schedule.group_size={group}.")
-    groups, parts = batch // group, schedule.accumulate
-    whole = f"batch_size={batch}, group_size={group}"
-    if parts < 1 or groups % parts:
-        raise UserError(
-            f"schedule.accumulate={parts} does not divide the {groups} groups of a batch ({whole}): "
-            f"use a number that divides {groups}; 1 is no accumulation."
-        )
-    if batch < 2 * parts:
-        raise UserError(
-            f"schedule.batch_size={batch} with schedule.accumulate={parts} passes 1 image at a time; "
-            "BatchNorm needs at least 2."
-        )
-    if groups // parts % world_size:
-        of_what = "a batch" if parts == 1 else f"each of the {parts} parts of a batch"
-        whole += "" if parts == 1 else f", accumulate={parts}"
-        raise UserError(
-            f"The {groups // parts} groups of {of_what} ({whole}) "
-            f"do not divide over {world_size} ranks: use a number of ranks that divides {groups // parts}."
-        )
 
 
 def train_loader(
@@ -64,9 +34,8 @@ def train_loader(
     keyed by (seed, stream, iteration, position); `gta.ops.batch.positions` says which of them this rank holds. `strong`
     is how many strong views are made (0 to 2). The second of each pair is None without `unlabeled`, and during the
     warm-up (`schedule.warm_up`), in which no method looks at unlabeled images.
-    Raises UserError for a batch that does not divide; and, while iterating, for an image that cannot be used.
+    Raises UserError, while iterating, for an image that cannot be used.
     """
-    check_batch(config.schedule, world_size)
     stream = _TrainStream(config, split, world_size, rank, strong, unlabeled)
     return _load(stream, range(start, config.schedule.iterations), config.site.workers)
 
@@ -128,7 +97,7 @@ class _TrainStream(Dataset[Any]):
         return int(_permutation(self.config.seed, stream, epoch, len(dataset))[offset])
 
     def _rng(self, stream: str, iteration: int, position: int) -> np.random.Generator:
-        return generator(self.config.seed, f"{stream} views", iteration, position)
+        return seeds.views(self.config.seed, stream, iteration, position)
 
     def _normalised(self, images: list[np.ndarray]) -> Tensor:
         return normalise(np.stack(images), self.config.data)
@@ -136,7 +105,7 @@ class _TrainStream(Dataset[Any]):
 
 @lru_cache(maxsize=8)
 def _permutation(seed: int, stream: str, epoch: int, size: int) -> np.ndarray:
-    return generator(seed, f"{stream} order", epoch).permutation(size)
+    return seeds.order(seed, stream, epoch).permutation(size)
 
 
 class _ValSamples(Dataset[Any]):

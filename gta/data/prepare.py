@@ -12,7 +12,7 @@ from gta.data.splits.draw import draw
 from gta.errors import UserError
 from gta.files import make_folder
 
-STAMP = "generated.json"
+MADE_WITH = "generated.json"  # in the data set: the options it was generated with
 VERSION = 1  # of the generator: raise it when the same options come to mean other pictures
 
 
@@ -43,7 +43,7 @@ def make_shapes(options: ShapesConfig, root: Path) -> bool:
 
     def fill(folder: Path) -> None:
         generate(options, folder)
-        (folder / STAMP).write_text(json.dumps(_stamp(options), indent=2) + "\n", encoding="utf-8")
+        (folder / MADE_WITH).write_text(json.dumps(_made_with(options), indent=2) + "\n", encoding="utf-8")
 
     made = make_folder(root, fill)
     if not made:
@@ -51,7 +51,7 @@ def make_shapes(options: ShapesConfig, root: Path) -> bool:
     return made
 
 
-def _stamp(options: ShapesConfig) -> dict[str, object]:
+def _made_with(options: ShapesConfig) -> dict[str, object]:
     return {"generator": "shapes", "version": VERSION, "options": asdict(options)}
 
 
@@ -60,13 +60,13 @@ def _is_there(options: ShapesConfig, root: Path) -> bool:
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     try:
-        found = json.loads((root / STAMP).read_text(encoding="utf-8"))
+        found = json.loads((root / MADE_WITH).read_text(encoding="utf-8"))
         options_found = dict(found["options"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
-            f"{root} was not made by this program (no {STAMP} in it): name another with data.root=FOLDER."
+            f"{root} was not made by this program (no {MADE_WITH} in it): name another with data.root=FOLDER."
         ) from None
-    if found == _stamp(options):
+    if found == _made_with(options):
         return True
     mine = asdict(options)
     names = sorted(k for k in {*mine, *options_found} if mine.get(k) != options_found.get(k))

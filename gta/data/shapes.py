@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from gta import seeds
 from gta.config import ShapesConfig
 from gta.errors import UserError
-from gta.seeds import generator
 
 CLASSES = ["background", "red", "green", "cyan", "violet"]  # in this order around the colour circle
 PALETTE = [(0, 0, 0), (230, 40, 40), (120, 220, 40), (40, 210, 220), (140, 40, 230)]
@@ -40,7 +40,7 @@ def generate(options: ShapesConfig, root: Path) -> None:
     for part, count in (("train", options.train), ("val", options.val)):
         ids = [f"{part}_{number:05d}" for number in range(count)]
         for number, item in enumerate(ids):
-            image, mask = picture(options, generator(options.seed, f"shapes {part}", number))
+            image, mask = picture(options, seeds.shape_picture(options.seed, part, number))
             Image.fromarray(image).save(folders["JPEGImages"] / f"{item}.jpg", quality=95, subsampling=0)
             indexed = Image.fromarray(mask)
             indexed.putpalette(palette)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from gta.config import MISSING, DataConfig
@@ -45,16 +46,50 @@ def _list_path(config: DataConfig, name: str) -> Path:
     return Path(config.root) / name if beside == name else Path(config.split_dir) / beside
 
 
-def check_layout(config: DataConfig) -> None:
-    """Raise UserError that shows the whole expected layout, and which parts of it are missing.
+@dataclass(frozen=True)
+class LayoutPart:
+    """A part of a data set on disk: a file, or a folder with `files` in it (`ID.jpg`)."""
 
-    The two split lists are part of it unless this program can draw them. Nothing is written.
-    """
-    if not config.classes:
-        raise UserError(f"Data set {config.name} names no classes: list them in data.classes, in index order.")
-    if not 0 < len(config.classes) < 255:
-        raise UserError(f"Data set {config.name} has {len(config.classes)} classes; an 8-bit mask holds at most 254.")
-    check_label_map(config)
+    path: Path
+    files: str
+    meaning: str
+    there: bool
+
+    @property
+    def shown(self) -> str:
+        return str(self.path / self.files) if self.files else str(self.path)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a data set must consist of on disk, and what of it is there."""
+
+    root: Path
+    parts: tuple[LayoutPart, ...]
+
+    @property
+    def trouble(self) -> str:
+        """What is not there, in a few words; empty where all of it is."""
+        if all(part.there for part in self.parts):
+            return ""
+        return "parts of it are not there" if self.root.is_dir() else f"the folder {self.root} is not there"
+
+    def explained(self) -> str:
+        """The trouble, the whole layout with what is missing of it marked, and what to do."""
+        width = max(len(part.shown) for part in self.parts)
+        lines = [
+            f"  {'ok     ' if part.there else 'MISSING'}  {part.shown:<{width}}  {part.meaning}" for part in self.parts
+        ]
+        return (
+            f"{self.trouble}. It is expected to look like this:\n"
+            + "\n".join(lines)
+            + "\nPut it there, or name its place with data.root=FOLDER (for split lists data.split_dir=FOLDER; "
+            "`gta splits import` brings public ones)."
+        )
+
+
+def layout(config: DataConfig) -> Layout:
+    """The layout of a data set. The two split lists are part of it unless this program can draw them."""
     root, below = Path(config.root), "**/" if config.nested else ""
     labels = "by data.label_map" if config.label_map else f"0 to {len(config.classes) - 1}"
     wanted = [
@@ -67,22 +102,27 @@ def check_layout(config: DataConfig) -> None:
             (split_folder(config) / LABELED, "", "labeled ids, one a line"),
             (split_folder(config) / UNLABELED, "", "unlabeled ids, one a line"),
         ]
-    present = [path.is_dir() if inside else path.is_file() for path, inside, _ in wanted]
-    if all(present):
-        return
-    shown = [str(path / inside) if inside else str(path) for path, inside, _ in wanted]
-    width = max(map(len, shown))
-    lines = [
-        f"  {'ok     ' if there else 'MISSING'}  {text:<{width}}  {meaning}"
-        for there, text, (_, _, meaning) in zip(present, shown, wanted, strict=True)
-    ]
-    folder = f"the folder {root} is not there" if not root.is_dir() else "parts of it are not there"
-    raise UserError(
-        f"Data set {config.name}: {folder}. It is expected to look like this:\n"
-        + "\n".join(lines)
-        + "\nPut it there, or name its place with data.root=FOLDER (for split lists data.split_dir=FOLDER; "
-        "`python -m gta splits import` brings public ones)."
-    )
+    parts = (LayoutPart(path, files, what, path.is_dir() if files else path.is_file()) for path, files, what in wanted)
+    return Layout(root, tuple(parts))
+
+
+def check_layout(config: DataConfig) -> None:
+    """Raise UserError for a description that cannot be right, or one that shows the layout and what of it is missing.
+
+    Nothing is written.
+    """
+    check_classes(config)
+    if (found := layout(config)).trouble:
+        raise UserError(f"Data set {config.name}: {found.explained()}")
+
+
+def check_classes(config: DataConfig) -> None:
+    """Raise UserError for classes that are none or too many, or a data.label_map that does not map onto them."""
+    if not config.classes:
+        raise UserError(f"Data set {config.name} names no classes: list them in data.classes, in index order.")
+    if not 0 < len(config.classes) < 255:
+        raise UserError(f"Data set {config.name} has {len(config.classes)} classes; an 8-bit mask holds at most 254.")
+    check_label_map(config)
 
 
 def check_label_map(config: DataConfig) -> None:

@@ -34,7 +34,7 @@ _WAITING = "data: waiting for another process of this node that copies them to {
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """A file of the data set: its path below the root, its bytes, and when it was changed."""
 
     name: str
@@ -93,14 +93,14 @@ def stage(root: Path, to: Path, names: Sequence[str], title: str = "data") -> Pa
             if (folder := _trusted(to, index)) is not None:
                 return folder
             began = time.monotonic()
-            sources = _sizes(root, names)
-            folder = to / f"{title}-{_digest(wanted, sources)}"
-            total = sum(source.size for source in sources)
+            files = _sizes(root, names)
+            folder = to / f"{title}-{_digest(wanted, files)}"
+            total = sum(source.size for source in files)
             if not (folder / MARK).exists():
-                _copy(root, folder, sources, total)
+                _copy(root, folder, files, total)
                 seconds = time.monotonic() - began
                 print(
-                    f"data: {len(sources)} files ({human_bytes(total)}) copied to {folder} in {seconds:.1f} s",
+                    f"data: {len(files)} files ({human_bytes(total)}) copied to {folder} in {seconds:.1f} s",
                     flush=True,
                 )
             write_json(index, {"folder": folder.name, "checked": time.time()})
@@ -123,18 +123,18 @@ def _trusted(to: Path, index: Path) -> Path | None:
     return folder if 0 <= age < TRUST_SECONDS and (folder / MARK).exists() else None
 
 
-def _sizes(root: Path, names: Sequence[str]) -> list[Source]:
+def _sizes(root: Path, names: Sequence[str]) -> list[SourceFile]:
     with ThreadPoolExecutor(THREADS) as pool:
         states = list(pool.map(lambda name: os.stat(root / name), names))
-    return [Source(name, state.st_size, state.st_mtime_ns) for name, state in zip(names, states, strict=True)]
+    return [SourceFile(name, state.st_size, state.st_mtime_ns) for name, state in zip(names, states, strict=True)]
 
 
-def _digest(wanted: str, sources: Sequence[Source]) -> str:
-    lines = sorted(f"{source.name} {source.size} {source.changed}\n" for source in sources)
+def _digest(wanted: str, files: Sequence[SourceFile]) -> str:
+    lines = sorted(f"{source.name} {source.size} {source.changed}\n" for source in files)
     return hashlib.sha256("".join([wanted, *lines]).encode()).hexdigest()[:16]
 
 
-def _copy(root: Path, folder: Path, sources: Sequence[Source], total: int) -> None:
+def _copy(root: Path, folder: Path, files: Sequence[SourceFile], total: int) -> None:
     """`folder` appears with all of the files and a mark, or not at all."""
     temporary = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)  # of a process that died here: we hold the lock
@@ -149,20 +149,20 @@ def _copy(root: Path, folder: Path, sources: Sequence[Source], total: int) -> No
             f"(site.stage=null).{note}"
         )
     try:
-        for below in sorted({os.path.dirname(source.name) for source in sources}):
+        for below in sorted({os.path.dirname(source.name) for source in files}):
             (temporary / below).mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(THREADS) as pool:
-            copied = pool.map(lambda source: _copy_file(root, temporary, source), sources)
-            for size, source in zip(copied, sources, strict=True):
+            copied = pool.map(lambda source: _copy_file(root, temporary, source), files)
+            for size, source in zip(copied, files, strict=True):
                 if size != source.size:
                     raise UserError(f"{root / source.name} changed while it was copied; start again.")
-        write_json(temporary / MARK, {"root": str(root), "files": len(sources), "bytes": total, "time": time.time()})
+        write_json(temporary / MARK, {"root": str(root), "files": len(files), "bytes": total, "time": time.time()})
         temporary.rename(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
-def _copy_file(root: Path, to: Path, source: Source) -> int:
+def _copy_file(root: Path, to: Path, source: SourceFile) -> int:
     """What a link points to is copied, not the link."""
     return os.stat(shutil.copyfile(root / source.name, to / source.name)).st_size

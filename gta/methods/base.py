@@ -3,48 +3,42 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from gta.config import MethodConfig, ScheduleConfig
+from gta import seeds
+from gta.config import PRECISIONS, MethodConfig, ScheduleConfig
 from gta.errors import UserError
+from gta.fields import check_values
 from gta.models import SegmentationModel
 from gta.ops.batch import Labeled, Part, Unlabeled, labeled_parts, unlabeled_parts
 from gta.ops.distributed import synchronise_batchnorm, synchronising, unwrap, wrap
 from gta.ops.losses import IGNORE_INDEX, cross_entropy, full_precision, ohem_cross_entropy
 from gta.ops.optim import ema_update, poly, ramped_decay
 
-PRECISIONS = ("fp32", "bf16")
-
-
-def check_range(name: str, value: float, low: float, high: float) -> None:
-    """Raise UserError for a method's setting outside low to high."""
-    if not low <= value <= high:
-        raise UserError(f"method.{name} is {value}; it must be in {low} to {high}.")
-
-
-def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
-    """Raise UserError for a method's setting that is none of `choices`."""
-    if value not in choices:
-        raise UserError(f"method.{name} is '{value}'; use {', '.join(choices)}.")
-
 
 class Method:
     """One method: `step` does everything that an iteration does to its networks.
 
-    A subclass gives `Config`, `uses_unlabeled`, `headline`, and overrides `semi_supervised_step` (and
-    `start`, where more than a teacher begins at the end of the warm-up). Before the warm-up's end every
-    method trains the student with labels alone, so that methods share these steps bit for bit.
+    A subclass says what it is by the class variables below, and overrides `semi_supervised_step`. Where it applies,
+    also: `start` (networks of its own that begin at the end of the warm-up), `strong_views`, and `kept` (which
+    pseudo-labels it learns from). Before the warm-up's end every method trains the student with labels alone, so that
+    methods share these steps bit for bit.
+
+    `step` returns the values that `reports` names: `loss/...` (a run whose loss is not finite is ended) and
+    `pseudo/...` (0 to 1). `loss/supervised` is always there; during the warm-up, those whose names begin so are all.
     """
 
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     uses_unlabeled: ClassVar[bool] = False
     uses_all_labels: ClassVar[bool] = False  # the labeled batches come from the labeled and the unlabeled list
+    teacher: ClassVar[bool] = False  # a copy of the student starts as "teacher" at the end of the warm-up
     scored: ClassVar[tuple[str, ...]] = ("student", "teacher")  # of these, those that exist
     headline: ClassVar[str] = "student"  # name of the network whose score is the method's, once it exists
+    reports: ClassVar[tuple[str, ...]] = ("loss/supervised",)  # names of what `step` returns after the warm-up
 
     def __init__(
         self,
@@ -55,11 +49,14 @@ class Method:
         device: torch.device | str,
         precision: str = "fp32",
     ) -> None:
-        """`config` is an instance of `Config`; `model()` makes one network with its initial weights."""
+        """`config` is an instance of `Config`; `model()` makes one network with its initial weights.
+
+        Raises UserError for settings outside what their fields declare.
+        """
+        check_values(config, "method.")
+        check_values(schedule, "schedule.")
         if precision not in PRECISIONS:
             raise UserError(f"precision is '{precision}'; use {' or '.join(PRECISIONS)}.")
-        if not 0 <= schedule.ohem_threshold <= 1:
-            raise UserError(f"schedule.ohem_threshold is {schedule.ohem_threshold}; it must be in 0 to 1.")
         self.config = config
         self.schedule = schedule
         self.seed = seed
@@ -67,13 +64,14 @@ class Method:
         self.precision = precision
         self.models: dict[str, nn.Module] = {}  # under DDP where trained and there are several ranks
         self.optimizers: dict[str, torch.optim.SGD] = {}  # of the trained ones
-        self.add_new("student", model, seed)  # all ranks, and all methods, begin with the same weights
+        self.started = False  # whether the warm-up is over, and all networks are there
+        self._late: list[str] = []  # names of those that started then
+        self.add_new("student", model, seeds.weights(seed))  # all ranks, and all methods, begin with the same weights
 
     # --- what a subclass writes -----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """The end of the warm-up: make the networks that start as copies of the student."""
-        self.add("teacher", self.copy_of_student(), trained=False)
+        """The end of the warm-up, once: `add` the networks that begin now. The teacher is there already."""
 
     def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
         """One step after the warm-up, on the `schedule.accumulate` parts of the batch; returns what `update` does.
@@ -81,6 +79,20 @@ class Method:
         What labels the images does so for all parts before a network moves, so that a batch in parts learns the same.
         """
         raise NotImplementedError
+
+    @property
+    def strong_views(self) -> int:
+        """How many strong views unlabeled batches must carry: 0 to 2."""
+        return 0
+
+    def kept(self, confidence: Tensor) -> Tensor:
+        """Which pseudo-labels, of these confidences (n), are learned: bool (n)."""
+        return torch.ones_like(confidence, dtype=torch.bool)
+
+    @property
+    def labeling(self) -> str:
+        """Name of the network whose pseudo-labels are learned."""
+        return "teacher" if self.teacher else "student"
 
     # --- what the trainer calls -----------------------------------------------------------------------------
 
@@ -91,8 +103,8 @@ class Method:
         the ranks is that of the global batch.
         """
         semi_supervised = self.uses_unlabeled and iteration >= self.schedule.warm_up
-        if semi_supervised and "teacher" not in self.models:
-            self.start()
+        if semi_supervised and not self.started:
+            self.end_warm_up()
         self.set_lr(iteration)
         parts = labeled_parts(labeled, self.schedule)
         if not semi_supervised:
@@ -100,6 +112,16 @@ class Method:
         assert unlabeled is not None, "this method needs an unlabeled batch after the warm-up"
         pairs = zip(parts, unlabeled_parts(unlabeled, self.schedule), strict=True)
         return self.semi_supervised_step(list(pairs), iteration)
+
+    def end_warm_up(self) -> None:
+        """Start the teacher, and what `start` adds; done by the first step after the warm-up, or a state from then."""
+        before = set(self.models)
+        if self.teacher:
+            self.add("teacher", self.copy_of_student(), trained=False)
+        self.start()
+        assert self.headline in self.models, f"{type(self).__name__}: its headline {self.headline} never starts"
+        self._late = [name for name in self.models if name not in before]
+        self.started = True
 
     def set_lr(self, iteration: int) -> None:
         """Poly schedule on every optimizer, from the config's learning rates, never from the decayed groups'."""
@@ -109,24 +131,15 @@ class Method:
             encoder, decoder = optimizer.param_groups
             encoder["lr"], decoder["lr"] = encoder_lr, encoder_lr * self.schedule.decoder_lr_factor
 
-    @property
-    def strong_views(self) -> int:
-        """How many strong views unlabeled batches must carry."""
-        return int(self.strong)
-
-    @property
-    def strong(self) -> bool:
-        """Whether the trained networks see the strong view of unlabeled images."""
-        return self.uses_unlabeled and bool(getattr(self.config, "strong", False))
-
     def networks(self) -> dict[str, nn.Module]:
         """The networks to score (the teacher once it exists), without DDP. `step` sets train() and eval() itself."""
         return {name: unwrap(self.models[name]) for name in self.scored if name in self.models}
 
-    def eval_model(self) -> nn.Module:
-        """The headline network; before it exists, the student."""
+    def headline_network(self) -> tuple[str, nn.Module]:
+        """Name and network whose score is the method's now: the headline; before it exists, the student."""
         networks = self.networks()
-        return networks.get(self.headline, networks["student"])
+        name = self.headline if self.headline in networks else "student"
+        return name, networks[name]
 
     def state_dict(self) -> dict[str, Any]:
         """Every network and optimizer, in tensors and plain Python; all else follows from the iteration."""
@@ -137,12 +150,15 @@ class Method:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict` of before or after the warm-up; raises UserError for one of another model."""
-        for name in [name for name in self.models if name not in state["networks"]]:
-            del self.models[name]
-            self.optimizers.pop(name, None)
-        if len(state["networks"]) > len(self.models):
-            self.start()
-        if set(state["networks"]) != set(self.models):
+        names = set(state["networks"])
+        if not names.issuperset(self._late):  # the state is of the warm-up
+            for name in self._late:
+                del self.models[name]
+                self.optimizers.pop(name, None)
+            self.started, self._late = False, []
+        if not self.started and not names <= set(self.models):
+            self.end_warm_up()
+        if names != set(self.models):
             raise UserError(
                 f"The checkpoint holds the networks {', '.join(state['networks'])}; {type(self).__name__} has "
                 f"{', '.join(self.models)}: it is a checkpoint of another method."
@@ -244,17 +260,18 @@ class Method:
         return loss, {"loss/supervised": loss}
 
     @torch.no_grad()
-    def pseudo_labels(self, unlabeled: Unlabeled, name: str = "teacher") -> tuple[Tensor, Tensor]:
-        """The classes (255 where padded) and confidences (0 there) of the network of that name, in eval(), on the
-        weak view; both (B, h, w).
+    def pseudo_labels(self, unlabeled: Unlabeled, name: str = "") -> tuple[Tensor, Tensor]:
+        """The classes (255 where padded) and confidences (0 there) of a network, in eval(), on the weak view; both
+        (B, h, w). `name` is of the network, where it is not `labeling`.
         """
+        name = name or self.labeling
         self.models[name].eval()
         confidence, pseudo = self.confidence(name, unlabeled.weak)
         return pseudo.masked_fill(unlabeled.padding, IGNORE_INDEX), confidence.masked_fill(unlabeled.padding, 0.0)
 
     def view(self, unlabeled: Unlabeled) -> Tensor:
-        """The unlabeled images as a trained network sees them: strong where the config asks for it, else weak."""
-        if not self.strong:
+        """The unlabeled images as a trained network sees them: strong where there is such a view, else weak."""
+        if not self.strong_views:
             return unlabeled.weak
         assert unlabeled.strong is not None, "this method needs the strong view"
         return unlabeled.strong

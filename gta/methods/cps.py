@@ -10,28 +10,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gta import seeds
 from gta.config import MethodConfig, ScheduleConfig
 from gta.fields import result
-from gta.methods.base import Method, check_range
+from gta.methods.base import Method
 from gta.methods.mixing import cutmix_mask, mix
 from gta.models import SegmentationModel
 from gta.ops.batch import Labeled, Part
 from gta.ops.losses import cross_entropy
 
-# On top of the cell's seed: no other cell of a table draws its first student from it. (Not 2**32: torch's generator on
-# the CPU looks at the lower 32 bits alone.)
-OTHER_SEED = 1_000_000_007
 
-
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class CPSConfig(MethodConfig):
     name: str = result("cps", "Key of the method in gta.methods.METHODS.")
-    cutmix_probability: float = result(1.0, "Probability that a group is mixed.")
+    cutmix_probability: float = result(1.0, "Probability that a group is mixed.", within=(0, 1))
     unsupervised_weight: float = result(1.5, "Weight of the cross supervision.")
     strong: bool = result(False, "Both students see the strong view of unlabeled images; else the weak one.")
-
-    def __post_init__(self) -> None:
-        check_range("cutmix_probability", self.cutmix_probability, 0, 1)
 
 
 class CPS(Method):
@@ -44,17 +38,18 @@ class CPS(Method):
     Config = CPSConfig
     uses_unlabeled = True
     scored = ("student", "student2")
-    headline = "student"
+    reports = ("loss/supervised", "loss/unsupervised", "loss/supervised2", "loss/unsupervised2")
 
     def __init__(
         self, config: Any, model: Callable[[], SegmentationModel], schedule: ScheduleConfig, seed: int,
         device: torch.device | str, precision: str = "fp32",
     ) -> None:  # fmt: skip
         super().__init__(config, model, schedule, seed, device, precision)
-        self.add_new("student2", model, seed + OTHER_SEED)
+        self.add_new("student2", model, seeds.weights(seed, network=1))
 
-    def start(self) -> None:
-        """No other network begins."""
+    @property
+    def strong_views(self) -> int:
+        return int(self.config.strong)
 
     def supervised_step(self, parts: list[Labeled]) -> dict[str, Tensor]:
         """The warm-up: each student learns the labels."""

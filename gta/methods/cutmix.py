@@ -5,21 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gta.fields import result
-from gta.methods.base import check_range
 from gta.methods.mean_teacher import MeanTeacher, MeanTeacherConfig
 from gta.methods.mixing import cutmix_mask, mix_all
 from gta.ops.batch import PseudoLabeled, Unlabeled
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class CutMixConfig(MeanTeacherConfig):
     name: str = result("cutmix", "Key of the method in gta.methods.METHODS.")
     strong: bool = result(False, "The student sees the strong view of unlabeled images; else the weak one.")
-    cutmix_probability: float = result(0.5, "Probability that a group is mixed.")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_range("cutmix_probability", self.cutmix_probability, 0, 1)
+    cutmix_probability: float = result(0.5, "Probability that a group is mixed.", within=(0, 1))
 
 
 class CutMix(MeanTeacher):

@@ -9,7 +9,7 @@ from gta.fields import result
 from gta.methods.base import Method
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class FullySupervisedConfig(MethodConfig):
     name: str = result("fully_supervised", "Key of the method in gta.methods.METHODS.")
 

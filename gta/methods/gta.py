@@ -16,14 +16,12 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from gta.config import MethodConfig
 from gta.fields import result
-from gta.methods.base import Method, check_choice, check_range
-from gta.methods.mixing import cutmix_mask, mix_all
+from gta.methods.student_teacher import StudentTeacher, StudentTeacherConfig
 from gta.models import SegmentationModel
-from gta.ops.batch import Labeled, Part, PseudoLabeled, Unlabeled
+from gta.ops.batch import Labeled, Part, PseudoLabeled
 from gta.ops.distributed import unwrap
-from gta.ops.losses import WEIGHTINGS, weighted_cross_entropy
+from gta.ops.losses import weighted_cross_entropy
 from gta.ops.optim import ema_update, ramped_decay
 
 CONFIDENCES = ("second_pass", "pseudo_label")
@@ -36,55 +34,46 @@ TRANSFERS: dict[str, Callable[[SegmentationModel], Iterable[nn.Parameter]]] = {
 }
 
 
-@dataclass
-class GTAConfig(MethodConfig):
+@dataclass(frozen=True, kw_only=True)
+class GTAConfig(StudentTeacherConfig):
     name: str = result("gta", "Key of the method in gta.methods.METHODS.")
-    drop_percent: float = result(
-        80.0, "Percentage of the pixels, the most confident ones, that the unlabeled loss keeps."
-    )
-    weighting: str = result("laplace", "Weight of a pixel of confidence c: laplace (1 + c), confidence (c), none (1).")
     confidence: str = result(
         "second_pass",
         "Whose c: second_pass (teacher, training mode, on the mixed batch) or pseudo_label (that of the label).",
+        choices=CONFIDENCES,
     )
     joint_batches: bool = result(
         True, "Networks see labeled and unlabeled images as one batch (BatchNorm); else each loss has its own."
     )
     transfer: str = result(
-        "feature_extractor", "What the student takes over of the assistant: none, encoder, feature_extractor, all."
+        "feature_extractor",
+        "What the student takes over of the assistant: none, encoder, feature_extractor, all.",
+        choices=TRANSFERS,
     )
     transfer_decay: float | None = result(
-        None, "Cap of the decay by which the student follows the assistant; null: schedule.ema_decay."
+        None,
+        "Cap of the decay by which the student follows the assistant; null: schedule.ema_decay.",
+        within=(0, 1),
     )
     teacher_decay: float | None = result(
-        None, "Cap of the decay by which the teacher follows the student; null: schedule.ema_decay."
+        None,
+        "Cap of the decay by which the teacher follows the student; null: schedule.ema_decay.",
+        within=(0, 1),
     )
     share_mask_predictor: bool = result(
         False, "Student and assistant hold ONE mask predictor, as in the public code by mistake."
     )
-    cutmix_probability: float = result(0.5, "Probability that a group is mixed.")
     unsupervised_weight: float = result(1.0, "Weight of the assistant's loss.")
     strong: bool = result(False, "Assistant and student see the strong view of unlabeled images; else the weak one.")
 
-    def __post_init__(self) -> None:
-        check_range("drop_percent", self.drop_percent, 0, 100)
-        check_range("cutmix_probability", self.cutmix_probability, 0, 1)
-        check_range("transfer_decay", self.transfer_decay or 0.0, 0, 1)
-        check_range("teacher_decay", self.teacher_decay or 0.0, 0, 1)
-        check_choice("weighting", self.weighting, WEIGHTINGS)
-        check_choice("confidence", self.confidence, CONFIDENCES)
-        check_choice("transfer", self.transfer, TRANSFERS)
 
-
-class GTA(Method):
+class GTA(StudentTeacher):
     """Student, teacher (EMA of the student), and assistant; the teacher is scored."""
 
     Config = GTAConfig
-    uses_unlabeled = True
-    headline = "teacher"
+    reports = ("loss/supervised", "loss/unsupervised", "pseudo/kept", "pseudo/confidence")
 
     def start(self) -> None:
-        super().start()
         assistant = self.copy_of_student()
         # Nothing would train its auxiliary head, which DDP refuses; and that head is never transferred.
         assistant.auxiliary = None
@@ -97,7 +86,7 @@ class GTA(Method):
         self.add("assistant", assistant, trained=True)
 
     def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
-        # 1. and 2. The teacher labels the weak view; CutMix within each group.
+        # 1. and 2. The teacher labels the weak view; CutMix within each group (as in student_teacher.py).
         mixed = [(labeled, self.labeled_and_mixed(unlabeled, iteration)) for labeled, unlabeled in parts]
 
         # 3. to 6. The assistant's step, on the pseudo-labels.
@@ -112,17 +101,6 @@ class GTA(Method):
         # 9. The teacher follows the student (its statistics too, where 4. does not move them).
         self.update_teacher(iteration, self.config.teacher_decay, self.config.confidence != "second_pass")
         return labeled_values | unlabeled_values
-
-    def labeled_and_mixed(self, unlabeled: Unlabeled, iteration: int) -> PseudoLabeled:
-        """Steps 1 and 2 of a part of the batch."""
-        size = self.schedule.group_size
-
-        # 1. The teacher labels the weak view; padding is no label.
-        labeled = PseudoLabeled(self.view(unlabeled), *self.pseudo_labels(unlabeled))
-
-        # 2. CutMix within each group, of images, pseudo-labels and confidences.
-        inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
-        return mix_all(labeled, inside, size)
 
     def assistant_loss(self, labeled: Labeled, mixed: PseudoLabeled) -> tuple[Tensor, dict[str, Tensor]]:
         """Steps 3 to 5 of a part of the batch."""

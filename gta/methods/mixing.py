@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import random
-
 import torch
 from torch import Tensor
 
+from gta import seeds
 from gta.ops.batch import PseudoLabeled, Unlabeled
 
 
-def cutmix_mask(unlabeled: Unlabeled, group_size: int, probability: float, seed: int, iteration: int) -> Tensor:
+def cutmix_mask(
+    unlabeled: Unlabeled, group_size: int, probability: float, seed: int, iteration: int, view: int = 0
+) -> Tensor:
     """(B, h, w) bool on the batch's device, True inside the box of each image.
 
     A group is mixed with `probability`, all of it or not at all. A box has half the image's area; its width is uniform
-    in w/2 + 1 to w - 1, and so is its place. What is drawn depends on (seed, iteration, global index of the group)
-    only, never on the rank.
+    in w/2 + 1 to w - 1, and so is its place. What is drawn depends on (seed, iteration, global index of the group,
+    number of the strong view) only, never on the rank.
     """
     count, height, width = unlabeled.padding.shape
     inside = torch.zeros(count, height, width, dtype=torch.bool)
     for start in range(0, count, group_size):
-        draw = random.Random(f"cutmix {seed} {iteration} {unlabeled.first_group + start // group_size}")
+        draw = seeds.cutmix(seed, iteration, unlabeled.first_group + start // group_size, view)
         if draw.random() >= probability:
             continue
         for image in inside[start : start + group_size]:

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from gta.config import MethodConfig
 from gta.fields import result
-from gta.methods.base import Method, check_choice, check_range
+from gta.methods.base import Method
 from gta.methods.mixing import cutmix_mask, mix_all
 from gta.ops.batch import Labeled, Part, PseudoLabeled, Unlabeled
-from gta.ops.losses import WEIGHTINGS, weighted_cross_entropy
+from gta.ops.losses import WEIGHTINGS, percentile, weighted_cross_entropy
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class StudentTeacherConfig(MethodConfig):
     name: str = result("student_teacher", "Key of the method in gta.methods.METHODS.")
     drop_percent: float = result(
-        80.0, "Percentage of the pixels, the most confident ones, that the unlabeled loss keeps."
+        80.0,
+        "Percentage of the pixels, the most confident ones, that the unlabeled loss keeps.",
+        within=(0, 100),
     )
-    weighting: str = result("laplace", "Weight of a pixel of confidence c: laplace (1 + c), confidence (c), none (1).")
-    cutmix_probability: float = result(0.5, "Probability that a group is mixed.")
+    weighting: str = result(
+        "laplace", "Weight of a pixel of confidence c: laplace (1 + c), confidence (c), none (1).", choices=WEIGHTINGS
+    )
+    cutmix_probability: float = result(0.5, "Probability that a group is mixed.", within=(0, 1))
     unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
     strong: bool = result(False, "The student sees the strong view of unlabeled images; else the weak one.")
-
-    def __post_init__(self) -> None:
-        check_range("drop_percent", self.drop_percent, 0, 100)
-        check_range("cutmix_probability", self.cutmix_probability, 0, 1)
-        check_choice("weighting", self.weighting, WEIGHTINGS)
 
 
 class StudentTeacher(Method):
@@ -37,7 +37,16 @@ class StudentTeacher(Method):
 
     Config = StudentTeacherConfig
     uses_unlabeled = True
+    teacher = True
     headline = "teacher"
+    reports: ClassVar[tuple[str, ...]] = ("loss/supervised", "loss/unsupervised", "pseudo/kept")
+
+    @property
+    def strong_views(self) -> int:
+        return int(self.config.strong)
+
+    def kept(self, confidence: Tensor) -> Tensor:
+        return confidence > percentile(confidence, 100.0 - self.config.drop_percent)
 
     def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
         # The teacher labels the weak view; CutMix within each group.
@@ -51,10 +60,15 @@ class StudentTeacher(Method):
         return values
 
     def labeled_and_mixed(self, unlabeled: Unlabeled, iteration: int) -> PseudoLabeled:
-        """The unlabeled images with the teacher's labels, after CutMix."""
+        """Steps 1 and 2 of gta.py, of a part of the batch."""
         size = self.schedule.group_size
+
+        # 1. The teacher labels the weak view; padding is no label.
+        labeled = PseudoLabeled(self.view(unlabeled), *self.pseudo_labels(unlabeled))
+
+        # 2. CutMix within each group, of images, pseudo-labels and confidences.
         inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
-        return mix_all(PseudoLabeled(self.view(unlabeled), *self.pseudo_labels(unlabeled)), inside, size)
+        return mix_all(labeled, inside, size)
 
     def loss(self, labeled: Labeled, mixed: PseudoLabeled) -> tuple[Tensor, dict[str, Tensor]]:
         joint = torch.cat([labeled.image, mixed.image])

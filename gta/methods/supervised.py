@@ -9,7 +9,7 @@ from gta.fields import result
 from gta.methods.base import Method
 
 
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class SupervisedConfig(MethodConfig):
     name: str = result("supervised", "Key of the method in gta.methods.METHODS.")
 

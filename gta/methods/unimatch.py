@@ -11,29 +11,26 @@ from torch import Tensor, nn
 
 from gta.config import MethodConfig
 from gta.fields import result
-from gta.methods.base import Method, check_range
+from gta.methods.base import Method
 from gta.methods.mixing import cutmix_mask, mix
 from gta.models import SegmentationModel
 from gta.ops.batch import Labeled, Part, Unlabeled
 from gta.ops.distributed import unwrap
 from gta.ops.losses import IGNORE_INDEX, thresholded_cross_entropy
 
-SECOND_BOXES = 2**32  # on top of the seed: the second strong view has coins and boxes of its own
 
-
-@dataclass
+@dataclass(frozen=True, kw_only=True)
 class UniMatchConfig(MethodConfig):
     name: str = result("unimatch", "Key of the method in gta.methods.METHODS.")
-    threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.")
-    cutmix_probability: float = result(0.5, "Probability that a group is mixed, for each strong view by itself.")
+    threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
+    cutmix_probability: float = result(
+        0.5, "Probability that a group is mixed, for each strong view by itself.", within=(0, 1)
+    )
     strong_weight: float = result(0.25, "Weight of the loss of each of the two strong views.")
     feature_weight: float = result(0.5, "Weight of the loss of the view with dropped features.")
-    feature_dropout: float = result(0.5, "Probability that a plane of the encoder's features is dropped there.")
-
-    def __post_init__(self) -> None:
-        check_range("threshold", self.threshold, 0, 1)
-        check_range("cutmix_probability", self.cutmix_probability, 0, 1)
-        check_range("feature_dropout", self.feature_dropout, 0, 1)
+    feature_dropout: float = result(
+        0.5, "Probability that a plane of the encoder's features is dropped there.", within=(0, 1)
+    )
 
 
 class UniMatch(Method):
@@ -45,14 +42,14 @@ class UniMatch(Method):
 
     Config = UniMatchConfig
     uses_unlabeled = True
-    headline = "student"
+    reports = ("loss/supervised", "loss/unsupervised", "pseudo/kept")
 
     @property
     def strong_views(self) -> int:
         return 2
 
-    def start(self) -> None:
-        """No other network begins."""
+    def kept(self, confidence: Tensor) -> Tensor:
+        return confidence >= self.config.threshold
 
     def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
         mixed = [(*part, self.boxes(part[1], iteration)) for part in parts]
@@ -61,9 +58,7 @@ class UniMatch(Method):
     def boxes(self, unlabeled: Unlabeled, iteration: int) -> list[Tensor]:
         """Where each of the two strong views is mixed: each has its own CutMix within the group."""
         size, probability = self.schedule.group_size, self.config.cutmix_probability
-        return [
-            cutmix_mask(unlabeled, size, probability, seed, iteration) for seed in (self.seed, self.seed + SECOND_BOXES)
-        ]
+        return [cutmix_mask(unlabeled, size, probability, self.seed, iteration, view) for view in (0, 1)]
 
     def loss(self, labeled: Labeled, unlabeled: Unlabeled, insides: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         size, batch, config = self.schedule.group_size, len(unlabeled.padding), self.config

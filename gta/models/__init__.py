@@ -8,13 +8,14 @@ from torch import nn
 
 from gta.config import ModelConfig
 from gta.errors import UserError
+from gta.fields import check_values
 from gta.models.deeplab import SegmentationModel
 from gta.models.resnet import BasicBlock, Bottleneck, ResNet
 from gta.models.tiny import TinyEncoder
 from gta.models.weights import WeightsReport, load_initial_weights
 from gta.text import did_you_mean
 
-__all__ = ["ENCODERS", "SegmentationModel", "WeightsReport", "build_model", "load_initial_weights"]
+__all__ = ["ENCODERS", "SegmentationModel", "WeightsReport", "build_model", "check_model", "load_initial_weights"]
 
 # An encoder has `channels` (low, middle, top) and maps (B, 3, h, w) to features of these three.
 ENCODERS: dict[str, Callable[[ModelConfig], nn.Module]] = {
@@ -26,14 +27,24 @@ ENCODERS: dict[str, Callable[[ModelConfig], nn.Module]] = {
 }
 
 
+def check_model(config: ModelConfig) -> None:
+    """Raise UserError for an unknown encoder, and for a setting that it cannot have."""
+    check_values(config, "model.")
+    if config.encoder not in ENCODERS:
+        raise UserError(
+            f"model.encoder={config.encoder}: no such encoder; {did_you_mean(config.encoder, list(ENCODERS))}"
+        )
+    if config.encoder == "tiny" and config.width < 1:
+        raise UserError(f"model.width is {config.width}; the tiny encoder needs a width of at least 1 (8, say).")
+
+
 def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
     """A network as configured, on the CPU, with random weights from torch's generator.
 
     Initial weights from a file are the caller's to load (`load_initial_weights`): a network that a checkpoint
-    fills next does not need them. Raises UserError for an unknown encoder and a setting it cannot have.
+    fills next does not need them. Raises what `check_model` raises.
     """
-    if config.encoder not in ENCODERS:
-        raise UserError(f"model.encoder={config.encoder}: no such encoder; {did_you_mean(config.encoder, ENCODERS)}")
+    check_model(config)
     return SegmentationModel(
         ENCODERS[config.encoder](config),
         num_classes,

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gta.errors import UserError
-
-STEMS = ("deep", "plain")
-
 
 def conv3x3(inputs: int, planes: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, planes, 3, stride, padding=dilation, dilation=dilation, bias=False)
@@ -88,8 +84,7 @@ class ResNet(nn.Module):
     `channels` are the planes of these three. At output stride 8, layer3 is dilated by 2 and layer4 by 4
     instead of strided, at 16 layer4 by 2 only; layer4's blocks multiply that by `multi_grid`. The first block
     of a dilated layer keeps the dilation of the layer before. Module names are those of the usual weight files:
-    of the deep-stem ones with the stem `deep`, of torchvision and timm with `plain`. Raises UserError for another
-    output stride or stem.
+    of the deep-stem ones with the stem `deep`, of torchvision and timm with `plain`.
     """
 
     def __init__(
@@ -101,9 +96,6 @@ class ResNet(nn.Module):
         multi_grid: tuple[int, ...] = (2, 2, 4),
     ) -> None:
         super().__init__()
-        check_output_stride(output_stride)
-        if stem not in STEMS:
-            raise UserError(f"model.stem is '{stem}'; use {' or '.join(STEMS)}.")
         self.stem = stem
         self.conv1, planes = (deep_stem(), 128) if stem == "deep" else (plain_stem(), 64)
         self.bn1 = nn.BatchNorm2d(planes)
@@ -143,11 +135,6 @@ class ResNet(nn.Module):
         low = self.layer1(x)
         middle = self.layer3(self.layer2(low))
         return low, middle, self.layer4(middle)
-
-
-def check_output_stride(output_stride: int) -> None:
-    if output_stride not in (8, 16):
-        raise UserError(f"model.output_stride is {output_stride}; use 8 or 16.")
 
 
 def initialise(module: nn.Module) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gta.errors import UserError
-from gta.models.resnet import check_output_stride, conv3x3, initialise
+from gta.models.resnet import conv3x3, initialise
 
 
 class TinyEncoder(nn.Module):
@@ -20,9 +19,6 @@ class TinyEncoder(nn.Module):
 
     def __init__(self, width: int, output_stride: int) -> None:
         super().__init__()
-        check_output_stride(output_stride)
-        if width < 1:
-            raise UserError(f"model.width is {width}; the tiny encoder needs a width of at least 1 (8, say).")
         stride, dilation = (1, 2) if output_stride == 8 else (2, 1)
         self.stage1 = stage(3, width, stride=2)
         self.stage2 = stage(width, 2 * width, stride=2)

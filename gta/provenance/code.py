@@ -26,7 +26,7 @@ GIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
-class Sources:
+class CodeFiles:
     """`files`: path below the root -> content. `commit` is None outside git; `diff`: what tracked files add to it."""
 
     files: dict[str, bytes]
@@ -37,30 +37,30 @@ class Sources:
 
     @property
     def tree(self) -> str:
-        return tree(self.files)
+        return tree_digest(self.files)
 
 
-def tree(files: Mapping[str, bytes]) -> str:
+def tree_digest(files: Mapping[str, bytes]) -> str:
     """sha256 in hex over the sorted names and the contents."""
     lines = [f"{hashlib.sha256(files[name]).hexdigest()}  {name}\n" for name in sorted(files)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def read(root: Path = ROOT) -> Sources:
+def read_code(root: Path = ROOT) -> CodeFiles:
     """The code at `root` as it is now, a few hundred small files, each read once: a digest and a copy of them agree."""
     if (record := recorded(root)) is not None:
         files = {name: content for name in record["files"] if (content := _content(root / name)) is not None}
         kept = _content(root / record["diff"]) if record["diff"] else None
-        return Sources(files, record["commit"], record["dirty"], kept or b"", record["new"])
+        return CodeFiles(files, record["commit"], record["dirty"], kept or b"", record["new"])
     if (top := _git(root, "rev-parse", "--show-toplevel")) is None or not _same(top, root):
-        return Sources({name: content for name in _packaged(root) if (content := _content(root / name)) is not None})
+        return CodeFiles({name: content for name in _packaged(root) if (content := _content(root / name)) is not None})
     tracked = [name for name in _names(_git(root, "ls-files", "-z")) if _runs(name)]
     others = _names(_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *PACKAGES))
     new = sorted(name for name in others if name.endswith(NEW))
     files = {name: content for name in {*tracked, *new} if (content := _content(root / name)) is not None}
     commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     diff = _git(root, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--", *_pathspec())
-    return Sources(files, commit.decode().strip() if commit else None, bool(diff or new), diff or b"", new)
+    return CodeFiles(files, commit.decode().strip() if commit else None, bool(diff or new), diff or b"", new)
 
 
 def recorded(root: Path = ROOT) -> dict[str, Any] | None:
@@ -131,5 +131,5 @@ def running() -> dict[str, Any]:
     record = recorded()
     if record is not None:
         return {name: record[name] for name in ("commit", "dirty", "tree")} | {"snapshot": str(ROOT)}
-    found = read()
+    found = read_code()
     return {"commit": found.commit, "dirty": found.dirty, "tree": found.tree, "snapshot": None}

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from gta.provenance import code as sources
+from gta.provenance import code
 
 # What a number can depend on, or the running of a cell.
 PACKAGES = (
@@ -28,10 +28,10 @@ def commit() -> str | None:
 
     None outside a checkout. In a snapshot that was made when a job was submitted it is the commit of then.
     """
-    code = sources.running()
-    if code["commit"] is None:
+    mine = code.running()
+    if mine["commit"] is None:
         return None
-    return f"{code['commit']}+{code['tree'][:8]}" if code["dirty"] else str(code["commit"])
+    return f"{mine['commit']}+{mine['tree'][:8]}" if mine["dirty"] else str(mine["commit"])
 
 
 def environment() -> dict[str, Any]:
@@ -51,7 +51,7 @@ def environment() -> dict[str, Any]:
 
 
 def _code() -> dict[str, Any]:
-    return dict(sources.running())
+    return dict(code.running())
 
 
 def _software() -> dict[str, Any]:

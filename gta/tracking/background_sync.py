@@ -1,6 +1,6 @@
 """Sending a cell's journal to MLflow while it trains, from a side thread that no step ever waits for.
 
-The journal stays the truth: the thread only does now and then what `python -m gta sync` does, so that what it could
+The journal stays the truth: the thread only does now and then what `gta sync` does, so that what it could
 not send, because the server was down, slow or full, is sent by the next sync.
 """
 
@@ -21,18 +21,18 @@ LAST_SECONDS = 10.0  # a cell that is done waits so long for its last words to a
 
 
 @contextmanager
-def sending(config: Config, folder: Path) -> Iterator[None]:
-    """Send the journal of the cell in `folder` as long as the block runs, where `site.live_tracking` asks for it."""
+def background_sync(config: Config, folder: Path) -> Iterator[None]:
+    """Sync the cell in `folder` now and then while the block runs, where `site.live_tracking` asks for it."""
     if not config.site.live_tracking or distributed.rank() != 0:
         yield
         return
     uri = config.paths.tracking_uri
-    if not store.live(uri):
+    if not store.takes_many_writers(uri):
         print("site.live_tracking needs a server or PostgreSQL; the launching process records this cell.", flush=True)
         yield
         return
     over = threading.Event()
-    thread = threading.Thread(target=_send, args=(config, folder, over), daemon=True, name="live tracking")
+    thread = threading.Thread(target=_sync_until, args=(config, folder, over), daemon=True, name="background sync")
     thread.start()
     try:
         yield
@@ -41,7 +41,7 @@ def sending(config: Config, folder: Path) -> Iterator[None]:
         thread.join(LAST_SECONDS)
 
 
-def _send(config: Config, folder: Path, over: threading.Event) -> None:
+def _sync_until(config: Config, folder: Path, over: threading.Event) -> None:
     from gta.tracking import sync as tracking
 
     sweeps = [] if config.sweep_name == Config().sweep_name else [config.sweep_name]

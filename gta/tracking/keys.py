@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from gta.cellfolder import CellFolder
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 EXPERIMENT = "gta"
 
-# What a cell is; from its cell.json. One run has one signature.
+# What a cell is: fields of `gta.cellfolder.Identity`. One run has one signature.
 SIGNATURE = "gta.signature"
 CELL_TAGS = (
     "signature",
@@ -27,19 +31,22 @@ CELL_TAGS = (
 )
 DIGEST = "gta.digest."  # + labeled, unlabeled, val, weights
 
-# What came of it; from its result.json or failure.json.
+# What came of it: of its `Result`, or the `Failure` that still counts.
 HEADLINE = "gta.headline"
 EVALUATION = "gta.evaluation"
 ITERATION = "gta.iteration"
 SECONDS = "gta.seconds"
 GPU_SECONDS = "gta.gpu_seconds"  # of all attempts
 COMMIT = "gta.commit"
-CLASSES = "gta.classes"  # JSON list of names
-IOU = "gta.iou."  # + network: JSON list of percentages (null: class absent), last iteration
+CLASSES = "gta.classes"  # JSON list of names; where MLflow takes no text so long, the artifact RESULT alone has it,
+IOU = "gta.iou."  # + network: JSON list of percentages (null: class absent), last iteration; as CLASSES
+RESULT = CellFolder(Path()).result_file.name  # the artifact with the whole `Result`
 ERROR = "gta.error"
 
 # Who made it, and where; from the latest attempt at the cell.
-ATTEMPT_TAGS = ("job", "host", "gpu")
+JOB = "gta.job"
+HOST = "gta.host"
+GPU = "gta.gpu"  # names of the kinds of GPU that it saw, parted by commas; "none" on a CPU
 ATTEMPT = "gta.attempt"  # its number: how often the cell was started
 DIRTY = "gta.dirty"  # "true" where the code had changes that no commit has
 CHECKPOINT = "gta.checkpoint"  # path of the last checkpoint
@@ -59,7 +66,7 @@ _FINAL = re.compile(r"val/([^/]+)/miou_last")
 
 
 def tag(name: str) -> str:
-    """The tag of a cell.json field, such as "gta.method"."""
+    """The tag of a field of the cell's identity, such as "gta.method"."""
     return f"gta.{name}"
 
 
@@ -76,6 +83,11 @@ def networks(metrics: dict[str, float]) -> list[str]:
 def metric(name: str) -> str:
     """`name` with the characters that MLflow refuses in a metric's name replaced by an underscore."""
     return re.sub(r"[^\w.\-:/ ]", "_", name)
+
+
+def rounded(iou: Iterable[float | None]) -> list[float | None]:
+    """IoU by class in percent, with the digits that are recorded."""
+    return [None if value is None else round(value, 4) for value in iou]
 
 
 def cursor_of(run: Run) -> int:

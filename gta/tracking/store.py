@@ -51,7 +51,7 @@ def normal(uri: str) -> str:
     return uri if path is None else f"{_SQLITE}{path}"
 
 
-def live(uri: str) -> bool:
+def takes_many_writers(uri: str) -> bool:
     """Whether many processes may write to the store at once: to a server or PostgreSQL, not to an SQLite file."""
     return sqlite_path(uri) is None
 

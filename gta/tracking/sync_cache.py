@@ -1,43 +1,60 @@
-"""The stamp in a cell's folder: what of the cell was sent to which MLflow store, so that a sync can skip it.
+"""The sync cache in a cell's folder: what of the cell was sent to which MLflow store, so that a sync can skip it.
 
-mlflow.json holds, for each store's URI (less a password): {"run_id", "files": as in `snapshot.files_of`, "sweeps":
-[name], "status": MLflow's word, "ended": unix seconds or 0, "cursor": journal points sent}. It is a shortcut only: a
-stamp that is lost, torn or old costs a look at the store and nothing else: it is replaced atomically, but not flushed
-to disk.
+mlflow.json holds a `Sent` for each store's URI (less a password). It is a shortcut only: one that is lost, broken or
+old costs a look at the store and nothing else, so it is replaced atomically, but not flushed to disk.
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
-import os
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
+from gta.cellfolder import VERSION, CellFolder, JsonRecord
+from gta.files import replacing
 from gta.text import masked_uri
 
-NAME = "mlflow.json"
+
+@dataclass(frozen=True, kw_only=True)
+class Sent(JsonRecord):
+    """What one store has of the cell.
+
+    `files`: as `gta.tracking.cell.files_of` found them; `status`: MLflow's word; `ended`: unix seconds, 0 while it
+    runs; `cursor`: journal points sent.
+    """
+
+    run_id: str
+    files: dict[str, list[int]]
+    sweeps: list[str]
+    status: str = "RUNNING"
+    ended: float = 0.0
+    cursor: int = 0
 
 
-def read(folder: Path, uri: str) -> dict[str, Any]:
-    """What was sent of the cell in `folder` to the store at `uri`; {} where that is not known."""
-    return _all(folder).get(masked_uri(uri), {})
+def cached(folder: CellFolder, uri: str) -> Sent | None:
+    """What was sent of the cell to the store at `uri`; None where that is not known."""
+    values = _stores(folder).get(masked_uri(uri))
+    if isinstance(values, dict) and values.get("version", VERSION) == VERSION:
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            return Sent.of(values)
+    return None
 
 
-def write(folder: Path, uri: str, **fields: Any) -> None:
-    """Remember what was sent. The sweeps of the same run add up."""
-    stamps = _all(folder)
-    old = stamps.get(masked_uri(uri), {})
-    known = set(old.get("sweeps", ())) if old.get("run_id") == fields["run_id"] else set()
-    stamps[masked_uri(uri)] = {**fields, "sweeps": sorted(known | set(fields["sweeps"]))}
-    temporary = folder / f".{NAME}.{os.getpid()}.tmp"
-    temporary.write_text(json.dumps(stamps, indent=1), encoding="utf-8")
-    os.replace(temporary, folder / NAME)
+def remember(folder: CellFolder, uri: str, sent: Sent) -> None:
+    """Write down what was sent. The sweeps of the same run add up."""
+    old = cached(folder, uri)
+    known = old.sweeps if old is not None and old.run_id == sent.run_id else []
+    sent = dataclasses.replace(sent, sweeps=sorted({*known, *sent.sweeps}))
+    stores = {**_stores(folder), masked_uri(uri): {"version": VERSION, **sent.as_dict()}}
+    with replacing(folder.sync_cache_file, flush=False) as temporary:
+        temporary.write_text(json.dumps(stores, indent=1), encoding="utf-8")
 
 
-def _all(folder: Path) -> dict[str, dict[str, Any]]:
+def _stores(folder: CellFolder) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
-        stamps = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        if isinstance(stamps, dict):
-            return stamps
+        stores = json.loads(folder.sync_cache_file.read_text(encoding="utf-8"))
+        if isinstance(stores, dict):
+            return stores
     return {}

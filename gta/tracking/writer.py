@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
+from gta.cellfolder import CellFolder
 from gta.tracking import keys
-from gta.tracking import sync_cache as stamps
-from gta.tracking.cell import Point, Snapshot
+from gta.tracking.cell import Point, TrackedCell
+from gta.tracking.report import SyncReport
+from gta.tracking.sync_cache import Sent, cached, remember
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
-
-    from gta.tracking.sync import SyncReport
 
 _THINGS = 1000  # MLflow takes so many in one call,
 _ENTRIES = 100  # and of them so many params and so many tags
@@ -36,12 +34,12 @@ class Writer:
     parents: dict[str, Run] = field(default_factory=dict)  # sweep -> its own run
     touched: set[str] = field(default_factory=set)  # sweeps of which something was sent
 
-    def send(self, cell: Snapshot, run: Run | None) -> None:
-        """Bring the cell's run (made where there is none) up to date, the stamp last."""
+    def send(self, cell: TrackedCell, run: Run | None) -> None:
+        """Bring the cell's run (made where there is none) up to date; what was sent is remembered last."""
         if run is not None and (kept := run.data.tags.get(keys.JOURNAL)) and cell.journal_began:
             if float(kept) > cell.journal_began:
                 why = "MLflow has a later run of the same cell"
-                self.report.problems.append(f"{cell.folder}: not synced, {why}")
+                self.report.problems.append(f"{cell.folder.path}: not synced, {why}")
                 return
             if float(kept) < cell.journal_began:
                 # The cell was run anew from nothing: its points do not go among those of the old run.
@@ -59,20 +57,22 @@ class Writer:
             self.report.created += 1
         else:
             self.report.updated += 1
-        sent = self._send_data(run, cell, tags)
+        cursor = self._send_data(run, cell, tags)
         self._send_artifacts(run, cell)
-        status, ended = self._send_status(run, cell)
-        run_id = run.info.run_id
-        done = {"run_id": run_id, "files": cell.files, "status": status, "ended": ended, "cursor": sent}
-        stamps.write(cell.folder, self.uri, **done, sweeps=sweeps)
+        status, ended = cell.status()
+        self._set_status(run, status, ended)
+        sent = Sent(run_id=run.info.run_id, files=cell.files, sweeps=sweeps, status=status, ended=ended, cursor=cursor)
+        remember(cell.folder, self.uri, sent)
 
-    def close_sweeps(self, folders: list[Path], waiting: bool) -> None:
+    def close_sweeps(self, folders: list[CellFolder], waiting: bool) -> None:
         """Give the sweeps of these cells the status that follows from the cells'; `waiting`: some have not begun."""
         states: dict[str, list[tuple[str, float]]] = {}
         for folder in folders:
-            stamp = stamps.read(folder, self.uri)
-            for name in stamp.get("sweeps", ()):
-                states.setdefault(name, []).append((stamp.get("status", "RUNNING"), stamp.get("ended", 0.0)))
+            if (sent := cached(folder, self.uri)) is None:  # it could not be read or sent
+                waiting = True
+                continue
+            for name in sent.sweeps:
+                states.setdefault(name, []).append((sent.status, sent.ended))
         for name in self.touched & states.keys():
             found = {status for status, _ in states[name]} | ({"KILLED"} if waiting and name in self.sweeps else set())
             status = next(word for word in ("RUNNING", "FAILED", "KILLED", "FINISHED") if word in found)
@@ -92,7 +92,7 @@ class Writer:
             )
         return self.parents[sweep]
 
-    def _send_data(self, run: Run, cell: Snapshot, tags: dict[str, str]) -> int:
+    def _send_data(self, run: Run, cell: TrackedCell, tags: dict[str, str]) -> int:
         """Send params, tags and points that the run lacks; returns the cursor."""
         run_id, all_points, cursor = run.info.run_id, cell.points(), keys.cursor_of(run)
         # A param cannot be changed once it is there, and need not be: the signature is made of them.
@@ -118,28 +118,15 @@ class Writer:
             self.client.delete_tag(run_id, keys.ERROR)
         return cursor
 
-    def _send_artifacts(self, run: Run, cell: Snapshot) -> None:
-        stamp = stamps.read(cell.folder, self.uri)
-        sent = stamp.get("files", {}) if stamp.get("run_id") == run.info.run_id else {}
-        new = {
-            name: path
-            for name, path in cell.artifacts.items()
-            if sent.get(key := path.relative_to(cell.folder).as_posix()) != cell.files[key]
-        }
+    def _send_artifacts(self, run: Run, cell: TrackedCell) -> None:
+        before = cached(cell.folder, self.uri)
+        sent = before.files if before and before.run_id == run.info.run_id else {}
+        new = {name: path for name, path in cell.artifacts.items() if sent.get(path) != cell.files[path]}
         if not new:
             return
         repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=self.uri)
         for name, path in new.items():
-            repository.log_artifact(str(path), name.rpartition("/")[0] or None)
-        if "result.json" in new and (text := cell.iou_csv()):
-            with tempfile.TemporaryDirectory() as folder:
-                (Path(folder) / "iou.csv").write_text(text, encoding="utf-8")
-                repository.log_artifact(f"{folder}/iou.csv")
-
-    def _send_status(self, run: Run, cell: Snapshot) -> tuple[str, float]:
-        status, ended = cell.status()
-        self._set_status(run, status, ended)
-        return status, ended
+            repository.log_artifact(str(cell.folder.path / path), name.rpartition("/")[0] or None)
 
     def _set_status(self, run: Run, status: str, ended: float) -> None:
         run_id, info = run.info.run_id, run.info

@@ -1,8 +1,7 @@
-"""What the last evaluation leaves beside the numbers: confusion matrix, per-class IoU, and a few pictures.
+"""What the last evaluation leaves beside the numbers: confusion matrix, and a few pictures.
 
     artifacts/confusion.json       {"network", "iteration", "classes": [name], "matrix": [[pixels]]}, rows truth,
                                    columns prediction; ignored pixels and padding are in none
-    artifacts/per_class_iou.json   {"network", "iteration", "classes": [name], "iou": [percent, or null: class absent]}
     artifacts/images/0_ID.png      image | truth | prediction | error, side by side: of the first validation images
 
 All of them are of the headline network. In the error panel white is right, red is wrong, gray is ignored.
@@ -13,18 +12,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from gta.cellfolder import CellFolder
 from gta.config import DataConfig
 from gta.data.spec import IGNORE
 from gta.files import replacing, write_json
 from gta.train.predictions import palette
 
-FOLDER = "artifacts"
 PANEL_WIDTH = 512  # pixels; a wider picture is scaled down to it
 RIGHT, WRONG, IGNORED = (255, 255, 255), (204, 0, 0), (128, 128, 128)
 
@@ -43,21 +41,19 @@ class Example:
     prediction: np.ndarray
 
 
-def write(
-    folder: Path,
+def write_artifacts(
+    folder: CellFolder,
     network: str,
     iteration: int,
     matrix: Tensor,
-    iou: list[float | None],
     examples: Iterable[Example],
     config: DataConfig,
 ) -> None:
-    """Write the artifacts of one evaluation below `folder` (a cell's), each file atomically, in place of older ones.
+    """Write the artifacts of one evaluation of a cell, each file atomically, in place of older ones.
 
-    matrix (C, C) int64, rows truth; iou (C) in percent, None for a class that occurs nowhere.
-    """  # fmt: skip
-    about = {"network": network, "iteration": iteration, "classes": list(config.classes)}
-    images = folder / FOLDER / "images"
+    matrix (C, C) int64, rows truth.
+    """
+    images = folder.artifacts_folder / "images"
     written = set()
     for example in examples:
         name = re.sub(r"[^\w.-]", "_", example.name)  # an id may hold a slash
@@ -67,8 +63,8 @@ def write(
         written.add(path)
     for old in set(images.glob("*.png")) - written:
         old.unlink()
-    write_json(folder / FOLDER / "per_class_iou.json", {**about, "iou": iou})
-    write_json(folder / FOLDER / "confusion.json", {**about, "matrix": matrix.tolist()})
+    about = {"network": network, "iteration": iteration, "classes": list(config.classes)}
+    write_json(folder.artifacts_folder / "confusion.json", {**about, "matrix": matrix.tolist()})
 
 
 def panels(example: Example, config: DataConfig) -> Image.Image:

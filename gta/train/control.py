@@ -5,8 +5,8 @@ from __future__ import annotations
 from enum import IntEnum
 
 
-class Wish(IntEnum):
-    """What the outside wants at a step boundary; the strongest wish of any rank holds for all."""
+class Request(IntEnum):
+    """What the outside asks for at a step boundary; the strongest request of any rank holds for all."""
 
     NONE = 0
     SAVE = 1  # save, and go on
@@ -16,9 +16,9 @@ class Wish(IntEnum):
 class Control:
     """The outside, as the trainer sees it. By itself it asks for nothing."""
 
-    def wish(self) -> Wish:
-        """Asked at each step boundary."""
-        return Wish.NONE
+    def request(self) -> Request:
+        """Asked for at each step boundary."""
+        return Request.NONE
 
     def check(self) -> None:
         """Raises where this process must not write into the cell's folder any more."""

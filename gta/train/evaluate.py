@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gta.compose.validate import check_evaluation
+from gta.cellfolder import Score
 from gta.config import CROP, CROP_BACKGROUND, Config
 from gta.data.loaders import val_samples
 from gta.data.spec import IGNORE
@@ -23,18 +21,6 @@ from gta.train.artifacts import Example
 BACKGROUND = 0  # the class that the public code gives to padding
 
 
-@dataclass(frozen=True)
-class Score:
-    """mIoU and per-class IoU of one network, in percent; None for a class that occurs nowhere."""
-
-    iteration: int
-    miou: float
-    iou: list[float | None]
-
-    def as_dict(self) -> dict[str, Any]:
-        return {"iteration": self.iteration, "miou": self.miou, "iou": self.iou}
-
-
 @torch.no_grad()
 def confusion_matrices(
     networks: Mapping[str, nn.Module], config: Config, ids: list[str], device: torch.device
@@ -44,10 +30,8 @@ def confusion_matrices(
     Images go through the network one by one at `data.input_scale` of their size, as `evaluation` says
     (`gta.train.inference`); scores are brought to the original size (bilinear) before the argmax. No image is padded or
     seen twice, so the sums are the same on any ranks. The center crops alone pad: an image smaller than the crop gets a
-    frame of the mean colour, whose pixels are ignored, or (`center_crop_padded_background`) count as class 0. Raises
-    UserError for settings that cannot be.
+    frame of the mean colour, whose pixels are ignored, or (`center_crop_padded_background`) count as class 0.
     """
-    check_evaluation(config)
     classes = len(config.data.classes)
     totals = {name: torch.zeros(classes, classes, dtype=torch.int64, device=device) for name in networks}
     modes = {name: network.training for name, network in networks.items()}
@@ -102,7 +86,8 @@ def _scored_part(image: Tensor, mask: Tensor, config: Config) -> tuple[Tensor, T
 def score(confusion: Tensor, iteration: int) -> Score:
     """mIoU over the classes that occur, in percent, from a confusion matrix."""
     per_class = [100 * value for value in metrics.iou(confusion).tolist()]
-    return Score(iteration, metrics.miou(confusion), [None if value != value else value for value in per_class])
+    iou = [None if value != value else value for value in per_class]
+    return Score(iteration=iteration, miou=metrics.miou(confusion), iou=iou)
 
 
 def scores_of(matrices: Mapping[str, Tensor], iteration: int) -> dict[str, Score]:

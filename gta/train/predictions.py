@@ -9,29 +9,14 @@ import torch
 from PIL import Image
 from torch import nn
 
-from gta.compose.validate import check_evaluation
-from gta.config import CROP, CROP_BACKGROUND, Config, DataConfig
+from gta.config import Config, DataConfig
 from gta.data.resample import rescale
 from gta.data.transforms import normalise
-from gta.errors import UserError
 from gta.files import replacing
 from gta.train import inference
 
 # labelIds of the 19 Cityscapes classes, by train id (cityscapesScripts, helpers/labels.py).
 CITYSCAPES_LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-
-
-def check(config: Config, cityscapes: bool) -> None:
-    """Raise UserError where whole images cannot be predicted so, or are no Cityscapes classes."""
-    check_evaluation(config)
-    if config.evaluation.protocol in (CROP, CROP_BACKGROUND):
-        raise UserError(
-            f"evaluation.protocol={config.evaluation.protocol} scores a part of an image; predict labels whole ones: "
-            "use original_size or sliding_window."
-        )
-    classes = len(config.data.classes)
-    if cityscapes and classes != len(CITYSCAPES_LABEL_IDS):
-        raise UserError(f"format=cityscapes maps the 19 train ids to labelIds, and this network has {classes} classes.")
 
 
 def predict(network: nn.Module, image: np.ndarray, config: Config, device: torch.device) -> np.ndarray:

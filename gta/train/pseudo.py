@@ -9,14 +9,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from gta.config import Config
 from gta.data.loaders import val_samples
 from gta.data.spec import IGNORE
 from gta.methods.base import Method
 from gta.models.deeplab import upsample
-from gta.ops.losses import percentile
+from gta.ops.distributed import unwrap
 
 IMAGES = 32
 
@@ -27,15 +26,13 @@ def quality(
 ) -> dict[str, float]:
     """{"pseudo/accuracy": share (0 to 1) of the kept pseudo-labels that are right}, or {} where none can be judged.
 
-    Of the network that labels (the teacher; where there is none, the student), on the first 32 unlabeled images, whole
-    and without augmentation. Kept is what the method's threshold or percentile of the confidence keeps, taken over
-    these images together. {} for data that were not generated, during the warm-up, and for a method without
-    pseudo-labels.
+    Of the network that labels, on the first 32 unlabeled images, whole and without augmentation. Kept is what the
+    method keeps by the confidence, taken over these images together. {} for data that were not generated, during the
+    warm-up, and for a method without pseudo-labels.
     """
     if config.data.generator is None or not method.uses_unlabeled or iteration <= config.schedule.warm_up:
         return {}
-    networks = method.networks()
-    network = networks.get("teacher", networks["student"])
+    network = unwrap(method.models[method.labeling])
     here = replace(config, site=replace(config.site, workers=0))
     mode = network.training
     network.eval()
@@ -48,13 +45,5 @@ def quality(
         rights.append(label[0][valid] == mask.to(device)[valid])
     network.train(mode)
     confidence, right = torch.cat(confidences), torch.cat(rights)
-    chosen = right[kept(confidence, method)]
+    chosen = right[method.kept(confidence)]
     return {"pseudo/accuracy": float(chosen.float().mean())} if chosen.numel() else {}
-
-
-def kept(confidence: Tensor, method: Method) -> Tensor:
-    """Which of these pixels (n) the method's setting keeps by their confidence, bool (n)."""
-    settings = method.config
-    if (dropped := getattr(settings, "drop_percent", None)) is not None:
-        return confidence > percentile(confidence, 100.0 - dropped)
-    return confidence >= getattr(settings, "threshold", 0.0)

@@ -1,17 +1,16 @@
-"""Config -> numbers: trains one cell in its folder. Importable; the command line and the jobs call it."""
+"""Cell -> numbers: trains one cell in its folder. Importable; the command line and the jobs call it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from gta.compose.epochs import in_iterations
+from gta.cell import Cell
+from gta.cellfolder import CellFolder
+from gta.compose.validate import check_batch
 from gta.config import Config
-from gta.data.loaders import check_batch
-from gta.data.splits.split import load_split
 from gta.data.stage import staged
 from gta.errors import UserError
 from gta.methods import METHODS
@@ -19,26 +18,24 @@ from gta.methods.base import Method
 from gta.models import build_model
 from gta.models.weights import load_initial_weights
 from gta.ops import distributed
-from gta.tracking import background_sync as live
+from gta.tracking.background_sync import background_sync
 from gta.train import checkpoint
 from gta.train.control import Control
 from gta.train.trainer import Trainer
 
 
-def train(config: Config, folder: Path, signature: str, control: Control | None = None) -> bool:
-    """Train the cell of `config` in `folder` to the end (True), or until `control` asks to stop (False).
+def train(cell: Cell, control: Control | None = None) -> bool:
+    """Train a prepared cell in its folder to the end (True), or until `control` asks to stop (False).
 
-    Goes on from `folder/checkpoint.pt` where there is one; writes `journal.jsonl`, `checkpoint.pt`, `best.pt` and,
-    last, `result.json`. `signature` names the cell (16 hex digits). Raises UserError for what the user can mend.
+    Goes on from its checkpoint where there is one; writes the journal, the checkpoint, the best weights and, last, the
+    result. Raises UserError for what the user can mend.
     """
-    device = prepare_device(config)
-    check_batch(config.schedule, distributed.world_size())
-    split = load_split(config.data)
-    config = staged(config, split)
-    config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
-    method = build_method(config, device)
-    trainer = Trainer(config, folder, signature, split, method, device, control or Control())
-    with live.sending(config, folder):
+    device = prepare_device(cell.config)
+    check_batch(cell.config.schedule, distributed.world_size())
+    cell = replace(cell, config=staged(cell.config, cell.split))
+    method = build_method(cell.config, device)
+    trainer = Trainer(cell, method, device, control or Control())
+    with background_sync(cell.config, cell.folder.path):
         return trainer.run()
 
 
@@ -60,13 +57,12 @@ def build_method(config: Config, device: torch.device) -> Method:
             print(load_initial_weights(network, config.model.weights), flush=True)
         return network
 
-    torch.manual_seed(config.seed)
     make = METHODS[config.method.name]
     return make(config.method, model, config.schedule, config.seed, device, config.precision)
 
 
 def load_network(
-    config: Config, folder: Path, device: torch.device, name: str = "", which: str = "last"
+    config: Config, folder: CellFolder, device: torch.device, name: str = "", which: str = "last"
 ) -> tuple[str, nn.Module, int]:
     """A trained network of the cell in `folder`: its name, the network, and the iteration it is from.
 
@@ -75,9 +71,9 @@ def load_network(
     """
     if which not in ("last", "best"):
         raise UserError(f"which={which}: use which=last or which=best.")
-    path = folder / ("checkpoint.pt" if which == "last" else "best.pt")
+    path = folder.checkpoint_file if which == "last" else folder.best_file
     state = checkpoint.load(path, device)
-    checkpoint.check_owner(path, state, folder.resolve().name)
+    checkpoint.check_owner(path, state, folder.signature)
     if which == "best":
         if name not in ("", state["network"]):
             raise UserError(
@@ -90,7 +86,7 @@ def load_network(
     method = build_method(replace(config, model=replace(config.model, weights="random")), device)
     method.load_state_dict(state["method"])
     networks = method.networks()
-    name = name or method.headline
+    name = name or method.headline_network()[0]
     if name not in networks:
         raise UserError(f"network={name}: this cell has {' and '.join(networks)}.")
     return name, networks[name], state["iteration"]

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from gta.config import Config
+from gta import seeds
+from gta.cell import Cell
+from gta.cellfolder import NetworkScores, Result, Score
 from gta.data.loaders import train_loader
-from gta.data.splits.split import Split
 from gta.errors import UserError
-from gta.files import remove_leftovers, write_json
+from gta.files import remove_leftovers
 from gta.journal import Journal
 from gta.methods.base import Method
 from gta.ops import distributed
@@ -24,9 +23,10 @@ from gta.ops.optim import poly
 from gta.provenance.environment import commit
 from gta.provenance.monitor import SystemMonitor
 from gta.text import first_line
-from gta.train import artifacts, checkpoint, inference
-from gta.train.control import Control, Wish
-from gta.train.evaluate import Score, confusion_matrices, examples, scores_of
+from gta.train import checkpoint, inference
+from gta.train.artifacts import write_artifacts
+from gta.train.control import Control, Request
+from gta.train.evaluate import confusion_matrices, examples, scores_of
 from gta.train.pseudo import quality
 
 
@@ -37,19 +37,16 @@ class Trainer:
     position): there is no generator whose state could be lost, and a resumed run is the uninterrupted one.
     """
 
-    def __init__(
-        self, config: Config, folder: Path, signature: str, split: Split, method: Method, device: torch.device,
-        control: Control,
-    ):  # fmt: skip
-        self.config = config
-        self.folder = folder
-        self.signature = signature
-        self.split = split
+    def __init__(self, cell: Cell, method: Method, device: torch.device, control: Control):
+        self.config = cell.config
+        self.folder = cell.folder
+        self.signature = cell.signature
+        self.split = cell.split
         self.method = method
         self.device = device
         self.control = control
         self.first = distributed.rank() == 0
-        self.journal = Journal(folder / "journal.jsonl") if self.first else None
+        self.journal = Journal(self.folder.journal_file) if self.first else None
         self.commits = [commit()]  # of the code that runs now, though a commit may follow while it does
         self.best: dict[str, Score] = {}
         self.scores: dict[str, Score] = {}
@@ -62,8 +59,8 @@ class Trainer:
         schedule = self.config.schedule
         if self.first:  # an attempt that was killed in the middle of a save leaves a large file behind
             self.control.check()
-            for name in ("checkpoint.pt", "best.pt", "result.json"):
-                remove_leftovers(self.folder / name)
+            for path in (self.folder.checkpoint_file, self.folder.best_file, self.folder.result_file):
+                remove_leftovers(path)
         start = self._resume()
         self.control.began(start)
         split = self.split
@@ -74,7 +71,7 @@ class Trainer:
             strong=self.method.strong_views, unlabeled=self.method.uses_unlabeled,
         )  # fmt: skip
         for iteration, (labeled, unlabeled) in zip(range(start, schedule.iterations), loader, strict=True):
-            torch.manual_seed(step_seed(self.config.seed, iteration, distributed.rank()))
+            torch.manual_seed(seeds.step(self.config.seed, iteration, distributed.rank()))
             losses = self.method.step(
                 labeled.to(self.device), unlabeled.to(self.device) if unlabeled else None, iteration
             )
@@ -84,18 +81,18 @@ class Trainer:
                 self._log(done, losses)
             if done % schedule.eval_every == 0 or last:
                 self._evaluate(done)
-            wish = distributed.highest(self.control.wish())
-            if done % schedule.checkpoint_every == 0 or last or wish >= Wish.SAVE:
+            request = distributed.highest(self.control.request())
+            if done % schedule.checkpoint_every == 0 or last or request >= Request.SAVE:
                 self._save(done)
                 self.control.saved(done)
-            if wish >= Wish.STOP and not last:
+            if request >= Request.STOP and not last:
                 self._event("stopped", iteration=done)
                 return False
         self._finish()
         return True
 
     def _resume(self) -> int:
-        path = self.folder / "checkpoint.pt"
+        path = self.folder.checkpoint_file
         place = {"world_size": distributed.world_size(), "device": str(self.device), "commit": self.commits[-1]}
         if not distributed.broadcast_object(path.exists()):  # one rank decides: a network file system may lag
             self._event("started", iteration=0, **place)
@@ -122,12 +119,12 @@ class Trainer:
             "signature": self.signature,
             "iteration": iteration,
             "method": self.method.state_dict(),
-            "best": {name: score.as_dict() for name, score in self.best.items()},
-            "scores": {name: score.as_dict() for name, score in self.scores.items()},
+            "best": {name: asdict(score) for name, score in self.best.items()},
+            "scores": {name: asdict(score) for name, score in self.scores.items()},
             "seconds": self._seconds(),
             "commits": self.commits,
         }
-        checkpoint.save(self.folder / "checkpoint.pt", state)
+        checkpoint.save(self.folder.checkpoint_file, state)
 
     def _log(self, iteration: int, losses: dict[str, Tensor]) -> None:
         world = distributed.world_size()
@@ -155,7 +152,7 @@ class Trainer:
                 self.control.check()
                 weights = self.method.networks()[name].state_dict()
                 state = {"signature": self.signature, "iteration": iteration, "network": name, "model": weights}
-                checkpoint.save(self.folder / "best.pt", state)
+                checkpoint.save(self.folder.best_file, state)
         if self.journal:
             values = {f"val/{name}/miou": score.miou for name, score in self.scores.items()}
             values |= quality(self.method, self.config, self.split.unlabeled, iteration, self.device)
@@ -166,36 +163,28 @@ class Trainer:
                 self._write_artifacts(iteration, matrices)
 
     def _write_artifacts(self, iteration: int, matrices: dict[str, Tensor]) -> None:
-        """The headline's confusion matrix, IoU and pictures; rank 0 predicts these few images by itself."""
+        """The headline's confusion matrix and pictures; rank 0 predicts these few images by itself."""
         self.control.check()
-        name = self._headline()
-        network, val, iou = self.method.networks()[name], self.split.val, self.scores[name].iou
-        pictures = examples(network, self.config, val, self.device)
-        artifacts.write(self.folder, name, iteration, matrices[name], iou, pictures, self.config.data)
-
-    def _headline(self) -> str:
-        return self.method.headline if self.method.headline in self.scores else "student"
+        name, network = self.method.headline_network()
+        pictures = examples(network, self.config, self.split.val, self.device)
+        write_artifacts(self.folder, name, iteration, matrices[name], pictures, self.config.data)
 
     def _finish(self) -> None:
         if not self.first:
             return
         self.control.check()
         self._event("finished", iteration=self.config.schedule.iterations)
-        networks = {
-            name: {"last": score.as_dict(), "best": self.best[name].as_dict()} for name, score in self.scores.items()
-        }
-        result: dict[str, Any] = {
-            "signature": self.signature,
-            "iteration": self.config.schedule.iterations,
-            "headline": self._headline(),
-            "evaluation": inference.describe(self.config),
-            "classes": list(self.config.data.classes),
-            "networks": networks,
-            "seconds": self._seconds(),
-            "commit": ", ".join(str(name) for name in self.commits) if any(self.commits) else None,
-            "finished": time.time(),
-        }
-        write_json(self.folder / "result.json", result)
+        Result(
+            signature=self.signature,
+            iteration=self.config.schedule.iterations,
+            headline=self.method.headline_network()[0],
+            evaluation=inference.describe(self.config),
+            classes=list(self.config.data.classes),
+            networks={name: NetworkScores(last=score, best=self.best[name]) for name, score in self.scores.items()},
+            seconds=self._seconds(),
+            commit=", ".join(str(name) for name in self.commits) if any(self.commits) else None,
+            finished=time.time(),
+        ).write(self.folder.result_file)
 
     def _event(self, name: str, **fields: Any) -> None:
         if self.journal:
@@ -209,8 +198,3 @@ class Trainer:
 
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.began
-
-
-def step_seed(seed: int, iteration: int, rank: int) -> int:
-    """Seed of torch's generator for one step on one rank."""
-    return int(np.random.SeedSequence([seed, iteration, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))

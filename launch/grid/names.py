@@ -5,46 +5,53 @@ Reads `cell.json` files only and imports neither Hydra nor torch: completion in 
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
-import json
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gta.cellfolder import CellFolder, cell_folders, readable
 from gta.errors import UserError
+from gta.text import did_you_mean
 
 if TYPE_CHECKING:
     from gta.cell import Cell
 
 SHORTEST = 3  # hex digits of a signature
 SHOWN = 6  # names in a sentence
+_HEX = re.compile(rf"[0-9a-f]{{{SHORTEST},}}")
 
 
 @dataclass(frozen=True)
 class Named:
-    """A cell's names and its folder."""
+    """A cell's names and its folder. `broken`: why its words are not known; its signature alone is its name then."""
 
     signature: str
-    folder: Path
+    folder: CellFolder
     dataset: str
     method: str
     label: str
     split: str
     seed: int
+    broken: str | None = None
 
     @property
     def name(self) -> str:
         """Its words: gta/1/16/seed0, shapes and the like left out."""
+        if self.broken:
+            return self.signature
         return f"{self.label}/{self.split}/seed{self.seed}".replace(" ", ",")
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.signature[:8]})"
+        return self.signature if self.broken else f"{self.name} ({self.signature[:8]})"
 
     def spellings(self) -> set[str]:
         """All the words that mean it, whole or shortened: gta/1_16/seed0, gta/seed0, gta, voc/gta/1/16/seed0."""
+        if self.broken:
+            return set()
         methods = {self.method, self.label, self.label.replace(" ", ",")}
         splits = {self.split, self.split.replace("/", "_")}
         seed = f"seed{self.seed}"
@@ -58,20 +65,18 @@ class Named:
 
 
 def known(runs: Path) -> list[Named]:
-    """Every cell below a folder of runs, by its words. Cells whose `cell.json` cannot be read are left out."""
-    found = []
-    for path in (runs / "cells").glob("*/cell.json"):
-        try:
-            cell = json.loads(path.read_text())
-            found.append(
-                Named(
-                    path.parent.name, path.parent, cell["dataset"], cell["method"], cell["label"], cell["split"],
-                    cell["seed"],
-                )
-            )  # fmt: skip
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return sorted(found, key=lambda cell: (cell.dataset, cell.name, cell.signature))
+    """Every cell below a folder of runs, by its words; those whose `cell.json` is broken last, by their signatures."""
+    found = [_named(folder) for folder in cell_folders(runs)]
+    return sorted(found, key=lambda cell: (bool(cell.broken), cell.dataset, cell.name, cell.signature))
+
+
+def _named(folder: CellFolder) -> Named:
+    problems: list[str] = []
+    cell = readable(folder.identity, problems.append)
+    if cell is None:
+        why = problems[0] if problems else f"{folder.identity_file} was removed."
+        return Named(folder.signature, folder, "", "", "", "", 0, why)
+    return Named(folder.signature, folder, cell.dataset, cell.method, cell.label, cell.split, cell.seed)
 
 
 def of_grid(cells: Iterable[Cell]) -> list[Named]:
@@ -87,6 +92,26 @@ def of_grid(cells: Iterable[Cell]) -> list[Named]:
 
 def find(name: str, cells: Sequence[Named]) -> Named:
     """The one cell that is called `name`. Raises UserError where there is none, or more than one."""
+    _say_broken([name], cells)
+    return _one(name, cells)
+
+
+def find_all(names: Sequence[str], cells: Sequence[Named]) -> list[Named]:
+    """The cells that are called so, each once; a name with * or ? stands for all that it matches (gta/92/*)."""
+    _say_broken(names, cells)
+    found: dict[str, Named] = {}
+    for name in names:
+        if set(name) & set("*?["):
+            matched = [cell for cell in cells if any(fnmatch.fnmatch(word, name) for word in cell.spellings())]
+            if not matched:
+                raise UserError(f"{name}: no cell is called so; {_meant(name, cells)}")
+        else:
+            matched = [_one(name, cells)]
+        found.update({cell.signature: cell for cell in matched})
+    return list(found.values())
+
+
+def _one(name: str, cells: Sequence[Named]) -> Named:
     found = _matching(name, cells)
     if len(found) == 1:
         return found[0]
@@ -99,27 +124,20 @@ def find(name: str, cells: Sequence[Named]) -> Named:
     raise UserError(f"{name}: there is no such cell; {_meant(name, cells)}")
 
 
-def find_all(names: Sequence[str], cells: Sequence[Named]) -> list[Named]:
-    """The cells that are called so, each once; a name with * or ? stands for all that it matches (gta/92/*)."""
-    found: dict[str, Named] = {}
-    for name in names:
-        if set(name) & set("*?["):
-            matched = [cell for cell in cells if any(fnmatch.fnmatch(word, name) for word in cell.spellings())]
-            if not matched:
-                raise UserError(f"{name}: no cell is called so; {_meant(name, cells)}")
-        else:
-            matched = [find(name, cells)]
-        found.update({cell.signature: cell for cell in matched})
-    return list(found.values())
+def _say_broken(names: Sequence[str], cells: Sequence[Named]) -> None:
+    """A cell whose words are not known might be meant by words, too: that is said, on stderr."""
+    if all(_HEX.fullmatch(name) or CellFolder(Path(name)).frozen for name in names):
+        return
+    for cell in cells:
+        if cell.broken:
+            print(f"One cell is known by its signature only: {cell.broken}", file=sys.stderr)
 
 
 def _matching(name: str, cells: Sequence[Named]) -> list[Named]:
-    folder = Path(name)
-    if (folder / "cell.json").exists():
-        return [cell for cell in cells if cell.folder.resolve() == folder.resolve()]
-    if re.fullmatch(rf"[0-9a-f]{{{SHORTEST},}}", name) and (
-        found := [cell for cell in cells if cell.signature.startswith(name)]
-    ):
+    folder = CellFolder(Path(name))
+    if folder.frozen:
+        return [cell for cell in cells if cell.folder.path.resolve() == folder.path.resolve()]
+    if _HEX.fullmatch(name) and (found := [cell for cell in cells if cell.signature.startswith(name)]):
         return found
     return [cell for cell in cells if name.strip("/") in cell.spellings()]
 
@@ -130,11 +148,8 @@ def _meant(name: str, cells: Sequence[Named]) -> str:
         return "there are no cells here yet (another folder: paths.runs=FOLDER)."
     if re.fullmatch(r"[0-9a-f]{1,2}", name):
         return f"of a signature, give at least {SHORTEST} digits."
-    words: dict[str, Named] = {}
+    words: dict[str, str] = {}
     for cell in cells:
-        words.setdefault(cell.name, cell)
-        words.setdefault(cell.signature[: max(len(name), SHORTEST)], cell)
-    close = difflib.get_close_matches(name.strip("/*"), words, n=3, cutoff=0.5)
-    if close:
-        return f"did you mean {' or '.join(dict.fromkeys(str(words[word]) for word in close))}?"
-    return f"there are {', '.join(str(cell) for cell in cells[:SHOWN])}{' ...' if len(cells) > SHOWN else ''}."
+        words.setdefault(cell.name, str(cell))
+        words.setdefault(cell.signature[: max(len(name), SHORTEST)], str(cell))
+    return did_you_mean(name.strip("/*"), words, most=3, cutoff=0.5)

@@ -41,22 +41,26 @@ class GridSweeper(BasicSweeper):
 
 
 @dataclass
-class GTALocalConf(LocalQueueConf):
-    _target_: str = "hydra_plugins.gta_launcher.GTALocalLauncher"
+class OptionsConf:
+    """The fields of `launch.submit.launcher.Options`, as Hydra's schema."""
+
     retry: str = "none"
-    only: list[str] = field(default_factory=list)
-    wait: str = "true"
-    budget: str = "none"
+    cells: list[str] = field(default_factory=list)
+    again: bool = False
+    oom: bool = False
+    wait: bool = True
+    budget: float | None = None
+
+
+@dataclass
+class GTALocalConf(OptionsConf, LocalQueueConf):
+    _target_: str = "hydra_plugins.gta_launcher.GTALocalLauncher"
     at_once: int = 0
 
 
 @dataclass
-class GTASlurmConf(SlurmQueueConf):
+class GTASlurmConf(OptionsConf, SlurmQueueConf):
     _target_: str = "hydra_plugins.gta_launcher.GTASlurmLauncher"
-    retry: str = "none"
-    only: list[str] = field(default_factory=list)
-    wait: str = "true"
-    budget: str = "none"
 
 
 @dataclass

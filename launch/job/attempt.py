@@ -8,23 +8,18 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gta.cell import Cell
-from gta.compose.compose import read
-from gta.config import Config
-from gta.data.splits.split import load_split
+from gta.cellfolder import CellFolder, Failure, readable
+from gta.compose.compose import read_config
 from gta.errors import UserError
-from gta.files import write_json
 from gta.ops import distributed
 from gta.provenance.environment import environment
-from gta.train.control import Control, Wish
-from launch.job.rendezvous import Place, meeting
+from gta.train.control import Control, Request
+from launch.job.rendezvous import Place, rendezvous
 from launch.job.signals import Signals
 from launch.state import policy
-from launch.state.attempts import Attempt, Superseded, claim, latest
-from launch.state.bounds import exhausted
-from launch.state.ledger import read_json
+from launch.state.attempts import Claim, Superseded, claim
 
 PEER_SECONDS = 10.0  # for the rank that failed first to say why
 # what torch says on a rank whose peer is gone (gloo, NCCL, the rendezvous store)
@@ -41,14 +36,14 @@ class Job:
         import submitit
 
         job = submitit.JobEnvironment()
-        return run_rank(Path(self.folder), Place.of(job, str(job.paths.stdout)))
+        return run_rank(CellFolder(Path(self.folder)), Place.of(job, str(job.paths.stdout)))
 
 
-def run_rank(folder: Path, place: Place, signals: Signals | None = None, after: int = 0) -> str:
+def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, after: int = 0) -> str:
     """What `run_cell` says; a failure is printed, and leaves the process with exit code 1 for the scheduler to see."""
     try:
-        with meeting(folder, place):
-            return run_cell(folder, signals=signals, after=after, **place.record())
+        with rendezvous(folder, place):
+            return run_cell(folder, place, signals, after)
     except Exception as error:
         if isinstance(error, UserError):
             print(f"error: {error}", file=sys.stderr, flush=True)
@@ -57,52 +52,52 @@ def run_rank(folder: Path, place: Place, signals: Signals | None = None, after: 
         sys.exit(1)  # the log has the cause: let that be its end, not the way up through submitit
 
 
-def run_cell(folder: Path, signals: Signals | None = None, after: int = 0, **fields: Any) -> str:
+def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | None = None, after: int = 0) -> str:
     """One attempt at the cell in `folder`, on every rank: `done`, `interrupted` (saved; it can go on), or `taken`.
 
-    `signals`: those heard so far, where somebody listens already. `after`: attempts up to this number are over, a
-    scheduler said so. `fields` go into the attempt's record; `log` is this rank's. Raises what the attempt raises,
-    after `failure.json` and the log were written; UserError where the cell was tried too often.
+    `place`: where this process stands in its job, with this rank's log; None outside of jobs. `signals`: those heard so
+    far, where somebody listens already. `after`: attempts up to this number are over, a scheduler said so. Raises what
+    the attempt raises, after the failure and the log were written; UserError where the cell was tried too often.
     """
-    number, attempt = None, None
+    number, mine = None, None
     listening = signals or Signals()
     try:
-        config = read(folder / "config.yaml")
+        config = read_config(folder.config_file)
         if int(os.environ.get("RANK", 0)) == 0:
-            if given_up := exhausted(folder, config.site, read_json(folder / "submitted.json") or {}):
-                raise UserError(f"This cell is given up after {given_up}; `python -m gta retry` runs it again.")
-            if attempt := claim(folder, after, **environment(), **fields):
-                number = attempt.number
-                attempt.start()
+            if given_up := policy.exhausted(folder.attempts(), config.site, folder.submitted()):
+                raise UserError(f"This cell is given up after {given_up}; `gta retry` runs it again.")
+            if mine := _claim(folder, place, after):
+                number = mine.number
+                mine.start()
         distributed.init_from_env(config.site.device)
         number = distributed.broadcast_object(number)
-        if distributed.broadcast_object((folder / "result.json").exists()):  # another launcher was faster
-            if attempt:
-                attempt.end("done")
+        if distributed.broadcast_object(folder.done):  # another launcher was faster
+            if mine:
+                mine.end("done")
             return "done"
         if number is None:
             print("Another process has this cell; leaving it alone.", flush=True)
             return "taken"
-        check_identity(config, folder)
+        cell = Cell.load(folder, config)
         # our handlers come after submitit's, which would count a preemption as a time-out and requeue by themselves
         if signals is None:
             listening.install()
         from gta.train.run import train
 
-        finished = train(config, folder, signature=folder.name, control=_Control(attempt, listening))
+        finished = train(cell, _Control(mine, listening))
         how = "done" if finished else "interrupted"
-        if attempt:
-            attempt.end(how, **({"why": "time limit"} if not finished and listening.time_limit else {}))
+        if mine:
+            mine.end(how, why="time limit" if not finished and listening.time_limit else None)
         return how
     except Superseded as error:
         print(f"Stopping: {error}.", flush=True)
         os._exit(3)  # the ranks must not wait for each other, and nothing more may be written
     except KeyboardInterrupt:
-        if attempt:
-            attempt.end("interrupted")
+        if mine:
+            mine.end("interrupted")
         raise
     except BaseException as error:
-        _record_failure(folder, number, error, attempt, fields.get("log"))
+        _record_failure(folder, number, error, mine, place.log if place else None)
         raise
     finally:
         if signals is None:
@@ -110,71 +105,75 @@ def run_cell(folder: Path, signals: Signals | None = None, after: int = 0, **fie
         distributed.shutdown()
 
 
-def check_identity(config: Config, folder: Path) -> None:
-    """Raises UserError where the lists or weights are no longer those that the cell in `folder` was made of."""
-    if distributed.rank() == 0 and (now := Cell.of(config, load_split(config.data)).signature) != folder.name:
-        raise UserError(
-            f"The split lists or initial weights changed after the cell {folder.name[:8]} was frozen (they are those "
-            f"of {now[:8]} now): put them back, or run multirun again, which makes a new cell of them."
-        )
+def _claim(folder: CellFolder, place: Place | None, after: int) -> Claim | None:
+    """The next attempt, with what is known of this process in its record."""
+    if place is None:
+        return claim(folder, after, environment=environment())
+    return claim(
+        folder, after, job=place.job, restart=place.restart, log=place.log, node=place.node, environment=environment()
+    )
 
 
 class _Control(Control):
     """Signals and the claim, as the trainer sees them."""
 
-    def __init__(self, attempt: Attempt | None, signals: Signals):
-        self.attempt = attempt
+    def __init__(self, mine: Claim | None, signals: Signals):
+        self.mine = mine
         self.signals = signals
 
-    def wish(self) -> Wish:
-        return self.signals.wish()
+    def request(self) -> Request:
+        return self.signals.request()
 
     def check(self) -> None:
-        if self.attempt:
-            self.attempt.check()
+        if self.mine:
+            self.mine.check()
 
     def began(self, iteration: int) -> None:
-        if self.attempt:
-            self.attempt.note(**{"from": iteration})
+        if self.mine:
+            self.mine.began(iteration)
 
     def saved(self, iteration: int) -> None:
-        self.signals.heeded()
-        if self.attempt:
-            self.attempt.note(saved=iteration)
+        self.signals.saved()
+        if self.mine:
+            self.mine.saved(iteration)
 
 
 def _record_failure(
-    folder: Path, number: int | None, error: BaseException, attempt: Attempt | None, log: str | None
+    folder: CellFolder, number: int | None, error: BaseException, mine: Claim | None, log: str | None
 ) -> None:
     """Say why the attempt failed, unless a later one has the cell by now.
 
     The rank that failed first writes it: the others only see a lost connection. Where none does, a rank was killed,
     and the attempt is lost: it is not the cell's fault, and it goes on by itself.
     """
-    last = latest(folder)
+    last = folder.latest_attempt()
     if number is not None and last is not None and last.number > number:
         return
     if number is None:  # failed before rank 0 could say which attempt this is
         number = last.number if last else 0
-    path = folder / "failure.json"
-    first = read_json(path)
+    first = _failure_of(folder, number)
     if _lost_a_peer(error):
         deadline = time.monotonic() + PEER_SECONDS
-        while (first is None or first["attempt"] != number) and time.monotonic() < deadline:
+        while first is None and time.monotonic() < deadline:
             time.sleep(0.2)
-            first = read_json(path)
-        if first is None or first["attempt"] != number:
-            if attempt:
-                attempt.end("lost", error="another rank died without a word", log=log)
+            first = _failure_of(folder, number)
+        if first is None:
+            if mine:
+                mine.end("lost", error="another rank died without a word", log=log)
             return
-    if first is None or first["attempt"] != number:
+    if first is None:
         text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         line = next((part for part in text.splitlines() if part.strip()), type(error).__name__)
-        fields = {"attempt": number, "error": line, "time": time.time(), "rank": distributed.rank(), "log": log}
-        first = {**fields, "cause": str(policy.of_exception(error))}
-        write_json(path, first)
-    if attempt:
-        attempt.end("failed", error=first["error"], log=first["log"])  # the log that tells the cause
+        cause = policy.of_exception(error)
+        first = Failure(attempt=number, error=line, time=time.time(), cause=cause, rank=distributed.rank(), log=log)
+        first.write(folder.failure_file)
+    if mine:
+        mine.end("failed", error=first.error, log=first.log)  # the log that tells the cause
+
+
+def _failure_of(folder: CellFolder, number: int) -> Failure | None:
+    """What the rank that failed first wrote; a broken record is replaced."""
+    return readable(lambda: folder.failure_of(number), say=lambda _: None)
 
 
 def _lost_a_peer(error: BaseException) -> bool:

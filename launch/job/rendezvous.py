@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gta.files import write_json
-from launch.state.ledger import read_json
+from gta.cellfolder import CellFolder
+from gta.jsonrecord import JsonRecord
 
 RENDEZVOUS_SECONDS = 300.0
 
@@ -27,6 +27,7 @@ class Place:
     local_rank: int = 0
     host: str = "127.0.0.1"  # by which the other ranks reach this one
     restart: int = 0  # how often Slurm started the job before
+    node: str | None = None  # Slurm's name of it
 
     @classmethod
     def of(cls, environment: Any, log: str) -> Place:
@@ -34,17 +35,21 @@ class Place:
         return cls(
             environment.job_id, log, environment.global_rank, environment.num_tasks, environment.local_rank,
             environment.hostname if len(environment.hostnames) > 1 else "127.0.0.1",
-            int(os.environ.get("SLURM_RESTART_COUNT", 0)),
+            int(os.environ.get("SLURM_RESTART_COUNT", 0)), os.environ.get("SLURMD_NODENAME"),
         )  # fmt: skip
 
-    def record(self) -> dict[str, Any]:
-        """What an attempt's record says of it."""
-        node = os.environ.get("SLURMD_NODENAME")
-        return {"job": self.job, "restart": self.restart, "log": self.log, **({"node": node} if node else {})}
+
+@dataclass(frozen=True, kw_only=True)
+class StoreAddress(JsonRecord):
+    """Where rank 0 of a job listens, and since when."""
+
+    host: str
+    port: int
+    time: float
 
 
 @contextlib.contextmanager
-def meeting(folder: Path, place: Place) -> Iterator[None]:
+def rendezvous(folder: CellFolder, place: Place) -> Iterator[None]:
     """Tell torch which rank this is, and where rank 0 listens, until the job is over.
 
     Rank 0 opens the rendezvous store on a port of the kernel's choice and says which in the cell's folder.
@@ -55,14 +60,14 @@ def meeting(folder: Path, place: Place) -> Iterator[None]:
         return
     from torch.distributed import TCPStore
 
-    path = folder / f".rendezvous-{place.job}-{place.restart}.json"
+    path = folder.path / f".rendezvous-{place.job}-{place.restart}.json"
     first = place.rank == 0
     store = TCPStore(place.host, 0, place.world, is_master=True, wait_for_workers=False) if first else None
     if store:
-        write_json(path, {"host": place.host, "port": store.port, "time": time.time()})
+        StoreAddress(host=place.host, port=store.port, time=time.time()).write(path)
     try:
         there = _wait_for(path)
-        os.environ.update(MASTER_ADDR=there["host"], MASTER_PORT=str(there["port"]))
+        os.environ.update(MASTER_ADDR=there.host, MASTER_PORT=str(there.port))
         os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # torch's word for: the store is there already
         yield
     finally:
@@ -70,13 +75,13 @@ def meeting(folder: Path, place: Place) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _wait_for(path: Path) -> dict[str, Any]:
+def _wait_for(path: Path) -> StoreAddress:
     """What rank 0 wrote. A file from long ago is that of another job, whose id came round again."""
     deadline = time.monotonic() + RENDEZVOUS_SECONDS
     while True:
-        place = read_json(path)
-        if place and abs(time.time() - place["time"]) < 2 * RENDEZVOUS_SECONDS:
-            return place
+        there = StoreAddress.read(path)
+        if there and abs(time.time() - there.time) < 2 * RENDEZVOUS_SECONDS:
+            return there
         if time.monotonic() > deadline:
             raise TimeoutError(f"rank 0 did not say within {RENDEZVOUS_SECONDS:.0f} s where it listens ({path})")
         time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Signals as wishes: heard from the first moment of a process, asked for at each step boundary.
+"""Signals as requests: heard from the first moment of a process, asked for at each step boundary.
 
 Slurm warns by SIGUSR2 before the time limit: save and leave, the job is requeued. It begins a preemption with grace,
 and a cancellation, by SIGTERM: save, and use what time there is. On one's own machine SIGTERM and Ctrl-C mean: save
@@ -11,7 +11,7 @@ import signal
 from types import FrameType
 from typing import Any
 
-from gta.train.control import Wish
+from gta.train.control import Request
 
 KINDS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
@@ -36,12 +36,12 @@ class Signals:
     def _hear(self, number: int, frame: FrameType | None) -> None:
         self.came.add(number)
 
-    def wish(self) -> Wish:
+    def request(self) -> Request:
         if self.came & ({signal.SIGUSR2, signal.SIGINT} if self.in_slurm else set(KINDS)):
-            return Wish.STOP
-        return Wish.SAVE if self.came else Wish.NONE
+            return Request.STOP
+        return Request.SAVE if self.came else Request.NONE
 
-    def heeded(self) -> None:
+    def saved(self) -> None:
         """The run was saved: a warning that asked for no more than that is answered."""
         if self.in_slurm:
             self.came.discard(signal.SIGTERM)

@@ -26,9 +26,9 @@ LEAVE_SECONDS = 30.0  # for Slurm to end a job that it was told to requeue
 def main(arguments: list[str]) -> int:
     """The exit code: 0 done (or another process has the cell), 1 failed, 75 saved and to be continued."""
     signals = Signals(in_slurm=True).install()
-    from launch.state import submission
+    from launch.state.submission import read_submission
 
-    made = submission.read(Path(arguments[0]))
+    made = read_submission(Path(arguments[0]))
     if len(arguments) > 1:
         return run_one(made, int(arguments[1]), signals, alone=False)
     mine = made.mine(int(os.environ.get("SLURM_ARRAY_TASK_ID", 0)) if made.array else 0)

@@ -11,9 +11,10 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from launch.show.rows import Row, counts, row, rows
+from gta.cellfolder import Death
+from launch.show.rows import BoardRow, counts, row, rows
 from launch.state.ledger import Entry, State
-from launch.state.policy import POLICY, Death
+from launch.state.policy import POLICY
 
 STYLES = {
     "done": "green",
@@ -26,8 +27,10 @@ STYLES = {
     "stopped": "yellow",
     "cancelled": "yellow",
     "never run": "dim",
+    "broken": "bold red",
 }
 URGENT = (
+    "broken",
     "failed",
     "lost",
     "running",
@@ -51,7 +54,7 @@ def summary(entries: Sequence[Entry]) -> str:
     return f"{len(entries)} cells: {', '.join(parts)}"
 
 
-def totals(table: Sequence[Row]) -> str:
+def totals(table: Sequence[BoardRow]) -> str:
     """The summary in the board's words, with what was spent."""
     found = counts(table)
     parts = [f"{found[state]} {state}" for state in reversed(URGENT) if state in found]
@@ -60,7 +63,7 @@ def totals(table: Sequence[Row]) -> str:
     return "; ".join([f"{len(table)} cells: {', '.join(parts)}", *([" and ".join(spent) + " used"] if spent else [])])
 
 
-def advice(table: Iterable[Row]) -> list[str]:
+def advice(table: Iterable[BoardRow]) -> list[str]:
     """What to do about the cells that will not go on by themselves, a line a cause."""
     causes = Counter(row.cause for row in table if row.state in ("failed", "cancelled") and row.cause)
     return [f"{count} {cause}: {POLICY[Death(cause)].advice}" for cause, count in sorted(causes.items())]
@@ -83,7 +86,7 @@ def hours(value: float) -> str:
     return f"{value:.3f}" if value < 0.1 else f"{value:.2f}" if value < 100 else f"{value:.0f}"
 
 
-def _progress(row: Row) -> str:
+def _progress(row: BoardRow) -> str:
     """How far a cell is, or what came of it."""
     if row.miou is not None:
         return f"mIoU {row.miou:.2f}"
@@ -92,16 +95,16 @@ def _progress(row: Row) -> str:
     return f"{row.iteration}/{row.iterations}"
 
 
-def _rate(row: Row) -> str:
+def _rate(row: BoardRow) -> str:
     return "" if row.rate is None else f"{row.rate:.3g}" if row.rate < 100 else f"{row.rate:.0f}"
 
 
-def _cost(row: Row) -> str:
+def _cost(row: BoardRow) -> str:
     return hours(row.gpu_hours or row.core_hours) if row.attempts else ""
 
 
 # name, text, and how soon the column goes where the window is narrow (0: it stays)
-COLUMNS: list[tuple[str, Callable[[Row], str], int]] = [
+COLUMNS: list[tuple[str, Callable[[BoardRow], str], int]] = [
     ("cell", lambda row: row.signature[:8], 0),
     ("method", lambda row: row.method, 0),
     ("split", lambda row: row.split, 0),
@@ -118,7 +121,7 @@ COLUMNS: list[tuple[str, Callable[[Row], str], int]] = [
 RIGHT = ("seed", "progress", "it/s", "loss", "left", "tries", "cost")
 
 
-def table(shown: Sequence[Row], width: int, title: str = "") -> Table:
+def table(shown: Sequence[BoardRow], width: int, title: str = "") -> Table:
     """The board, one line a cell, with as many columns as `width` characters hold; empty ones are left out."""
     texts = {name: [text(row) for row in shown] for name, text, _ in COLUMNS}
     wide = {name: max([len(name), *map(len, column)]) + 2 for name, column in texts.items() if any(column)}
@@ -142,13 +145,13 @@ def table(shown: Sequence[Row], width: int, title: str = "") -> Table:
     return board
 
 
-def _header(name: str, shown: Sequence[Row]) -> str:
+def _header(name: str, shown: Sequence[BoardRow]) -> str:
     if name != "cost":
         return name
     return "GPU-h" if any(row.gpu_hours for row in shown) else "core-h"
 
 
-def fitting(shown: Sequence[Row], lines: int) -> tuple[list[Row], str]:
+def fitting(shown: Sequence[BoardRow], lines: int) -> tuple[list[BoardRow], str]:
     """Those rows that fit into so many lines, what needs a look first, in the grid's order; and what was left out."""
     if len(shown) <= lines:
         return list(shown), ""
@@ -166,7 +169,7 @@ class Board:
         self.console = console or Console(highlight=False)
         self._live: Live | None = None
         self._states: dict[str, State] = {}
-        self._over: dict[str, Row] = {}  # what is done does not change any more
+        self._over: dict[str, BoardRow] = {}  # what is done does not change any more
         self._last_lines = 0.0
 
     def __enter__(self) -> Board:
@@ -179,7 +182,7 @@ class Board:
         if self._live:
             self._live.stop()
 
-    def rows(self, entries: Sequence[Entry]) -> list[Row]:
+    def rows(self, entries: Sequence[Entry]) -> list[BoardRow]:
         """The rows of entries; of cells that are done, only once read."""
         made = []
         for entry in entries:
@@ -209,7 +212,7 @@ class Board:
             self.console.print(" | ".join([summary(entries), *running]), markup=False, soft_wrap=True)
 
 
-def _line(row: Row) -> str:
+def _line(row: BoardRow) -> str:
     loss = "-" if row.loss is None else f"{row.loss:.3f}"
     left = "-" if row.left is None else duration(row.left)
     return f"{row.method} {row.split} seed {row.seed}: iteration {_progress(row)}, loss {loss}, left {left}"

@@ -9,15 +9,12 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
-from gta.files import write_json
+from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder, readable
 from launch.grid.names import Named
 from launch.slurm import commands as slurm
-from launch.state import attempts
-from launch.state.attempts import Record
 from launch.state.jobs import HeldJob
-from launch.state.ledger import read_json
 
 WAIT_SECONDS = 15.0  # for local cells to save and leave
 REMIND_SECONDS = 2.0  # a process that is only starting may not listen yet
@@ -29,28 +26,33 @@ class Target:
 
     cell: Named
     job: str | None = None  # Slurm's
-    process: Record | None = None  # the attempt that lives on this host
+    process: Attempt | None = None  # the attempt that lives on this host
     over: str = ""  # why there is nothing to end
     beyond: str = ""  # why it cannot be ended from here
 
 
 def targets(cells: Sequence[Named], everyone: Sequence[Named], held: dict[str, HeldJob] | None) -> list[Target]:
-    """How each of the cells can be ended. `everyone`: all cells, of which some may share a job. `held`: what Slurm
-    holds, None where it does not answer here.
+    """How each of the cells can be ended. `everyone`: all cells, of which some may share a job; whose job a broken
+    record hides, shares none. `held`: what Slurm holds, None where it does not answer here.
     """
     chosen = {cell.signature for cell in cells}
     sharing: dict[str, list[Named]] = {}
     for cell in everyone if held else ():
-        if job := _slurm_job(cell.folder):
+        if job := readable(partial(_slurm_job, cell.folder), say=lambda _: None):
             sharing.setdefault(job, []).append(cell)
     return [_target(cell, chosen, sharing, held) for cell in cells]
 
 
 def _target(cell: Named, chosen: set[str], sharing: dict[str, list[Named]], held: dict[str, HeldJob] | None) -> Target:
-    folder, last = cell.folder, attempts.latest(cell.folder)
-    if (folder / "result.json").exists():
+    folder, last = cell.folder, cell.folder.latest_attempt()
+    if folder.done:
         return Target(cell, over="done already")
-    job = _slurm_job(folder)
+    try:
+        job = _slurm_job(folder)
+    except BrokenRecord as error:
+        if last is None or not last.here:
+            return Target(cell, beyond=str(error))
+        job = None
     if job and held is None and (last is None or not last.here):
         return Target(cell, beyond=f"job {job}: no Slurm answers here; cancel it on a login node")
     if job and held and job in held:
@@ -63,18 +65,18 @@ def _target(cell: Named, chosen: set[str], sharing: dict[str, list[Named]], held
         if last.here:
             return Target(cell, process=last)
         if job is None:
-            where = f"{last.fields['host']} (process {last.fields['pid']})"
-            return Target(cell, beyond=f"it runs on {where}: cancel it there")
+            return Target(cell, beyond=f"it runs on {last.host} (process {last.pid}): cancel it there")
     return Target(cell, over="neither runs nor waits")
 
 
 def _unfinished(cell: Named) -> bool:
-    return not (cell.folder / "result.json").exists()
+    return not cell.folder.done
 
 
-def _slurm_job(folder: Path) -> str | None:
-    submitted = read_json(folder / "submitted.json") or {}
-    return str(submitted["job"]) if submitted.get("cluster") == "slurm" else None
+def _slurm_job(folder: CellFolder) -> str | None:
+    """The Slurm job of a cell. Raises BrokenRecord."""
+    submitted = folder.submitted()
+    return submitted.job if submitted and submitted.cluster == "slurm" else None
 
 
 def cancel(chosen: Sequence[Target], wait: float = WAIT_SECONDS) -> dict[str, str]:
@@ -86,8 +88,8 @@ def cancel(chosen: Sequence[Target], wait: float = WAIT_SECONDS) -> dict[str, st
     said: dict[str, str] = {}
     reachable = [target for target in chosen if target.job or target.process]
     for target in reachable:
-        record = {"time": time.time(), "job": target.job, "by": getpass.getuser()}
-        write_json(target.cell.folder / "cancelled.json", record)
+        record = Cancelled(time=time.time(), job=target.job, by=getpass.getuser())
+        record.write(target.cell.folder.cancelled_file)
     if jobs := list(dict.fromkeys(target.job for target in reachable if target.job)):
         slurm.cancel(jobs)
     for target in chosen:
@@ -108,9 +110,9 @@ def _end(local: Sequence[Target], wait: float) -> dict[str, str]:
                 assert target.process is not None
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     # the rank that claimed the cell; the others follow it at the next step boundary
-                    os.kill(int(target.process.fields["pid"]), signal.SIGTERM)
+                    os.kill(target.process.pid, signal.SIGTERM)
         time.sleep(0.1)
-        alive = [target for target in alive if (last := attempts.latest(target.cell.folder)) and last.alive()]
+        alive = [target for target in alive if (last := target.cell.folder.latest_attempt()) and last.alive()]
     left = {target.cell.signature for target in alive}
     return {
         target.cell.signature: "asked to stop; it is still saving"

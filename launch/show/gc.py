@@ -1,7 +1,7 @@
 """What a table, a resume and the best model do not need any more: found first, removed only when told.
 
 Kept always: configs, journals, results, attempts, the logs of the last attempt, and everything of a cell that runs or
-waits.
+waits, or of which a record cannot be read.
 """
 
 from __future__ import annotations
@@ -12,11 +12,15 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-from launch.state import attempts
+import psutil
+
+from gta.cellfolder import BrokenRecord, CellFolder, readable
 from launch.state.jobs import HeldJob
-from launch.state.ledger import Entry, State, read_json
+from launch.state.ledger import Entry, State
+from launch.state.submission import JobNumber, Recorded, job_file, recorded_file
 
 CHECKPOINT = "checkpoints of cells that are done (only `eval` and `predict` with which=last would read them)"
 BEST = "best models"
@@ -27,20 +31,20 @@ SUBMISSIONS = "submissions whose jobs are over"
 
 
 @dataclass(frozen=True)
-class Piece:
+class Removable:
     """A file or a folder that can go."""
 
     path: Path
     size: int  # bytes
     kind: str
-    folder: Path | None  # of the cell that it belongs to
+    folder: CellFolder | None  # of the cell that it belongs to
 
 
 @dataclass
-class Plan:
+class Removal:
     """What can go, and why the rest stays: reason -> names of cells."""
 
-    pieces: list[Piece] = field(default_factory=list)
+    pieces: list[Removable] = field(default_factory=list)
     kept: dict[str, list[str]] = field(default_factory=dict)
 
     def size(self, kind: str | None = None) -> int:
@@ -50,51 +54,58 @@ class Plan:
         self.kept.setdefault(reason, []).append(name)
 
 
-def plan(entries: Sequence[Entry], sweep: str, best: bool = False, named: bool = False) -> Plan:
+def plan(entries: Sequence[Entry], sweep: str, best: bool = False, named: bool = False) -> Removal:
     """What can go of these cells. `best`: the best models of cells that are done, too. `named`: the cells were named
     one by one, so that what another sweep has of them may go as well.
     """
-    made = Plan()
+    made = Removal()
     for entry in entries:
         folder, title = entry.cell.folder, f"{entry.cell.title} ({entry.cell.signature[:8]})"
-        if not folder.exists():
+        if not folder.path.exists():
+            continue
+        if entry.state is State.BROKEN:
+            made.keep("are broken: nothing of them is touched", f"{title}: {entry.detail}")
             continue
         if entry.state in (State.RUNNING, State.QUEUED):
             made.keep("run or wait: nothing of them is touched", title)
             continue
-        others = [name for name in sweeps_of(folder) if name != sweep]
+        sweeps = sweeps_of(folder)
+        if sweeps is None and not named:
+            made.keep("may belong to another sweep: their mlflow.json cannot be read (sync writes it anew)", title)
+            continue
+        others = [name for name in sweeps or () if name != sweep]
         if others and not named:
             made.keep(f"also belong to the sweep {', '.join(others)} (name them to clean them too)", title)
             continue
         made.pieces += _of_cell(entry, best)
-        if entry.state is not State.DONE and (folder / "checkpoint.pt").exists():
+        if entry.state is not State.DONE and folder.checkpoint_file.exists():
             made.keep("have no result yet: their checkpoints are where they go on from", title)
     return made
 
 
-def _of_cell(entry: Entry, best: bool) -> Iterator[Piece]:
+def _of_cell(entry: Entry, best: bool) -> Iterator[Removable]:
     folder = entry.cell.folder
     if entry.state is State.DONE:
-        yield from _existing([folder / "checkpoint.pt"], CHECKPOINT, folder)
+        yield from _existing([folder.checkpoint_file], CHECKPOINT, folder)
         if best:
-            yield from _existing([folder / "best.pt"], BEST, folder)
+            yield from _existing([folder.best_file], BEST, folder)
     for pattern in (".*.tmp", ".rendezvous*", "attempts/.claim*", "attempts/.*.tmp", "artifacts/**/.*.tmp"):
-        yield from _existing(sorted(folder.glob(pattern)), TEMPORARY, folder)
+        yield from _existing(sorted(folder.path.glob(pattern)), TEMPORARY, folder)
 
 
-def of_jobs(sweep: Path, cells: Iterable[Path], held: Mapping[str, HeldJob] | None) -> Iterator[Piece]:
+def of_jobs(sweep: Path, cells: Iterable[CellFolder], held: Mapping[str, HeldJob] | None) -> Iterator[Removable]:
     """What can go of a sweep's folder: of its jobs that are over.
 
     `cells`: the folders of ALL cells there are, since any of them may have its log here. `held`: what Slurm holds; None
-    where it cannot be asked, and then nothing can be told to be over.
+    where it cannot be asked, and then nothing can be told to be over. Raises BrokenRecord where a cell's record hides
+    which log is its own.
     """
     if held is None:
         return
-    logs = {log for folder in cells for log in _logs(folder)}
-    wanted = {log.parent for log in logs}
+    wanted = {log.parent for folder in cells for log in _logs(folder)}
     for folder in sorted((sweep / "jobs").glob("*")):
         job = folder.name
-        local = job.isdigit() and Path(f"/proc/{job}").exists()  # named by the process that started it
+        local = job.isdigit() and psutil.pid_exists(int(job))  # named by the process that started it
         if not re.fullmatch(r"\d+(_\d+)?", job) or local or _held(job, held):
             continue
         if folder in wanted:
@@ -102,29 +113,18 @@ def of_jobs(sweep: Path, cells: Iterable[Path], held: Mapping[str, HeldJob] | No
         else:
             yield from _existing([folder], JOBS, None)
     for folder in sorted((sweep / "submissions").glob("*")):
-        number = (_json(folder / "job.json") or {}).get("job")
-        sent = (_json(folder / "recorded.json") or {}).get("sent", True)
-        recorded = (folder / "recorded.json").exists()
-        if recorded and (not sent or (number and not _held(str(number), held))):
+        job_number = readable(partial(JobNumber.read, job_file(folder)), say=lambda _: None)
+        recorded = readable(partial(Recorded.read, recorded_file(folder)), say=lambda _: None)
+        if recorded and (not recorded.sent or (job_number and not _held(job_number.job, held))):
             yield from _existing([folder], SUBMISSIONS, None)
 
 
-def _logs(folder: Path) -> set[Path]:
-    """The logs that `logs` and `multirun` would show of a cell."""
-    last = attempts.latest(folder)
-    written = [
-        last.fields.get("log") if last else None,
-        (_json(folder / "submitted.json") or {}).get("log"),
-        (_json(folder / "failure.json") or {}).get("log"),
-    ]
-    return {Path(log) for log in written if log}
-
-
-def _json(path: Path) -> dict[str, str] | None:
-    try:
-        return read_json(path)
-    except (OSError, json.JSONDecodeError):
-        return None
+def _logs(folder: CellFolder) -> set[Path]:
+    """The logs that `logs` and `multirun` would show of a cell. Raises BrokenRecord."""
+    last, submitted, failure = folder.latest_attempt(), folder.submitted(), folder.failure()
+    if last and last.broken:
+        raise BrokenRecord(folder.attempt_file(last.number), "hides the cell's log", "remove the cell's folder")
+    return {Path(record.log) for record in (last, submitted, failure) if record and record.log}
 
 
 def _held(job: str, held: Mapping[str, HeldJob]) -> bool:
@@ -132,16 +132,21 @@ def _held(job: str, held: Mapping[str, HeldJob]) -> bool:
     return job in held or any(name.startswith(f"{job}_") for name in held)
 
 
-def sweeps_of(folder: Path) -> list[str]:
-    """The sweeps that have a cell, as its MLflow run was tagged."""
-    stamps = read_json(folder / "mlflow.json") or {}
-    return sorted({name for stamp in stamps.values() for name in stamp.get("sweeps", ())})
+def sweeps_of(folder: CellFolder) -> list[str] | None:
+    """The sweeps that have a cell, as its MLflow run was tagged; None where the file that says so is broken."""
+    try:
+        sent = json.loads(folder.sync_cache_file.read_text(encoding="utf-8"))
+        return sorted({name for one in sent.values() for name in one.get("sweeps", ())})
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
 
 
-def _existing(paths: Iterable[Path], kind: str, cell: Path | None) -> Iterator[Piece]:
+def _existing(paths: Iterable[Path], kind: str, cell: CellFolder | None) -> Iterator[Removable]:
     for path in paths:
         if path.exists():
-            yield Piece(path, size(path), kind, cell)
+            yield Removable(path, size(path), kind, cell)
 
 
 def size(path: Path) -> int:
@@ -153,11 +158,11 @@ def size(path: Path) -> int:
     )  # fmt: skip
 
 
-def remove(pieces: Iterable[Piece]) -> tuple[int, list[str]]:
+def remove(pieces: Iterable[Removable]) -> tuple[int, list[str]]:
     """Bytes that are gone, and what could not be removed and why. A cell that was begun meanwhile is left alone."""
     gone, problems = 0, []
     for piece in pieces:
-        last = attempts.latest(piece.folder) if piece.folder else None
+        last = piece.folder.latest_attempt() if piece.folder else None
         if last is not None and last.alive():
             problems.append(f"{piece.path}: the cell runs by now; left alone")
             continue

@@ -3,61 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import yaml
-
+from gta.cellfolder import Attempt, CellFolder, Failure, Identity, Result, readable
 from gta.config import Config
 from gta.data.splits.known import known_name
 from gta.errors import UserError
 from gta.fields import describe
-from launch.state import attempts
-from launch.state.ledger import read_json
 
-# what an attempt's record says of the attempt itself; the rest is code and environment
-_ATTEMPT = (
-    "place", "pid", "started", "time", "job", "log", "ended", "end_time", "from", "saved", "restart", "node", "why",
-    "error", "requeue", "rank", "cause",
-)  # fmt: skip
-_CODE = ("commit", "dirty", "tree", "snapshot")
+_CODE = ("commit", "dirty", "tree", "snapshot")  # of an attempt's environment
 Values = dict[str, Any]
 Differences = dict[str, tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
-class Facts:
-    """The parts of a cell's folder. Values are as they were written, under dotted names."""
+class CellDetails:
+    """The parts of a cell's folder. `config`: dotted name -> value. `broken`: a sentence for each record that cannot be
+    read, and is None here.
+    """
 
-    folder: Path
-    identity: Values  # cell.json
-    config: Values  # config.yaml: dotted name -> value
-    attempts: list[attempts.Record]
-    result: Values | None
-    failure: Values | None
-    commit: str | None  # of an older record, that has no code of its own
+    folder: CellFolder
+    identity: Identity
+    config: Values
+    attempts: list[Attempt]
+    result: Result | None
+    failure: Failure | None
+    broken: list[str]
 
     @classmethod
-    def read(cls, folder: Path) -> Facts:
-        """Raises UserError where the cell was never frozen, or a file of it cannot be read."""
-        try:
-            identity = read_json(folder / "cell.json")
-            text = (folder / "config.yaml").read_text()
-            config = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-            result, failure = read_json(folder / "result.json"), read_json(folder / "failure.json")
-        except FileNotFoundError:
-            raise UserError(f"{folder}: this cell was never submitted, so there is nothing of it yet.") from None
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise UserError(f"{folder} cannot be read as the folder of a cell: {error}") from None
-        if identity is None:
-            raise UserError(f"{folder}: this cell was never submitted, so there is nothing of it yet.")
-        commit = (result or {}).get("commit")
-        return cls(folder, identity, flat(config), attempts.history(folder), result, failure, commit)
+    def read(cls, folder: CellFolder) -> CellDetails:
+        """Raises UserError where the cell was never frozen, or what was frozen cannot be read."""
+        identity, config = folder.identity(), folder.settings()
+        if identity is None or config is None:
+            raise UserError(f"{folder.path}: this cell was never submitted, so there is nothing of it yet.")
+        broken: list[str] = []
+        result, failure = readable(folder.result, broken.append), readable(folder.failure, broken.append)
+        readable(folder.submitted, broken.append)
+        readable(folder.cancelled, broken.append)
+        attempts = folder.attempts()
+        broken += [attempt.broken for attempt in attempts if attempt.broken]
+        return cls(folder, identity, flat(config), attempts, result, failure, list(dict.fromkeys(broken)))
 
     @property
     def title(self) -> str:
-        cell = self.identity
-        return f"{cell['label']} {cell['split']} seed {cell['seed']} ({self.folder.name[:8]})"
+        return f"{self.identity.title} ({self.folder.signature[:8]})"
 
     def changed(self) -> Values:
         """The settings that can change a result and are not the schema's defaults; a method's, all of them."""
@@ -72,41 +61,39 @@ class Facts:
         return {name: value for name, value in self.config.items() if neutral(name) and not _default(name, value)}
 
     def code(self) -> Values:
-        """Of the last attempt: commit, dirty, tree, snapshot; of an older record the commit alone."""
-        last = self._last()
-        found = {name: last[name] for name in _CODE if last.get(name) is not None}
-        return found or ({"commit": self.commit} if self.commit else {})
+        """Of the last attempt: commit, dirty, tree, snapshot."""
+        last = self._environment()
+        return {name: last[name] for name in _CODE if last.get(name) is not None}
 
     def environment(self) -> Values:
         """Of the last attempt: host, versions, hardware; dotted names."""
-        return flat({name: value for name, value in self._last().items() if name not in (*_ATTEMPT, *_CODE)})
+        return flat({name: value for name, value in self._environment().items() if name not in _CODE})
 
-    def _last(self) -> Values:
-        fields = dict(self.attempts[-1].fields) if self.attempts else {}
-        return {**fields, **fields.pop("environment", {})}
+    def _environment(self) -> Values:
+        return self.attempts[-1].environment if self.attempts else {}
 
     def split(self) -> Values:
         """The lists: name, sizes, digests and, where they are published ones, what they are known as."""
-        cell, made = self.identity, {}
-        for name in ("dataset", "split", "split_family", "ratio"):
-            made[name] = cell.get(name)
-        for name in ("labeled", "unlabeled", "val"):
-            count = cell.get("labels" if name == "labeled" else name)
-            digest = cell["digests"].get(name, "")
+        cell = self.identity
+        made: Values = {
+            "dataset": cell.dataset, "split": cell.split, "split_family": cell.split_family, "ratio": cell.ratio,
+        }  # fmt: skip
+        for name, count in (("labeled", cell.labels), ("unlabeled", cell.unlabeled), ("val", cell.val)):
+            digest = cell.digests.get(name, "")
             made[name] = f"{count} ids, sha256 {digest[:16]}" + (f", {known}" if (known := known_name(digest)) else "")
-        made["weights"] = cell["digests"].get("weights")
+        made["weights"] = cell.digests.get("weights")
         return made
 
     def scores(self) -> Values:
-        """What came of it: network, evaluation, iteration, mIoU of each network, hours; or the error."""
+        """What came of it: network, evaluation, iteration, mIoU of each network; or the error."""
         if self.result is None:
-            return {"error": self.failure["error"]} if self.failure else {}
-        made: Values = {name: self.result.get(name) for name in ("headline", "evaluation", "iteration")}
-        for network, score in self.result["networks"].items():
-            made[f"mIoU {network}, last"] = score["last"]["miou"]
-            best = score.get("best") or {}
-            made[f"mIoU {network}, best"] = best.get("miou")
-            made[f"iteration of the best {network}"] = best.get("iteration")
+            return {"error": self.failure.error} if self.failure else {}
+        found = self.result
+        made: Values = {"headline": found.headline, "evaluation": found.evaluation, "iteration": found.iteration}
+        for network, scores in found.networks.items():
+            made[f"mIoU {network}, last"] = scores.last.miou
+            made[f"mIoU {network}, best"] = scores.best.miou
+            made[f"iteration of the best {network}"] = scores.best.iteration
         return made
 
 
@@ -139,7 +126,7 @@ def differences(a: Values, b: Values) -> Differences:
     return {name: (a.get(name), b.get(name)) for name in names if a.get(name) != b.get(name)}
 
 
-def compare(a: Facts, b: Facts) -> dict[str, Differences]:
+def compare(a: CellDetails, b: CellDetails) -> dict[str, Differences]:
     """Part -> what differs in it, by name; all parts, in the order in which they matter."""
     settings = differences(a.config, b.config)
     return {

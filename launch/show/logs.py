@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gta.cellfolder import DEAD_SECONDS, CellFolder, readable
 from gta.errors import UserError
-from launch.state import attempts
-from launch.state.ledger import read_json
 
 _RANK = re.compile(r"_(\d+)_log\.out$")
 POLL_SECONDS = 0.5
 ASK_SECONDS = 10.0  # between two questions to Slurm whether a job is still there
+
+
+def to_stderr(text: str) -> None:
+    """Beside what is asked for, so that a script reads the log alone."""
+    print(text, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -42,36 +47,31 @@ class Log:
         return Log(self.path.with_name(_RANK.sub(f"_{rank}_log.out", self.path.name)), self.attempt, rank)
 
 
-def find(folder: Path, attempt: int | None = None) -> Log:
+def find(folder: CellFolder, attempt: int | None = None, say: Callable[[str], None] = to_stderr) -> Log:
     """The log of a cell's attempt (the last one, if none is named): of the rank that failed, else of rank 0.
 
-    Raises UserError where the cell has no such attempt, or no log at all.
+    Raises UserError where the cell has no such attempt, or no log at all; `say` hears of a record that is broken.
     """
-    history = attempts.history(folder)
-    failure = read_json(folder / "failure.json") or {}
-    if attempt is not None:
-        record = next((record for record in history if record.number == attempt), None)
-        if record is None:
-            there = f"1 to {history[-1].number}" if history else "none"
-            raise UserError(f"--attempt={attempt}: the attempts of this cell are {there}.")
-    else:
-        record = history[-1] if history else None
-    submitted = read_json(folder / "submitted.json") or {}
-    begun = record.fields.get("time", 0.0) if record else -1.0
+    history = folder.attempts()
+    record = history[-1] if history else None
+    if attempt is not None and (record := next((one for one in history if one.number == attempt), None)) is None:
+        there = f"1 to {history[-1].number}" if history else "none"
+        raise UserError(f"--attempt={attempt}: the attempts of this cell are {there}.")
+    if record and record.broken:
+        say(record.broken)
+    submitted = readable(folder.submitted, say)
     # submitted again: the next attempt has not begun; its job's log is what there is to see, once it is there
-    if attempt is None and submitted.get("log") and submitted.get("time", 0.0) > begun:
-        waiting = Path(submitted["log"])
+    if attempt is None and submitted and (record is None or submitted.time > (record.time or 0.0)):
+        waiting = Path(submitted.log)
         if waiting.exists() or record is None:
             return Log(waiting, 0, _rank(waiting))
-    log = record.fields.get("log") if record else None
-    if record and failure.get("attempt") == record.number and failure.get("log"):
-        log = failure["log"]
+    if record is None:
+        raise UserError("This cell has no log: it was never submitted.")
+    number = record.number
+    failure = readable(lambda: folder.failure_of(number), say)
+    log = (failure.log if failure else None) or record.log
     if log is None:
-        raise UserError(
-            "This cell has no log: it was never submitted"
-            + (", or ran in a terminal (`gta train`), where its words went." if record else ".")
-        )
-    assert record is not None
+        raise UserError("This cell has no log: it ran in a terminal (`gta train`), where its words went.")
     return Log(Path(log), record.number, _rank(Path(log)))
 
 
@@ -80,7 +80,7 @@ def _rank(path: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def follow(folder: Path, log: Log, held: Callable[[str], bool], poll: float = POLL_SECONDS) -> Iterator[str]:
+def follow(folder: CellFolder, log: Log, held: Callable[[str], bool], poll: float = POLL_SECONDS) -> Iterator[str]:
     """The text of a log as it grows, then of the logs of later attempts, until the cell is over.
 
     `held`: whether a scheduler still has a job; asked now and then, when nothing runs.
@@ -98,7 +98,7 @@ def follow(folder: Path, log: Log, held: Callable[[str], bool], poll: float = PO
             yield text
         if over:
             return
-        later = find(folder)
+        later = find(folder, say=_nobody)
         if later.rank != rank and rank in later.ranks():
             later = later.of_rank(rank)
         if later.path != log.path and later.attempt != log.attempt:
@@ -107,23 +107,27 @@ def follow(folder: Path, log: Log, held: Callable[[str], bool], poll: float = PO
         time.sleep(poll)
 
 
-def _waiting(folder: Path) -> str | None:
+def _waiting(folder: CellFolder) -> str | None:
     """None while an attempt lives; else the Slurm job that may begin the next one, or "" where there is none."""
-    last = attempts.latest(folder)
-    if (folder / "result.json").exists():
+    if folder.done:
         return ""
+    last = folder.latest_attempt()
     if last is not None and last.alive():
         return None
-    submitted = read_json(folder / "submitted.json") or {}
-    failure = read_json(folder / "failure.json")
-    failed = failure is not None and last is not None and failure["attempt"] == last.number
-    if failure is not None and failed and failure["time"] > submitted.get("time", 0.0):
+    if readable(folder.verdict, say=_nobody) is not None:
         return ""
-    if submitted.get("cluster") == "slurm":
-        return str(submitted["job"])
-    fresh = time.time() - float(submitted.get("time", 0.0)) < attempts.DEAD_SECONDS
-    begun = last is not None and last.fields.get("time", 0.0) > submitted.get("time", 0.0)
+    submitted = readable(folder.submitted, say=_nobody)
+    if submitted is None:
+        return ""
+    if submitted.cluster == "slurm":
+        return submitted.job
+    begun = last is not None and (last.time or 0.0) > submitted.time
+    fresh = time.time() - submitted.time < DEAD_SECONDS
     return None if fresh and not begun else ""  # a local process that is still starting
+
+
+def _nobody(text: str) -> None:
+    """Who hears nothing of a broken record, since it was said when the log was found."""
 
 
 def _grown(path: Path, place: int) -> tuple[int, str]:

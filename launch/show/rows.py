@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from gta import journal
-from launch.state import attempts
-from launch.state.ledger import Entry, State
+import psutil
 
-SAVED = ("interrupted", "requeued")  # how an attempt ended that left on purpose, saved
+from gta import journal
+from gta.cellfolder import Attempt, CellFolder
+from launch.state.ledger import Entry, State
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """One cell's line of the board. Units: seconds, mIoU in percent, hours of GPUs or of cores."""
 
     signature: str
     method: str
     split: str
     seed: int
-    state: str  # done, running, starting, queued, requeued, failed, cancelled, lost, stopped, never run
+    state: str  # done, running, starting, queued, requeued, failed, cancelled, lost, stopped, never run, broken
     iteration: int | None  # the last that the journal has; None before the first
     iterations: int
     loss: float | None
@@ -46,18 +44,18 @@ class Row:
         return asdict(self)
 
 
-def rows(entries: Iterable[Entry]) -> list[Row]:
+def rows(entries: Iterable[Entry]) -> list[BoardRow]:
     return [row(entry) for entry in entries]
 
 
-def row(entry: Entry) -> Row:
+def row(entry: Entry) -> BoardRow:
     """The line of one cell. Reads the attempts and the end of the journal: milliseconds a cell."""
     cell = entry.cell
-    history = attempts.history(cell.folder)
-    seen = journal.last(cell.folder / "journal.jsonl") if history else None
+    history = cell.folder.attempts()
+    seen = journal.last(cell.folder.journal_file) if history else None
     gpu_hours, core_hours = hours(entry, history)
     rate, left = speed(entry, history, seen)
-    return Row(
+    return BoardRow(
         signature=cell.signature,
         method=cell.row,
         split=cell.column,
@@ -68,7 +66,7 @@ def row(entry: Entry) -> Row:
         loss=loss(seen),
         rate=rate,
         left=left,
-        miou=float(entry.detail.removeprefix("mIoU ")) if entry.state is State.DONE else None,
+        miou=entry.miou,
         node=entry.node,
         job=entry.job,
         attempts=entry.attempts,
@@ -89,12 +87,12 @@ def what(entry: Entry) -> str:
     return entry.detail
 
 
-def state(entry: Entry, history: Sequence[attempts.Record]) -> str:
+def state(entry: Entry, history: Sequence[Attempt]) -> str:
     """The ledger's state in the board's words: what can go on was stopped, or lost."""
     if entry.state is State.QUEUED:
         return "requeued" if history else "queued"
     if entry.state is State.RESUMABLE:
-        return "stopped" if history and history[-1].ended in SAVED else "lost"
+        return "stopped" if history and history[-1].ended == "interrupted" else "lost"
     if entry.state is State.NEVER_RUN and entry.job:
         return "starting" if entry.cluster == "local" and _lives(entry.job) else "lost"
     return str(entry.state)
@@ -102,13 +100,7 @@ def state(entry: Entry, history: Sequence[attempts.Record]) -> str:
 
 def _lives(pid: str) -> bool:
     """Whether the process that starts a local cell is there: it has not said so in the cell's folder yet."""
-    try:
-        os.kill(int(pid), 0)
-    except PermissionError:
-        return True
-    except (OSError, ValueError):
-        return False
-    return True
+    return pid.isdigit() and psutil.pid_exists(int(pid))
 
 
 def loss(seen: journal.Record | None) -> float | None:
@@ -117,11 +109,11 @@ def loss(seen: journal.Record | None) -> float | None:
     return sum(losses) if losses else None
 
 
-def speed(
-    entry: Entry, history: Sequence[attempts.Record], seen: journal.Record | None
-) -> tuple[float | None, float | None]:
+def speed(entry: Entry, history: Sequence[Attempt], seen: journal.Record | None) -> tuple[float | None, float | None]:
     """Iterations a second, evaluations included, and seconds left, of a cell that has written in this attempt."""
-    if entry.state is not State.RUNNING or not history or seen is None or seen["time"] < history[-1].fields["time"]:
+    if entry.state is not State.RUNNING or not history or seen is None:
+        return None, None
+    if (began := history[-1].time) is None or seen["time"] < began:
         return None, None
     iteration, seconds = int(seen["iteration"]), float(seen["values"].get("seconds", 0.0))
     if not iteration or seconds <= 0:
@@ -131,34 +123,33 @@ def speed(
     return rate, max(0.0, (entry.cell.config.schedule.iterations - iteration) / rate - since)
 
 
-def hours(entry: Entry, history: Sequence[attempts.Record]) -> tuple[float, float]:
+def hours(entry: Entry, history: Sequence[Attempt]) -> tuple[float, float]:
     """GPU-hours and, for a cell without GPUs, core-hours: of each attempt from its claim to its end or last heartbeat.
 
     A rank has one GPU, or a share of it where cells are packed.
     """
     config, site = entry.cell.config, entry.cell.config.site
     seconds = 0.0
-    for record in history:
-        if (began := record.fields.get("time")) is not None:  # lost in a crash of the machine
-            seconds += max(0.0, float(record.fields.get("end_time", record.beat)) - float(began))
+    for attempt in history:
+        if attempt.time is not None:  # lost in a crash of the machine
+            seconds += max(0.0, (attempt.end_time or attempt.beat) - attempt.time)
     ranks = site.ranks * site.nodes
     if history and on_gpus(entry.cell.folder, history):
         return seconds / 3600 * ranks / max(1, site.cells_per_gpu), 0.0
     return 0.0, seconds / 3600 * ranks * max(site.cpus_per_rank, config.num_threads)
 
 
-def on_gpus(folder: Path, history: Sequence[attempts.Record]) -> bool:
+def on_gpus(folder: CellFolder, history: Sequence[Attempt]) -> bool:
     """Whether a cell runs on GPUs: the journal's first line says its device; before that, the attempt what it sees."""
     try:
-        with open(folder / "journal.jsonl", "rb") as file:
+        with open(folder.journal_file, "rb") as file:
             if device := json.loads(file.readline(8192)).get("device"):
                 return str(device).startswith("cuda")
     except (OSError, ValueError, AttributeError):
         pass
-    fields = history[-1].fields
-    return bool(fields.get("gpus") or fields.get("environment", {}).get("gpus"))
+    return bool(history[-1].environment.get("gpus"))
 
 
-def counts(table: Sequence[Row]) -> dict[str, int]:
+def counts(table: Sequence[BoardRow]) -> dict[str, int]:
     """State -> how many cells."""
     return dict(Counter(row.state for row in table))

@@ -1,4 +1,4 @@
-"""Slurm and the site profile, for `python -m gta doctor`: does the cluster have what the site asks of it."""
+"""Slurm and the site profile, for `gta doctor`: does the cluster have what the site asks of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from gta.config import SiteConfig
-from gta.finding import Line, missing, ok, problem
-from launch.slurm import cluster as cluster_facts
+from gta.finding import Finding, missing, ok, problem
+from launch.slurm import cluster
 from launch.slurm import commands as slurm
 from launch.slurm.cluster import Partition
 
@@ -18,7 +18,7 @@ LEAST_SECONDS = 60  # between a job's start and its warning: Slurm may send the 
 SBATCH_SECONDS = 10.0
 
 
-def site(config: SiteConfig, name: str, launcher: str) -> Iterator[Line]:
+def check_site(config: SiteConfig, name: str, launcher: str) -> Iterator[Finding]:
     """The chosen site by itself: what contradicts itself, or would waste what is paid for."""
     gpus = config.gpus_per_node
     shown = f"{name}, launcher {launcher}: {config.nodes} x {config.ranks} ranks, {config.cpus_per_rank} CPUs a rank"
@@ -45,7 +45,7 @@ def site(config: SiteConfig, name: str, launcher: str) -> Iterator[Line]:
         yield ok("site.stage", f"{config.stage}, as the node expands it; made and looked at by the jobs")
 
 
-def cluster(config: SiteConfig, launcher: str, sbatch: dict[str, Any]) -> Iterator[Line]:
+def check_cluster(config: SiteConfig, launcher: str, sbatch: dict[str, Any]) -> Iterator[Finding]:
     """The controller, its limits and accounting, the site's Slurm partition, and what sbatch says to such a job."""
     wanted = launcher == "slurm"
     absent = problem if wanted else missing
@@ -58,12 +58,12 @@ def cluster(config: SiteConfig, launcher: str, sbatch: dict[str, Any]) -> Iterat
             "Is this a login node? `scontrol ping` and SLURM_CONF tell more; or hydra/launcher=local.",
         )  # fmt: skip
         return
-    settings = cluster_facts.config()
+    settings = cluster.config()
     inside = f", inside job {os.environ['SLURM_JOB_ID']}" if "SLURM_JOB_ID" in os.environ else ""
     yield ok("Slurm", f"{settings.get('SLURM_VERSION', 'unknown version')}, {settings.get('ClusterName', '?')}{inside}")
     yield _arrays()
     yield _accounting()
-    known = cluster_facts.partitions()
+    known = cluster.partitions()
     yield ok("Slurm", f"Slurm partitions: {'; '.join(_shown(found) for found in known.values()) or 'none is shown'}")
     if wanted:
         yield from _partition(config, known)
@@ -76,28 +76,28 @@ def _shown(found: Partition) -> str:
     return f"{found.name}{' (default)' * found.default}{' (down)' * (not found.up)} {found.nodes} nodes{gpus}, {limit}"
 
 
-def _arrays() -> Line:
-    size = cluster_facts.max_array_size()
+def _arrays() -> Finding:
+    size = cluster.max_array_size()
     if size < 2:
         return problem("Slurm", f"MaxArraySize={size}: no job arrays", "Ask the cluster's administrators for arrays.")
     return ok("Slurm", f"MaxArraySize {size}: a larger sweep is sent in several arrays")
 
 
-def _accounting() -> Line:
-    if not cluster_facts.accounting_on():
+def _accounting() -> Finding:
+    if not cluster.accounting_on():
         return missing(
             "accounting", "off: sacct knows nothing", "Nothing to do: the cells' folders and heartbeats tell."
         )
-    if cluster_facts.ask("sacct", "--noheader", "--allocations", "--format=JobID") is None:
+    if cluster.ask("sacct", "--noheader", "--allocations", "--format=JobID") is None:
         return missing(
             "accounting", "on, but sacct does not answer", "The cells' folders and heartbeats tell meanwhile."
         )
     return ok("accounting", "on: sacct tells how jobs ended")
 
 
-def _partition(config: SiteConfig, known: dict[str, Partition]) -> Iterator[Line]:
+def _partition(config: SiteConfig, known: dict[str, Partition]) -> Iterator[Finding]:
     """The site against its Slurm partition."""
-    found = cluster_facts.partition(config.partition)
+    found = cluster.partition(config.partition)
     if found is None:
         named = f"site.partition={config.partition} is not there" if config.partition else "there is no default one"
         yield problem(
@@ -128,7 +128,7 @@ def _partition(config: SiteConfig, known: dict[str, Partition]) -> Iterator[Line
         yield missing(what, f"PreemptMode={mode}: cells are stopped and go on in place", "Nothing to do.")
 
 
-def _test_only(options: dict[str, Any]) -> Line:
+def _test_only(options: dict[str, Any]) -> Finding:
     """sbatch --test-only: account, qos, constraint and all else as the cluster sees them. Nothing is submitted."""
     command = ["sbatch", "--test-only", "--output=/dev/null", "--wrap=true"]
     command += [f"--{name}" if value is True else f"--{name}={value}" for name, value in options.items()]

@@ -55,11 +55,6 @@ def accounting_on() -> bool:
     return not kind.endswith("none") and kind not in ("", "(null)")
 
 
-def preempt_modes() -> dict[str, str]:
-    """Slurm partition -> what happens to its preempted jobs (OFF, REQUEUE, CANCEL, SUSPEND); empty where unknown."""
-    return {name: found.preempt_mode for name, found in partitions().items()}
-
-
 def partition(name: str | None) -> Partition | None:
     """The Slurm partition of that name (None: the default one), or None where there is none such or nobody answers."""
     known = partitions()

@@ -72,7 +72,7 @@ def failing_nodes(jobs: Iterable[str], times: int) -> list[str]:
     return sorted(node for node, count in Counter(failures).items() if count >= times and node)
 
 
-def find(name: str) -> str | None:
+def find_job(name: str) -> str | None:
     """The id of the job that was submitted under this name, held or over; None where Slurm knows of none.
 
     A job that is over is known where there is accounting, or for a few minutes. Raises as `queue` does.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gta.cell import Cell
 
 
-def survey(cells: Sequence[Cell], local: Mapping[str, HeldJob] | None = None) -> list[Entry]:
+def reconcile(cells: Sequence[Cell], local: Mapping[str, HeldJob] | None = None) -> list[Entry]:
     """The states of cells. `local`: the caller's own jobs on this machine.
 
     Where cells were sent to Slurm and no Slurm answers here, heartbeats tell. Raises UserError where a controller is

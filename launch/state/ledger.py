@@ -1,4 +1,4 @@
-"""What each cell's folder says: done, running, queued, failed, cancelled, resumable, or never run.
+"""What each cell's folder says: done, running, queued, failed, cancelled, resumable, never run, or broken.
 
 The folder is the witness. Slurm's COMPLETED and submitit's result pickle prove nothing about a cell; a scheduler's
 word only says whether a job still is, and what ended one that left no word of its own.
@@ -6,19 +6,15 @@ word only says whether a job still is, and what ended one that left no word of i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gta import journal
-from launch.state import attempts, policy
-from launch.state.attempts import Record
-from launch.state.bounds import exhausted
+from gta.cellfolder import Attempt, BrokenRecord, Cancelled, Death, Failure, Submitted, readable
 from launch.state.jobs import EndedJob, HeldJob
-from launch.state.policy import POLICY, Death
+from launch.state.policy import POLICY, exhausted, of_job
 
 if TYPE_CHECKING:  # status, logs and cancel need no torch to look at folders
     from gta.cell import Cell
@@ -32,6 +28,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
     RESUMABLE = "resumable"
     NEVER_RUN = "never run"
+    BROKEN = "broken"  # a record in its folder cannot be read: a person must look
 
 
 RETRY = {
@@ -48,8 +45,9 @@ class Entry:
 
     cell: Cell
     state: State
-    detail: str = ""
+    detail: str = ""  # for people
     attempts: int = 0
+    miou: float | None = None  # of a cell that is done, in percent
     log: str | None = None  # of the rank that failed, or of rank 0 of the last attempt
     cause: Death | None = None  # of the last attempt's end, where it is known
     job: str | None = None  # as which the cell was last submitted
@@ -71,67 +69,78 @@ def look(cell: Cell, held: Mapping[str, HeldJob] | None = None, ended: Mapping[s
     `held`: the jobs that schedulers hold; None where nobody could be asked, so that heartbeats alone tell.
     `ended`: how jobs that are over ended; None where that was not asked.
     """
+    try:
+        return _look(cell, held, ended)
+    except BrokenRecord as error:
+        last = cell.folder.latest_attempt()
+        return Entry(cell, State.BROKEN, str(error), last.number if last else 0, log=last.log if last else None)
+
+
+def _look(cell: Cell, held: Mapping[str, HeldJob] | None, ended: Mapping[str, EndedJob] | None) -> Entry:
+    """As `look`; raises BrokenRecord."""
     folder = cell.folder
-    past = attempts.latest(folder)
-    number = past.number if past else 0
-    submitted = read_json(folder / "submitted.json") or {}
-    job = submitted.get("job")
-    log = (past.fields.get("log") if past else None) or submitted.get("log")
-    base = Entry(cell, State.NEVER_RUN, "", number, log, job=job, cluster=submitted.get("cluster"))
-    if (result := read_json(folder / "result.json")) is not None:
-        miou = result["networks"][result["headline"]]["last"]["miou"]
-        return replace(base, state=State.DONE, detail=f"mIoU {miou:.2f}")
+    folder.identity()  # the store and the names of cells live on it
+    past, submitted, result = folder.latest_attempt(), folder.submitted(), folder.result()
+    job = submitted.job if submitted else None
+    base = Entry(
+        cell,
+        State.NEVER_RUN,
+        attempts=past.number if past else 0,
+        log=(past.log if past else None) or (submitted.log if submitted else None),
+        job=job,
+        cluster=submitted.cluster if submitted else None,
+    )
+    if result is not None:
+        return replace(base, state=State.DONE, detail=f"mIoU {result.miou:.2f}", miou=result.miou)
 
     in_hand = held.get(job) if held and job else None
     over = held is not None and base.cluster == "slurm" and in_hand is None
-    mine = past is not None and job is not None and past.fields.get("job") == job
+    mine = past is not None and job is not None and past.job == job
     if past and past.alive() and not (mine and (over or (in_hand and in_hand.state == "PENDING"))):
-        node = past.fields.get("node") or past.fields.get("host")
-        return replace(base, state=State.RUNNING, detail=_where(past), here=past.here, node=node)
+        return replace(base, state=State.RUNNING, detail=_where(past), here=past.here, node=past.node or past.host)
 
-    since = submitted.get("time", 0.0)
-    failure = read_json(folder / "failure.json")
-    if failure is not None and failure["attempt"] != number:
-        failure = None  # of an earlier attempt: history
-    if failure is not None and failure["time"] > since:
-        return _failed(base, failure)
-    cancelled = read_json(folder / "cancelled.json")
-    if cancelled is not None and cancelled["time"] > since:
-        return replace(base, state=State.CANCELLED, detail=f"by {cancelled['by']}", cause=Death.CANCELLED)
-    if in_hand is not None:
-        return replace(base, state=State.QUEUED, detail=_waits(in_hand, number), node=in_hand.node or None)
-    if failure is not None:  # submitted again, and that job came to nothing
+    verdict = folder.verdict()
+    if isinstance(verdict, Cancelled):
+        return replace(base, state=State.CANCELLED, detail=f"by {verdict.by}", cause=Death.CANCELLED)
+    if verdict is None and in_hand is not None:
+        return replace(base, state=State.QUEUED, detail=_waits(in_hand, base.attempts), node=in_hand.node or None)
+    if failure := verdict or folder.last_failure():  # the latter: submitted again, and that job came to nothing
         return _failed(base, failure)
     return _unfinished(base, past, mine, submitted, ended if over else None)
 
 
-def _failed(base: Entry, failure: dict[str, Any]) -> Entry:
-    cause = policy.of_failure(failure)
-    return replace(base, state=State.FAILED, detail=failure["error"], log=failure.get("log") or base.log, cause=cause)
+def _failed(base: Entry, failure: Failure) -> Entry:
+    return replace(base, state=State.FAILED, detail=failure.error, log=failure.log or base.log, cause=failure.cause)
 
 
 def _unfinished(
-    base: Entry, past: Record | None, mine: bool, submitted: dict[str, Any], ended: Mapping[str, EndedJob] | None
+    base: Entry,
+    past: Attempt | None,
+    mine: bool,
+    submitted: Submitted | None,
+    ended: Mapping[str, EndedJob] | None,
 ) -> Entry:
     """A cell that nobody is at: it can go on, or begin, unless its death or the bounds forbid it."""
     asked_to_stop = mine and past is not None and past.ended == "interrupted"
     if ended is not None and base.job and not asked_to_stop:
         fate = ended.get(base.job)
-        base = replace(base, cause=policy.of_job(fate, began=mine))
+        base = replace(base, cause=of_job(fate, began=mine))
         assert base.cause is not None
         if not POLICY[base.cause].again:
             state = State.CANCELLED if base.cause is Death.CANCELLED else State.FAILED
             code = f" (exit code {fate.code})" if fate and fate.code else ""
             text = "in Slurm" if state is State.CANCELLED else f"{base.cause}: Slurm says {fate and fate.state}{code}"
             return replace(base, state=state, detail=text)
-    if given_up := exhausted(base.cell.folder, base.cell.config.site, submitted):
+    if given_up := exhausted(base.cell.folder.attempts(), base.cell.config.site, submitted):
         last = f"; last: {base.cause}" if base.cause else ""
         return replace(base, state=State.FAILED, detail=f"gave up: {given_up}{last}", cause=Death.GAVE_UP)
     why = f" ({base.cause})" if base.cause else ""
     if past is None:
         return replace(base, detail=f"its job is gone{why}" if why else "")
-    seen = journal.last(base.cell.folder / "journal.jsonl")
+    seen = journal.last(base.cell.folder.journal_file)
     at = f"stopped near iteration {seen['iteration']}" if seen else "stopped before its first iterations"
+    if past.broken:
+        why += f"; {past.broken}"
     return replace(base, state=State.RESUMABLE, detail=at + why)
 
 
@@ -160,23 +169,19 @@ def to_run(entry: Entry, retry: str = "none") -> bool:
 
 
 def submitted_jobs(cells: Iterable[Cell], cluster: str) -> list[str]:
-    """Ids of the jobs that cells without a result were last submitted as, to that cluster (local, slurm)."""
-    open_cells = (cell.folder for cell in cells if not (cell.folder / "result.json").exists())
-    records = (read_json(folder / "submitted.json") for folder in open_cells)
-    return sorted({record["job"] for record in records if record and record["cluster"] == cluster})
+    """Ids of the jobs that cells without a result were last submitted as, to that cluster (local, slurm).
+
+    A record that is broken is passed over: the ledger names it.
+    """
+    folders = (cell.folder for cell in cells if not cell.folder.done)
+    records = (readable(folder.submitted, say=lambda _: None) for folder in folders)
+    return sorted({record.job for record in records if record and record.cluster == cluster})
 
 
-def read_json(path: Path) -> dict[str, Any] | None:
-    """What a JSON file holds; None where it is absent."""
-    try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-
-
-def _where(record: Record) -> str:
-    job = record.fields.get("job")
-    return f"on {record.fields['host']}" + (f", job {job}" if job else f", process {record.fields['pid']}")
+def _where(attempt: Attempt) -> str:
+    if attempt.broken:
+        return attempt.broken
+    return f"on {attempt.host}" + (f", job {attempt.job}" if attempt.job else f", process {attempt.pid}")
 
 
 def _waits(held: HeldJob, number: int) -> str:

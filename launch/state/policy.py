@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any
 
+from gta.cellfolder import Attempt, Death, Submitted
+from gta.config import SiteConfig
 from launch.state.jobs import EndedJob
-
-
-class Death(StrEnum):
-    """Why an attempt ended without a result."""
-
-    EXCEPTION = "exception"
-    MEMORY = "out of memory"
-    TIME_LIMIT = "time limit"
-    PREEMPTED = "preempted"
-    NODE_FAILURE = "node failure"
-    VANISHED = "vanished"
-    CANCELLED = "cancelled"
-    GAVE_UP = "gave up"
 
 
 @dataclass(frozen=True)
@@ -31,16 +19,16 @@ class Policy:
 
 
 POLICY = {
-    Death.EXCEPTION: Policy(False, "mend the cause, then run it again with `python -m gta retry`"),
-    Death.MEMORY: Policy(False, "give it more memory (`python -m gta retry --oom mem=64`), or a smaller batch a GPU"),
+    Death.EXCEPTION: Policy(False, "mend the cause, then run it again with `gta retry`"),
+    Death.MEMORY: Policy(False, "give it more memory (`gta retry --oom --mem 64`), or a smaller batch a GPU"),
     Death.TIME_LIMIT: Policy(True, "requeued by the job itself; else submitted again, and goes on"),
     Death.PREEMPTED: Policy(True, "requeued by Slurm; submitted again where PreemptMode is CANCEL; goes on"),
     Death.NODE_FAILURE: Policy(
         True, "requeued by Slurm; waiting jobs keep away from a node that failed twice; goes on"
     ),
     Death.VANISHED: Policy(True, "submitted again, and goes on from its last checkpoint"),
-    Death.CANCELLED: Policy(False, "somebody cancelled it; `python -m gta retry` submits it again"),
-    Death.GAVE_UP: Policy(False, "look at its log (`python -m gta logs CELL`), then `python -m gta retry`"),
+    Death.CANCELLED: Policy(False, "somebody cancelled it; `gta retry` submits it again"),
+    Death.GAVE_UP: Policy(False, "look at its log (`gta logs CELL`), then `gta retry`"),
 }
 
 NO_LOG = 53  # Slurm's "signal" of a job whose output it could not write
@@ -79,6 +67,25 @@ def of_job(ended: EndedJob | None, began: bool) -> Death:
     return Death.VANISHED
 
 
-def of_failure(failure: dict[str, Any]) -> Death:
-    """The cause that failure.json names; older ones name none."""
-    return Death(failure.get("cause", Death.EXCEPTION))
+def exhausted(history: Sequence[Attempt], site: SiteConfig, submitted: Submitted | None) -> str | None:
+    """Why a cell with these attempts is not to be tried again, or None: it ends loops of requeues and deaths that come
+    to nothing. The folder counts, not Slurm.
+
+    Attempts up to the last asked retry (`Submitted.base`) do not count; nor, as idle ones, those that were asked to
+    stop and did.
+    """
+    counting = [attempt for attempt in history if attempt.number > (submitted.base if submitted else 0)]
+    if len(counting) >= site.max_attempts:
+        return f"{len(counting)} attempts (site.max_attempts)"
+    idle = 0
+    for attempt in reversed(counting):
+        if attempt.progressed or attempt.ended == "interrupted":
+            break
+        idle += 1
+    if idle >= site.max_idle_attempts:
+        return f"{idle} attempts without progress (site.max_idle_attempts)"
+    if submitted is None or (history and history[-1].number > submitted.after):
+        return None
+    if submitted.tries >= site.max_idle_attempts:
+        return f"submitted {submitted.tries} times and never begun (site.max_idle_attempts)"
+    return None

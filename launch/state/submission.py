@@ -8,21 +8,23 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from gta import files
 from gta.cell import Cell
-from gta.files import write_json
-from launch.state.ledger import Entry, read_json
+from gta.cellfolder import BrokenRecord, CellFolder, Submitted, readable
+from gta.jsonrecord import JsonRecord
+from launch.state.ledger import Entry
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ToSubmit:
     """A cell to submit: the number of its last attempt, which is known to be over, and whether a person asked again."""
 
     cell: Cell
@@ -30,7 +32,7 @@ class Wanted:
     asked: bool = False
 
     @classmethod
-    def of(cls, entry: Entry, asked: bool) -> Wanted:
+    def of(cls, entry: Entry, asked: bool) -> ToSubmit:
         return cls(entry.cell, entry.attempts, asked)
 
 
@@ -43,11 +45,30 @@ class Task:
     asked: bool
 
 
-@dataclass(frozen=True)
-class Submission:
-    """One job (array): task k runs the cells k * together up to (k + 1) * together."""
+@dataclass(frozen=True, kw_only=True)
+class JobNumber(JsonRecord):
+    """job.json: what sbatch answered."""
 
-    folder: Path
+    job: str
+    time: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded(JsonRecord):
+    """recorded.json: the cells know their jobs, or the submission was never sent."""
+
+    time: float
+    sent: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission(JsonRecord):
+    """submission.json: one job (array); task k runs the cells k * together up to (k + 1) * together."""
+
+    REMEDY: ClassVar[str] = "see whether its job is held (squeue), then remove its folder"
+    UNWRITTEN: ClassVar[frozenset[str]] = frozenset({"folder"})
+
+    folder: Path = Path()
     runs: str
     name: str
     together: int
@@ -77,75 +98,98 @@ class Submission:
         """Indices of the cells of one of the array's tasks."""
         return range(array_task * self.together, min(len(self.tasks), (array_task + 1) * self.together))
 
-    def cell_folder(self, index: int) -> Path:
-        return Path(self.runs) / "cells" / self.tasks[index].signature
+    def cell_folder(self, index: int) -> CellFolder:
+        return CellFolder(Path(self.runs) / "cells" / self.tasks[index].signature)
 
     def record(self, number: str) -> list[str]:
         """Write down the job's id, then what each cell was submitted as; the jobs of the cells."""
-        write_json(self.folder / "job.json", {"job": number, "time": time.time()})
+        JobNumber(job=number, time=time.time()).write(job_file(self.folder))
         jobs = [self.job(number, index) for index in range(len(self.tasks))]
         for index, (task, job) in enumerate(zip(self.tasks, jobs, strict=True)):
-            note(self.cell_folder(index), job, "slurm", self.log_of(job, index), task.after, task.asked, self.time)
-        write_json(self.folder / "recorded.json", {"time": time.time()})
+            record_submission(
+                self.cell_folder(index), job, "slurm", self.log_of(job, index), task.after, task.asked, self.time
+            )
+        Recorded(time=time.time()).write(recorded_file(self.folder))
         return jobs
 
 
-def write(folder: Path, runs: str, name: str, together: int, cells: Sequence[Wanted]) -> Submission:
+def job_file(folder: Path) -> Path:
+    return folder / "job.json"
+
+
+def recorded_file(folder: Path) -> Path:
+    return folder / "recorded.json"
+
+
+def write_submission(folder: Path, runs: str, name: str, together: int, cells: Sequence[ToSubmit]) -> Submission:
     """A new submission in a folder of its own under `folder`, not yet sent."""
     token = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
-    tasks = [Task(wanted.cell.signature, wanted.after, wanted.asked) for wanted in cells]
-    made = Submission(folder / token, runs, f"{name}-{token}", together, tasks, time.time())
-    fields = asdict(made)
-    del fields["folder"]
-    write_json(made.folder / "submission.json", fields)
+    made = Submission(
+        folder=folder / token,
+        runs=runs,
+        name=f"{name}-{token}",
+        together=together,
+        tasks=[Task(one.cell.signature, one.after, one.asked) for one in cells],
+        time=time.time(),
+    )
+    made.write(made.folder / "submission.json")
     return made
 
 
-def read(folder: Path) -> Submission:
-    fields = read_json(folder / "submission.json")
-    assert fields is not None, folder
-    return Submission(**{**fields, "folder": folder, "tasks": [Task(**task) for task in fields["tasks"]]})
+def read_submission(folder: Path) -> Submission:
+    """The submission in `folder`. Raises BrokenRecord, also where there is none."""
+    path = folder / "submission.json"
+    found = Submission.read(path)
+    if found is None:
+        raise BrokenRecord(path, "is not there", Submission.REMEDY)
+    return replace(found, folder=folder)
 
 
 def recover(runs: Path, find: Callable[[str], str | None]) -> int:
     """Finish what a launcher that died between sbatch and its records left: how many jobs were found again.
 
-    `find`: a job's id by its name, None where there is none. To be called under `lock`, so that no other launcher is
-    between the two. A submission that no scheduler knows was never sent: its cells are submitted anew.
+    `find`: a job's id by its name, None where there is none. To be called under `submission_lock`, so that no other
+    launcher is between the two. A submission that no scheduler knows was never sent: its cells are submitted anew. One
+    that cannot be read is named, and passed over.
     """
     found = 0
     for path in sorted(runs.glob("sweeps/*/submissions/*/submission.json")):
-        if (path.parent / "recorded.json").exists():
+        if recorded_file(path.parent).exists():
             continue
-        made = read(path.parent)
-        number = (read_json(path.parent / "job.json") or {}).get("job") or find(made.name)
+        try:
+            made = read_submission(path.parent)
+        except BrokenRecord as error:
+            print(f"A submission is passed over: {error}", file=sys.stderr, flush=True)
+            continue
+        known = readable(lambda: JobNumber.read(job_file(made.folder)), say=lambda _: None)  # noqa: B023
+        number = known.job if known else find(made.name)
         if number is None:
-            write_json(path.parent / "recorded.json", {"time": time.time(), "sent": False})
+            Recorded(time=time.time(), sent=False).write(recorded_file(made.folder))
             continue
         made.record(number)
         found += 1
     return found
 
 
-def note(cell: Path, job: str, cluster: str, log: str, after: int, asked: bool, when: float) -> None:
+def record_submission(
+    folder: CellFolder, job: str, cluster: str, log: str, after: int, asked: bool, when: float
+) -> None:
     """Write what a cell was submitted as, `submitted.json`, and count what bounds its attempts.
 
-    `tries`: submissions since an attempt last began; `base`: attempts that a person's retry made history.
+    `tries`: submissions since an attempt last began; `base`: attempts that a person's retry made history. A record that
+    was broken is replaced, and counts begin anew.
     """
-    before: dict[str, Any] = read_json(cell / "submitted.json") or {}
-    if before.get("job") == job and before.get("time") == when:
+    before = readable(folder.submitted, say=lambda _: None)
+    if before is not None and (before.job, before.time) == (job, when):
         return  # found again after a crash, and noted before it
-    same = not asked and before.get("after") == after
-    record = {
-        "job": job, "cluster": cluster, "log": log, "time": when, "after": after,
-        "tries": before.get("tries", 0) + 1 if same else 1,
-        "base": after if asked else before.get("base", 0),
-    }  # fmt: skip
-    write_json(cell / "submitted.json", record)
+    tries = before.tries + 1 if before is not None and not asked and before.after == after else 1
+    base = after if asked else before.base if before else 0
+    made = Submitted(job=job, cluster=cluster, log=log, time=when, after=after, tries=tries, base=base)
+    made.write(folder.submitted_file)
 
 
 @contextmanager
-def lock(runs: Path) -> Iterator[None]:
+def submission_lock(runs: Path) -> Iterator[None]:
     """One launcher at a time between looking at the cells and recording their jobs."""
     with files.lock(runs / ".submit.lock"):
         yield

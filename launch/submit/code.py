@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gta.files import make_folder, replacing, write_json
-from gta.provenance import code as sources
+from gta.provenance.code import DIFF, RECORD, ROOT, CodeFiles, read_code, recorded
 
 NAME_LENGTH = 12  # hex digits of the tree that name the folder
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class CodeSnapshot:
     """A folder with the code. `tree` digests names and contents; `dirty`: it differs from `commit` (None: no git)."""
 
     path: Path
@@ -22,7 +22,7 @@ class Snapshot:
     dirty: bool
 
 
-def take(folder: Path, root: Path = sources.ROOT) -> Snapshot:
+def take(folder: Path, root: Path = ROOT) -> CodeSnapshot:
     """The code at `root` (that which runs) as it is now, in `<folder>/<tree[:12]>/`: made once for each distinct tree.
 
     Tracked files with uncommitted changes, and new .py, .yaml and .json files of the packages; of an installed package
@@ -30,24 +30,24 @@ def take(folder: Path, root: Path = sources.ROOT) -> Snapshot:
     `code.diff`. The folder appears whole, by a rename, so two launchers at once are harmless. What was edited in it
     since is put right.
     """
-    found = sources.read(root)
+    found = read_code(root)
     digest = found.tree
     path = (folder / digest[:NAME_LENGTH]).absolute()
-    if (record := sources.recorded(path)) is not None and record["tree"] == digest:
+    if (record := recorded(path)) is not None and record["tree"] == digest:
         _mend(path, found, record["dirty"])
         return _described(path)
     make_folder(path, lambda new: _write(new, found))  # another launcher may be first, with the same code
     return _described(path)
 
 
-def _described(path: Path) -> Snapshot:
+def _described(path: Path) -> CodeSnapshot:
     """The snapshot as its own record says it."""
-    record = sources.recorded(path)
+    record = recorded(path)
     assert record is not None
-    return Snapshot(path, record["tree"], record["commit"], record["dirty"])
+    return CodeSnapshot(path, record["tree"], record["commit"], record["dirty"])
 
 
-def _write(folder: Path, found: sources.Sources) -> None:
+def _write(folder: Path, found: CodeFiles) -> None:
     for name, content in found.files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,22 +56,22 @@ def _write(folder: Path, found: sources.Sources) -> None:
     _record(folder, found)
 
 
-def _record(folder: Path, found: sources.Sources) -> None:
+def _record(folder: Path, found: CodeFiles) -> None:
     if found.diff:
-        _write_bytes(folder / sources.DIFF, found.diff)
+        _write_bytes(folder / DIFF, found.diff)
     record = {
         "commit": found.commit,
         "dirty": found.dirty,
         "tree": found.tree,
-        "diff": sources.DIFF if found.diff else None,
+        "diff": DIFF if found.diff else None,
         "new": found.new,
         "files": sorted(found.files),
         "time": time.time(),
     }
-    write_json(folder / sources.RECORD, record)
+    write_json(folder / RECORD, record)
 
 
-def _mend(folder: Path, found: sources.Sources, was_dirty: bool) -> None:
+def _mend(folder: Path, found: CodeFiles, was_dirty: bool) -> None:
     """Jobs that wait must find the tree that the folder is named after. A commit of just this tree is a better name."""
     for name, content in found.files.items():
         path = folder / name

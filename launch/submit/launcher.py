@@ -21,43 +21,38 @@ from gta.errors import UserError
 from launch.grid import grid
 from launch.show.board import Board, summary
 from launch.slurm import commands as slurm
-from launch.state.ledger import RETRY, Entry, State
+from launch.state.ledger import Entry, State
 from launch.submit import code, price
 from launch.submit import recorder as record
+from launch.submit.selection import Selection
 from launch.submit.watch import Cluster, Watch
 
 POLL_SECONDS = {"local": 0.5, "slurm": 5.0}
 
 
 @dataclass(frozen=True)
-class Options:
-    """How a grid is run, as said on the command line."""
+class Options(Selection):
+    """How a grid is run, as said on the command line: which cells of it, and how."""
 
-    retry: str = "none"
-    only: tuple[str, ...] = ()  # beginnings of signatures: these cells of the grid alone
     wait: bool = True
-    budget: str = "none"  # GPU-hours above which nothing is submitted
+    budget: float | None = None  # GPU-hours above which nothing is submitted
 
     @classmethod
     def pop(cls, params: dict[str, Any]) -> Options:
         """Takes them out of a launcher's parameters. Raises UserError for words that mean nothing."""
-        retry, only, wait = params.pop("retry"), params.pop("only"), str(params.pop("wait")).lower()
-        if retry not in RETRY:
-            raise UserError(f"retry={retry}: use one of {', '.join(RETRY)}.")
-        if wait not in ("true", "false"):
-            raise UserError(f"wait={wait}: use wait=false to leave the jobs to Slurm at once, or wait=true.")
-        price.parse(budget := str(params.pop("budget")))
-        return cls(retry, tuple(only), wait == "true", budget)
+        given = {field.name: params.pop(field.name) for field in fields(cls)}
+        return cls(**{**given, "cells": tuple(given["cells"])})
 
 
 @dataclass
-class Report:
+class LaunchReport:
     """What `launch` hands back through Hydra's sweeper, which looks at `return_value`."""
 
     entries: list[Entry]
     sweep: str
     interrupted: bool = False
     detached: bool = False
+    nothing: bool = False  # there was nothing to run again, and nothing was done
     return_value: None = None
 
     @property
@@ -66,7 +61,7 @@ class Report:
         return [entry for entry in self.entries if entry.state is not State.DONE]
 
 
-def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> Report:
+def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> LaunchReport:
     """What both Hydra launchers do: make the cells, run what is missing, record it.
 
     `launcher` is a hydra-submitit-launcher instance: its `params` describe the executor.
@@ -77,21 +72,26 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> Report:
     options = Options.pop(params)
     cluster = _slurm(master, cells) if launcher._EXECUTOR == "slurm" else _local(params, cells)
     if cluster.name == "local" and not options.wait:
-        raise UserError("wait=false is for Slurm: on this machine the cells live as long as this command.")
+        raise UserError("--no-wait is for Slurm: on this machine the cells live as long as this command.")
     sweep = str(master.sweep_name)
-    record.prepare(cells, sweep)
     return run(cells, cluster, sweep, options, POLL_SECONDS[cluster.name])
 
 
-def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll: float) -> Report:
+def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll: float) -> LaunchReport:
     """Submit what is missing, and watch until no cell waits or runs.
 
     Ctrl-C ends the jobs that this process holds, saved, and leaves those that Slurm holds alone.
     """
     board = Board()
-    watch = Watch(cells, cluster, options.retry, [named(cells, name) for name in options.only])
+    watch = Watch(cells, cluster, options)
+    wanted = watch.wanted(watch.first)
+    if options.again and not wanted:
+        return LaunchReport(watch.first, sweep, nothing=True)
+    record.prepare(cells, sweep)
+    for entry in wanted if options.again else ():
+        board.console.print(f"again: {entry.cell.title} ({entry.cell.signature[:8]}), {entry.reason}", markup=False)
     board.console.print(f"{sweep}: {summary(watch.first)}", markup=False)
-    if wanted := watch.wanted(watch.first):
+    if wanted:
         board.console.print(price.describe(wanted), markup=False, soft_wrap=True)
         price.refuse(wanted, options.budget)
     recorder = record.Recorder(cells, sweep)
@@ -112,15 +112,7 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
             interrupted, detached = True, cluster.name == "slurm"
             entries = watch.look() if detached else watch.stop()
     recorder.now()
-    return Report(entries, sweep, interrupted, detached)
-
-
-def named(cells: Sequence[Cell], beginning: str) -> str:
-    """The signature that begins so. Raises UserError where none or several do."""
-    found = [cell.signature for cell in cells if cell.signature.startswith(beginning)]
-    if len(found) != 1:
-        raise UserError(f"cells={beginning}: {len(found)} cells of this grid begin so; `gta status` shows their names.")
-    return found[0]
+    return LaunchReport(entries, sweep, interrupted, detached)
 
 
 def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:

@@ -13,10 +13,9 @@ from typing import Any
 import submitit
 
 from launch.job.attempt import Job
-from launch.state import submission
 from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry
-from launch.state.submission import Wanted
+from launch.state.submission import ToSubmit, record_submission
 
 # hydra-submitit-launcher's parameters that submitit knows for every executor; the others get the executor's prefix
 _SHARED = {
@@ -65,24 +64,23 @@ class LocalCluster:
     def recover(self, runs: Path) -> None:
         """Nothing is lost: a local job dies with its launcher, or is known by its heartbeat."""
 
-    def tend(self, entries: Sequence[Entry]) -> None:
+    def avoid_failing_nodes(self, entries: Sequence[Entry]) -> None:
         """Jobs of this machine begin when they are started: none waits."""
 
-    def submit(self, cells: Sequence[Wanted]) -> list[str]:
+    def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
         made = []
-        for wanted in cells:
+        for one in cells:
             slot = self._free_slot()
             if self.gpus:
                 mine = [self._gpu_ids[(slot * self.ranks + rank) % self.gpus] for rank in range(self.ranks)]
                 self._executor.update_parameters(gpus_per_node=self.ranks, local_visible_gpus=mine)
-            folder = wanted.cell.folder
+            folder = one.cell.folder
             with _interrupts_blocked():
-                job = self._executor.submit(Job(str(folder)))
+                job = self._executor.submit(Job(str(folder.path)))
             self._jobs[job.job_id] = job
             self._slots[job.job_id] = slot
-            submission.note(
-                folder, job.job_id, self.name, str(job.paths.stdout), wanted.after, wanted.asked, time.time()
-            )
+            log = str(job.paths.stdout)
+            record_submission(folder, job.job_id, self.name, log, one.after, one.asked, time.time())
             made.append(job.job_id)
         return made
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -13,9 +12,10 @@ from statistics import median
 
 from gta import journal
 from gta.cell import Cell
-from gta.compose.compose import params
+from gta.cellfolder import BrokenRecord, CellFolder
 from gta.config import Config
 from gta.errors import UserError
+from gta.fields import params
 from launch.slurm.cluster import gpus_of
 from launch.state.ledger import Entry
 
@@ -119,38 +119,24 @@ def _unknown(found: Sequence[Cost]) -> list[str]:
     ]
 
 
-def refuse(entries: Sequence[Entry], budget: str | float | None) -> None:
+def refuse(entries: Sequence[Entry], budget: float | None) -> None:
     """Raises UserError where these cells cost more than `budget` GPU-hours, or where nobody knows what they cost.
 
-    Cells without a GPU count core-hours against it. `none`: no budget. Also raises UserError for what is no number.
+    Cells without a GPU count core-hours against it. None: no budget.
     """
-    most = parse(budget)
-    if most is None or not entries:
+    if budget is None or not entries:
         return
     found = costs(entries)
     if unknown := _unknown(found):
-        raise UserError(f"budget={budget} cannot be held. {unknown[0]} Without a budget: budget=none.")
+        raise UserError(f"--budget {budget:g} cannot be held. {unknown[0]} Or leave the budget out.")
     for unit in _units(found):
         mine = [cost for cost in found if cost.unit == unit]
-        if (total := _total(mine)) > most:
+        if (total := _total(mine)) > budget:
             note = "" if unit == "GPU" else " (cells without a GPU count core-hours)"
             raise UserError(
                 f"The {_many(len(mine), 'cell')} to run cost about {_amount(total)} {unit}-hours, above "
-                f"budget={budget}{note}: nothing was submitted. Run fewer cells (cells=, seed=), or raise the budget."
+                f"--budget {budget:g}{note}: nothing was submitted. Run fewer cells (--cells, seed=), or raise it."
             )
-
-
-def parse(budget: str | float | None) -> float | None:
-    """Hours from the word after `budget=`; None for none. Raises UserError for what is neither."""
-    if budget is None or str(budget).lower() in ("none", "null", ""):
-        return None
-    try:
-        hours = float(budget)
-    except ValueError:
-        hours = -1.0
-    if not hours >= 0:  # also NaN
-        raise UserError(f"budget={budget}: give GPU-hours, as in budget=200, or budget=none.")
-    return hours
 
 
 def _total(found: Iterable[Cost]) -> float:
@@ -172,9 +158,9 @@ def _jobs(cells: Iterable[Cell]) -> int:
 def _iterations_left(cell: Cell) -> int:
     """Of a cell that was interrupted, what its last checkpoint leaves."""
     schedule = cell.config.schedule
-    if not (cell.folder / "checkpoint.pt").exists():
+    if not cell.folder.checkpoint_file.exists():
         return schedule.iterations
-    seen = journal.last(cell.folder / "journal.jsonl")
+    seen = journal.last(cell.folder.journal_file)
     saved = seen["iteration"] // schedule.checkpoint_every * schedule.checkpoint_every if seen else 0
     return max(schedule.iterations - saved, 0)
 
@@ -206,36 +192,39 @@ def _measured(cells: Sequence[Cell], candidates: Sequence[list[Shape]]) -> dict[
     return found
 
 
-def _newest(folder: Path) -> list[Path]:
+def _newest(folder: Path) -> list[CellFolder]:
     try:
         with os.scandir(folder) as entries:
             pairs = sorted(((entry.stat().st_mtime, entry.path) for entry in entries), reverse=True)
     except OSError:
         return []
-    return [Path(path) for _, path in pairs]
+    return [CellFolder(Path(path)) for _, path in pairs]
 
 
-def finished(folder: Path) -> tuple[list[Shape], float] | None:
-    """Shapes and seconds an iteration of a finished cell, by what it ran on; None for one that is not done."""
+def finished(folder: CellFolder) -> tuple[list[Shape], float] | None:
+    """Shapes and seconds an iteration of a finished cell, by what it ran on; None for one that is not done, or whose
+    records are broken.
+    """
     try:
-        return _finished(folder, (folder / "result.json").stat().st_mtime_ns)
-    except OSError:
+        return _finished(folder, folder.result_file.stat().st_mtime_ns)
+    except (OSError, BrokenRecord):
         return None
 
 
 @cache
-def _finished(folder: Path, changed: int) -> tuple[list[Shape], float] | None:
+def _finished(folder: CellFolder, changed: int) -> tuple[list[Shape], float] | None:
+    result, identity, settings = folder.result(), folder.identity(), folder.settings()
     try:
-        result = json.loads((folder / "result.json").read_text())
-        identity = json.loads((folder / "cell.json").read_text())
-        with open(folder / "journal.jsonl", "rb") as lines:
+        with open(folder.journal_file, "rb") as lines:
             began = json.loads(lines.readline())
-        packed = re.search(r"^  cells_per_gpu: (\d+)", (folder / "config.yaml").read_text(), re.MULTILINE)
         unit = "core" if str(began["device"]).startswith("cpu") else "GPU"
-        where = f"{unit} x{began['world_size']} /{packed[1] if packed else 1}"
-        return shapes(identity["params"], where), float(result["seconds"]) / max(int(result["iteration"]), 1)
-    except (OSError, ValueError, KeyError, TypeError):  # of an older version, or half removed
+        where = f"{unit} x{began['world_size']}"
+    except (ValueError, KeyError, TypeError):  # a journal without its beginning
         return None
+    if result is None or identity is None or settings is None:
+        return None
+    where += f" /{settings['site']['cells_per_gpu']}"
+    return shapes(identity.params, where), result.seconds / max(result.iteration, 1)
 
 
 def _many(count: int, word: str) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gta.cell import Cell
+from gta.cellfolder import CellFolder
 from gta.config import Config
 from gta.tracking import store
 from gta.tracking import sync as tracking
-from launch.state import attempts
 from launch.state.ledger import Entry, State
 
 SYNC_SECONDS = 60.0
@@ -18,16 +18,16 @@ SYNC_SECONDS = 60.0
 
 def sync(cells: Sequence[Cell], sweep: str, warn: Callable[[str], None] = print) -> None:
     """Bring MLflow up to the journals of the cells. A store that is down costs a line, never a metric."""
-    present = [cell for cell in cells if (cell.folder / "cell.json").exists()]
+    present = [cell for cell in cells if cell.folder.frozen]
     for uri in sorted({cell.config.paths.tracking_uri for cell in present}):
-        folders = [cell.folder for cell in present if cell.config.paths.tracking_uri == uri]
+        folders = [cell.folder.path for cell in present if cell.config.paths.tracking_uri == uri]
         for problem in tracking.sync(folders, uri, sweep_tags(sweep), alive=alive).problems:
-            warn(f"MLflow is not up to date: {problem}; `python -m gta sync` does it later.")
+            warn(f"MLflow is not up to date: {problem}; `gta sync` does it later.")
 
 
 def alive(folder: Path) -> bool | None:
     """Whether a process works on the cell in `folder`; None where no attempt was counted."""
-    last = attempts.latest(folder)
+    last = CellFolder(folder).latest_attempt()
     return last.alive() if last else None
 
 

@@ -20,7 +20,7 @@ from launch.slurm.cluster import max_array_size
 from launch.state import submission
 from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State, submitted_jobs
-from launch.state.submission import Submission, Wanted
+from launch.state.submission import Submission, ToSubmit, write_submission
 
 if TYPE_CHECKING:
     from gta.cell import Cell
@@ -93,14 +93,14 @@ class SlurmCluster:
         self._avoided: list[str] = []
 
     def recover(self, runs: Path) -> None:
-        if found := submission.recover(runs, slurm.find):
+        if found := submission.recover(runs, slurm.find_job):
             print(f"Found {found} submission(s) again that a launcher had left unrecorded.", flush=True)
 
-    def submit(self, cells: Sequence[Wanted]) -> list[str]:
+    def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
         """Raises UserError where sbatch refuses (a wrong partition, account, limit ...)."""
         jobs: dict[str, str] = {}
         code = self._code()
-        nodes = self._failing([wanted.cell for wanted in cells])
+        nodes = self._failing([one.cell for one in cells])
         for params, together, group in self._shapes(cells):
             if nodes:
                 params["exclude"] = _nodes(params.get("exclude"), nodes)
@@ -108,10 +108,10 @@ class SlurmCluster:
             for start in range(0, len(group), most):
                 chunk = group[start : start + most]
                 made = self._send(params, together, chunk, code)
-                jobs.update(zip((wanted.cell.signature for wanted in chunk), made, strict=True))
-        return [jobs[wanted.cell.signature] for wanted in cells]
+                jobs.update(zip((one.cell.signature for one in chunk), made, strict=True))
+        return [jobs[one.cell.signature] for one in cells]
 
-    def tend(self, entries: Sequence[Entry]) -> None:
+    def avoid_failing_nodes(self, entries: Sequence[Entry]) -> None:
         """Keep jobs that wait away from nodes that failed twice: what Slurm puts back, it could send there again."""
         held = [entry for entry in entries if entry.state is State.QUEUED and entry.cluster == self.name]
         waiting = {entry.job: entry for entry in held if entry.job and not entry.node}
@@ -136,22 +136,22 @@ class SlurmCluster:
         """Nodes that failed twice under the jobs of these cells."""
         return slurm.failing_nodes(submitted_jobs(cells, self.name), FAILURES)
 
-    def _shapes(self, cells: Sequence[Wanted]) -> list[tuple[dict[str, Any], int, list[Wanted]]]:
+    def _shapes(self, cells: Sequence[ToSubmit]) -> list[tuple[dict[str, Any], int, list[ToSubmit]]]:
         """The cells by what they ask of a node: parameters, cells together on a GPU, and the cells."""
-        shapes: dict[str, tuple[dict[str, Any], int, list[Wanted]]] = {}
+        shapes: dict[str, tuple[dict[str, Any], int, list[ToSubmit]]] = {}
         known: dict[str, dict[str, Any]] = {}
-        for wanted in cells:
-            site = wanted.cell.config.site
+        for one in cells:
+            site = one.cell.config.site
             if (text := repr(site)) not in known:  # one for all cells of a site: Hydra's interpolations take a while
                 known[text] = self._params_of(site)
             params = known[text]
             key = json.dumps([params, site.cells_per_gpu], sort_keys=True, default=str)
-            shapes.setdefault(key, (params, site.cells_per_gpu, []))[2].append(wanted)
+            shapes.setdefault(key, (params, site.cells_per_gpu, []))[2].append(one)
         return list(shapes.values())
 
-    def _send(self, params: dict[str, Any], together: int, cells: list[Wanted], code: Path | None) -> list[str]:
+    def _send(self, params: dict[str, Any], together: int, cells: list[ToSubmit], code: Path | None) -> list[str]:
         runs = str(Path(cells[0].cell.config.paths.runs))
-        made = submission.write(self._sweep / "submissions", runs, str(params["name"]), together, cells)
+        made = write_submission(self._sweep / "submissions", runs, str(params["name"]), together, cells)
         executor = ArrayExecutor(params, made.folder)
         try:
             with slurm.outside_of_jobs():

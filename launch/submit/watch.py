@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from gta.cell import Cell
-from gta.files import write_json
-from launch.slurm.reconcile import survey
-from launch.state import attempts
+from gta.cellfolder import BrokenRecord, Cancelled, Death, Failure
+from launch.slurm.reconcile import reconcile
 from launch.state.jobs import HeldJob
-from launch.state.ledger import RETRY, Entry, State, read_json, to_run
-from launch.state.policy import POLICY, Death
-from launch.state.submission import Wanted, lock
+from launch.state.ledger import Entry, State, to_run
+from launch.state.policy import POLICY
+from launch.state.submission import ToSubmit, submission_lock
+from launch.submit.selection import Selection
 
 SAVE_SECONDS = 60.0  # for cells to save when they are asked to stop
 
@@ -28,11 +29,11 @@ class Cluster(Protocol):
     def recover(self, runs: Path) -> None:
         """Finish the records of submissions that a launcher left when it was killed."""
 
-    def submit(self, cells: Sequence[Wanted]) -> list[str]:
+    def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
         """Start or queue jobs, and write what each cell was submitted as; the cells' jobs."""
 
-    def tend(self, entries: Sequence[Entry]) -> None:
-        """What is to be done for jobs that wait, at each look."""
+    def avoid_failing_nodes(self, entries: Sequence[Entry]) -> None:
+        """Keep jobs that wait away from nodes that fail; asked at each look."""
 
     def held(self, jobs: Collection[str]) -> Mapping[str, HeldJob]:
         """Those jobs that this process holds itself: none where a scheduler does."""
@@ -44,26 +45,31 @@ class Cluster(Protocol):
 class Watch:
     """Submits what is missing, a turn at a time. It keeps nothing that the cells' folders do not say."""
 
-    def __init__(self, cells: list[Cell], cluster: Cluster, retry: str, only: Collection[str] = ()):
+    def __init__(self, cells: list[Cell], cluster: Cluster, selection: Selection):
         self.cells = cells
         self.cluster = cluster
         self.runs = Path(cells[0].config.paths.runs)
-        self.only = set(only)
         self.jobs: dict[str, str] = {}  # signature -> job that this process holds
-        with lock(self.runs):
+        with submission_lock(self.runs):
             cluster.recover(self.runs)
         self.first = self.look()
-        self.retry = {e.cell.signature for e in self.first if e.state in RETRY[retry] and self._named(e)}
+        for entry in self.first:
+            if entry.state is State.DONE and not entry.cell.folder.frozen:  # somebody removed a broken one
+                entry.cell.write()
+        chosen = selection.of(self.first)
+        self.only = {e.cell.signature for e in (chosen if selection.again else selection.named(self.first))}
+        self.retry = {e.cell.signature for e in chosen if not to_run(e)}
 
     def look(self) -> list[Entry]:
         """The states of all cells; forgets jobs of ours that are over, and writes down verdicts that fade in Slurm."""
         held = self.cluster.held(self.jobs.values())
-        entries = survey(self.cells, held)
+        entries = reconcile(self.cells, held)
         for entry in entries:
             job = self.jobs.get(entry.cell.signature)
             if job is not None and job not in held and entry.state is not State.RUNNING:
                 del self.jobs[entry.cell.signature]
-            settle(entry)
+            with contextlib.suppress(BrokenRecord):  # since the look: the next one says so
+                settle(entry)
         return entries
 
     def wanted(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -73,10 +79,10 @@ class Watch:
     def turn(self) -> list[Entry]:
         """Look at all cells, and submit those that are missing as far as there is room."""
         entries = self.look()
-        self.cluster.tend(entries)
+        self.cluster.avoid_failing_nodes(entries)
         if not (self.wanted(entries) and self._room(entries)):
             return entries
-        with lock(self.runs):
+        with submission_lock(self.runs):
             entries = self.look()
             if chosen := self.wanted(entries)[: self._room(entries)]:
                 self._submit(chosen)
@@ -90,22 +96,19 @@ class Watch:
         return max(0, self.cluster.at_once - len(self.jobs) - len(elsewhere))
 
     def _submit(self, entries: Sequence[Entry]) -> None:
-        chosen = [Wanted.of(entry, entry.cell.signature in self.retry) for entry in entries]
-        for wanted in chosen:
-            wanted.cell.write()
+        chosen = [ToSubmit.of(entry, entry.cell.signature in self.retry) for entry in entries]
+        for one in chosen:
+            one.cell.write()
         jobs = self.cluster.submit(chosen)
         held = self.cluster.held(jobs)
-        for wanted, job in zip(chosen, jobs, strict=True):
+        for one, job in zip(chosen, jobs, strict=True):
             if job in held:
-                self.jobs[wanted.cell.signature] = job
-            self.retry.discard(wanted.cell.signature)
-
-    def _named(self, entry: Entry) -> bool:
-        return not self.only or entry.cell.signature in self.only
+                self.jobs[one.cell.signature] = job
+            self.retry.discard(one.cell.signature)
 
     def _wanted(self, entry: Entry) -> bool:
         signature = entry.cell.signature
-        if signature in self.jobs or not self._named(entry):
+        if signature in self.jobs or signature not in self.only:
             return False
         return signature in self.retry or to_run(entry)
 
@@ -131,13 +134,8 @@ def settle(entry: Entry) -> None:
         return
     now = time.time()
     if entry.state is State.CANCELLED:
-        since = (read_json(folder / "submitted.json") or {}).get("time", 0.0)
-        if (read_json(folder / "cancelled.json") or {"time": -1.0})["time"] <= since:
-            write_json(folder / "cancelled.json", {"time": now, "job": entry.job, "by": "scancel"})
-    elif entry.cause is not Death.GAVE_UP:
-        past = attempts.latest(folder)
-        number = past.number if past else 0
-        failure = read_json(folder / "failure.json")
-        if failure is None or failure["attempt"] != number:
-            fields = {"attempt": number, "error": entry.detail, "time": now, "rank": None, "log": entry.log}
-            write_json(folder / "failure.json", {**fields, "cause": str(entry.cause)})
+        if folder.cancelled() is None:
+            Cancelled(time=now, job=entry.job, by="scancel").write(folder.cancelled_file)
+    elif entry.cause is not Death.GAVE_UP and folder.failure_of(entry.attempts) is None:
+        failure = Failure(attempt=entry.attempts, error=entry.detail, time=now, cause=entry.cause, log=entry.log)
+        failure.write(folder.failure_file)

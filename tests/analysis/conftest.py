@@ -13,9 +13,8 @@ SWEEP = "shapes"
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Two methods, two splits and two seeds on generated pictures, trained for eight iterations; one cell never ran."""
-    from gta.cli import options as common
+    from gta.cli import composing
     from gta.cli.table import build
-    from gta.data.prepare import prepare
     from gta.train.run import train
     from launch.state.ledger import ledger
     from launch.submit.recorder import sync
@@ -24,11 +23,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folders = [f"paths.{name}={root / name}" for name in ("data", "splits", "runs", "results")]
     words = [f"sweep={SWEEP}", "method=supervised,gta", "data.split=1/5,1/4", "seed=0,1", *SMALL_SCHEDULE, *folders]
     words += ["data.generator.train=40", "data.generator.val=3", "site.workers=0", "site.device=cpu"]
-    _, cells = common.grid(words)
+    _, cells = composing.grid(words)
     for cell in cells[:-1]:
-        prepare(cell.config.data)
         cell.write()
-        assert train(cell.config, cell.folder, cell.signature)
+        assert train(cell)
     sync(cells, SWEEP, warn=pytest.fail)
     frame, table = build(SWEEP, ledger(cells))
     return Store(root, words, cells[0].config.paths.tracking_uri, frame, table)

@@ -14,7 +14,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from analysis import render
-from analysis.published import Beside, Number
+from analysis.published import PlacedRow, PublishedNumber
 from analysis.render.layout import clean
 from analysis.table import Table
 from tests.helpers.tables import everything, table
@@ -98,8 +98,8 @@ def hostile() -> Table:
     names = list(dict.fromkeys(HOSTILE))
     made = table({(name, "x"): [50.0, f"failed: {name}"] for name in names} | {(names[0], NASTY): [1.0]}, title=NASTY)
     made.fill = {f"echo '{NASTY}' `x`": ["failed"]}
-    number = Number(50.0, "a", "b", "c", "d", "e")
-    made.published = [Beside(name, "a", {"x": (number, "b")}) for name in names]
+    number = PublishedNumber(50.0, "a", "b", "c", "d", "e")
+    made.published = [PlacedRow(name, "a", {"x": (number, "b")}) for name in names]
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from analysis.published import FOLDER, Protocol, beside, choose, load, read
+from analysis.published import FOLDER, TableProtocol, beside, choose, load_rows, read_rows
 from gta.errors import UserError
 
 U2PL = {662: frozenset({"u2pl"}), 1323: frozenset({"u2pl"})}
@@ -13,9 +13,9 @@ COLUMNS = {"1/16 (662)": 662, "1/8 (1323)": 1323}
 NUMBER = {"source": "a", "lists": "u2pl", "encoder": "resnet101", "evaluation": "original size", "scored": "last epoch"}
 
 
-def ours(dataset: str = "voc_blender", lists=None, encoder: str = "resnet101") -> Protocol:
+def ours(dataset: str = "voc_blender", lists=None, encoder: str = "resnet101") -> TableProtocol:
     evaluations = frozenset({"original size"})
-    return Protocol(dataset, frozenset({encoder}), evaluations, U2PL if lists is None else lists)
+    return TableProtocol(dataset, frozenset({encoder}), evaluations, U2PL if lists is None else lists)
 
 
 def write(path, **row):
@@ -27,7 +27,7 @@ def write(path, **row):
 def test_every_shipped_number_reads_with_its_source():
     paths = sorted(FOLDER.glob("*.yaml"))
     assert [path.stem for path in paths] == ["cityscapes", "voc_blender", "voc_classic"]
-    rows = [row for path in paths for row in read(path)]
+    rows = [row for path in paths for row in read_rows(path)]
     assert sum(len(row.numbers) for row in rows) > 200
     for number in (number for row in rows for number in row.numbers.values()):
         assert len(number.source) > 8
@@ -35,7 +35,7 @@ def test_every_shipped_number_reads_with_its_source():
 
 
 def test_the_shipped_numbers_are_those_of_the_sources():
-    classic = {row.method: row for row in load("voc_classic")}
+    classic = {row.method: row for row in load_rows("voc_classic")}
     assert [classic["GTA-Seg"].numbers[n].miou for n in (92, 183, 366, 732, 1464)] == [
         70.02,
         73.16,
@@ -46,17 +46,17 @@ def test_the_shipped_numbers_are_those_of_the_sources():
     assert "table 1a" in classic["GTA-Seg"].numbers[92].source
     assert classic["CPS"].numbers[732].lists == "cps", "its list of 732 is another"
     assert classic["CPS"].numbers[366].lists == "u2pl"
-    city = {row.method: row for row in load("cityscapes_trainids")}
+    city = {row.method: row for row in load_rows("cityscapes_trainids")}
     assert [city["GTA-Seg"].numbers[n].lists for n in (186, 372, 744)] == ["u2pl", "gta-seg", "u2pl"]
-    assert "GTA-Seg" not in {row.method for row in load("voc_blender")}, "no source is known"
-    assert load("shapes") == []
+    assert "GTA-Seg" not in {row.method for row in load_rows("voc_blender")}, "no source is known"
+    assert load_rows("shapes") == []
 
 
 @pytest.mark.parametrize("missing", list(NUMBER))
 def test_a_number_without_its_protocol_or_source_is_refused(tmp_path, missing):
     fields = {name: value for name, value in NUMBER.items() if name != missing}
     with pytest.raises(UserError, match=rf"X, 662 labels: this number has no {missing}"):
-        read(write(tmp_path / "x.yaml", numbers={662: 70.0}, **fields))
+        read_rows(write(tmp_path / "x.yaml", numbers={662: 70.0}, **fields))
 
 
 @pytest.mark.parametrize(
@@ -71,17 +71,17 @@ def test_a_number_without_its_protocol_or_source_is_refused(tmp_path, missing):
 )
 def test_what_is_no_number_is_refused(tmp_path, row, said):
     with pytest.raises(UserError, match=said):
-        read(write(tmp_path / "x.yaml", **row))
+        read_rows(write(tmp_path / "x.yaml", **row))
 
 
 def test_a_file_that_is_no_yaml_is_refused(tmp_path):
     (tmp_path / "x.yaml").write_text("datasets: [voc_blender")
     with pytest.raises(UserError, match="no YAML"):
-        load("voc_blender", tmp_path)
+        load_rows("voc_blender", tmp_path)
 
 
 def test_rows_whose_protocol_is_ours_have_no_mark_and_others_say_why(tmp_path):
-    same = read(write(tmp_path / "x.yaml", **NUMBER, numbers={662: 70.0, 1323: 71.0}))
+    same = read_rows(write(tmp_path / "x.yaml", **NUMBER, numbers={662: 70.0, 1323: 71.0}))
     (row,), notes = beside(same, ours(), COLUMNS)
     assert (row.marks, [mark for _, mark in row.numbers.values()]) == ("", ["", ""])
     assert len(notes) == 1
@@ -89,7 +89,7 @@ def test_rows_whose_protocol_is_ours_have_no_mark_and_others_say_why(tmp_path):
 
     fields = {**NUMBER, "evaluation": "center crop 513", "scored": "best epoch"}
     numbers = {662: 70.0, 1323: {"miou": 71.0, "lists": "cps"}}
-    (row,), notes = beside(read(write(tmp_path / "x.yaml", **{**fields, "numbers": numbers})), ours(), COLUMNS)
+    (row,), notes = beside(read_rows(write(tmp_path / "x.yaml", **{**fields, "numbers": numbers})), ours(), COLUMNS)
     assert row.marks == "a, b", "what holds for the whole row stands at its name"
     assert [mark for _, mark in row.numbers.values()] == ["", "c"]
     assert notes[:3] == [
@@ -100,14 +100,14 @@ def test_rows_whose_protocol_is_ours_have_no_mark_and_others_say_why(tmp_path):
 
 
 def test_lists_of_our_own_are_no_published_ones():
-    rows = choose(load("voc_blender"), ours(lists={662: frozenset()}), "U2PL")
+    rows = choose(load_rows("voc_blender"), ours(lists={662: frozenset()}), "U2PL")
     _, notes = beside(rows, ours(lists={662: frozenset()}), {"1/16 (662)": 662})
     assert any("another labeled list: u2pl (ours is no published one)" in note for note in notes)
 
 
 def test_a_list_that_families_share_is_everyones():
     shared = ours("cityscapes", {186: frozenset({"cps", "unimatch"})})
-    rows = choose(load("cityscapes"), shared, "PrevMatch,CPS (U2PL's rerun)")
+    rows = choose(load_rows("cityscapes"), shared, "PrevMatch,CPS (U2PL's rerun)")
     placed, notes = beside(rows, shared, {"1/16 (186)": 186})
     text = {note[0]: note for note in notes}
     marks = {row.method: [text[mark] for mark in row.marks.split(", ")] for row in placed}
@@ -116,7 +116,7 @@ def test_a_list_that_families_share_is_everyones():
 
 
 def test_the_choice_of_rows():
-    rows = load("voc_blender")
+    rows = load_rows("voc_blender")
     names = [row.method for row in choose(rows, ours(), "true")]
     assert "U2PL" in names
     assert "AllSpark" not in names, "another encoder"
@@ -130,7 +130,7 @@ def test_the_choice_of_rows():
 
 
 def test_more_marks_than_letters():
-    rows = [row for name in ("voc_blender",) for row in load(name)]
+    rows = [row for name in ("voc_blender",) for row in load_rows(name)]
     many = [
         type(row)(row.method, row.encoder, {n: type(v)(v.miou, v.source, f"{i}", v.encoder, v.evaluation, v.scored)})
         for i, row in enumerate([*rows, *rows])

@@ -133,7 +133,7 @@ def test_every_format_for_people_says_all_of_it(full, make):
         "+8.00",  # difference to the baseline
         "(2 of 3)",
         "failed: CUDA out of memory",
-        "python -m gta multirun sweep=shapes retry=failed",
+        "gta multirun sweep=shapes --retry failed",
         "a: another evaluation: e.",
         "b: another labeled list: cps.",
         "Against supervised",
@@ -159,15 +159,15 @@ def test_the_terminal_fits_and_loses_nothing(full, width):
     for part in ("59.00±1.00", "[60.00]", "+8.00", "61.10±0.10", "70.50(b)", "GTA-Seg"):
         assert part in joined
     assert body.count("supervised") >= 1
-    assert "  failed: python -m gta multirun sweep=shapes retry=failed" in missing, "one line, to be copied"
+    assert "  failed: gta multirun sweep=shapes --retry failed" in missing, "one line, to be copied"
 
 
 def test_write_puts_the_files_and_overwrites_them(full, usual, tmp_path):
     folder = tmp_path / "results" / "shapes"
     names = ["table.md", "table.tex", "table.html", "table.csv", "table.json"]
-    assert [path.name for path in render.write(full, folder)] == [*names, "significance.csv"]
+    assert [path.name for path in render.write_tables(full, folder)] == [*names, "significance.csv"]
     assert (folder / "table.md").read_text(encoding="utf-8") == render.markdown(full)
-    paths = render.write(table({("gta", "x"): [1.0]}), folder)
+    paths = render.write_tables(table({("gta", "x"): [1.0]}), folder)
     assert "supervised" not in "".join(path.read_text(encoding="utf-8") for path in paths)
     assert sorted(path.name for path in folder.iterdir()) == sorted(names), "an old comparison does not stay"
 

@@ -3,62 +3,72 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 
 import pytest
 
 from analysis import render, runs, table
+from analysis.cells import TableCell
+from gta.cellfolder import CellFolder, Identity, NetworkScores, Result, Score
 from gta.errors import UserError
-from gta.files import write_json
 from gta.journal import Journal
 from gta.tracking import keys, store
 from gta.tracking import sync as tracking
-from gta.tracking.gpu_time import gpu_seconds
+from gta.tracking.cell import gpu_seconds
+from tests.helpers import tracked
+from tests.helpers.tracked import fail
 
 
-def make_cell(folder, signature, method, labels, seed, last=None, error=None):
-    cell = {
-        "signature": signature,
-        "method": method,
-        "label": f"the {method}",
-        "dataset": "shapes",
-        "split": f"1_{400 // labels}",
-        "split_family": "seed0",
-        "labels": labels,
-        "unlabeled": 400 - labels,
-        "val": 200,
-        "ratio": f"1/{round(400 / labels)}",
-        "seed": seed,
-        "digests": {"labeled": f"{labels:064x}", "unlabeled": "b" * 64, "val": "c" * 64, "weights": "random"},
-        "params": {"seed": str(seed)},
-        "created": time.time(),
-    }
-    write_json(folder / "cell.json", cell)
-    with Journal(folder / "journal.jsonl") as log:
+def make_cell(below, signature, method, labels, seed, last=None, error=None):
+    folder = CellFolder(below / signature)
+    Identity(
+        signature=signature,
+        method=method,
+        label=f"the {method}",
+        dataset="shapes",
+        split=f"1_{400 // labels}",
+        split_family="seed0",
+        labels=labels,
+        unlabeled=400 - labels,
+        val=200,
+        ratio=f"1/{round(400 / labels)}",
+        seed=seed,
+        digests={"labeled": f"{labels:064x}", "unlabeled": "b" * 64, "val": "c" * 64, "weights": "random"},
+        params={"seed": str(seed)},
+        created=time.time(),
+    ).write(folder.identity_file)
+    with Journal(folder.journal_file) as log:
         log.event("started", device="cuda:0", world_size=2)
         log.metrics(400, {"val/student/miou": 30.0, "loss/supervised": 1.0})
     if error:
-        write_json(folder / "failure.json", {"error": error, "time": time.time()})
+        fail(folder.path, attempt=0, error=error)
     if last is not None:
-        behind = 0 if method == "supervised" else 2
-        student = {"last": {"iteration": 800, "miou": last - behind, "iou": [90.0, None]}}
-        teacher = {"last": {"iteration": 800, "miou": last, "iou": [95.5, 40.25]}}
-        student["best"] = {"iteration": 600, "miou": last, "iou": [90.0, 1.0]}
-        teacher["best"] = {"iteration": 400, "miou": last + 1, "iou": [95.5, 40.0]}
-        networks = {"student": student} if method == "supervised" else {"student": student, "teacher": teacher}
-        result = {
-            "signature": signature,
-            "iteration": 800,
-            "headline": "student" if method == "supervised" else "teacher",
-            "evaluation": "original size",
-            "classes": ["background", "disc"],
-            "networks": networks,
-            "seconds": 12.5,
-            "commit": "abcdef1234567890",
-            "finished": time.time(),
-        }
-        write_json(folder / "result.json", result)
-    return folder
+        write_result(folder, method, last)
+    return folder.path
+
+
+def write_result(folder, method, last):
+    def scores(miou, best, iteration, *iou):
+        return NetworkScores(
+            last=Score(iteration=800, miou=miou, iou=list(iou)), best=Score(iteration=iteration, miou=best)
+        )
+
+    both = method != "supervised"
+    networks = {"student": scores(last - 2 * both, last, 600, 90.0, None)}
+    if both:
+        networks["teacher"] = scores(last, last + 1, 400, 95.5, 40.25)
+    Result(
+        signature=folder.signature,
+        iteration=800,
+        headline="teacher" if both else "student",
+        evaluation="original size",
+        classes=["background", "disc"],
+        networks=networks,
+        seconds=12.5,
+        commit="abcdef1234567890",
+        finished=time.time(),
+    ).write(folder.result_file)
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +86,9 @@ def uri(tmp_path_factory):
                     last, error = None, "out of memory"
                 if name == "g501":
                     last = None
-                cells.append(make_cell(root / "cells" / name, name, method, labels, seed, last, error))
+                cells.append(make_cell(root / "cells", name, method, labels, seed, last, error))
     assert tracking.sync(cells, uri, "shapes").problems == []
-    other = make_cell(root / "cells" / "other", "other", "cutmix", 6, 0, 99.0)
+    other = make_cell(root / "cells", "other", "cutmix", 6, 0, 99.0)
     assert tracking.sync([other, cells[0]], uri, "another").problems == []
     # what groups the runs of a sweep in MLflow's page: a run that is no cell
     client = store.connect(uri)
@@ -110,6 +120,29 @@ def test_a_row_a_network_typed_and_complete(uri):
     assert (student["network"], student["miou_last"]) == ("student", 58.6)
     assert student["iou"][0] == 90.0
     assert math.isnan(student["iou"][1])
+
+
+def test_iou_of_more_classes_than_a_tag_holds(tmp_path, empty_store):
+    uri = f"sqlite:///{shutil.copy(empty_store, tmp_path / 'mlflow.db')}"
+    classes = [f"class number {index}" for index in range(700)]
+    iou = [None, *(index / 7 for index in range(699))]
+    few = [f"c{index}" for index in range(700)]  # their names fit a tag, the numbers do not
+    cells = [tracked.make_cell(tmp_path / "cells") for _ in range(2)]
+    for cell, names in zip(cells, (classes, few), strict=True):
+        tracked.finish(cell, classes=names, iou=tuple(iou))
+    assert tracking.sync(cells, uri).problems == []
+    assert keys.IOU + "teacher" not in tracked.run_of(store.connect(uri), cells[1]).data.tags
+    frame = runs.load(uri).set_index(["signature", "network"])
+    for cell, names in zip(cells, (classes, few), strict=True):
+        for network in ("student", "teacher"):
+            row = frame.loc[cell.name, network]
+            assert row["classes"] == names
+            assert math.isnan(row["iou"][0])
+            assert row["iou"][1:] == [round(value, 4) for value in iou[1:]]
+    shutil.rmtree(tmp_path / "mlartifacts")  # a store whose artifacts are elsewhere
+    frame = runs.load(uri)
+    assert list(frame["miou_last"]) == [65.0, 70.0] * 2
+    assert all(row == [] for row in frame["iou"])
 
 
 def test_gpu_hours_are_those_of_all_attempts():
@@ -144,7 +177,7 @@ def test_no_store_is_an_empty_frame_and_makes_none(tmp_path):
     frame = runs.load(f"sqlite:///{tmp_path}/mlflow.db", sweep="shapes")
     assert (len(frame), list(frame.columns)) == (0, list(runs.COLUMNS))
     assert list(tmp_path.iterdir()) == []
-    assert table.build(frame, [table.Wanted("a", "gta", "1/8", 50, 0, "never run")]).missing
+    assert table.build(frame, [TableCell("a", "gta", "1/8", 50, 0, "never run")]).missing
 
 
 def test_a_store_that_does_not_answer_is_told():
@@ -155,7 +188,7 @@ def test_a_store_that_does_not_answer_is_told():
 def test_from_the_store_to_the_table(uri):
     reasons = {"g61": "failed: out of memory", "g501": "running"}
     wanted = [
-        table.Wanted(f"{row[:1]}{n}{seed}", row, f"1/{400 // n} ({n})", n, seed, reasons.get(f"g{n}{seed}", ""))
+        TableCell(f"{row[:1]}{n}{seed}", row, f"1/{400 // n} ({n})", n, seed, reasons.get(f"g{n}{seed}", ""))
         for row in ("supervised", "gta")
         for n in (50, 6)
         for seed in (0, 1)

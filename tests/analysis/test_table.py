@@ -7,8 +7,9 @@ import statistics
 import pandas as pd
 import pytest
 
+from analysis.cells import TableCell
 from analysis.runs import COLUMNS
-from analysis.table import Wanted, build
+from analysis.table import build
 from gta.errors import UserError
 
 
@@ -39,7 +40,7 @@ def frame(*rows: dict) -> pd.DataFrame:
 
 
 def want(signature: str, row: str = "gta", column: str = "1/67 (6)", labels: int = 6, seed: int = 0, reason="", **more):
-    return Wanted(signature, row, column, labels, seed, reason, **more)
+    return TableCell(signature, row, column, labels, seed, reason, **more)
 
 
 def test_mean_std_and_best_are_over_the_seeds_of_the_headline_network():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from gta.cell import Cell, signature
 from gta.data.splits.split import Split
 from gta.errors import UserError
 from tests.helpers.cells import config, split
+from tests.helpers.configs import changed
 
 
 def test_the_signature_of_a_fixed_config_is_what_it_was() -> None:
@@ -23,36 +25,32 @@ def test_the_signature_of_a_fixed_config_is_what_it_was() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda c: setattr(c.schedule, "lr", 0.2),
-        lambda c: setattr(c.method, "drop_percent", 70.0),
-        lambda c: setattr(c, "seed", 1),
-        lambda c: setattr(c, "num_threads", 2),
-        lambda c: setattr(c.data.augment, "flip", False),
-        lambda c: setattr(c.model, "width", 16),
+        {"schedule.lr": 0.2},
+        {"method.drop_percent": 70.0},
+        {"seed": 1},
+        {"num_threads": 2},
+        {"data.augment.flip": False},
+        {"model.width": 16},
     ],
 )
-def test_what_can_change_a_result_changes_the_signature(change) -> None:  # type: ignore[no-untyped-def]
-    changed = config()
-    change(changed)
-    assert Cell.of(changed, split()).signature != Cell.of(config(), split()).signature
+def test_what_can_change_a_result_changes_the_signature(change: dict[str, Any]) -> None:
+    assert Cell.of(changed(config(), change), split()).signature != Cell.of(config(), split()).signature
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda c: setattr(c.site, "workers", 9),
-        lambda c: setattr(c.data, "root", "/elsewhere"),
-        lambda c: setattr(c.data, "split", "another name of the same lists"),
-        lambda c: setattr(c.paths, "runs", "/elsewhere"),
-        lambda c: setattr(c.schedule, "log_every", 1),
-        lambda c: setattr(c.method, "label", "ours"),
-        lambda c: setattr(c, "sweep_name", "another"),
+        {"site.workers": 9},
+        {"data.root": "/elsewhere"},
+        {"data.split": "another name of the same lists"},
+        {"paths.runs": "/elsewhere"},
+        {"schedule.log_every": 1},
+        {"method.label": "ours"},
+        {"sweep_name": "another"},
     ],
 )
-def test_what_cannot_change_a_result_leaves_the_signature(change) -> None:  # type: ignore[no-untyped-def]
-    changed = config()
-    change(changed)
-    assert Cell.of(changed, split()).signature == Cell.of(config(), split()).signature
+def test_what_cannot_change_a_result_leaves_the_signature(change: dict[str, Any]) -> None:
+    assert Cell.of(changed(config(), change), split()).signature == Cell.of(config(), split()).signature
 
 
 @pytest.mark.parametrize("name", ["labeled", "unlabeled", "val"])
@@ -68,14 +66,13 @@ def test_the_order_of_a_list_is_no_difference() -> None:
 
 
 def test_weights_count_by_their_content(tmp_path: Path) -> None:
-    with_weights = config()
-    with_weights.model.weights = str(tmp_path / "weights.pth")
+    with_weights = changed(config(), {"model.weights": str(tmp_path / "weights.pth")})
     with pytest.raises(UserError, match=r"weights.pth are not there.*model.weights=random"):
         Cell.of(with_weights, split())
     (tmp_path / "weights.pth").write_bytes(b"one")
     one = Cell.of(with_weights, split()).signature
     (tmp_path / "copy.pth").write_bytes(b"one")
-    with_weights.model.weights = str(tmp_path / "copy.pth")
+    with_weights = changed(config(), {"model.weights": str(tmp_path / "copy.pth")})
     assert Cell.of(with_weights, split()).signature == one
     (tmp_path / "copy.pth").write_bytes(b"another")
     assert Cell.of(with_weights, split()).signature != one
@@ -87,12 +84,10 @@ def test_the_signature_does_not_follow_the_order_of_fields() -> None:
 
 
 def test_write_freezes_the_cell(tmp_path: Path) -> None:
-    frozen = config()
-    frozen.paths.runs = str(tmp_path)
-    cell = Cell.of(frozen, split())
+    cell = Cell.of(changed(config(), {"paths.runs": str(tmp_path)}), split())
     cell.write()
-    identity = json.loads((cell.folder / "cell.json").read_text())
-    assert identity["signature"] == cell.signature == cell.folder.name
+    identity = json.loads(cell.folder.identity_file.read_text())
+    assert identity["signature"] == cell.signature == cell.folder.path.name
     assert (identity["labels"], identity["unlabeled"], identity["ratio"]) == (1, 2, "1/3")
     assert identity["params"]["schedule.lr"] == "0.1"
     assert identity["list"] == "unknown list"

@@ -11,8 +11,8 @@ from gta.config import EvaluationConfig
 from gta.models import build_model
 from gta.ops import distributed
 from gta.train.evaluate import confusion_matrices
-from gta.train.run import train
-from tests.helpers.training import make
+from tests.helpers.configs import changed
+from tests.helpers.training import make, train_in
 
 
 def main(folder: str, out: str) -> None:
@@ -20,15 +20,16 @@ def main(folder: str, out: str) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     config = make(Path(folder))
-    config.data.input_scale = 0.5
+    config = changed(config, {"data.input_scale": 0.5})
     networks = {name: build_model(config.model, len(config.data.classes)) for name in ("student", "teacher")}
     ids = [f"val_{number:05d}" for number in range(5)]
     matrices = confusion_matrices(networks, config, ids, device)
-    config.evaluation = EvaluationConfig(protocol="sliding_window", window=16, scales=[1.0, 1.5], flip=True)
+    windows = EvaluationConfig(protocol="sliding_window", window=16, scales=[1.0, 1.5], flip=True)
+    config = changed(config, {"evaluation": windows})
     sliding = confusion_matrices(networks, config, ids, device)
     matrices |= {f"{name} by sliding window": matrix for name, matrix in sliding.items()}
     if distributed.world_size() == 2:
-        train(make(Path(folder), "supervised"), Path(out).with_name("cell"), "sig")
+        train_in(Path(out).with_name("cell"), make(Path(folder), "supervised"))
     if distributed.rank() == 0:
         torch.save({"world": distributed.world_size(), **matrices}, out)
     distributed.shutdown()

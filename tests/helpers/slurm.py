@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from gta.cellfolder import Attempt, NetworkScores, cell_folders
 
 SCRIPT = Path(__file__).parents[1] / "slurm" / "cluster"
 
@@ -94,17 +95,20 @@ RANKS = ("site.ranks=2", "schedule.group_size=4")  # of a batch of 8
 SITE = ("hydra/launcher=slurm", "site=slurm", "site.gpus_per_node=null", "site.cpus_per_rank=1", "site.workers=0")
 
 
-def numbers(runs: Path) -> dict[str, Any]:
+def numbers(runs: Path) -> dict[str, dict[str, NetworkScores]]:
     """Signature -> the scores in its result, all digits."""
-    return {path.parent.name: json.loads(path.read_text())["networks"] for path in runs.glob("cells/*/result.json")}
+    found = ((folder.signature, folder.result()) for folder in cell_folders(runs))
+    return {signature: result.networks for signature, result in found if result}
 
 
-def attempts(runs: Path) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted(runs.glob("cells/*/attempts/*.json"))]
+def attempts(runs: Path) -> list[Attempt]:
+    """All attempts at all cells."""
+    return [attempt for folder in cell_folders(runs) for attempt in folder.attempts()]
 
 
 def submitted(runs: Path) -> set[str]:
-    return {json.loads(path.read_text())["job"] for path in runs.glob("cells/*/submitted.json")}
+    """The jobs that the cells were last submitted as."""
+    return {record.job for folder in cell_folders(runs) if (record := folder.submitted())}
 
 
 PATIENCE = 240.0

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from analysis.published import Beside, Number
+from analysis.cells import TableCell
+from analysis.published import PlacedRow, PublishedNumber
 from analysis.significance import compare
-from analysis.table import Entry, Score, Table, Wanted
+from analysis.table import SeedScore, Table, TableEntry
 
 
-def entry(row: str, column: str, labels: int, scores: list[float | str]) -> Entry:
+def entry(row: str, column: str, labels: int, scores: list[float | str]) -> TableEntry:
     """Scores by seed; a text is the reason why there is none."""
     result = []
     for seed, score in enumerate(scores):
-        wanted = Wanted(f"{row}-{labels}-{seed}", row, column, labels, seed)
+        wanted = TableCell(f"{row}-{labels}-{seed}", row, column, labels, seed)
         if isinstance(score, str):
-            result.append(Score(wanted, reason=score))
+            result.append(SeedScore(wanted, reason=score))
         else:
-            result.append(Score(wanted, "teacher", score, score + 1))
-    return Entry(result)
+            result.append(SeedScore(wanted, "teacher", score, score + 1))
+    return TableEntry(result)
 
 
 def table(cells: dict[tuple[str, str], list[float | str]], title: str = "shapes") -> Table:
     columns = list(dict.fromkeys(column for _, column in cells))
     entries = {(row, column): entry(row, column, columns.index(column) + 1, s) for (row, column), s in cells.items()}
     missing = [
-        f"{row}, {column}, seed {score.wanted.seed}: {score.reason}"
+        f"{row}, {column}, seed {score.cell.seed}: {score.reason}"
         for (row, column), one in entries.items()
         for score in one.scores
         if score.last is None
@@ -44,14 +45,14 @@ def everything() -> Table:
             ("gta", "1/8 (50)"): [61.0, 61.1, 61.2],
         }
     )
-    made.fill = {"python -m gta multirun sweep=shapes retry=failed": ["failed"]}
+    made.fill = {"gta multirun sweep=shapes --retry failed": ["failed"]}
     made.published = [
-        Beside("GTA-Seg", "a", {"1/8 (50)": (Number(70.5, "ESL, table 1", "cps", "r", "e", "best"), "b")})
+        PlacedRow("GTA-Seg", "a", {"1/8 (50)": (PublishedNumber(70.5, "ESL, table 1", "cps", "r", "e", "best"), "b")})
     ]
     made.footnotes = ["a: another evaluation: e.", "b: another labeled list: cps.", "Published numbers are from: ESL."]
     made.baseline = "supervised"
     scores = {
-        row: {c: {s.wanted.seed: s.last for s in made.entries[row, c].done} for c in made.columns} for row in made.rows
+        row: {c: {s.cell.seed: s.last for s in made.entries[row, c].done} for c in made.columns} for row in made.rows
     }
     for row in ("mean_teacher", "gta"):
         made.comparisons += compare(row, scores[row], scores["supervised"])

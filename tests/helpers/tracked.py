@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
+import uuid
 from pathlib import Path
+from typing import Any
 
-from gta.files import write_json, write_text
+from gta.cellfolder import Attempt, CellFolder, Failure, Identity, NetworkScores, Result, Score
+from gta.files import write_text
 from gta.journal import Journal
 from gta.tracking import keys
 
 CLASSES = ["background", "disc, round", "ring"]
 
 
-def make_cell(folder: Path, seed: int = 0, method: str = "gta", **changes) -> Path:
-    """A cell folder that has started; its signature is made from the folder's name."""
-    signature = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
-    cell = {
-        "signature": signature,
+def make_cell(below: Path, seed: int = 0, method: str = "gta", signature: str = "", **changes: Any) -> Path:
+    """The folder of a cell that has started, in `below`; without a `signature` it gets one of its own."""
+    folder = CellFolder(below / (signature or uuid.uuid4().hex[:16]))
+    fields: dict[str, Any] = {
         "method": method,
         "label": method,
         "dataset": "shapes",
@@ -33,49 +33,64 @@ def make_cell(folder: Path, seed: int = 0, method: str = "gta", **changes) -> Pa
         "params": {"schedule.lr": "0.1", "data.classes": str(CLASSES), "model.width": ""},
         "created": time.time(),
     }
-    write_json(folder / "cell.json", cell | changes)
-    write_text(folder / "config.yaml", "seed: 0\n")
-    with Journal(folder / "journal.jsonl") as log:
+    Identity(signature=folder.signature, **{**fields, **changes}).write(folder.identity_file)
+    write_text(folder.config_file, "seed: 0\n")
+    with Journal(folder.journal_file) as log:
         log.event("started")
-    return folder
+    return folder.path
 
 
 def train(folder: Path, iterations, event: str = "") -> None:
-    with Journal(folder / "journal.jsonl") as log:
+    with Journal(CellFolder(folder).journal_file) as log:
         for i in iterations:
             log.metrics(i, {"loss/supervised": 1 / (1 + i), "lr": 0.1})
         if event:
             log.event(event)
 
 
-def finish(folder: Path, last: float = 70.0, best: float = 71.5) -> None:
-    def scores(lift: float) -> dict:
-        return {
-            "last": {"iteration": 800, "miou": last + lift, "iou": [90.0, 50.12345, None]},
-            "best": {"iteration": 600, "miou": best + lift, "iou": [91.0, 51.0, None]},
-        }
-
-    result = {
-        "signature": signature_of(folder),
-        "iteration": 800,
-        "headline": "teacher",
-        "evaluation": "original size",
-        "classes": CLASSES,
-        "networks": {"student": scores(-5), "teacher": scores(0)},
-        "seconds": 12.5,
-        "commit": "abcdef1234567890",
-        "finished": time.time(),
-    }
-    write_json(folder / "result.json", result)
+def attempt(folder: Path, number: int, **fields: Any) -> Path:
+    """The record of an attempt at the cell."""
+    path = CellFolder(folder).attempt_file(number)
+    Attempt(**fields).write(path)
+    return path
 
 
-def signature_of(folder: Path) -> str:
-    return json.loads((folder / "cell.json").read_text())["signature"]
+def fail(folder: Path, attempt: int, error: str = "out of memory") -> None:
+    Failure(attempt=attempt, error=error, time=time.time()).write(CellFolder(folder).failure_file)
+
+
+def finish(
+    folder: Path,
+    last: float = 70.0,
+    best: float = 71.5,
+    classes: list[str] = CLASSES,
+    iou: tuple[float | None, ...] = (90.0, 50.12345, None),
+) -> None:
+    """The result of a student and a teacher 5 points above it."""
+
+    def scores(lift: float) -> NetworkScores:
+        return NetworkScores(
+            last=Score(iteration=800, miou=last + lift, iou=list(iou)),
+            best=Score(iteration=600, miou=best + lift, iou=[91.0, 51.0, None]),
+        )
+
+    cell = CellFolder(folder)
+    Result(
+        signature=cell.signature,
+        iteration=800,
+        headline="teacher",
+        evaluation="original size",
+        classes=classes,
+        networks={"student": scores(-5), "teacher": scores(0)},
+        seconds=12.5,
+        commit="abcdef1234567890",
+        finished=time.time(),
+    ).write(cell.result_file)
 
 
 def runs_of(client, folder: Path) -> list:
     experiment = client.get_experiment_by_name(keys.EXPERIMENT).experiment_id
-    return list(client.search_runs([experiment], f"tags.`gta.signature` = '{signature_of(folder)}'"))
+    return list(client.search_runs([experiment], f"tags.`gta.signature` = '{folder.name}'"))
 
 
 def run_of(client, folder: Path):

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gta import journal
+from gta.cell import Cell
+from gta.cellfolder import CellFolder
 from gta.config import (
     AugmentConfig,
     Config,
@@ -18,8 +20,10 @@ from gta.config import (
     SiteConfig,
 )
 from gta.data.prepare import prepare
+from gta.data.splits.split import load_split
 from gta.methods import METHODS
-from gta.train.control import Control, Wish
+from gta.train.control import Control, Request
+from gta.train.run import train
 
 
 def make(folder: Path, method: str = "gta", **schedule: Any) -> Config:
@@ -55,15 +59,25 @@ def make(folder: Path, method: str = "gta", **schedule: Any) -> Config:
     return config
 
 
+def cell_in(folder: Path, config: Config, signature: str = "sig") -> Cell:
+    """A cell of that config that is trained in `folder`, whatever its signature would be."""
+    return Cell(config, load_split(config.data), signature, {}, CellFolder(folder))
+
+
+def train_in(folder: Path, config: Config, signature: str = "sig", control: Control | None = None) -> bool:
+    """Train the config in `folder`: True at the end, False where `control` asked to stop."""
+    return train(cell_in(folder, config, signature), control)
+
+
 class StopAfter(Control):
     """Asks to stop at the end of the n-th step."""
 
     def __init__(self, steps: int):
         self.left = steps
 
-    def wish(self) -> Wish:
+    def request(self) -> Request:
         self.left -= 1
-        return Wish.STOP if self.left <= 0 else Wish.NONE
+        return Request.STOP if self.left <= 0 else Request.NONE
 
 
 class DieAfter(Control):
@@ -72,11 +86,11 @@ class DieAfter(Control):
     def __init__(self, steps: int):
         self.left = steps
 
-    def wish(self) -> Wish:
+    def request(self) -> Request:
         self.left -= 1
         if self.left <= 0:
             raise KeyboardInterrupt
-        return Wish.NONE
+        return Request.NONE
 
 
 def points(cell: Path) -> dict[tuple[str, int], float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import signal
 import subprocess
@@ -16,8 +15,22 @@ from typing import Any
 import pytest
 
 from gta import journal
+from gta.cellfolder import Attempt, cell_folders
 from tests.helpers.program import SMALL_SHAPES, Run, run_gta
-from tests.helpers.slurm import PATIENCE, RANKS, SCRIPT, SITE, Slurm, attempts, launcher, numbers, paths, started, until
+from tests.helpers.slurm import (
+    PATIENCE,
+    RANKS,
+    SCRIPT,
+    SITE,
+    Slurm,
+    attempts,
+    launcher,
+    numbers,
+    paths,
+    started,
+    submitted,
+    until,
+)  # fmt: skip
 
 pytestmark = pytest.mark.slurm
 
@@ -45,7 +58,7 @@ def grid(generated: Path, tmp_path: Path) -> list[str]:
 
 def saved(runs: Path, cells: int = 1) -> bool:
     """Whether so many cells have trained for a while and saved it."""
-    return sum(attempt.get("saved", 0) > 0 for attempt in attempts(runs)) >= cells
+    return sum((attempt.saved or 0) > 0 for attempt in attempts(runs)) >= cells
 
 
 def finished(process: subprocess.Popen[str], folder: Path) -> None:
@@ -59,15 +72,15 @@ def same(runs: Path, truth: dict[str, Any], cells: int = 1) -> None:
     found = numbers(runs)
     assert len(found) == cells
     assert {name: truth[name] for name in found} == found
-    for cell in runs.glob("cells/*"):
-        ends = [json.loads(path.read_text()).get("ended") for path in sorted(cell.glob("attempts/*.json"))]
+    for folder in cell_folders(runs):
+        ends = [attempt.ended for attempt in folder.attempts()]
         assert ends.count("done") == 1 == len([end for end in ends if end == "done"]), ends
         assert ends[-1] == "done", ends
 
 
 def job_of(runs: Path) -> str:
-    (record,) = runs.glob("cells/*/submitted.json")
-    return str(json.loads(record.read_text())["job"])
+    (job,) = submitted(runs)
+    return job
 
 
 def test_requeued_by_an_operator(grid: list[str], tmp_path: Path, slurm: Slurm, truth: dict[str, Any]) -> None:
@@ -78,9 +91,9 @@ def test_requeued_by_an_operator(grid: list[str], tmp_path: Path, slurm: Slurm, 
         finished(watching, tmp_path)
     same(runs, truth)
     first, second = attempts(runs)
-    assert first["job"] == second["job"], "the same job, started twice"
-    assert second["restart"] == 1
-    assert second["from"] >= first["saved"] > 0, "it went on from its last checkpoint"
+    assert first.job == second.job, "the same job, started twice"
+    assert second.restart == 1
+    assert second.began >= first.saved > 0, "it went on from its last checkpoint"
 
 
 @pytest.mark.parametrize("partition", ["scav", "scavgrace", "scavcancel"])
@@ -95,8 +108,8 @@ def test_preempted(grid: list[str], tmp_path: Path, slurm: Slurm, truth: dict[st
     if partition == "scavgrace" and len(made) == 1:
         return  # the grace was long enough to finish
     first, second = made
-    assert (first["job"] == second["job"]) == (partition != "scavcancel"), "cancelled jobs are submitted again"
-    assert second["from"] > 0
+    assert (first.job == second.job) == (partition != "scavcancel"), "cancelled jobs are submitted again"
+    assert second.began > 0
 
 
 def test_a_killed_rank_ends_the_job_and_the_cell_goes_on(
@@ -151,11 +164,11 @@ def test_a_node_that_dies_twice_with_its_processes(
             finished(watching, tmp_path)
     same(runs, truth)
     made = attempts(runs)
-    assert [attempt["node"] for attempt in made[:2]] == ["n1", "n1"]
-    assert made[2]["node"] in ("n2", "n3")
-    assert made[1]["from"] > 0
-    assert made[2]["from"] > made[1]["from"]
-    assert len({attempt["job"] for attempt in made}) == 1, "put back by Slurm, not submitted anew"
+    assert [attempt.node for attempt in made[:2]] == ["n1", "n1"]
+    assert made[2].node in ("n2", "n3")
+    assert made[1].began > 0
+    assert made[2].began > made[1].began
+    assert len({attempt.job for attempt in made}) == 1, "put back by Slurm, not submitted anew"
 
 
 def test_the_launcher_is_killed_and_started_again(
@@ -163,7 +176,7 @@ def test_the_launcher_is_killed_and_started_again(
 ) -> None:
     runs = tmp_path / "runs"
     with launcher(grid, tmp_path, slurm):
-        until(lambda: list(runs.glob("cells/*/submitted.json")))
+        until(lambda: submitted(runs))
     job = job_of(runs)
     with launcher(grid, tmp_path, slurm) as one, launcher(grid, tmp_path, slurm) as other:  # and two at once
         finished(one, tmp_path)
@@ -186,7 +199,7 @@ def test_the_launcher_dies_right_after_sbatch(
     with launcher(grid, tmp_path, slurm, PATH=f"{tmp_path / 'bin'}:{os.environ['PATH']}") as dying:
         assert dying.wait(PATIENCE) == -signal.SIGKILL
     before = slurm.jobs()
-    assert not list(runs.glob("cells/*/submitted.json"))
+    assert not submitted(runs)
 
     again = gta(*grid, **slurm.environment)
     assert again.returncode == 0, again.stdout + again.stderr
@@ -205,32 +218,32 @@ def test_the_time_limit_twice(grid: list[str], tmp_path: Path, slurm: Slurm, tru
     with launcher(words, tmp_path, slurm) as watching:
         for limits in (1, 2):
             attempt = until(partial(trained, runs, limits))
-            os.kill(attempt["pid"], signal.SIGSTOP)  # with its warning, Slurm itself lets a stopped process go on
+            os.kill(attempt.pid, signal.SIGSTOP)  # with its warning, Slurm itself lets a stopped process go on
             until(partial(ended, runs, limits))
         finished(watching, tmp_path)
     made = attempts(runs)
-    limited = [attempt for attempt in made if attempt["ended"] == "interrupted"]
+    limited = [attempt for attempt in made if attempt.ended == "interrupted"]
     assert len(limited) >= 2, made
-    assert {attempt["why"] for attempt in limited} == {"time limit"}
-    assert len({attempt["job"] for attempt in made}) == 1, "requeued, not submitted anew"
+    assert {attempt.why for attempt in limited} == {"time limit"}
+    assert len({attempt.job for attempt in made}) == 1, "requeued, not submitted anew"
     for before, after in itertools.pairwise(made):
-        assert after["from"] == before["saved"], "not a step was lost"
+        assert after.began == before.saved, "not a step was lost"
     same(runs, truth)
 
 
-def trained(runs: Path, number: int) -> dict[str, Any] | None:
+def trained(runs: Path, number: int) -> Attempt | None:
     """The cell's attempt of that number, once it has trained for some steps."""
     made = attempts(runs)
-    if len(made) < number or "from" not in made[number - 1]:
+    if len(made) < number or (began := made[number - 1].began) is None:
         return None
-    (path,) = runs.glob("cells/*/journal.jsonl")
-    reached = max((record.get("iteration", 0) for record in journal.read(path)), default=0)
-    return made[number - 1] if reached > made[number - 1]["from"] else None
+    (folder,) = cell_folders(runs)
+    reached = max((record.get("iteration", 0) for record in journal.read(folder.journal_file)), default=0)
+    return made[number - 1] if reached > began else None
 
 
 def ended(runs: Path, number: int) -> bool:
     """Whether the cell's attempt of that number is over."""
-    return "ended" in attempts(runs)[number - 1]
+    return attempts(runs)[number - 1].ended is not None
 
 
 def test_a_cell_that_never_gets_on_is_given_up(grid: list[str], gta: Run, tmp_path: Path, slurm: Slurm) -> None:
@@ -238,19 +251,19 @@ def test_a_cell_that_never_gets_on_is_given_up(grid: list[str], gta: Run, tmp_pa
     runs = tmp_path / "runs"
     words = [*grid, "schedule.checkpoint_every=150", "site.max_idle_attempts=3"]
     with launcher(words, tmp_path, slurm) as watching:
-        killed: set[str] = set()
+        killed: set[str | None] = set()
         while watching.poll() is None:
             for attempt in attempts(runs):
-                if attempt.get("from") == 0 and "ended" not in attempt and attempt["job"] not in killed:
-                    killed.add(attempt["job"])
+                if attempt.began == 0 and attempt.ended is None and attempt.job not in killed:
+                    killed.add(attempt.job)
                     with contextlib.suppress(ProcessLookupError):
-                        os.kill(attempt["pid"], signal.SIGKILL)
+                        os.kill(attempt.pid, signal.SIGKILL)
             time.sleep(0.1)
         assert watching.returncode == 1
     assert len(killed) == 3
     (log,) = tmp_path.glob("launcher-*.log")
     assert "gave up: 3 attempts without progress" in log.read_text()
-    retried = gta(*words, "retry=failed", **slurm.environment)
+    retried = gta(*words, "--retry", "failed", **slurm.environment)
     assert retried.returncode == 0, retried.stdout + retried.stderr
 
 
@@ -259,10 +272,10 @@ def test_without_accounting(grid: list[str], tmp_path: Path, truth: dict[str, An
     runs = tmp_path / "runs"
     with started(accounting=False) as plain, launcher([*grid, "seed=0,1"], tmp_path, plain) as watching:
         until(lambda: saved(runs, cells=2))
-        jobs = {path.parent.name: json.loads(path.read_text())["job"] for path in runs.glob("cells/*/submitted.json")}
+        jobs = {folder.signature: one.job for folder in cell_folders(runs) if (one := folder.submitted())}
         killed, cancelled = sorted(jobs)
-        (mine,) = (a for a in attempts(runs) if a["job"] == jobs[killed])
-        os.kill(mine["pid"], signal.SIGKILL)
+        (mine,) = (a for a in attempts(runs) if a.job == jobs[killed])
+        os.kill(mine.pid, signal.SIGKILL)
         plain.ask("scancel", jobs[cancelled])
         assert watching.wait(PATIENCE) == 1, "one is missing"
         (log,) = tmp_path.glob("launcher-*.log")

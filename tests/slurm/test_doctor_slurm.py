@@ -1,4 +1,4 @@
-"""`python -m gta doctor` on a real Slurm: what it reads of the cluster, and what sbatch says to the site's jobs."""
+"""`gta doctor` on a real Slurm: what it reads of the cluster, and what sbatch says to the site's jobs."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def test_twelve_cells_of_two_tasks_one_of_which_fails(gta: Run, small: list[str]
     assert first.returncode == 1, first.stdout + first.stderr
     assert "12 cells: 11 done, 1 failed" in first.stdout
     made = attempts(tmp_path / "runs")
-    assert sorted(attempt["ended"] for attempt in made) == ["done"] * 11 + ["failed"]
+    assert sorted(attempt.ended for attempt in made) == ["done"] * 11 + ["failed"]
     arrays = {job.partition("_")[0] for job in submitted(tmp_path / "runs")}
     assert len(arrays) == 2, f"an array takes {ARRAY - 1} cells"
 
@@ -58,12 +58,12 @@ def test_cells_that_share_a_gpu(gta: Run, small: list[str], tmp_path: Path, slur
     said = gta(*words, *site, **slurm.environment)
     assert said.returncode == 0, said.stdout + said.stderr
     made = attempts(tmp_path / "runs")
-    assert [attempt["ended"] for attempt in made] == ["done"] * 3
-    assert len({attempt["job"] for attempt in made}) == 2, "two in one job, and one"
-    logs = [Path(attempt["log"]) for attempt in made]
+    assert [attempt.ended for attempt in made] == ["done"] * 3
+    assert len({attempt.job for attempt in made}) == 2, "two in one job, and one"
+    logs = [Path(attempt.log or "") for attempt in made]
     assert len(set(logs)) == 3
     assert all("iteration 8/8" in log.read_text() for log in logs)
-    assert {slurm.jobs()[attempt["job"]] for attempt in made} == {"COMPLETED"}
+    assert {slurm.jobs()[attempt.job] for attempt in made} == {"COMPLETED"}
 
 
 def test_a_cell_on_two_nodes(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
@@ -95,17 +95,17 @@ def test_what_is_edited_while_cells_wait_changes_nothing_for_them(
     filler = slurm.ask("sbatch", "--nodes=3", "--exclusive", "--output=/dev/null", "--wrap=sleep 300").split()[-1]
     runs = tmp_path / "runs"
     with launcher(words, copy, slurm, PYTHONPATH=str(copy)) as watching:
-        until(lambda: list(runs.glob("cells/*/submitted.json")))
+        until(lambda: submitted(runs))
         time.sleep(1)
-        for name in ("gta/train.py", "gta/trainer.py", "launch/start.py"):
+        for name in ("gta/train/run.py", "gta/train/trainer.py", "launch/job/start.py"):
             (copy / name).write_text("raise SystemExit('the edited program ran')\n")
         (copy / "gta/conf/schedule/shapes.yaml").write_text("iterations: 1\n")
         slurm.ask("scancel", filler)
-        until(lambda: list(runs.glob("cells/*/result.json")))
+        until(lambda: numbers(runs))
         watching.wait(120)
     (attempt,) = attempts(runs)
-    assert attempt["ended"] == "done"
-    assert attempt["snapshot"].startswith(str(runs))
+    assert attempt.ended == "done"
+    assert attempt.environment["snapshot"].startswith(str(runs))
 
     environment = {**os.environ, "COLUMNS": "200"}
     here = [word for word in words if word not in SITE]

@@ -1,4 +1,4 @@
-"""`python -m gta multirun hydra/launcher=slurm` on a real Slurm: the same numbers as here, and failures that show."""
+"""`gta multirun hydra/launcher=slurm` on a real Slurm: the same numbers as here, and failures that show."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_cells_of_two_ranks_give_the_local_numbers(gta: Run, small: list[str], t
     assert "2 cells: 2 done" in remote.stdout
 
     made = attempts(tmp_path / "runs")
-    assert [attempt["ended"] for attempt in made] == ["done", "done"], "exactly one attempt each"
+    assert [attempt.ended for attempt in made] == ["done", "done"], "exactly one attempt each"
     jobs = submitted(tmp_path / "runs")
     assert len(jobs) == 2
     assert {job.partition("_")[2] for job in jobs} == {"0", "1"}, "one array"
-    assert {attempt["job"] for attempt in made} == jobs
+    assert {attempt.job for attempt in made} == jobs
     assert {slurm.jobs()[job] for job in jobs} == {"COMPLETED"}
     assert "NumCPUs=2 NumTasks=2" in slurm.ask("scontrol", "show", "job", min(jobs))
 
@@ -53,12 +53,12 @@ def test_a_cell_that_fails_is_failed_in_slurm_too(
     first = gta(*words, *SITE, **slurm.environment)
     assert first.returncode == 1, first.stdout + first.stderr
     assert "2 cells: 1 done, 1 failed" in first.stdout
-    (failed,) = [attempt for attempt in attempts(tmp_path / "runs") if attempt["ended"] == "failed"]
-    (done,) = [attempt for attempt in attempts(tmp_path / "runs") if attempt["ended"] == "done"]
-    assert broken in failed["error"]
+    (failed,) = [attempt for attempt in attempts(tmp_path / "runs") if attempt.ended == "failed"]
+    (done,) = [attempt for attempt in attempts(tmp_path / "runs") if attempt.ended == "done"]
+    assert broken in (failed.error or "")
     jobs = slurm.jobs()
-    assert (jobs[failed["job"]], jobs[done["job"]]) == ("FAILED", "COMPLETED")
-    assert "ExitCode=0:0" not in slurm.ask("scontrol", "show", "job", failed["job"])
+    assert (jobs[failed.job], jobs[done.job]) == ("FAILED", "COMPLETED")
+    assert "ExitCode=0:0" not in slurm.ask("scontrol", "show", "job", failed.job)
     shown = [line for line in first.stdout.splitlines() if line.startswith("  | ")]
     assert any(broken in line for line in shown), "the end of the log of the rank that met the picture"
 
@@ -78,7 +78,7 @@ def test_a_job_can_submit_jobs(small: list[str], tmp_path: Path, slurm: Slurm) -
         assert time.monotonic() < deadline
         time.sleep(0.5)
     assert "1 cells: 1 done" in (tmp_path / f"slurm-{outer}.out").read_text()
-    assert [attempt["ended"] for attempt in attempts(tmp_path / "runs")] == ["done"]
+    assert [attempt.ended for attempt in attempts(tmp_path / "runs")] == ["done"]
     (job,) = submitted(tmp_path / "runs")
     assert "_" not in job, "a single cell is no array"
     assert slurm.jobs()[job] == "COMPLETED"

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
-from gta.config import MISSING, DataConfig, ModelConfig
-from gta.data.spec import LABELED, UNLABELED, check_layout, own_ratio, split_folder
+from gta.config import MISSING, Config, DataConfig, ModelConfig
+from gta.data.spec import LABELED, UNLABELED, check_classes, layout, own_ratio, split_folder
 from gta.data.splits.known import known_name
 from gta.data.splits.lists import digest
 from gta.data.splits.split import load_split
 from gta.errors import UserError
-from gta.finding import Line, missing, ok, problem
+from gta.finding import Finding, missing, ok, problem
+from gta.text import human_bytes
 
-MODELS = Path(__file__).parents[2] / "conf" / "model"
 
-
-def chosen(splits: Sequence[DataConfig]) -> Iterator[Line]:
+def chosen(splits: Sequence[DataConfig]) -> Iterator[Finding]:
     """A data set of the cells asked for, and the splits of it that they use: every file of the lists must be there."""
     config = splits[0]
     what, root = f"data {config.name}", Path(config.root)
     if config.generator is not None and not root.exists():
         yield ok(what, f"{root} is generated on first use")
         return
-    try:
-        check_layout(replace(config, split=MISSING))
-    except UserError as error:
-        yield problem(what, str(error).replace(f"Data set {config.name}: ", "", 1))
-    else:
-        yield ok(what, str(root))
+    yield _layout(config, what)
     absent = []
     for split in splits:
         folder = split_folder(split)
@@ -43,13 +35,20 @@ def chosen(splits: Sequence[DataConfig]) -> Iterator[Line]:
             absent.append(split)
     if absent:
         names = ", ".join(split.split for split in absent)
-        advice = (
-            f"`python -m gta splits import FOLDER family={config.split_family} data=...` brings a public repository's."
-        )
+        advice = f"`gta splits import FOLDER --family {config.split_family} data=...` brings a public repository's."
         yield problem(f"split {names}", f"no labeled.txt and unlabeled.txt in {split_folder(absent[0])}", advice)
 
 
-def _loaded(config: DataConfig) -> Line:
+def _layout(config: DataConfig, what: str) -> Finding:
+    try:
+        check_classes(config)
+    except UserError as error:
+        return problem(what, str(error))
+    found = layout(replace(config, split=MISSING))
+    return problem(what, found.explained()) if found.trouble else ok(what, config.root)
+
+
+def _loaded(config: DataConfig) -> Finding:
     try:
         split = load_split(config)
     except UserError as error:
@@ -59,52 +58,44 @@ def _loaded(config: DataConfig) -> Line:
     return ok(f"split {config.split}", f"{name}: {counts}")
 
 
-def others(known: Mapping[str, DataConfig]) -> Iterator[Line]:
-    """Data sets that were not asked for: whether they could be. Their lists are not looked at."""
-    for name, config in known.items():
+def others(known: Mapping[str, Config], asked_for: str) -> Iterator[Finding]:
+    """The data sets of `known` (by the word after `data=`) but the one asked for: whether they could be.
+
+    Their lists are not looked at.
+    """
+    for name, config in ((name, cell.data) for name, cell in known.items() if cell.data.name != asked_for):
         if config.generator is not None:
             yield ok(f"data={name}", f"{config.root}, generated on first use")
             continue
-        try:
-            check_layout(replace(config, split=MISSING))
+        trouble = layout(replace(config, split=MISSING)).trouble
+        if not trouble:
             yield ok(f"data={name}", config.root)
-        except UserError as error:
-            first = str(error).partition(". It is expected")[0].partition(": ")[2]
-            lists = "; its lists come by `gta splits import`" if "{split_dir}" in config.val_list else ""
-            advice = f"Put it into {config.root}, or name its place with paths.data= or data.root={lists}."
-            yield missing(f"data={name}", first, advice)
+            continue
+        lists = "; its lists come by `gta splits import`" if "{split_dir}" in config.val_list else ""
+        advice = f"Put it into {config.root}, or name its place with paths.data= or data.root={lists}."
+        yield missing(f"data={name}", trouble, advice)
 
 
-def weights(models: Iterable[ModelConfig], folder: str) -> Iterator[Line]:
-    """Initial weights of the networks asked for; then of those that are shipped."""
+def weights(models: Iterable[ModelConfig], known: Mapping[str, Config]) -> Iterator[Finding]:
+    """Initial weights of the networks asked for; then of the others of `known` (by the word after `model=`)."""
     looked_at = set()
     for model in models:
         if model.weights in looked_at:
             continue
         looked_at.add(model.weights)
-        path = Path(model.weights)
         if model.weights == "random":
             yield ok("weights", f"{model.encoder} starts from random weights")
-        elif path.is_file():
-            yield ok("weights", f"{path}, {path.stat().st_size / 1e6:.0f} MB")
         else:
-            place = f"{_place(model.encoder)} Put the file there, or model.weights=FILE, or model.weights=random."
-            yield problem("weights", f"{path} is not there", place.strip())
-    for shipped in sorted(MODELS.glob("*.yaml")):
-        file = str(yaml.safe_load(shipped.read_text()).get("weights", "")).replace("${paths.weights}", folder)
-        if file == "random" or file in looked_at:
-            continue
-        if Path(file).is_file():
-            yield ok(f"model={shipped.stem}", f"{file}, {Path(file).stat().st_size / 1e6:.0f} MB")
-        else:
-            yield missing(f"model={shipped.stem}", f"{file} is not there", _place(shipped.stem))
+            mend = "Put the file there, or model.weights=FILE, or model.weights=random."
+            yield _weights("weights", model, problem, mend)
+    for name, model in ((name, cell.model) for name, cell in known.items()):
+        if model.weights != "random" and model.weights not in looked_at:
+            yield _weights(f"model={name}", model, missing)
 
 
-def _place(encoder: str) -> str:
-    """Where its weights can be had: what the head of its YAML says."""
-    path = MODELS / f"{encoder}.yaml"
-    if not path.is_file():
-        return ""
-    head = " ".join(line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#"))
-    start = head.find("Initial weights:")
-    return head[start:].strip() if start >= 0 else ""
+def _weights(what: str, model: ModelConfig, absent: Callable[[str, str, str], Finding], mend: str = "") -> Finding:
+    path = Path(model.weights)
+    if path.is_file():
+        return ok(what, f"{path}, {human_bytes(path.stat().st_size)}")
+    source = f"Initial weights: {model.weights_source}" if model.weights_source else ""
+    return absent(what, f"{path} is not there", f"{source} {mend}".strip())

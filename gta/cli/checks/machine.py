@@ -6,21 +6,21 @@ import os
 from collections.abc import Iterator
 
 from gta.config import SiteConfig
-from gta.finding import Line, missing, ok, problem
-from gta.provenance import code as sources
+from gta.finding import Finding, missing, ok, problem
+from gta.provenance import code
 from gta.provenance.environment import cpu_model, driver_version
 
 
-def code() -> Iterator[Line]:
+def running_code() -> Iterator[Finding]:
     """Commit and tree of the code; a snapshot says so."""
-    running = sources.running()
+    running = code.running()
     commit = f"commit {running['commit'][:9]}" if running["commit"] else "no git checkout"
     changed = ", with uncommitted changes" if running["dirty"] else ""
-    kind = f"snapshot {running['snapshot']}" if running["snapshot"] else str(sources.ROOT)
+    kind = f"snapshot {running['snapshot']}" if running["snapshot"] else str(code.ROOT)
     yield ok("code", f"{kind}, {commit}{changed}, tree {running['tree'][:12]}")
 
 
-def torch(site: SiteConfig, on_slurm: bool) -> Iterator[Line]:
+def torch(site: SiteConfig, on_slurm: bool) -> Iterator[Finding]:
     """torch and the GPUs it sees here. On Slurm they are on other nodes, and none here is as it should be."""
     import torch
 
@@ -54,7 +54,7 @@ def torch(site: SiteConfig, on_slurm: bool) -> Iterator[Line]:
         yield missing("GPU", f"none {where}")
 
 
-def backends(site: SiteConfig) -> Iterator[Line]:
+def backends(site: SiteConfig) -> Iterator[Finding]:
     """NCCL (GPUs) and gloo (CPUs): needed where a cell has several ranks."""
     import torch.distributed as dist
     from torch import cuda

@@ -16,14 +16,15 @@ from urllib.parse import urlsplit
 
 from gta.config import PathsConfig
 from gta.errors import UserError
-from gta.finding import Line, missing, ok, problem
+from gta.finding import Finding, missing, ok, problem
+from gta.text import masked_uri
 from gta.tracking import store
 
 LITTLE_BYTES = 2 * 10**9  # a checkpoint of a ResNet-101 cell with three networks is about one of these
 SECONDS = 3.0  # for a server to answer
 
 
-def folders(paths: PathsConfig) -> Iterator[Line]:
+def folders(paths: PathsConfig) -> Iterator[Finding]:
     """runs, results and splits: writable, with room, able to make files exclusively. Only a passing file is written."""
     for name in ("runs", "results", "splits"):
         place = Path(getattr(paths, name))
@@ -56,19 +57,19 @@ def _trouble(folder: Path) -> str:
     return ""
 
 
-def mlflow(paths: PathsConfig) -> Iterator[Line]:
+def mlflow(paths: PathsConfig) -> Iterator[Finding]:
     """The tracking store; MLflow itself is not loaded. A store that is down costs no metric: the journals keep them."""
     try:
         uri = store.normal(paths.tracking_uri)
     except UserError as error:
         yield problem("MLflow", str(error), "paths.tracking_uri=sqlite:////path/to/mlflow.db")
         return
-    later = "Cells run all the same: `python -m gta sync` brings their journals to it later."
+    later = "Cells run all the same: `gta sync` brings their journals to it later."
     if (path := store.sqlite_path(uri)) is not None:
         yield _sqlite(path)
         return
     parts = urlsplit(uri)
-    shown = f"{parts.scheme}://{parts.hostname}" + (f":{parts.port}" if parts.port else "")  # never the password
+    shown = masked_uri(uri)
     try:
         if parts.scheme in ("http", "https"):
             with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS) as answer:
@@ -87,13 +88,13 @@ def mlflow(paths: PathsConfig) -> Iterator[Line]:
         yield problem("MLflow", f"{shown} does not answer ({getattr(error, 'reason', error)})", later)
 
 
-def _sqlite(path: Path) -> Line:
+def _sqlite(path: Path) -> Finding:
     if not path.exists():
         return ok("MLflow", f"{path}, made on first use")
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=SECONDS)) as database:
             runs = database.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()[0]
     except sqlite3.Error as error:
-        advice = "Move it away: `python -m gta sync` makes it anew from the journals."
+        advice = "Move it away: `gta sync` makes it anew from the journals."
         return problem("MLflow", f"{path} is no store of MLflow's ({error})", advice)
     return ok("MLflow", f"{path}, {runs} runs")

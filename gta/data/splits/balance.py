@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from gta import seeds
 from gta.config import DataConfig
 from gta.data.dataset import SegmentationDataset
-from gta.seeds import generator
 
 SHOWN = 0.001  # an image shows a class from this share of its pixels on: a speck teaches nothing
 
@@ -35,7 +35,7 @@ def balanced_order(shown: np.ndarray, seed: int) -> list[int]:
     no class come last.
     """
     images, classes = shown.shape
-    shuffled = generator(seed, "split").permutation(images)
+    shuffled = seeds.split(seed).permutation(images)
     left = np.ones(images, dtype=bool)
     chosen = np.zeros(classes, dtype=np.int64)
     total = shown.sum(axis=0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 from gta.config import DataConfig
-from gta.data.spec import LABELED, UNLABELED, own_seed, train_path
-from gta.data.splits.lists import digest, read_ids
+from gta.data.spec import LABELED, UNLABELED, own_seed, split_folder, train_path
+from gta.data.splits.lists import as_text, digest, read_ids
 from gta.errors import UserError
 from gta.files import make_folder
 
@@ -34,7 +35,7 @@ def draw(config: DataConfig, ratios: list[str], seed: int) -> list[Path]:
     order = [ids[i] for i in balanced_order(shown_classes(config, ids), seed)]
     folders = []
     for ratio, count in counts.items():
-        folder = Path(config.split_dir) / ratio.strip().replace("/", "_")
+        folder = split_folder(replace(config, split=ratio.strip()))
         write_lists(folder, sorted(order[:count]), sorted(order[count:]))
         folders.append(folder)
     return folders
@@ -60,7 +61,7 @@ def write_lists(folder: Path, labeled: list[str], unlabeled: list[str]) -> None:
 
     def fill(new: Path) -> None:
         for name, ids in ((LABELED, labeled), (UNLABELED, unlabeled)):
-            (new / name).write_text("".join(f"{i}\n" for i in ids), encoding="utf-8")
+            (new / name).write_text(as_text(ids), encoding="utf-8")
 
     make_folder(folder, fill)
     if (digest(read_ids(folder / LABELED)), digest(read_ids(folder / UNLABELED))) != (

@@ -10,7 +10,7 @@ from gta.config import DataConfig
 from gta.data.spec import LABELED, train_path, val_path
 from gta.data.splits.draw import write_lists
 from gta.data.splits.known import KnownSet, describe, incomplete, known_list, known_name, set_in_folder, set_of
-from gta.data.splits.lists import digest, parse, read_ids, read_texts
+from gta.data.splits.lists import as_text, digest, parse, read_ids, read_texts
 from gta.errors import UserError
 from gta.files import write_text
 
@@ -18,7 +18,7 @@ _LABELED = re.compile(r"(?<!un)(?=labeled|supervised)")  # U2PL: labeled.txt; CP
 
 
 @dataclass
-class Source:
+class PublicLists:
     """The id lists of a public folder: name -> ids of those that can be read, name -> what is wrong of the others."""
 
     lists: dict[str, list[str]] = field(default_factory=dict)
@@ -35,9 +35,9 @@ class Source:
         return [(name, other) for name in {**self.lists, **self.problems} if (other := self.partner(name))]
 
 
-def read_source(path: Path, suffix: str = "") -> Source:
+def read_public_lists(path: Path, suffix: str = "") -> PublicLists:
     """Every .txt list of a folder or an archive (or the one file). Raises UserError where there is none."""
-    source = Source()
+    source = PublicLists()
     for name, content in read_texts(path).items():
         where = name or path.name
         try:
@@ -49,10 +49,10 @@ def read_source(path: Path, suffix: str = "") -> Source:
     return source
 
 
-def _of_set(source: Source, known: KnownSet | None) -> Source:
+def _of_set(source: PublicLists, known: KnownSet | None) -> PublicLists:
     """Without the lists of another known data set: a public repository holds those of several."""
     others = [name for name, ids in source.lists.items() if known and set_of(ids) not in (known, None)]
-    return Source({name: ids for name, ids in source.lists.items() if name not in others}, source.problems)
+    return PublicLists({name: ids for name, ids in source.lists.items() if name not in others}, source.problems)
 
 
 @dataclass
@@ -75,7 +75,7 @@ def import_lists(config: DataConfig, source_path: Path) -> Imported:
     """
     known = set_in_folder(Path(config.split_dir).name)
     inside = source_path / known.folder if known else source_path
-    source = _of_set(read_source(inside if inside.is_dir() else source_path, config.image_suffix), known)
+    source = _of_set(read_public_lists(inside if inside.is_dir() else source_path, config.image_suffix), known)
     done = Imported(Path(config.split_dir))
     val = _val(config, source, known, done)
     train = _train(config)
@@ -134,7 +134,7 @@ def _wrong(
     return None
 
 
-def _val(config: DataConfig, source: Source, known: KnownSet | None, done: Imported) -> list[str]:
+def _val(config: DataConfig, source: PublicLists, known: KnownSet | None, done: Imported) -> list[str]:
     """The validation ids: those that come with the lists, else those of the data set, else none."""
     names = sorted((name for name in source.lists if PurePosixPath(name).name == "val.txt"), key=len)
     ids = source.lists[names[0]] if names else []
@@ -166,5 +166,5 @@ def _write_val(done: Imported, ids: list[str]) -> None:
         if digest(read_ids(path)) != digest(ids):
             raise UserError(f"{path} is another validation list than the one to import: remove it first.")
     else:
-        write_text(path, "".join(f"{item}\n" for item in sorted(ids)))
+        write_text(path, as_text(sorted(ids)))
     done.accepted.append(f"val.txt: {known_name(digest(ids)) or describe(ids)}, {len(ids)} ids")

@@ -22,7 +22,12 @@ def digest(ids: Iterable[str]) -> str:
     """sha256 in hex over the sorted ids, each followed by a newline: the same for a list in any order and
     format.
     """
-    return hashlib.sha256("".join(f"{i}\n" for i in sorted(ids)).encode()).hexdigest()
+    return hashlib.sha256(as_text(sorted(ids)).encode()).hexdigest()
+
+
+def as_text(ids: Iterable[str]) -> str:
+    """A list as this program writes it: an id a line, in the order given."""
+    return "".join(f"{item}\n" for item in ids)
 
 
 def read_ids(path: str | Path, suffix: str = "") -> list[str]:

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from analysis.cells import TableCell
 from analysis.report import figures
 from analysis.report.history import COLUMNS
 from analysis.table import Table
@@ -66,7 +67,7 @@ def test_columns_of_equal_label_counts_stand_side_by_side():
     equal = table({("gta", "u2pl 1/8"): [50.0], ("gta", "cps 1/8"): [52.0]})
     for entry in equal.entries.values():
         entry.scores[0] = type(entry.scores[0])(
-            type(entry.scores[0].wanted)("s", "gta", entry.scores[0].wanted.column, 50, 0), "teacher", 50.0, 50.0
+            TableCell("s", "gta", entry.scores[0].cell.column, 50, 0), "teacher", 50.0, 50.0
         )
     axes = figures.miou_over_labels(equal).axes[0]
     assert list(axes.get_xticks()) == [1, 2]
@@ -115,7 +116,7 @@ def test_many_methods_get_several_panels_and_looks_of_their_own():
 
 
 def test_files_for_a_page_and_for_a_readme(usual, tmp_path):
-    svg, png = figures.write(figures.miou_over_labels(usual), tmp_path / "out" / "miou")
+    svg, png = figures.write_figure(figures.miou_over_labels(usual), tmp_path / "out" / "miou")
     assert (svg.name, png.name) == ("miou.svg", "miou.png")
     assert "supervised" in re.findall(r"<text[^>]*>([^<]*)</text>", svg.read_text(encoding="utf-8"))
     with Image.open(png) as picture:

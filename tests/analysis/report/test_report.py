@@ -13,9 +13,10 @@ import pandas as pd
 import pytest
 
 from analysis import runs
-from analysis.report import figures, page, report
-from analysis.report.history import ACCURACY, KEPT, Confusion, Recorded, picture_order, without_password
-from analysis.table import Wanted, build
+from analysis.cells import TableCell
+from analysis.report import figures, numbers, page, report, sections
+from analysis.report.history import ACCURACY, KEPT, Confusion, Recorded, picture_order
+from analysis.table import build
 from tests.helpers.program import Run
 from tests.helpers.store import Store
 
@@ -107,7 +108,7 @@ def test_a_picture_has_a_text_for_who_cannot_see_it(shown: Page) -> None:
 def test_its_numbers_are_those_of_the_runs(store: Store, shown: Page) -> None:
     scores = store.frame[store.frame["headline"]].set_index("signature")
     for (row, column), entry in store.table.entries.items():
-        mine = [float(scores.loc[score.wanted.signature, "miou_last"]) for score in entry.done]
+        mine = [float(scores.loc[score.cell.signature, "miou_last"]) for score in entry.done]
         assert f"{pd.Series(mine).mean():.2f}" in shown.said("table"), (row, column)
         for value in mine:
             assert f"{value:.2f}" in shown.said("provenance")
@@ -145,7 +146,7 @@ def test_the_confusion_matrix_gives_the_iou(store: Store, recorded: Recorded) ->
 
 def test_confusions_are_summed_and_put_into_percent() -> None:
     one = Confusion("student", 1, ["a", "b", "c"], [[1, 3, 0], [0, 5, 5], [0, 0, 0]])
-    first, second, third = report.shares([one, one])
+    first, second, third = numbers.confusion_shares([one, one])
     assert (first, second) == ([25.0, 75.0, 0.0], [0.0, 50.0, 50.0])
     assert all(value != value for value in third), "a class that occurs nowhere has no shares"
 
@@ -154,9 +155,9 @@ def test_the_column_with_the_most_results_is_looked_into(store: Store) -> None:
     assert report.best_column(store.table) == "1/5 (8)"
 
 
-def nasty(frame: pd.DataFrame) -> Iterator[Wanted]:
+def nasty(frame: pd.DataFrame) -> Iterator[TableCell]:
     for run in frame.drop_duplicates("signature").itertuples():
-        yield Wanted(run.signature, f"{run.method} {NASTY}", f"{run.ratio} {NASTY}", run.labels, run.seed)
+        yield TableCell(run.signature, f"{run.method} {NASTY}", f"{run.ratio} {NASTY}", run.labels, run.seed)
 
 
 def test_names_are_escaped(store: Store) -> None:
@@ -171,7 +172,7 @@ def test_names_are_escaped(store: Store) -> None:
 
 def test_without_any_run_it_says_what_is_missing(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
-    table = build(runs.load(uri), [Wanted("s", "gta", "1/8 (50)", 50, 0, "never run")], title="empty")
+    table = build(runs.load(uri), [TableCell("s", "gta", "1/8 (50)", 50, 0, "never run")], title="empty")
     text = report.build(runs.load(uri), table, uri)
     found = Page(text)
     assert "gta, 1/8 (50), seed 0: never run" in found.said("table")
@@ -192,8 +193,6 @@ def test_wide_pictures_are_embedded_smaller(tmp_path: Path) -> None:
 
 def test_small_things() -> None:
     assert sorted(["10_b.png", "9_a.png", "0_z.png"], key=picture_order) == ["0_z.png", "9_a.png", "10_b.png"]
-    assert without_password("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
-    assert without_password("sqlite:////a/b.db") == "sqlite:////a/b.db"
     made = page.figure(figures.curves(pd.DataFrame(columns=["row", "seed", "iteration", "value"]), []), "alt")
     assert "var(--ink)" in made
     assert figures.INK not in made, "axes follow light and dark"
@@ -211,7 +210,7 @@ def test_the_command_writes_the_page_and_the_figure(say: Run, store: Store) -> N
 
 def test_cost_is_in_gpu_hours_where_they_are_known(store: Store) -> None:
     def said(hours: float) -> str:
-        text = report.cost(store.frame.assign(gpu_hours=hours), store.table)
+        text = sections.cost(store.frame.assign(gpu_hours=hours), store.table)
         return Page(f'<section id="cost">{text}</section>').said("cost")
 
     seconds = store.frame.drop_duplicates("signature")["seconds"].sum()

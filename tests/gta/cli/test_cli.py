@@ -1,46 +1,24 @@
-"""The command line as a user meets it: fast help, one-sentence errors, exit code 2, never a stack trace."""
+"""The command line as a user meets it: one-sentence errors, exit code 2, never a stack trace."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from gta.cli.main import COMMANDS, main
+from gta.cli.main import main
 from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES, Run
-
-
-def test_help_names_every_command(gta: Run) -> None:
-    answer = gta()
-    assert answer.returncode == 0
-    assert all(name in answer.stdout for name in COMMANDS)
-    assert gta("--help").stdout == answer.stdout
-
-
-def test_help_imports_nothing_heavy() -> None:
-    code = "import sys; from gta.cli.main import main; main([])\n"
-    code += "sys.exit(any(m in sys.modules for m in ('torch', 'hydra', 'numpy')))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([command, "--help"]) == 0
-    assert capsys.readouterr().out.startswith(f"usage: python -m gta {command}")
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["plam"], "did you mean plan?"),
         (["plan", "sweep=shapes", "sede=0"], "did you mean seed"),
+        (["multirun", "sweep=shapes", "sede=0"], "did you mean seed"),
+        (["plan", "sweep=shapes", "budgt=200"], "did you mean --budget"),
         (["plan", "sweep=shapes", "method=unimatsh"], "there is no such method"),
-        (["plan", "sweep=shapes", "-m"], "not an override"),
         (["multirun", "sweep=shapes", "schedule.lr=fast"], "schedule.lr"),
-        (["multirun", "sweep=shapes", "retry=often"], "use one of none, failed, cancelled, all"),
         (["multirun", "sweep=shapes", "schedule.group_size=3"], "groups"),
         (["multirun", "sweep=shapes", "site.ranks=2"], "do not divide over 2 ranks"),
         (["multirun", "sweep=shapes", "method=supervised", "method.drop_percent=3"], "has no such setting"),
@@ -52,10 +30,8 @@ def test_each_command_explains_itself(command: str, capsys: pytest.CaptureFixtur
         (["multirun", "sweep=shapes", "paths.tracking_uri=file:///tmp/x"], "tracking URI"),
         (["plan", "sweep=shapes", "seed=range(0,0)"], "empty"),
         (["train", "sweep=shapes"], "use multirun"),
-        (["eval"], "one cell"),
         (["eval", "abcdef"], "no such cell"),
-        (["data", "make"], "make-shapes"),
-        (["splits", "make", "data=shapes", "ratios=3/2"], "1/8"),
+        (["splits", "make", "data=shapes", "--ratios", "3/2"], "1/8"),
         (["sync", "paths.tracking_uri=file:///tmp/x"], "tracking URI"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -64,7 +40,7 @@ def test_a_user_error_is_a_sentence_and_exit_code_2(
     generated: Path, tmp_path: Path, words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
-    data = [] if words[0] in ("plam", "eval") or "voc" in words[-1] else [*SMALL_SHAPES, f"paths.data={generated}"]
+    data = [] if words[0] == "eval" or "voc" in words[-1] else [*SMALL_SHAPES, f"paths.data={generated}"]
     assert main([*words, *data]) == 2
     shown = capsys.readouterr().err
     assert shown.startswith("error: ")
@@ -96,13 +72,13 @@ def test_train_eval_and_sync_of_one_cell(
     assert "is done" in say("train", *words)
     scored = {}
     for network in ("student", "teacher"):
-        shown = say("eval", folder.name[:6], f"network={network}")
+        shown = say("eval", folder.name[:6], "--network", network)
         assert all(name in shown for name in ("background", "violet", "original size"))
         scored[network] = float(shown.split("mIoU ")[1].split()[0])
     result = json.loads((folder / "result.json").read_text())["networks"]
     assert scored == {name: pytest.approx(result[name]["last"]["miou"], abs=0.006) for name in scored}
-    best = float(say("eval", str(folder), "which=best").split("mIoU ")[1].split()[0])
+    best = float(say("eval", str(folder), "--which", "best").split("mIoU ")[1].split()[0])
     assert best == pytest.approx(result["teacher"]["best"]["miou"], abs=0.006)
-    assert main(["eval", folder.name, "network=assistant"]) == 2
+    assert main(["eval", folder.name, "--network", "assistant"]) == 2
     say("sync")
     assert (tmp_path / "runs/mlflow.db").exists()

@@ -1,8 +1,8 @@
-"""Completion in a shell: in bash itself, and quickly."""
+"""Completion in the shells themselves, from the same declarations, and quickly."""
 
 from __future__ import annotations
 
-import json
+import os
 import shutil
 import subprocess
 import sys
@@ -10,64 +10,129 @@ from pathlib import Path
 
 import pytest
 
-from gta.cli.completion import complete, run
-from gta.errors import UserError
+from gta.cellfolder import CellFolder
+from gta.cli import candidates
+from gta.compose.compose import GROUPS, start, sweep_files
+from gta.config import Config
+from gta.fields import describe
+from gta.methods import METHODS
+from launch.grid import plugins
+from tests.helpers.cells import identity
+from tests.helpers.program import ROOT
+
+ZSH = """\
+compdef() { : }
+source <(gta completion zsh)
+_path_files() { print files }
+_describe() { print -l -- "${(@)${(P)3}%%:*}" }
+compadd() { print -l -- "${(@P)@[-1]}" }  # what is offered, whether a space follows it or not
+for line in "$@"; do
+    words=(${(z)line}); [[ $line == *' ' ]] && words+=('')
+    CURRENT=${#words}
+    _gta_completion
+    print -- ---
+done
+"""
+BASH = """\
+source <(gta completion bash)
+compopt() { [[ $2 != nospace ]] || echo nospace; }
+for COMP_LINE in "$@"; do
+    COMP_POINT=${#COMP_LINE}
+    _gta_completion gta
+    printf '%s\\n' "${COMPREPLY[@]}" ---
+done
+"""
+FISH = "gta completion fish | source; for line in $argv; complete -C $line; echo ---; end"
+SHELLS = {"bash": ["--norc", "-c", BASH, "bash"], "zsh": ["-f", "-c", ZSH, "zsh"], "fish": ["--no-config", "-c", FISH]}
+LINES = {
+    "gta stat": ["status"],
+    "gta splits sh": ["show"],
+    "gta status --w": ["--watch"],
+    "gta plan --re": ["--retry"],
+    "gta plan --retry ca": ["cancelled"],
+    "gta plan --retry=ca": ["--retry=cancelled"],
+    "gta status sweep=sh": ["sweep=shapes"],
+    "gta status sweep=m": ["sweep=mine"],
+    "gta plan site=my": ["site=my_cluster"],
+    "gta plan sweep=shapes method=unim": ["method=unimatch"],
+    "gta plan method=gta,cp": ["method=gta,cps"],
+    "gta plan hydra/launcher=s": ["hydra/launcher=slurm"],
+    "gta plan schedule.iter": ["schedule.iterations="],
+    "gta plan method.thresh": ["method.threshold="],
+    "gta plan evaluation.flip=t": ["evaluation.flip=true"],
+    "gta logs gt": ["gta/1/16/seed0"],
+    "gta logs 0abd": ["0abd2222"],
+    "gta diff cps/1/16/seed0 c": [],
+    "gta logs paths.runs=elsewhere gt": [],
+    "gta table gt": [],
+    "gta plan --cells c": ["cps/1/16/seed0"],
+    "gta table --baseline mean": ["mean_teacher"],
+    "gta completion z": ["zsh"],
+}
 
 
-@pytest.fixture(autouse=True)
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two cells, a sweep and a site of the user's own, and `gta` on the PATH."""
     for signature, method in (("0abc1111", "gta"), ("0abd2222", "cps")):
-        folder = tmp_path / "runs/cells" / signature
-        folder.mkdir(parents=True)
-        identity = {"dataset": "voc", "method": method, "label": method, "split": "1/16", "seed": 0}
-        (folder / "cell.json").write_text(json.dumps(identity))
-    (tmp_path / "sweeps").mkdir()
-    (tmp_path / "sweeps/mine.yaml").touch()
+        identity(CellFolder(tmp_path / "runs/cells" / signature), method=method, label=method, split="1/16")
+    for name in ("sweeps/mine.yaml", "conf/site/my_cluster.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    program = tmp_path / "bin/gta"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m gta "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def test_words() -> None:
-    assert complete(["st"]) == ["status"]
-    assert {"status", "logs", "multirun"} <= set(complete([""]))
-    assert complete(["status", "sweep=sh"]) == ["sweep=shapes"]
-    assert complete(["status", "sweep=m"]) == ["sweep=mine"], "a user's own"
-    assert complete(["status", "--w"]) == ["--watch"]
-    assert complete(["logs", "gt"]) == ["gta/1/16/seed0"]
-    assert complete(["logs", "0ab"]) == ["0abc1111", "0abd2222"]
-    assert complete(["diff", "cps/1/16/seed0", "c"]) == [], "each cell once"
-    assert complete(["logs", "paths.runs=elsewhere", "gt"]) == []
-    assert "sweep=" in complete(["table", ""])
-    assert complete(["table", "gt"]) == [], "it takes no cells"
+@pytest.mark.parametrize("shell", SHELLS)
+def test_what_a_shell_offers(shell: str, here: Path) -> None:
+    program = shutil.which(shell)
+    if program is None:
+        pytest.skip(f"no {shell} here")
+    answer = subprocess.run([program, *SHELLS[shell], *LINES], cwd=here, capture_output=True, text=True)
+    parts = [part.split("\n") for part in answer.stdout.split("---\n")[:-1]]
+    offered = {line: [found.split("\t")[0] for found in part if found] for line, part in zip(LINES, parts, strict=True)}
+    if shell == "bash":
+        assert offered["gta plan schedule.iter"].pop(0) == "nospace", "the value follows at once"
+        for line, found in offered.items():  # bash replaces what comes after the =
+            before, equals, _ = line.split(" ")[-1].rpartition("=")
+            offered[line] = [f"{before}{equals}{word}" for word in found]
+        offered["gta plan method.thresh"].remove("nospace")
+    assert offered == LINES
 
 
-def test_nothing_heavy_is_imported() -> None:
-    code = "import sys, gta.cli.main; gta.cli.main.main(['completion', 'words', '--', 'logs', 'g'])\n"
+def test_completion_imports_nothing_heavy(here: Path) -> None:
+    code = "import sys; from gta.__main__ import main; main()\n"
     code += "sys.exit(any(name in sys.modules for name in ('torch', 'hydra', 'omegaconf', 'numpy', 'yaml')))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (answer.returncode, answer.stdout.split()) == (0, ["gta/1/16/seed0"])
+    for line in ("gta logs g", "gta plan method.", "gta plan method=", "gta table --baseline "):
+        asked = {"_GTA_COMPLETE": "bash_complete", "GTA_LINE": line}
+        answer = subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, **asked}, capture_output=True, text=True
+        )
+        assert answer.returncode == 0, line
+        assert answer.stdout, line
 
 
-@pytest.mark.parametrize(
-    ("line", "found"),
-    [
-        ("python -m gta stat", ["status"]),
-        ("python -m gta status sweep=sha", ["shapes"]),
-        ("gta logs 0abd", ["0abd2222"]),
-        ("python script.py stat", []),
-    ],
-)
-def test_in_bash(line: str, found: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    if shutil.which("bash") is None:
-        pytest.skip("no bash here")
-    assert run(["bash"]) == 0
-    script = capsys.readouterr().out
-    ask = f'compopt() {{ :; }}\n_gta_python={sys.executable}\nCOMP_LINE="{line}"; COMP_POINT={len(line)}; _gta\n'
-    said = subprocess.run(
-        ["bash", "-c", f'{script}{ask}printf "%s\\n" "${{COMPREPLY[@]}}"'], capture_output=True, text=True
-    )
-    assert said.stdout.split() == found, said.stderr
+def test_what_is_read_off_files_is_what_hydra_and_the_methods_know(here: Path) -> None:
+    plugins.install()
+    loader = start().config_loader
+    found = candidates.groups()
+    assert set(found) == set(GROUPS)
+    assert set(found["sweep"]) == set(sweep_files())
+    for group in set(GROUPS) - {"sweep", "hydra/launcher"}:
+        assert found[group] == sorted(loader.get_group_options(group)), group
+    assert set(found["hydra/launcher"]) <= set(loader.get_group_options("hydra/launcher"))
 
-
-def test_another_shell_is_refused() -> None:
-    with pytest.raises(UserError, match="bash or zsh"):
-        run(["fish"])
+    assert set(candidates.methods()) == set(METHODS)
+    known = {name: row["help"] for name, row in describe(Config).items()}
+    for name, method in METHODS.items():
+        rows = describe(method.Config, "method.")
+        offered = {f"method.{setting}" for setting in candidates.methods()[name]}
+        assert offered | {"method.label"} == set(rows), name
+        known |= {setting: row["help"] for setting, row in rows.items()}
+    assert set(candidates.settings()) == set(known)

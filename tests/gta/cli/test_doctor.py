@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 
-from gta import finding as doctor
 from gta.cli.checks import data, machine, places, versions
-from gta.config import DataConfig, PathsConfig, SiteConfig
-from gta.finding import Status
+from gta.config import Config, DataConfig, PathsConfig, SiteConfig
+from gta.finding import Status, guarded, ok
 from tests.helpers.program import ROOT, Run
 
 
@@ -61,21 +59,33 @@ def test_what_is_asked_for_and_not_there_is_a_problem(
     assert said.count("JPEGImages/ID.jpg") == 1, "a layout is shown once, however many splits"
 
 
-def test_the_ranges_are_those_of_the_installation() -> None:
-    wanted = [
-        Requirement(text) for text in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    ]
-    assert {r.name: r.specifier for r in wanted} == {n: SpecifierSet(row[0]) for n, row in versions.RANGES.items()}
+def install(folder: Path, name: str, version: str, *lines: str) -> None:
+    """Packages as importlib.metadata finds them, before those of the environment where `folder` is on the path."""
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    text = "\n".join([f"Name: {name}", f"Version: {version}", *lines])
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\n{text}\n")
 
 
-def test_versions_that_do_not_work_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = {"torch": "2.9.0", "mlflow": "3.18.0", "hydra-core": None, "numpy": "2.0", "opencv-python": "4.12"}
-    monkeypatch.setattr(versions, "version_of", lambda name: found.get(name, "1000" if name in found else None))
-    lines = [f"{line.status} {line.detail} {line.advice}" for line in versions.check()]
-    assert any("torch 2.9.0 is not >=2.11,<2.14" in line for line in lines)
-    assert any("mlflow 3.18.0" in line and "never published" in line for line in lines)
-    assert any("hydra-core is not installed pip install 'hydra-core" in line for line in lines)
-    assert any("opencv-python 4.12 lies in the place of" in line for line in lines)
+def test_versions_that_do_not_work_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], "no-such-package>=1", "pytest>=1000; extra == 'test'"]
+    lines = [f"Requires-Python: {project['requires-python']}", *(f"Requires-Dist: {text}" for text in wanted)]
+    install(tmp_path, "gta-seg", "9", *lines)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (python, absent) = versions.python_and_packages()
+    assert python.status is Status.OK
+    assert (absent.detail, absent.advice) == (
+        "no-such-package is not installed", "pip install 'no-such-package>=1'",
+    )  # fmt: skip
+    for name, version in {"torch": "2.9.0", "mlflow": "3.18.0", "opencv-python": "4.12"}.items():
+        install(tmp_path, name, version)
+    said = [f"{finding.status} {finding.detail} {finding.advice}" for finding in versions.python_and_packages()]
+    assert any("torch 2.9.0 is not <2.14,>=2.11 (what this code was tried on)" in line for line in said)
+    assert any("mlflow 3.18.0" in line and "never published" in line for line in said)
+    assert any("opencv-python 4.12 lies in the place of" in line for line in said)
+    assert not any("pytest" in line for line in said), "an extra is not asked for"
+    assert set(versions.WHY) <= {Requirement(text).name for text in wanted}, "a reason for what is not wanted"
 
 
 def test_data_sets_and_splits(tmp_path: Path) -> None:
@@ -96,15 +106,18 @@ def test_data_sets_and_splits(tmp_path: Path) -> None:
     assert (there.status, split.status) == (Status.OK, Status.OK)
     assert "1 labeled, 1 unlabeled, 1 validation" in split.detail
     (tmp_path / "toy/SegmentationClass/a.png").unlink()
-    assert [line.status for line in data.chosen([config])] == [Status.OK, Status.PROBLEM], "every file is asked for"
-    assert [line.status for line in data.others({"toy": config})] == [Status.OK]
+    assert [finding.status for finding in data.chosen([config])] == [Status.OK, Status.PROBLEM], (
+        "every file is asked for"
+    )
+    assert [finding.status for finding in data.others({"toy": Config(data=config)}, "other")] == [Status.OK]
+    assert list(data.others({"toy": Config(data=config)}, "toy")) == []
 
 
 def test_the_tracking_store(tmp_path: Path) -> None:
     def status(uri: str) -> Status:
-        (line,) = places.mlflow(PathsConfig(tracking_uri=uri))
-        assert "secret" not in line.detail
-        return line.status
+        (finding,) = places.mlflow(PathsConfig(tracking_uri=uri))
+        assert "secret" not in finding.detail
+        return finding.status
 
     (tmp_path / "other.db").write_text("this is no database, but long enough to be looked at as one" * 20)
     with socket.socket() as taken:
@@ -119,7 +132,7 @@ def test_the_tracking_store(tmp_path: Path) -> None:
 def test_folders(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     paths = PathsConfig(runs=str(tmp_path / "runs"), results=str(tmp_path / "file/below"), splits="/proc/none")
-    assert [line.status for line in places.folders(paths)] == [Status.OK, Status.PROBLEM, Status.PROBLEM]
+    assert [finding.status for finding in places.folders(paths)] == [Status.OK, Status.PROBLEM, Status.PROBLEM]
     assert [path.name for path in tmp_path.iterdir()] == ["file"], "nothing is made"
 
 
@@ -136,9 +149,9 @@ def test_ranks_and_gpus_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_check_that_fails_is_one_problem() -> None:
     def broken():  # type: ignore[no-untyped-def]
-        yield doctor.ok("one", "fine")
+        yield ok("one", "fine")
         raise OSError("gone")
 
-    lines = list(doctor.guarded("it", broken))
+    lines = list(guarded("it", broken))
     assert [(line.status, line.what) for line in lines] == [(Status.OK, "one"), (Status.PROBLEM, "it")]
     assert "gone" in lines[1].detail

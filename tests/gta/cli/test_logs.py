@@ -6,10 +6,8 @@ import threading
 import time
 
 from gta.cell import Cell
-from gta.files import write_json
 from launch.show import logs
-from launch.state import attempts
-from tests.helpers.cells import attempt, finish
+from tests.helpers.cells import attempt, change_attempt, failed, finish, submitted
 from tests.helpers.program import Run
 
 
@@ -31,8 +29,7 @@ def test_which_log_it_is(say: Run, cells: list[Cell]) -> None:
 def test_the_log_of_the_rank_that_failed_comes_first(say: Run, cells: list[Cell]) -> None:
     log = attempt(cells[0], "101", "failed")
     failing = str(log).replace("_0_log", "_1_log")
-    failure = {"attempt": 1, "error": "boom", "time": time.time(), "rank": 1, "log": failing}
-    write_json(cells[0].folder / "failure.json", failure)
+    failed(cells[0], when=time.time(), rank=1, log=failing)
     assert say("logs", "gta/1_8/seed0").stdout == "attempt 1 of rank 1\n"
     assert say("logs", "gta/1_8/seed0", "--rank=0").stdout == "attempt 1 of rank 0\n"
 
@@ -45,16 +42,13 @@ def test_a_cell_that_is_over_is_not_followed_for_long(say: Run, cells: list[Cell
 def test_following_a_cell_over_a_requeue_to_its_end(cells: list[Cell]) -> None:
     cell = cells[0]
     first = attempt(cell, "101", None)
-    slurm = {"job": "57", "cluster": "slurm", "log": str(first), "time": 0.0}
-    write_json(cell.folder / "submitted.json", slurm)
+    submitted(cell, "57", 0.0, log=str(first))
 
     def live() -> None:
         time.sleep(0.05)
         with open(first, "a") as file:
             file.write("more\n")
-        last = attempts.latest(cell.folder)
-        assert last is not None
-        attempts.Attempt(1, last.path, last.fields).end("requeued")
+        change_attempt(cell, ended="interrupted")
         time.sleep(0.1)
         attempt(cell, "102", None)
         time.sleep(0.1)
@@ -71,9 +65,21 @@ def test_following_a_cell_over_a_requeue_to_its_end(cells: list[Cell]) -> None:
 
 def test_a_job_that_slurm_lost_ends_the_wait(cells: list[Cell]) -> None:
     log = attempt(cells[0], "101", "interrupted")
-    slurm = {"job": "57", "cluster": "slurm", "log": str(log), "time": 0.0}
-    write_json(cells[0].folder / "submitted.json", slurm)
+    submitted(cells[0], "57", 0.0, log=str(log))
     asked: list[str] = []
     followed = logs.follow(cells[0].folder, logs.find(cells[0].folder), lambda job: bool(asked.append(job)))
     assert "".join(followed) == "attempt 1 of rank 0\n"
     assert asked == ["57"]
+
+
+def test_a_broken_record_is_said_beside_the_log(say: Run, cells: list[Cell]) -> None:
+    attempt(cells[0], "101", "interrupted")
+    cells[0].folder.submitted_file.write_text("{")
+    cells[0].folder.failure_file.write_text("")
+    said = say("logs", "-f", "gta/1_8/seed0")
+    assert said.stdout == "attempt 1 of rank 0\n"
+    assert "submitted.json is not JSON" in said.stderr
+    assert "failure.json is empty" in said.stderr
+    cells[1].folder.identity_file.write_text("")
+    assert "cell.json is empty" in say("logs", "gta/1_8/seed0").stderr
+    assert say("logs", cells[1].signature).stderr.startswith("error: This cell has no log")

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gta.files import write_json
-from launch.state import attempts
+from gta.cellfolder import CellFolder, Death, Failure
+from launch.state.attempts import claim
 from tests.helpers.fake_slurm import FakeSlurm
 from tests.helpers.program import Run
 
-SLURM = ("hydra/launcher=slurm", "wait=false")
+SLURM = ("hydra/launcher=slurm", "--no-wait")
 
 
 def test_from_submission_to_retry(say: Run, small: list[str], tmp_path: Path, fake_slurm: FakeSlurm) -> None:
@@ -27,7 +27,7 @@ def test_from_submission_to_retry(say: Run, small: list[str], tmp_path: Path, fa
 
     # one cell runs out of memory, one is cancelled, one runs on
     memory, cancelled, running, _ = jobs.values()
-    out_of_memory(tmp_path / "runs/cells" / memory["signature"], memory["job"])
+    out_of_memory(CellFolder(tmp_path / "runs/cells" / memory["signature"]), memory["job"])
     fake_slurm.set(memory["job"], state="FAILED", exit="1:0")
     fake_slurm.set(running["job"], state="RUNNING", node="n1", reason="None")
     said = say("cancel", cancelled["signature"][:6], *grid)
@@ -41,11 +41,11 @@ def test_from_submission_to_retry(say: Run, small: list[str], tmp_path: Path, fa
     assert "1 out of memory: give it more memory" in shown
 
     # nothing of a cell that could change its result can be changed on the way
-    refused = say("retry", *grid, "--oom", "mem=64", "schedule.iterations=9", *SLURM)
+    refused = say("retry", *grid, "--oom", "--mem", "64", "schedule.iterations=9", *SLURM)
     assert "schedule.iterations=9 can change a result" in refused.stdout
     assert len(fake_slurm.calls("sbatch")) == 1, "nothing was submitted"
 
-    again = say("retry", *grid, "--oom", "mem=64", "time=3h", *SLURM)
+    again = say("retry", *grid, "--oom", "--mem", "64", "--time", "3h", *SLURM)
     assert again.returncode == 1, "one cell stays cancelled: " + again.stdout + again.stderr
     assert again.stdout.count("again: ") == 1
     (_, script) = fake_slurm.scripts().values()
@@ -71,12 +71,13 @@ def board(say: Run, grid: list[str]) -> dict:  # type: ignore[type-arg]
     return json.loads(answer.stdout)
 
 
-def out_of_memory(folder: Path, job: str) -> None:
+def out_of_memory(folder: CellFolder, job: str) -> None:
     """What an attempt leaves behind that met the end of the GPU's memory."""
-    mine = attempts.claim(folder, job=job, log=None)
+    mine = claim(folder, job=job)
     assert mine is not None
-    failure = {"attempt": 1, "error": "OutOfMemoryError: CUDA out of memory", "time": time.time(), "rank": 0}
-    write_json(folder / "failure.json", {**failure, "log": None, "cause": "out of memory"})
+    error = "OutOfMemoryError: CUDA out of memory"
+    failure = Failure(attempt=1, error=error, time=time.time(), cause=Death.MEMORY, rank=0)
+    failure.write(folder.failure_file)
     mine.end("failed")
 
 
@@ -84,20 +85,11 @@ def out_of_memory(folder: Path, job: str) -> None:
     ("words", "said"),
     [
         (["retry"], "takes the words of multirun"),
-        (["retry", "sweep=shapes", "mem=lots"], "whole GB"),
-        (["retry", "sweep=shapes", "time=soon"], "90m, 2h"),
-        (["retry", "sweep=shapes", "gpus=two"], "whole number"),
         (["retry", "sweep=shapes", "retry=all"], "name the cells"),
         (["cancel"], "takes cells or a grid"),
         (["cancel", "gta"], "there are no cells here yet"),
         (["gc"], "takes a grid"),
-        (["logs"], "one cell"),
-        (["logs", "gta", "--rank=x"], "whole number"),
-        (["show", "a", "b"], "one cell"),
-        (["diff", "a"], "two cells"),
-        (["status", "--watch=never"], "seconds between two looks"),
         (["status", "--watch", "--json"], "leave one of them out"),
-        (["status", "--jason"], "did you mean --json"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from gta.cell import Cell
-from gta.files import write_json, write_text
-from launch.show.inspect import Facts, compare
+from gta.cellfolder import CellFolder
+from gta.files import write_text
+from launch.show.inspect import CellDetails, compare
 from tests.helpers.cells import attempt, finish
 from tests.helpers.program import Run
 
@@ -15,8 +17,8 @@ MACHINE = {"commit": "c0ffee", "dirty": True, "tree": "7ree", "packages": {"torc
 
 
 def test_show(say: Run, cells: list[Cell]) -> None:
-    attempt(cells[1], "101", "interrupted", why="time limit", **{"from": 0})
-    attempt(cells[1], "102", "done", **{"from": 5}, **MACHINE)
+    attempt(cells[1], "101", "interrupted", began=0, why="time limit")
+    attempt(cells[1], "102", "done", began=5, environment=MACHINE)
     said = say("show", "gta/1_8/seed1")
     assert said.returncode == 0, said.stderr
     before, _, after = said.stdout.partition("settings at their defaults")
@@ -39,10 +41,10 @@ def test_show(say: Run, cells: list[Cell]) -> None:
 
 
 def test_diff_names_what_differs(say: Run, cells: list[Cell]) -> None:
-    attempt(cells[0], "101", "done", **MACHINE)
-    attempt(cells[1], "102", "done", **{**MACHINE, "tree": "0ther", "packages": {"torch": "2.12"}})
+    attempt(cells[0], "101", "done", environment=MACHINE)
+    attempt(cells[1], "102", "done", environment={**MACHINE, "tree": "0ther", "packages": {"torch": "2.12"}})
     finish(cells[1], miou=52.5)
-    parts = compare(*(Facts.read(cell.folder) for cell in cells[:2]))
+    parts = compare(*(CellDetails.read(cell.folder) for cell in cells[:2]))
     assert parts["config"] == {"seed": (0, 1)}
     assert parts["code"] == {"tree": ("7ree", "0ther")}
     assert parts["environment"] == {"packages.torch": ("2.11", "2.12")}
@@ -55,12 +57,13 @@ def test_diff_names_what_differs(say: Run, cells: list[Cell]) -> None:
 
 
 def test_what_cannot_change_a_result_is_told_apart(cells: list[Cell]) -> None:
-    other = cells[0].folder.parent / "feedfeedfeedfeed"
-    for name in ("cell.json", "config.yaml"):
-        write_text(other / name, (cells[0].folder / name).read_text().replace("workers: 2", "workers: 7"))
-    identity = json.loads((other / "cell.json").read_text())
-    write_json(other / "cell.json", {**identity, "digests": {**identity["digests"], "val": "0" * 64}})
-    parts = compare(Facts.read(cells[0].folder), Facts.read(other))
+    other = CellFolder(cells[0].folder.path.parent / "feedfeedfeedfeed")
+    write_text(other.config_file, cells[0].folder.config_file.read_text().replace("workers: 2", "workers: 7"))
+    own = cells[0].folder.identity()
+    assert own is not None
+    made = replace(own, signature=other.signature, digests={**own.digests, "val": "0" * 64})
+    made.write(other.identity_file)
+    parts = compare(CellDetails.read(cells[0].folder), CellDetails.read(other))
     assert parts["config"] == {}
     assert parts["config that cannot change a result"] == {"site.workers": (2, 7)}
     assert list(parts["split"]) == ["val"]
@@ -69,5 +72,21 @@ def test_what_cannot_change_a_result_is_told_apart(cells: list[Cell]) -> None:
 def test_a_cell_that_never_ran(say: Run, cells: list[Cell], tmp_path: Path) -> None:
     said = say("show", "gta/1_8/seed0").stdout
     assert "none yet" in said
-    (cells[0].folder / "config.yaml").unlink()
+    cells[0].folder.config_file.unlink()
     assert "never submitted" in say("show", "gta/1_8/seed0").stderr
+
+
+def test_a_broken_record_is_named_and_the_rest_is_shown(say: Run, cells: list[Cell]) -> None:
+    attempt(cells[0], "101", "done")
+    cells[0].folder.result_file.write_text("[]")
+    said = say("show", "gta/1_8/seed0")
+    assert said.returncode == 0
+    assert "broken: " in said.stdout
+    assert "result.json is not a JSON object: remove it; the next multirun makes it again" in said.stdout
+    assert "101" in said.stdout, "its attempts are told all the same"
+    assert len(json.loads(say("show", "gta/1_8/seed0", "--json").stdout)["broken"]) == 1
+    assert "is not a JSON object" in say("diff", "gta/1_8/seed0", "gta/1_8/seed1").stderr
+    cells[1].folder.identity_file.write_text("")
+    answer = say("show", cells[1].signature)
+    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
+    assert "cell.json is empty" in answer.stderr

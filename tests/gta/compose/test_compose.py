@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from gta.compose import compose
+from gta.compose import compose, overrides
+from gta.compose.hydra import ConfigLoaderImpl
 from gta.config import Config
 from gta.errors import UserError
 from gta.methods import METHODS
@@ -19,7 +19,7 @@ CONF = compose.CONF
 
 
 @pytest.mark.parametrize(
-    "overrides",
+    "words",
     [
         ["method=gta", "seed=1"],
         ["method=supervised", "data.split=1/25", "schedule.lr=0.2"],
@@ -27,11 +27,11 @@ CONF = compose.CONF
         ["method=gta", "site=slurm", "++site.sbatch.constraint=a100"],
     ],
 )
-def test_composing_from_a_kept_base_is_what_hydra_composes(loader: ConfigLoaderImpl, overrides: list[str]) -> None:
+def test_composing_from_a_kept_base_is_what_hydra_composes(loader: ConfigLoaderImpl, words: list[str]) -> None:
     composer = compose.Composer(loader)
     for again in range(2):  # the second time from the base that was kept
-        fast = composer.compose([*overrides, f"seed={again}"])
-        slow = loader.load_configuration("config", [*overrides, f"seed={again}"], RunMode.RUN)
+        fast = composer.compose([*words, f"seed={again}"])
+        slow = loader.load_configuration("config", [*words, f"seed={again}"], RunMode.RUN)
         OmegaConf.set_struct(slow, False)
         del slow["hydra"]
         assert OmegaConf.to_container(fast, resolve=False) == OmegaConf.to_container(slow, resolve=False)
@@ -44,9 +44,7 @@ def test_a_cell_for_another_seed_is_what_is_composed_for_it(loader: ConfigLoader
     composer = compose.Composer(loader)
     for seeds in (["seed=0"], ["seed=12"], ["seed=3"], ["++seed=4"], ["seed=5", "seed=6"], []):
         words = [override, *seeds]
-        made = composer.cell(words)
-        assert made == compose.typed(compose.Composer(loader).compose(words))
-        made.schedule.iterations = 7  # what one cell's owner does to it is not seen by the next
+        assert composer.cell(words) == compose.typed(compose.Composer(loader).compose(words))
 
 
 def test_a_wrong_seed_is_refused_after_a_right_one(loader: ConfigLoaderImpl) -> None:
@@ -80,7 +78,7 @@ def test_a_frozen_config_reads_back_the_same(loader: ConfigLoaderImpl, tmp_path:
     text = compose.dump(config)
     assert "${" not in text, "a frozen config is resolved"
     (tmp_path / "config.yaml").write_text(text)
-    assert compose.read(tmp_path / "config.yaml") == config
+    assert compose.read_config(tmp_path / "config.yaml") == config
 
 
 @pytest.mark.parametrize(
@@ -100,7 +98,7 @@ def test_a_frozen_config_reads_back_the_same(loader: ConfigLoaderImpl, tmp_path:
 )
 def test_a_wrong_override_says_what_was_meant(loader: ConfigLoaderImpl, override: str, said: str) -> None:
     with pytest.raises(UserError, match="(?s)" + said.replace("?", r"\?")):
-        compose.check_overrides(loader, [override])
+        overrides.check_overrides(loader, [override])
 
 
 @pytest.mark.parametrize(
@@ -140,9 +138,9 @@ def test_neutral_fields_may_depend_on_the_environment(
     ],
 )
 def test_splits_that_look_like_numbers_stay_names(loader: ConfigLoaderImpl, written: str, protected: str) -> None:
-    assert compose.protect(written) == protected
+    assert overrides.protect(written) == protected
 
 
 def test_a_protected_number_is_still_a_number(loader: ConfigLoaderImpl) -> None:
-    config = compose.typed(compose.Composer(loader).compose([compose.protect("schedule.iterations=10_000")]))
+    config = compose.typed(compose.Composer(loader).compose([overrides.protect("schedule.iterations=10_000")]))
     assert config.schedule.iterations == 10000

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from gta.cli.options import grid
+from gta.cell import Cell
+from gta.cli.composing import grid
 from gta.compose.epochs import in_iterations
 from gta.config import ScheduleConfig
 from gta.errors import UserError
 from gta.train.run import train
+from tests.helpers.configs import changed
 from tests.helpers.program import SMALL_SHAPES
 from tests.helpers.training import make
 
@@ -70,11 +72,12 @@ def test_a_cell_freezes_iterations_and_epochs_are_the_same_cell(
         grid([*words, "schedule.iterations=9"])
 
 
-def test_train_itself_understands_epochs(tmp_path: Path) -> None:
+def test_a_prepared_cell_trains_so_many_iterations(tmp_path: Path) -> None:
     """Without a grid: 40 images, 8 labeled, batches of 4, so 8 steps an epoch."""
     config = make(tmp_path, "supervised", iterations=0, warm_up=0, epochs=1)
-    assert train(config, tmp_path / "cell", "s")
-    assert json.loads((tmp_path / "cell/result.json").read_text())["iteration"] == 8
+    cell = Cell.prepare(changed(config, {"paths.runs": str(tmp_path)}), {})
+    assert train(cell)
+    assert json.loads(cell.folder.result_file.read_text())["iteration"] == 8
 
 
 def test_the_cityscapes_schedule_is_the_published_one(

@@ -14,18 +14,18 @@ from PIL import Image
 
 from gta.cli.main import main
 from gta.config import DataConfig
-from gta.data.check import Report, check
+from gta.data.check import DataReport, check_dataset
 from gta.data.splits.lists import digest
 from gta.errors import UserError
 
 Tiny = Callable[..., DataConfig]
 
 
-def walk(config: DataConfig) -> Report:
+def walk(config: DataConfig) -> DataReport:
     def progress(steps: Iterator[None], total: int) -> None:
         assert len(list(steps)) == total
 
-    return check(config, progress)
+    return check_dataset(config, progress)
 
 
 def test_a_whole_data_set(tiny: Tiny) -> None:
@@ -102,7 +102,7 @@ def test_the_command(
     assert said.count("BROKEN") == 20
     assert "... and 1 more" in said
     assert "shapes: 21 problems" in said
-    assert main(["data", "check", "data=shapes", "all=true"]) == 2
+    assert main(["data", "check", "data=shapes", "--all"]) == 2
     assert capsys.readouterr().out.count("BROKEN") == 21
     assert main(["data", "check", "data=voc_blender"]) == 2
     assert "MISSING" in capsys.readouterr().err

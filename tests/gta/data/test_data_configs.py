@@ -8,6 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 import gta
+from gta.compose.hydra import schema as schema_of
 from gta.config import Config, DataConfig
 from gta.data.prepare import prepare
 from gta.data.spec import check_label_map
@@ -19,7 +20,7 @@ CONF = Path(gta.__file__).parent / "conf" / "data"
 
 
 def _config(name: str, data: Path | str = "data", splits: Path | str = "splits") -> DataConfig:
-    schema = OmegaConf.structured(Config)
+    schema = schema_of(Config)
     node = OmegaConf.load(CONF / f"{name}.yaml")
     for base in [base for base in node.pop("defaults", []) if base != "_self_"]:
         node = OmegaConf.merge(OmegaConf.load(CONF / f"{base}.yaml"), node)

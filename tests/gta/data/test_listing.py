@@ -13,8 +13,9 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 import gta
+from gta.compose.hydra import schema
 from gta.config import DataConfig
-from gta.data.check import check
+from gta.data.check import check_dataset
 from gta.data.dataset import SegmentationDataset
 from gta.data.listing import image_files
 from gta.data.spec import check_layout
@@ -35,7 +36,7 @@ def cityscapes(folder: Path, train_ids: bool = False) -> DataConfig:
     (lists / "labeled.txt").write_text("\n".join(TRAIN[:2]))
     (lists / "unlabeled.txt").write_text("\n".join(TRAIN[2:]))
     (folder / "splits/val.txt").write_text("\n".join(f"leftImg8bit/val/bonn/{i}_leftImg8bit.png" for i in VAL))
-    node = OmegaConf.merge(OmegaConf.structured(DataConfig), OmegaConf.load(conf / "cityscapes.yaml"))
+    node = OmegaConf.merge(schema(DataConfig), OmegaConf.load(conf / "cityscapes.yaml"))
     if train_ids:
         changes = OmegaConf.load(conf / "cityscapes_trainids.yaml")
         del changes["defaults"]
@@ -155,7 +156,7 @@ def test_cityscapes_is_shown_as_it_must_look(tmp_path: Path) -> None:
 
 
 def test_a_whole_cityscapes_checks_out(tmp_path: Path) -> None:
-    report = check(cityscapes(tmp_path), lambda steps, total: list(steps).clear())
+    report = check_dataset(cityscapes(tmp_path), lambda steps, total: list(steps).clear())
     assert report.problems == []
     assert (report.images, report.masks, report.sizes) == (7, 7, {(30, 40)})
     assert report.shown.tolist() == [7] * 20

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gta.config import Config, ScheduleConfig, SiteConfig
 from gta.data.dataset import SegmentationDataset
-from gta.data.loaders import check_batch, train_loader, val_samples
+from gta.data.loaders import train_loader, val_samples
 from gta.data.splits.split import Split, load_split
 from gta.errors import UserError
 from gta.ops.batch import Labeled, Unlabeled
@@ -174,48 +174,6 @@ def test_loading_leaves_the_trainings_random_numbers_alone(shapes_config: Config
         torch.manual_seed(0)
         _batches(config)
         assert torch.equal(torch.rand(3), expected)
-
-
-@pytest.mark.parametrize(
-    ("batch", "group", "world_size", "says"),
-    [
-        (8, 3, 1, "batch_size=8 does not divide into groups of schedule.group_size=3"),
-        (8, 2, 3, "The 4 groups of a batch .* do not divide over 3 ranks"),
-        (8, 8, 2, "The 1 groups of a batch .* do not divide over 2 ranks"),
-        (8, 0, 1, "must both be at least 1"),
-        (0, 2, 1, "must both be at least 1"),
-    ],
-)
-def test_a_batch_that_does_not_divide_is_refused_at_once(
-    shapes_config: Config, batch: int, group: int, world_size: int, says: str
-) -> None:
-    schedule = ScheduleConfig(iterations=5, batch_size=batch, group_size=group)
-    with pytest.raises(UserError, match=says):
-        check_batch(schedule, world_size)
-    split = load_split(shapes_config.data)
-    with pytest.raises(UserError, match=says):
-        train_loader(replace(shapes_config, schedule=schedule), split, world_size, 0, 0, False, True)
-
-
-@pytest.mark.parametrize(
-    ("accumulate", "world_size", "says"),
-    [
-        (3, 1, "schedule.accumulate=3 does not divide the 4 groups of a batch .*use a number that divides 4"),
-        (0, 1, "schedule.accumulate=0 does not divide"),
-        (2, 4, "The 2 groups of each of the 2 parts of a batch .*accumulate=2.* do not divide over 4 ranks"),
-    ],
-)
-def test_parts_that_are_not_whole_groups_are_refused(accumulate: int, world_size: int, says: str) -> None:
-    schedule = ScheduleConfig(iterations=5, batch_size=8, group_size=2, accumulate=accumulate)
-    with pytest.raises(UserError, match=says):
-        check_batch(schedule, world_size)
-
-
-@pytest.mark.parametrize(("batch", "accumulate"), [(1, 1), (4, 4)])
-def test_one_image_at_a_time_is_refused(batch: int, accumulate: int) -> None:
-    schedule = ScheduleConfig(iterations=5, batch_size=batch, group_size=1, accumulate=accumulate)
-    with pytest.raises(UserError, match=rf"accumulate={accumulate} passes 1 image at a time"):
-        check_batch(schedule, 1)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from gta.compose import compose
+from gta.compose.hydra import ConfigLoaderImpl
 from gta.config import Config
 
 ROWS: dict[str, dict[str, Any]] = {

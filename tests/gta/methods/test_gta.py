@@ -69,7 +69,7 @@ def test_transfer_is_capped_by_the_schedule_by_default(make: Make, run: Run) -> 
     with_null, with_number = make("gta", schedule={"ema_decay": 0.3}), make("gta", transfer_decay=0.3)
     for method in (with_null, with_number):
         run(method, 0, 2)
-        method.start()
+        method.end_warm_up()
         for p in method.models["assistant"].parameters():
             p.data.zero_()
         before = tensors(method.models["student"])
@@ -82,7 +82,7 @@ def test_transfer_is_capped_by_the_schedule_by_default(make: Make, run: Run) -> 
 def test_the_three_networks_share_no_storage(make: Make, run: Run) -> None:
     method = make("gta")
     run(method, 0, 2)
-    method.start()
+    method.end_warm_up()
     for iteration in range(2, 5):
         owners: dict[int, str] = {}
         for name, network in method.models.items():
@@ -96,7 +96,7 @@ def test_the_three_networks_share_no_storage(make: Make, run: Run) -> None:
 def test_assistant_starts_as_a_copy_and_is_not_reset(make: Make, run: Run) -> None:
     method = make("gta")
     run(method, 0, 2)
-    method.start()
+    method.end_warm_up()
     student, assistant = tensors(method.models["student"]), tensors(method.models["assistant"])
     assert not changed(student, assistant)
     run(method, 2, 5)
@@ -195,7 +195,7 @@ def test_unlabeled_loss_of_a_step(
 def test_the_confidence_pass_moves_the_teachers_statistics_and_nothing_else_does(make: Make, run: Run) -> None:
     method = make("gta")
     run(method, 0, 2)
-    method.start()
+    method.end_warm_up()
     counter = next(b for n, b in method.models["teacher"].named_buffers() if n.endswith("num_batches_tracked"))
     before = int(counter)
     run(method, 2, 5)

@@ -27,7 +27,7 @@ def probabilities(logits: Tensor) -> np.ndarray:
 def test_losses_of_a_step(name: str, strong: bool, make: Make, batch: Callable[..., Any], run: Any) -> None:
     mixing = {"cutmix_probability": 1.0} if name == "cutmix" else {}
     method = make(name, model={"dropout": 0.0}, strong=strong, threshold=0.27, unsupervised_weight=0.5, **mixing)
-    assert method.strong is strong
+    assert method.strong_views == int(strong)
     run(method, 0, 3)
     student, teacher = (copy.deepcopy(network) for network in method.networks().values())
     labeled, unlabeled = batch(3)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from reference_gta import Reference, Setting
 from torch import Tensor, nn
 
 from gta.methods.mixing import cutmix_mask
+from tests.helpers.program import ROOT
+from tests.helpers.reference_gta import Reference, Setting
 
-WORKER = Path(__file__).parent / "rank_worker.py"
+WORKER = ROOT / "tests/helpers/rank_worker.py"
 SUPERVISED = ["supervised", "supervised_ohem"]
 WITH_TEACHER = ["mean_teacher", "cutmix", "student_teacher", "gta", "gta_auxiliary", "gta_separate", "gta_shared"]
 SCENARIOS = [*SUPERVISED, "fixmatch", "unimatch", "cps", *WITH_TEACHER]
@@ -28,7 +28,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     folder = tmp_path_factory.mktemp("ranks")
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     started = [
-        subprocess.Popen([*command, str(WORKER), str(folder)], stderr=subprocess.PIPE, text=True)
+        subprocess.Popen([*command, str(WORKER), str(folder)], stderr=subprocess.PIPE, text=True, cwd=ROOT)
         for command in ([sys.executable], torchrun)
     ]
     for process in started:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from reference_gta import Reference, Setting
 from torch import Tensor, nn
 
 from gta.methods import Method
 from gta.methods.mixing import cutmix_mask
+from tests.helpers.reference_gta import Reference, Setting
 
 STEPS, TOLERANCE = 5, 1e-10
 KNOBS: dict[str, dict[str, Any]] = {

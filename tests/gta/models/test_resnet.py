@@ -8,7 +8,7 @@ from torch import nn
 
 from gta.config import ModelConfig
 from gta.errors import UserError
-from gta.models import ENCODERS
+from gta.models import ENCODERS, check_model
 
 
 def encoder(name: str, output_stride: int = 8, width: int = 0, stem: str = "deep") -> nn.Module:
@@ -83,7 +83,7 @@ def test_both_stems_give_features_of_one_size() -> None:
 
 def test_an_unknown_stem_is_refused() -> None:
     with pytest.raises(UserError, match=r"model\.stem is 'deeper'; use deep or plain"):
-        encoder("resnet18", stem="deeper")
+        check_model(ModelConfig(encoder="resnet18", stem="deeper"))
 
 
 def test_first_dilated_block_reads_stride_8() -> None:
@@ -138,4 +138,4 @@ def test_width_scales_every_stage_of_tiny() -> None:
 @pytest.mark.parametrize(("name", "output_stride", "width"), [("tiny", 4, 8), ("resnet18", 32, 0), ("tiny", 8, 0)])
 def test_settings_that_cannot_be(name: str, output_stride: int, width: int) -> None:
     with pytest.raises(UserError, match="model"):
-        encoder(name, output_stride, width)
+        check_model(ModelConfig(encoder=name, output_stride=output_stride, width=width))

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gta.provenance import code as sources
+from gta.provenance import code
 from gta.provenance import environment as provenance
+from gta.provenance.code import read_code
 
 
 def test_the_record_of_an_attempt() -> None:
@@ -29,11 +30,11 @@ def test_the_record_of_an_attempt() -> None:
 
 def test_commit_says_whether_the_code_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     state = {"commit": "abc", "dirty": False, "tree": "0123456789", "snapshot": None}
-    monkeypatch.setattr(sources, "running", lambda: state)
+    monkeypatch.setattr(code, "running", lambda: state)
     assert provenance.commit() == "abc"
-    monkeypatch.setattr(sources, "running", lambda: {**state, "dirty": True})
+    monkeypatch.setattr(code, "running", lambda: {**state, "dirty": True})
     assert provenance.commit() == "abc+01234567"
-    monkeypatch.setattr(sources, "running", lambda: {**state, "commit": None})
+    monkeypatch.setattr(code, "running", lambda: {**state, "commit": None})
     assert provenance.commit() is None
 
 
@@ -71,7 +72,7 @@ def test_without_git_there_is_a_tree_still(tmp_path: Path, monkeypatch: pytest.M
     (root / "gta/a.py").write_text("a = 1\n")
     subprocess.run(["git", "init", "-q", str(root)], check=True)
     monkeypatch.setenv("PATH", str(tmp_path))
-    found = sources.read(root)
+    found = read_code(root)
     assert (found.commit, list(found.files)) == (None, ["gta/a.py"])
     (root / "gta/a.py").write_text("a = 2\n")
-    assert sources.read(root).tree != found.tree
+    assert read_code(root).tree != found.tree

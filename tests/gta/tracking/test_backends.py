@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import shutil
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from gta.cellfolder import CellFolder
 from gta.config import Config
-from gta.tracking import background_sync as live
-from gta.tracking import keys, store
+from gta.files import write_text
+from gta.tracking import background_sync, keys, store
 from gta.tracking import sync as tracking
-from gta.tracking.cell import Snapshot
-from gta.train.control import Control, Wish
-from gta.train.run import train
+from gta.tracking.cell import TrackedCell
+from gta.tracking.sync_cache import cached
+from gta.train.control import Control, Request
 from tests.helpers import sync_worker
 from tests.helpers.backends import Postgres, Server
-from tests.helpers.tracked import make_cell, run_of, signature_of
-from tests.helpers.training import make
+from tests.helpers.configs import changed
+from tests.helpers.tracked import make_cell, run_of
+from tests.helpers.training import make, train_in
 
 KINDS = ("sqlite", "server", "postgresql")
 
@@ -68,7 +70,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Itera
 def eight(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Eight cells that ran at once, each a process that wrote its journal and sent it to every store."""
     folder = tmp_path_factory.mktemp("eight")
-    cells = [make_cell(folder / f"cells/{number}", seed=number) for number in range(8)]
+    cells = [make_cell(folder / "cells", seed=number) for number in range(8)]
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["gta.tracking.writer", "mlflow.store.tracking.sqlalchemy_store"])  # once for all
     uris = stores.uris.values()
@@ -85,14 +87,15 @@ def recorded(uri: str, cell: Path) -> list[tuple[str, int, float, int]]:
     """(metric, iteration, value, ms) of every point that MLflow has of a cell's journal, doubles included."""
     client = store.connect(uri)
     run = run_of(client, cell)
-    final = {point.name for point in Snapshot.take(cell).final_points()}
+    final = {point.name for point in TrackedCell.read(CellFolder(cell)).final_points()}
     points = [p for name in run.data.metrics for p in client.get_metric_history(run.info.run_id, name)]
     return sorted((p.key, p.step, p.value, p.timestamp) for p in points if p.key not in final)
 
 
 def written(cell: Path) -> list[tuple[str, int, float, int]]:
     """The same, as the journal has it."""
-    return sorted((p.name, p.iteration, p.value, round(p.time * 1000)) for p in Snapshot.take(cell).points())
+    points = TrackedCell.read(CellFolder(cell)).points()
+    return sorted((p.name, p.iteration, p.value, round(p.time * 1000)) for p in points)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,10 +113,8 @@ def test_eight_cells_at_once_lose_nothing(stores: Stores, eight: list[Path], kin
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_store_lost_is_sent_again(stores: Stores, tmp_path: Path, kind: str) -> None:
     uri = stores.uri(kind)
-    cells = [make_cell(tmp_path / f"cells/{number}", seed=number) for number in range(2)]
-    with_artifact = cells[0] / "artifacts/images/0_a.png"
-    with_artifact.parent.mkdir(parents=True)
-    with_artifact.write_bytes(b"picture")
+    cells = [make_cell(tmp_path / "cells", seed=number) for number in range(2)]
+    write_text(CellFolder(cells[0]).artifacts_folder / "images/0_a.png", "picture")
     assert tracking.sync(cells, uri).problems == []
     client = store.connect(uri)
     client.delete_run(run_of(client, cells[0]).info.run_id)
@@ -125,58 +126,58 @@ def test_what_a_store_lost_is_sent_again(stores: Stores, tmp_path: Path, kind: s
 
 
 class AtStep(Control):
-    """Does something within the n-th step; keeps how long the longest step took."""
+    """Does something within the n-th step."""
 
-    def __init__(self, step: int, action: object):
+    def __init__(self, step: int, action: Callable[[], None]):
         self.left, self.action = step, action
-        self.before, self.longest = time.monotonic(), 0.0
 
-    def wish(self) -> Wish:
+    def request(self) -> Request:
         self.left -= 1
-        now = time.monotonic()
-        self.longest, self.before = max(self.longest, now - self.before), now
         if self.left == 0:
-            self.action()  # type: ignore[operator]
-            self.before = time.monotonic()
-        return Wish.NONE
+            self.action()
+        return Request.NONE
 
 
-def cell_of(folder: Path, config: Config, uri: str) -> Path:
-    config.paths.tracking_uri, config.site.live_tracking = uri, True
-    config.sweep_name = "live"
-    cell = make_cell(folder, method="supervised")
-    signature = signature_of(cell)
-    cell = cell.rename(folder.parent / signature)
-    (cell / "journal.jsonl").unlink()
+def sending_config(folder: Path, uri: str) -> Config:
+    values = {"paths.tracking_uri": uri, "site.live_tracking": True, "sweep_name": "by_itself"}
+    return changed(make(folder, "supervised"), values)
+
+
+def cell_of(below: Path) -> Path:
+    """A cell that is to send by itself, before its first attempt."""
+    cell = make_cell(below, method="supervised")
+    CellFolder(cell).journal_file.unlink()
     return cell
 
 
 def test_a_server_killed_half_way_costs_nothing(
     stores: Stores, eight: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cells send live; the server dies within the first, and is started again when all are done."""
-    monkeypatch.setattr(live, "EVERY_SECONDS", 0.2)
-    monkeypatch.setattr(live, "LAST_SECONDS", 1.0)
+    """Cells send by themselves; the server dies within the first, and is started again when all are done."""
+    monkeypatch.setattr(background_sync, "EVERY_SECONDS", 0.2)
+    monkeypatch.setattr(background_sync, "LAST_SECONDS", 1.0)
     server = stores.server
-    config = make(tmp_path, "supervised")
-    cells = [cell_of(tmp_path / f"runs/{number}", config, server.uri) for number in range(2)]
+    config = sending_config(tmp_path, server.uri)
+    cells = [cell_of(tmp_path / "runs") for _ in range(2)]
 
     def kill() -> None:
         deadline = time.monotonic() + 60
-        while not (cells[0] / "mlflow.json").exists():  # the first points have arrived
+        while not CellFolder(cells[0]).sync_cache_file.exists():  # the first points have arrived
             assert time.monotonic() < deadline
             time.sleep(0.1)
         server.kill()
 
     for cell, control in zip(cells, (AtStep(5, kill), Control()), strict=True):
-        assert train(config, cell, cell.name, control)
-    assert json.loads((cells[0] / "mlflow.json").read_text())[server.uri]["cursor"] < len(written(cells[0]))
-    down = tracking.sync(cells, server.uri, "live")
+        assert train_in(cell, config, cell.name, control)
+    sent = cached(CellFolder(cells[0]), server.uri)
+    assert sent is not None
+    assert sent.cursor < len(written(cells[0]))
+    down = tracking.sync(cells, server.uri, "by_itself")
     assert len(down.problems) == 1
     assert "sync again later" in down.problems[0]
     server.start()
     server.wait()
-    assert tracking.sync(cells, server.uri, "live").problems == []
+    assert tracking.sync(cells, server.uri, "by_itself").problems == []
     for cell in cells:
         assert recorded(server.uri, cell) == written(cell)
         assert run_of(store.connect(server.uri), cell).info.status == "FINISHED"
@@ -184,15 +185,17 @@ def test_a_server_killed_half_way_costs_nothing(
 
 
 def test_a_server_that_hangs_holds_up_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "EVERY_SECONDS", 0.0)
-    monkeypatch.setattr(live, "LAST_SECONDS", 0.2)
+    monkeypatch.setattr(background_sync, "EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(background_sync, "LAST_SECONDS", 0.2)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "600")  # so long would MLflow itself wait for an answer
     with socket.socket() as silent:  # takes connections and never answers
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        config = make(tmp_path, "supervised")
-        cell = cell_of(tmp_path / "runs/one", config, f"http://127.0.0.1:{silent.getsockname()[1]}")
-        started = time.monotonic()
-        assert train(config, cell, cell.name, Control())
-        assert time.monotonic() - started < 120
+        config = sending_config(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        cell = cell_of(tmp_path / "runs")
+        assert train_in(cell, config, cell.name, Control())
+        waiting = [thread for thread in threading.enumerate() if thread.name == "background sync"]
+        assert waiting, "it has no answer yet"
+    for thread in waiting:  # hung up on, it says so: not into the output of another test
+        thread.join()
     assert max(point[1] for point in written(cell)) == config.schedule.iterations

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
-import time
+import socket
 from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
 
+from gta.cellfolder import CellFolder, Result
 from gta.files import write_json, write_text
 from gta.journal import Journal, read
+from gta.provenance.environment import environment
 from gta.tracking import keys
 from gta.tracking import sync as tracking
-from gta.tracking import sync_cache as stamps
-from tests.helpers.tracked import CLASSES, expected, finish, history, make_cell, run_of, train
+from tests.helpers.tracked import CLASSES, attempt, expected, fail, finish, history, make_cell, run_of, train
 
 
 def test_a_finished_cell_is_one_complete_run(tmp_path, uri, client):
-    cell = make_cell(tmp_path / "cell")
+    cell = make_cell(tmp_path)
     train(cell, range(0, 2500), "finished")  # more points than one call takes
     finish(cell)
     report = tracking.sync([cell], uri, "shapes")
@@ -44,31 +44,26 @@ def test_a_finished_cell_is_one_complete_run(tmp_path, uri, client):
     assert run.data.metrics["val/teacher/miou_last"] == 70.0
     assert run.data.metrics["val/student/miou_best"] == 66.5
     assert run.data.metrics["miou_last"] == 70.0
-    written = read(cell / "journal.jsonl")
+    written = read(CellFolder(cell).journal_file)
     assert run.info.start_time == round(written[0]["time"] * 1000)
     times = [p.timestamp for p in client.get_metric_history(run.info.run_id, "lr")]
     assert min(times) == round(written[1]["time"] * 1000)  # the journal's clock, not the sync's
 
 
-def test_config_and_per_class_iou_are_artifacts_beside_the_store(tmp_path, uri, client):
-    cell = make_cell(tmp_path / "cell")
+def test_config_and_result_are_artifacts_beside_the_store(tmp_path, uri, client):
+    cell = make_cell(tmp_path)
     finish(cell)
     tracking.sync([cell], uri)
-    run_id = run_of(client, cell).info.run_id
-    names = {item.path for item in client.list_artifacts(run_id)}
-    assert names == {"config.yaml", "cell.json", "result.json", "iou.csv"}
-    text = Path(client.download_artifacts(run_id, "iou.csv")).read_text()
-    rows = list(csv.DictReader(io.StringIO(text)))
-    assert [row["class"] for row in rows] == CLASSES
-    assert [row["teacher_last"] for row in rows] == ["90.0", "50.12345", ""]
-    assert (
-        Path(uri.removeprefix("sqlite:///")).parent
-        in Path(run_of(client, cell).info.artifact_uri.removeprefix("file://")).parents
-    )
+    run = run_of(client, cell)
+    assert {item.path for item in client.list_artifacts(run.info.run_id)} == {"config.yaml", "cell.json", keys.RESULT}
+    sent = Path(run.info.artifact_uri.removeprefix("file://")) / keys.RESULT
+    assert Result.read(sent) == CellFolder(cell).result()
+    assert json.loads(run.data.tags["gta.iou.teacher"]) == [90.0, 50.1234, None]
+    assert Path(uri.removeprefix("sqlite:///")).parent in sent.parents
 
 
 def test_syncing_again_changes_nothing(tmp_path, uri, client):
-    cell = make_cell(tmp_path / "cell")
+    cell = make_cell(tmp_path)
     train(cell, range(10))
     finish(cell)
     tracking.sync([cell], uri)
@@ -82,14 +77,14 @@ def test_syncing_again_changes_nothing(tmp_path, uri, client):
 
 
 def test_a_growing_journal_sends_only_what_is_new(tmp_path, uri, client):
-    cell = make_cell(tmp_path / "cell")
+    cell = make_cell(tmp_path)
     train(cell, range(10))
     assert tracking.sync([cell], uri).points == 20
     assert run_of(client, cell).info.status == "RUNNING"
     train(cell, range(10, 13), "stopped")
     assert tracking.sync([cell], uri).points == 6
     assert run_of(client, cell).info.status == "KILLED"
-    with Journal(cell / "journal.jsonl") as log:
+    with Journal(CellFolder(cell).journal_file) as log:
         log.event("resumed")
     tracking.sync([cell], uri)
     assert run_of(client, cell).info.status == "RUNNING"
@@ -101,10 +96,10 @@ def test_a_growing_journal_sends_only_what_is_new(tmp_path, uri, client):
 
 
 def test_of_iterations_done_twice_after_a_kill_the_first_counts(tmp_path, uri, client):
-    cell = make_cell(tmp_path / "cell")
+    cell = make_cell(tmp_path)
     train(cell, range(10))
     tracking.sync([cell], uri)
-    with Journal(cell / "journal.jsonl") as log:
+    with Journal(CellFolder(cell).journal_file) as log:
         log.event("resumed")
         for i in range(5, 15):
             log.metrics(i, {"loss/supervised": 100.0 + i})
@@ -113,9 +108,9 @@ def test_of_iterations_done_twice_after_a_kill_the_first_counts(tmp_path, uri, c
 
 
 def test_a_torn_line_in_the_middle_is_no_matter(tmp_path, uri, client):
-    cell = make_cell(tmp_path / "cell")
+    cell = make_cell(tmp_path)
     train(cell, range(5))
-    path = cell / "journal.jsonl"
+    path = CellFolder(cell).journal_file
     path.write_bytes(path.read_bytes()[:-10])
     assert tracking.sync([cell], uri).points == 8
     train(cell, range(4, 6))
@@ -125,17 +120,17 @@ def test_a_torn_line_in_the_middle_is_no_matter(tmp_path, uri, client):
 
 @pytest.mark.parametrize("cursor", ["0", "7", None])
 def test_a_kill_between_the_points_and_the_cursor_sends_nothing_twice(tmp_path, uri, client, cursor):
-    cell = make_cell(tmp_path / "cell")
+    cell = make_cell(tmp_path)
     train(cell, range(20))
     finish(cell)
     tracking.sync([cell], uri)
-    # As the kill leaves it: the points are there, the cursor is behind, the stamp is not written.
+    # As the kill leaves it: the points are there, the cursor is behind, nothing is remembered.
     run_id = run_of(client, cell).info.run_id
     if cursor is None:
         client.delete_tag(run_id, keys.CURSOR)
     else:
         client.set_tag(run_id, keys.CURSOR, cursor)
-    (cell / stamps.NAME).unlink()
+    CellFolder(cell).sync_cache_file.unlink()
     assert tracking.sync([cell], uri).problems == []
     for name in ("loss/supervised", "lr"):
         assert Counter(i for i, _ in history(client, cell, name)) == Counter(range(20))
@@ -144,7 +139,7 @@ def test_a_kill_between_the_points_and_the_cursor_sends_nothing_twice(tmp_path, 
 
 
 def test_a_cell_of_two_sweeps_is_one_run_with_two_tags(tmp_path, uri, client):
-    cell = make_cell(tmp_path / "cell")
+    cell = make_cell(tmp_path)
     train(cell, range(3))
     tracking.sync([cell], uri, "one")
     report = tracking.sync([cell], uri, ["two"])
@@ -161,7 +156,7 @@ def sweep_run(client, name: str):
 
 
 def test_a_sweep_is_a_run_above_those_of_its_cells(tmp_path, uri, client):
-    cells = [make_cell(tmp_path / str(seed), seed=seed) for seed in range(3)]
+    cells = [make_cell(tmp_path, seed=seed) for seed in range(3)]
     tracking.sync(cells[:1], uri, "first")
     assert sweep_run(client, "first").info.status == "RUNNING"
     for cell in cells:
@@ -176,77 +171,90 @@ def test_a_sweep_is_a_run_above_those_of_its_cells(tmp_path, uri, client):
         second.info.run_id,
     ]
     assert (first.info.status, first.info.run_name) == ("FINISHED", "first")
-    ends = [json.loads((cell / "result.json").read_text())["finished"] for cell in cells]
-    assert first.info.end_time == round(max(ends) * 1000)
+    assert first.info.end_time == round(max(CellFolder(cell).result().finished for cell in cells) * 1000)
 
 
 def test_a_cell_knows_its_sweep_by_itself(tmp_path, uri, client):
-    cell = make_cell(tmp_path / "cell")
-    write_text(cell / "config.yaml", "seed: 0\nsweep_name: own\n")
+    cell = make_cell(tmp_path)
+    write_text(CellFolder(cell).config_file, "seed: 0\nsweep_name: own\n")
     tracking.sync([cell], uri)  # as `sync` without a sweep does, after the launcher died
     tags = run_of(client, cell).data.tags
     assert (tags["gta.sweep.own"], tags["mlflow.parentRunId"]) == ("1", sweep_run(client, "own").info.run_id)
 
 
 def test_a_run_left_by_a_dead_process_is_closed_as_what_it_was(tmp_path, uri, client):
-    stopped, failed, alive = (make_cell(tmp_path / name) for name in ("stopped", "failed", "alive"))
+    stopped, failed, alive = (make_cell(tmp_path) for _ in range(3))
     cells = [stopped, failed, alive]
     for cell in cells:
-        write_json(cell / "attempts/0001.json", {"host": "node1", "pid": 1})
+        attempt(cell, 1, host="node1", pid=1)
         train(cell, range(3))
     tracking.sync(cells, uri, "dead", alive=lambda folder: True)
     assert [run_of(client, cell).info.status for cell in cells] == ["RUNNING"] * 3
-    write_json(failed / "failure.json", {"attempt": 1, "error": "out of memory", "time": time.time()})
+    fail(failed, attempt=1)
     report = tracking.sync(cells, uri, "dead", alive=lambda folder: folder == alive)
     assert (report.updated, report.unchanged) == (2, 1)
     assert [run_of(client, cell).info.status for cell in cells] == ["KILLED", "FAILED", "RUNNING"]
-    assert run_of(client, stopped).info.end_time == round(read(stopped / "journal.jsonl")[-1]["time"] * 1000)
+    assert run_of(client, stopped).info.end_time == round(read(CellFolder(stopped).journal_file)[-1]["time"] * 1000)
     assert sweep_run(client, "dead").info.status == "RUNNING"
     # a later attempt that dies before its first word is no failure: the failure was of the one before
-    write_json(failed / "attempts/0002.json", {"host": "node2", "pid": 1})
+    attempt(failed, 2, host="node2", pid=1)
     tracking.sync(cells, uri, "dead", alive=lambda folder: False)
     assert [run_of(client, cell).info.status for cell in cells] == ["KILLED"] * 3
     assert sweep_run(client, "dead").info.status == "KILLED"
 
 
 def test_the_latest_attempt_says_who_where_and_by_which_code(tmp_path, uri, client):
-    cell = make_cell(tmp_path / "cell")
-    write_json(cell / "attempts/0001.json", {"host": "node1", "job": "12"})
-    attempt = {"host": "node2", "job": "13_4", "gpu": "H200", "commit": "abc", "dirty": True}
-    write_json(cell / "attempts/0002.json", attempt)
-    (cell / "checkpoint.pt").touch()
+    cell = make_cell(tmp_path)
+    attempt(cell, 1, host="node1", job="12")
+    latest = attempt(cell, 2, host="node2", job="13_4", environment={"commit": "abc", "dirty": True, "gpus": []})
+    CellFolder(cell).checkpoint_file.touch()
     tracking.sync([cell], uri)
     tags = run_of(client, cell).data.tags
     assert {name: tags[f"gta.{name}"] for name in ("attempt", "host", "job", "gpu", "commit", "dirty")} == {
         "attempt": "2",
         "host": "node2",
         "job": "13_4",
-        "gpu": "H200",
+        "gpu": "none",
         "commit": "abc",
         "dirty": "true",
     }
-    assert tags["gta.checkpoint"] == str(cell / "checkpoint.pt")
-    os.utime(cell / "attempts/0002.json")  # the heartbeat is no news
+    assert tags["gta.checkpoint"] == str(CellFolder(cell).checkpoint_file)
+    os.utime(latest)  # the heartbeat is no news
     assert tracking.sync([cell], uri).unchanged == 1
-    (cell / "attempts/0002.json").write_text("{")  # a crash of the machine
-    tracking.sync([cell], uri)
-    assert run_of(client, cell).data.tags["gta.attempt"] == "2"
+
+
+def test_code_and_gpus_are_those_that_an_attempt_finds(tmp_path, uri, client, monkeypatch):
+    """Of a node with two kinds of GPU; the rest of the record is that of this machine."""
+    names = ["NVIDIA A100-SXM4-80GB", "NVIDIA A100-SXM4-80GB", "NVIDIA H200"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(names))
+    monkeypatch.setattr(torch.cuda, "get_device_name", names.__getitem__)
+    found = environment()
+    assert "problems" not in found
+    cell = make_cell(tmp_path)
+    attempt(cell, 1, host=found["host"], environment=found)
+    assert tracking.sync([cell], uri).problems == []
+    tags = run_of(client, cell).data.tags
+    assert tags["gta.gpu"] == "NVIDIA A100-SXM4-80GB, NVIDIA H200"
+    assert tags["gta.host"] == socket.gethostname()
+    assert tags.get("gta.commit") == found["commit"]
+    assert tags["gta.dirty"] == str(found["dirty"]).lower()
 
 
 def test_artifacts_of_the_last_evaluation_are_sent_once_and_again_when_they_change(tmp_path, uri, client):
-    cell = make_cell(tmp_path / "cell")
-    write_json(cell / "artifacts/confusion.json", {"matrix": [[1, 0], [0, 1]]})
-    write_json(cell / "artifacts/per_class_iou.json", {"iou": [1.0]})
-    write_text(cell / "artifacts/images/0_a.png", "one")
-    write_text(cell / "artifacts/images/.0_a.png.tmp", "half a file")
+    cell = make_cell(tmp_path)
+    folder = CellFolder(cell).artifacts_folder
+    write_json(folder / "confusion.json", {"matrix": [[1, 0], [0, 1]]})
+    write_text(folder / "images/0_a.png", "one")
+    write_text(folder / "images/.0_a.png.tmp", "half a file")
     tracking.sync([cell], uri)
     run_id = run_of(client, cell).info.run_id
     names = {item.path for item in client.list_artifacts(run_id)}
-    assert names == {"config.yaml", "cell.json", "confusion.json", "per_class_iou.json", "images"}
+    assert names == {"config.yaml", "cell.json", "confusion.json", "images"}
     assert [item.path for item in client.list_artifacts(run_id, "images")] == ["images/0_a.png"]
     sent = Path(client.download_artifacts(run_id, "confusion.json"))
     before = sent.stat().st_mtime_ns
-    write_text(cell / "artifacts/images/0_a.png", "two")
+    write_text(folder / "images/0_a.png", "two")
     tracking.sync([cell], uri)
     assert Path(client.download_artifacts(run_id, "images/0_a.png")).read_text() == "two"
     assert sent.stat().st_mtime_ns == before

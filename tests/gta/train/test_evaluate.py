@@ -17,6 +17,7 @@ from gta.data.resample import rescale
 from gta.data.transforms import normalise
 from gta.models import build_model
 from gta.train.evaluate import confusion_matrices, score
+from tests.helpers.configs import changed
 from tests.helpers.program import ROOT
 from tests.helpers.training import make
 
@@ -31,8 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_matrix_equals_a_plain_loop_over_pixels(folder: Path) -> None:
-    config = make(folder)
-    config.data.input_scale = 0.5
+    config = changed(make(folder), {"data.input_scale": 0.5})
     network = build_model(config.model, 5)
     network.train()
     found = confusion_matrices({"student": network}, config, IDS, torch.device("cpu"))["student"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from gta.errors import UserError
 from gta.models import build_model
 from gta.train import inference
 from gta.train.evaluate import confusion_matrices
+from tests.helpers.configs import changed
 from tests.helpers.training import make
 
 IDS = [f"val_{number:05d}" for number in range(3)]
@@ -36,9 +38,7 @@ def network() -> nn.Module:
 
 
 def config_of(folder: Path, **evaluation: object) -> Config:
-    config = make(folder)
-    config.evaluation = EvaluationConfig(**evaluation)  # type: ignore[arg-type]
-    return config
+    return replace(make(folder), evaluation=EvaluationConfig(**evaluation))  # type: ignore[arg-type]
 
 
 def matrix(network: nn.Module, config: Config) -> np.ndarray:
@@ -179,7 +179,6 @@ def test_settings_that_cannot_be(folder: Path, evaluation: dict[str, object], sa
 
 
 def test_a_center_crop_is_of_original_pixels(folder: Path) -> None:
-    config = config_of(folder, protocol="center_crop")
-    config.data.input_scale = 0.5
+    config = changed(config_of(folder, protocol="center_crop"), {"data.input_scale": 0.5})
     with pytest.raises(UserError, match=r"input_scale is 0\.5"):
         check_evaluation(config)

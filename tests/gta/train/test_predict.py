@@ -50,7 +50,7 @@ def miou(shown: str) -> float:
 
 def test_masks_are_the_classes_and_overlays_the_colours(cell: Path, say: Say, tmp_path: Path, generated: Path) -> None:
     """The masks that predict writes have the mIoU that eval prints."""
-    assert "6 images in out" in say("predict", cell, "out=out")
+    assert "6 images in out" in say("predict", cell, "--out", "out")
     masks, overlays = sorted((tmp_path / "out/masks").iterdir()), sorted((tmp_path / "out/overlays").iterdir())
     assert [path.name for path in masks] == [path.name for path in overlays] == [f"val_{i:05d}.png" for i in range(6)]
     counts = np.zeros((5, 5))
@@ -73,13 +73,20 @@ def test_images_of_a_folder_and_of_a_list(cell: Path, say: Say, tmp_path: Path) 
     (tmp_path / "pictures/berlin").mkdir(parents=True)
     Image.new("RGB", (40, 30), "red").save(tmp_path / "pictures/berlin/berlin_000000_000019_leftImg8bit.png")
     Image.new("L", (20, 50), 90).save(tmp_path / "pictures/gray.jpg")
-    say("predict", cell, "out=out", "images=pictures", "evaluation.scales=[0.5,1.0]", "evaluation.flip=true")
+    say("predict", cell, "--out", "out", "--images", "pictures", "evaluation.scales=[0.5,1.0]", "evaluation.flip=true")
     sizes = {path.name: Image.open(path).size for path in (tmp_path / "out/masks").iterdir()}
     assert sizes == {"berlin_000000_000019.png": (40, 30), "gray.png": (20, 50)}
 
     (tmp_path / "some.txt").write_text("val_00003\nval_00001\n")
     shown = say(
-        "predict", cell, "out=two", "list=some.txt", "evaluation.protocol=sliding_window", "evaluation.window=32"
+        "predict",
+        cell,
+        "--out",
+        "two",
+        "--list",
+        "some.txt",
+        "evaluation.protocol=sliding_window",
+        "evaluation.window=32",
     )
     assert "2 images in two" in shown
     assert "sliding window 32, stride 2/3" in shown
@@ -100,7 +107,18 @@ def test_cityscapes_test_predictions_are_one_file_an_image(say: Say, tmp_path: P
     (tmp_path / "test/berlin").mkdir(parents=True)
     Image.new("RGB", (64, 32), "gray").save(tmp_path / "test/berlin/berlin_000000_000019_leftImg8bit.png")
     classes = f"data.classes=[{','.join(f'c{i}' for i in range(19))}]"
-    words = ["checkpoint=public.pth", classes, *PUBLIC, "out=out", "images=test", "format=cityscapes"]
+    words = [
+        "--checkpoint",
+        "public.pth",
+        classes,
+        *PUBLIC,
+        "--out",
+        "out",
+        "--images",
+        "test",
+        "--format",
+        "cityscapes",
+    ]
     assert "teacher: " in say("predict", *words)
     (path,) = (tmp_path / "out").iterdir()
     assert path.name == "berlin_000000_000019_pred_labelIds.png"
@@ -134,12 +152,12 @@ def test_a_public_checkpoint_is_scored_with_a_report(say: Say, tmp_path: Path, g
     state = {"model_state": public_state(5), "teacher_state": public_state(5), "best_miou": np.float64(70.0)}
     torch.save(state, tmp_path / "public.pth")
     data = [*SMALL_SHAPES, f"paths.data={generated}"]
-    shown = say("eval", "checkpoint=public.pth", "network=student", *PUBLIC, *data, "schedule.eval_images=2")
+    shown = say("eval", "--checkpoint=public.pth", "--network=student", *PUBLIC, *data, "schedule.eval_images=2")
     assert "student: " in shown
     assert "none of the prediction path missing" in shown
     assert "background" in shown
     assert "(student, public.pth, original size)" in shown
-    wrong = say("eval", "checkpoint=public.pth", *PUBLIC, *data, "model.stem=plain", code=2)
+    wrong = say("eval", "--checkpoint=public.pth", *PUBLIC, *data, "model.stem=plain", code=2)
     assert "no checkpoint of the configured network" in wrong
 
 
@@ -158,13 +176,13 @@ def test_eval_by_another_protocol(cell: Path, say: Say) -> None:
         (["eval", "CELL", "schedule.lr=3"], "changes only evaluation."),
         (["eval", "CELL", "evaluation.protocoll=center_crop"], "protocoll"),
         (["eval", "CELL", "evaluation.protocol=centre"], "use original_size"),
-        (["predict", "CELL"], "out=FOLDER"),
-        (["predict", "CELL", "out=o", "format=voc"], "use pictures or cityscapes"),
-        (["predict", "CELL", "out=o", "format=cityscapes"], "19 train ids"),
-        (["predict", "CELL", "out=o", "evaluation.protocol=center_crop"], "scores a part"),
-        (["predict", "CELL", "out=o", "images=nowhere"], "no picture"),
-        (["predict", "CELL", "out=o", "images=a", "list=b"], "give one of them"),
-        (["predict", "out=o"], "one cell"),
+        (["predict", "CELL"], "--out FOLDER"),
+        (["predict", "CELL", "--out=o", "--format=voc"], "is not one of 'pictures', 'cityscapes'"),
+        (["predict", "CELL", "--out=o", "--format=cityscapes"], "19 train ids"),
+        (["predict", "CELL", "--out=o", "evaluation.protocol=center_crop"], "scores a part"),
+        (["predict", "CELL", "--out=o", "--images=nowhere"], "no picture"),
+        (["predict", "CELL", "--out=o", "--images=a", "--list=b"], "give one of them"),
+        (["predict", "--out=o"], "one cell"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

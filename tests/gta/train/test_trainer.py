@@ -13,9 +13,10 @@ from gta.data.splits.split import load_split
 from gta.errors import UserError
 from gta.train import checkpoint
 from gta.train.control import Control
-from gta.train.run import build_method, train
-from gta.train.trainer import Trainer, step_seed
-from tests.helpers.training import DieAfter, StopAfter, make, points, result
+from gta.train.run import build_method
+from gta.train.trainer import Trainer
+from tests.helpers.configs import changed
+from tests.helpers.training import DieAfter, StopAfter, cell_in, make, points, result, train_in
 
 
 @pytest.fixture(scope="module")
@@ -26,21 +27,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("method", ["supervised", "gta"])
 def test_stopped_and_killed_runs_become_the_undisturbed_one(folder: Path, tmp_path: Path, method: str) -> None:
     config = make(folder, method)
-    assert train(config, tmp_path / "whole", "sig")
+    assert train_in(tmp_path / "whole", config)
 
     stopped = tmp_path / "stopped"
     for _ in range(2):  # stopped in the warm-up, and after it
-        assert not train(config, stopped, "sig", StopAfter(3))
+        assert not train_in(stopped, config, control=StopAfter(3))
         assert not (stopped / "result.json").exists()
-    assert train(config, stopped, "sig")
+    assert train_in(stopped, config)
 
     killed = tmp_path / "killed"
     for steps in (5, 4):
         (killed / ".checkpoint.pt.123-0a1b2c3d.tmp").parent.mkdir(exist_ok=True)
         (killed / ".checkpoint.pt.123-0a1b2c3d.tmp").write_text("what a kill in the middle of a save leaves")
         with pytest.raises(KeyboardInterrupt):
-            train(config, killed, "sig", DieAfter(steps))
-    assert train(config, killed, "sig")
+            train_in(killed, config, control=DieAfter(steps))
+    assert train_in(killed, config)
 
     assert not list(killed.glob(".*"))
     for cell in (stopped, killed):
@@ -54,12 +55,12 @@ def test_stopped_and_killed_runs_become_the_undisturbed_one(folder: Path, tmp_pa
 
 def test_two_runs_of_one_config_give_the_same_numbers(folder: Path, tmp_path: Path) -> None:
     for name in "ab":
-        train(make(folder), tmp_path / name, "sig")
+        train_in(tmp_path / name, make(folder))
     assert points(tmp_path / "a") == points(tmp_path / "b")
 
 
 def test_last_is_the_headline_and_best_is_kept(folder: Path, tmp_path: Path) -> None:
-    train(make(folder, iterations=8, eval_every=2), tmp_path, "sig")
+    train_in(tmp_path, make(folder, iterations=8, eval_every=2))
     found = result(tmp_path)
     series = {i: v for (name, i), v in points(tmp_path).items() if name == "val/teacher/miou"}
     assert found["headline"] == "teacher"
@@ -71,22 +72,21 @@ def test_last_is_the_headline_and_best_is_kept(folder: Path, tmp_path: Path) -> 
 
 
 def test_a_checkpoint_of_another_cell_or_model_is_refused(folder: Path, tmp_path: Path) -> None:
-    assert not train(make(folder), tmp_path, "one", StopAfter(2))
+    assert not train_in(tmp_path, make(folder), "one", StopAfter(2))
     with pytest.raises(UserError, match="belongs to the cell one, not to another"):
-        train(make(folder), tmp_path, "another")
-    other = make(folder)
-    other.model.width = 8
+        train_in(tmp_path, make(folder), "another")
+    other = changed(make(folder), {"model.width": 8})
     with pytest.raises(UserError, match="another model"):
-        train(other, tmp_path, "one")
+        train_in(tmp_path, other, "one")
     assert not (tmp_path / "result.json").exists()
 
 
 def test_a_damaged_checkpoint_is_named(folder: Path, tmp_path: Path) -> None:
-    train(make(folder), tmp_path, "sig", StopAfter(2))
+    train_in(tmp_path, make(folder), control=StopAfter(2))
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UserError, match=r"checkpoint.pt cannot be read"):
-        train(make(folder), tmp_path, "sig")
+        train_in(tmp_path, make(folder))
 
 
 def test_a_checkpoint_executes_nothing(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_checkpoint_executes_nothing(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_fails_the_cell(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(FloatingPointError, match=r"loss.*iteration.*schedule.lr"):
-        train(make(folder, lr=1e30), tmp_path, "sig")
+        train_in(tmp_path, make(folder, lr=1e30))
     assert not (tmp_path / "result.json").exists()
 
 
@@ -112,14 +112,9 @@ def test_who_lost_the_cell_writes_nothing(folder: Path, tmp_path: Path) -> None:
             raise RuntimeError("another attempt has the cell")
 
     with pytest.raises(RuntimeError, match="another attempt"):
-        train(make(folder), tmp_path, "sig", Lost())
+        train_in(tmp_path, make(folder), control=Lost())
     assert not (tmp_path / "checkpoint.pt").exists()
     assert not (tmp_path / "result.json").exists()
-
-
-def test_step_seeds_differ() -> None:
-    seeds = {step_seed(seed, iteration, rank) for seed in range(3) for iteration in range(5) for rank in range(3)}
-    assert len(seeds) == 45
 
 
 def test_fully_supervised_is_supervised_training_on_all_labels(folder: Path, tmp_path: Path) -> None:
@@ -135,20 +130,21 @@ def test_fully_supervised_is_supervised_training_on_all_labels(folder: Path, tmp
     ):
         cell = make(folder, method)
         device = torch.device("cpu")
-        Trainer(cell, tmp_path / name, "sig", split, build_method(cell, device), device, Control()).run()
+        mine = replace(cell_in(tmp_path / name, cell), split=split)
+        Trainer(mine, build_method(cell, device), device, Control()).run()
         found[name] = result(tmp_path / name)["networks"], points(tmp_path / name)
     assert found["full"] == found["union"]
     assert found["full"] != found["few"]
 
 
 def test_two_students_are_both_scored(folder: Path, tmp_path: Path) -> None:
-    train(make(folder, "cps"), tmp_path, "sig")
+    train_in(tmp_path, make(folder, "cps"))
     found = result(tmp_path)
     assert found["headline"] == "student"
     assert set(found["networks"]) == {"student", "student2"}
 
 
 def test_unimatch_trains_on_two_strong_views(folder: Path, tmp_path: Path) -> None:
-    train(make(folder, "unimatch"), tmp_path, "sig")
+    train_in(tmp_path, make(folder, "unimatch"))
     assert set(result(tmp_path)["networks"]) == {"student"}
     assert ("loss/unsupervised", 10) in points(tmp_path)

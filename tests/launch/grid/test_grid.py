@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gta.cli.options import grid
+from gta.cli.composing import grid
 from gta.errors import UserError
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
+from gta.cellfolder import CellFolder
 from gta.errors import UserError
 from launch.grid import names
+from tests.helpers.cells import identity
 
 CELLS = [("gta", "92", 0), ("gta", "92", 1), ("gta", "1/8", 0), ("mean_teacher", "1/8", 0)]
 SIGNATURES = ["abc111aa", "abc222bb", "0f0f0f0f", "abd33333"]
@@ -17,12 +18,10 @@ SIGNATURES = ["abc111aa", "abc222bb", "0f0f0f0f", "abd33333"]
 @pytest.fixture
 def cells(tmp_path: Path) -> list[names.Named]:
     for signature, (method, split, seed) in zip(SIGNATURES, CELLS, strict=True):
-        folder = tmp_path / "runs/cells" / signature
-        folder.mkdir(parents=True)
-        identity = {"dataset": "voc", "method": method, "label": method, "split": split, "seed": seed}
-        (folder / "cell.json").write_text(json.dumps(identity))
-    (tmp_path / "runs/cells/broken").mkdir()
-    (tmp_path / "runs/cells/broken/cell.json").write_text("{")
+        folder = CellFolder(tmp_path / "runs/cells" / signature)
+        identity(folder, method=method, label=method, split=split, seed=seed)
+    (tmp_path / "runs/cells/beef4444").mkdir()
+    (tmp_path / "runs/cells/beef4444/cell.json").write_text("{")
     return names.known(tmp_path / "runs")
 
 
@@ -75,3 +74,16 @@ def test_many_at_once(cells: list[names.Named]) -> None:
 def test_an_empty_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"there are no cells here yet \(another folder: paths.runs="):
         names.find("gta", names.known(tmp_path))
+
+
+def test_a_cell_whose_record_is_broken_is_called_by_its_signature(
+    cells: list[names.Named], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert names.find("beef", cells).folder.signature == "beef4444"
+    assert names.find("abc1", cells).signature == "abc111aa"
+    assert capsys.readouterr().err == "", "nobody asked for it by its words"
+    assert names.find("mean_teacher", cells).signature == "abd33333"
+    said = capsys.readouterr().err
+    assert "beef4444/cell.json is not JSON: remove it; the next multirun" in said, "it might have been meant, too"
+    names.find_all(["gta/92/*", "mean_teacher"], cells)
+    assert capsys.readouterr().err == said, "said once"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from gta.cell import Cell
-from gta.cli.options import grid
+from gta.cli.composing import grid
 from gta.errors import UserError
 from launch.job.attempt import run_cell
-from launch.state import attempts
 from launch.state.ledger import State, look
+from tests.helpers.cells import claim, last_attempt
 
 
 @pytest.fixture
@@ -28,9 +27,9 @@ def cell(small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
 def test_a_done_cell_is_left_as_it_is(cell: Cell) -> None:
     assert run_cell(cell.folder) == "done"
-    before = (cell.folder / "result.json").read_text()
+    before = cell.folder.result_file.read_text()
     assert run_cell(cell.folder) == "done"
-    assert (cell.folder / "result.json").read_text() == before
+    assert cell.folder.result_file.read_text() == before
     assert look(cell).state is State.DONE
 
 
@@ -40,12 +39,11 @@ def test_lists_that_changed_since_are_refused(cell: Cell) -> None:
     with pytest.raises(UserError, match=r"changed after the cell .* was frozen"):
         run_cell(cell.folder)
     assert look(cell).state is State.FAILED
-    assert not (cell.folder / "result.json").exists()
+    assert not cell.folder.done
 
 
 def test_a_cell_that_another_process_has_is_taken(cell: Cell) -> None:
-    other = attempts.claim(cell.folder)
-    assert other is not None
+    other = claim(cell)
     assert run_cell(cell.folder) == "taken"
     other.end("interrupted")
     assert run_cell(cell.folder) == "done"
@@ -53,15 +51,14 @@ def test_a_cell_that_another_process_has_is_taken(cell: Cell) -> None:
 
 def test_a_failure_of_a_superseded_attempt_is_not_recorded(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail_late(*_: object, **__: object) -> bool:
-        last = attempts.latest(cell.folder)
-        assert last is not None
-        (last.path.parent / f"{last.number + 1:04d}.json").write_text(json.dumps({**last.fields, "pid": os.getpid()}))
+        last = last_attempt(cell)
+        last.write(cell.folder.attempt_file(last.number + 1))
         raise RuntimeError("late")
 
     monkeypatch.setattr("gta.train.run.train", fail_late)
     with pytest.raises(RuntimeError, match="late"):
         run_cell(cell.folder)
-    assert not (cell.folder / "failure.json").exists()
+    assert cell.folder.failure() is None
 
 
 def test_torchrun_trains_on_two_ranks_and_then_finds_it_done(small: list[str], tmp_path: Path) -> None:

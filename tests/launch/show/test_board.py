@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ import pytest
 from rich.console import Console
 
 from gta.cell import Cell
-from gta.files import write_json
+from gta.cellfolder import Death
 from gta.journal import Journal
 from launch.show import board
-from launch.show.rows import Row, row, rows
-from launch.slurm.reconcile import survey
-from launch.state import attempts
-from tests.helpers.cells import config, split
+from launch.show.rows import BoardRow, row, rows
+from launch.slurm.reconcile import reconcile
+from tests.helpers.cells import cancelled, change_attempt, claim, config, failed, finish, split, submitted
+from tests.helpers.configs import changed
 from tests.helpers.fake_slurm import FakeSlurm
 
 
@@ -27,54 +28,49 @@ def cells(tmp_path: Path) -> list[Cell]:
     """Ten cells of 1,000 iterations, submitted to Slurm as tasks of job 57."""
     made = []
     for seed in range(10):
-        mine = config()
-        mine.seed, mine.paths.runs, mine.schedule.iterations = seed, str(tmp_path / "runs"), 1000
+        mine = changed(config(), {"seed": seed, "paths.runs": str(tmp_path / "runs"), "schedule.iterations": 1000})
         cell = Cell.of(mine, split())
-        record = {"job": f"57_{seed}", "cluster": "slurm", "log": "/log", "time": time.time() - 7200, "after": 0}
-        write_json(cell.folder / "submitted.json", record)
+        submitted(cell, f"57_{seed}", time.time() - 7200)
         made.append(cell)
     return made
 
 
 def attempt(cell: Cell, ended: str | None = None, hours: float = 1.0, device: str = "cuda:0", **fields: Any) -> None:
     """An attempt on node n1 that began `hours` ago: over, or with a fresh heartbeat."""
-    mine = attempts.claim(cell.folder, after=99, job=f"57_{cell.config.seed}", log="/log")
-    assert mine is not None
-    began = {"time": time.time() - 3600 * hours, "place": "another host", "host": "n1", **fields}
-    write_json(mine.path, {**mine.fields, **began} | ({"ended": ended, "end_time": time.time()} if ended else {}))
-    with Journal(cell.folder / "journal.jsonl") as journal:
+    claim(cell, after=99, job=f"57_{cell.config.seed}", log="/log")
+    ends = {"ended": ended, "end_time": time.time()} if ended else {}
+    change_attempt(cell, time=time.time() - 3600 * hours, place="another host", host="n1", **fields, **ends)
+    with Journal(cell.folder.journal_file) as journal:
         journal.event("started", iteration=0, device=device, world_size=1)
 
 
-def play(cells: list[Cell], slurm: FakeSlurm) -> dict[str, Row]:
+def play(cells: list[Cell], slurm: FakeSlurm) -> dict[str, BoardRow]:
     """One cell in each state; what the board says of them."""
     slurm.add(*(f"57_{i}" for i in range(10)))
-    _, running, again, done, failed, memory, cancelled, lost, stopped, never = cells
+    _, running, again, done, crashed, memory, ended, lost, stopped, never = cells
     attempt(running)
-    with Journal(running.folder / "journal.jsonl") as journal:
+    with Journal(running.folder.journal_file) as journal:
         journal.metrics(250, {"loss/supervised": 0.5, "loss/unsupervised": 0.25, "seconds": 125.0})
     slurm.set("57_1", state="RUNNING", node="n1", reason="None")
-    attempt(again, "requeued", hours=0.5)
+    attempt(again, "interrupted", hours=0.5)
     slurm.set("57_2", reason="BeginTime")
     attempt(done, "done", hours=2.0)
-    networks = {"student": {"last": {"miou": 71.25}}}
-    write_json(done.folder / "result.json", {"headline": "student", "networks": networks})
+    finish(done, miou=71.25125)
     slurm.set("57_3", state="COMPLETED")
-    for cell, cause, error in ((failed, "exception", "ValueError: boom"), (memory, "out of memory", "CUDA error")):
+    for cell, cause, error in ((crashed, Death.EXCEPTION, "ValueError: boom"), (memory, Death.MEMORY, "CUDA error")):
         attempt(cell, "failed")
-        failure = {"attempt": 1, "error": error, "time": time.time(), "rank": 0, "log": "/log", "cause": cause}
-        write_json(cell.folder / "failure.json", failure)
+        failed(cell, error, time.time(), cause=cause, rank=0, log="/log")
         slurm.set(f"57_{cell.config.seed}", state="FAILED", exit="1:0")
     slurm.set("57_6", state="CANCELLED")
-    write_json(cancelled.folder / "cancelled.json", {"time": time.time(), "job": "57_6", "by": "ada"})
+    cancelled(ended, by="ada", job="57_6")
     attempt(lost, saved=100)
-    with Journal(lost.folder / "journal.jsonl") as journal:
+    with Journal(lost.folder.journal_file) as journal:
         journal.metrics(120, {"loss/supervised": 0.5, "seconds": 60.0})
     slurm.set("57_7", state="NODE_FAIL", node="n1")
     attempt(stopped, "interrupted")
     slurm.set("57_8", state="COMPLETED")
-    (never.folder / "submitted.json").unlink()
-    return dict(zip(NAMES, rows(survey(cells)), strict=True))
+    never.folder.submitted_file.unlink()
+    return dict(zip(NAMES, rows(reconcile(cells)), strict=True))
 
 
 NAMES = ("waiting", "running", "again", "done", "failed", "memory", "cancelled", "lost", "stopped", "never")
@@ -88,7 +84,7 @@ def test_every_state_is_told(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     }  # fmt: skip
     assert "(Priority)" in told["waiting"].what
     assert "(BeginTime)" in told["again"].what
-    assert told["done"].miou == 71.25
+    assert told["done"].miou == 71.25125, "all its digits"
     assert told["failed"].what == "exception: ValueError: boom"
     assert told["memory"].cause == "out of memory"
     assert told["cancelled"].what == "by ada"
@@ -107,15 +103,15 @@ def test_speed_time_left_and_cost(cells: list[Cell], fake_slurm: FakeSlurm) -> N
     assert told["again"].gpu_hours == pytest.approx(0.5, abs=0.02)
     assert told["waiting"].gpu_hours == 0
     attempt(cells[2], None, hours=0.25)  # its second attempt, that lives
-    assert row(survey(cells)[2]).gpu_hours == pytest.approx(0.75, abs=0.02), "the sum over its attempts"
+    assert row(reconcile(cells)[2]).gpu_hours == pytest.approx(0.75, abs=0.02), "the sum over its attempts"
 
 
 def test_a_dead_attempt_costs_until_its_last_heartbeat_and_cores_are_counted_apart(cells: list[Cell]) -> None:
     attempt(cells[0], device="cpu", hours=3.0)
-    (path,) = (cells[0].folder / "attempts").glob("*.json")
+    path = cells[0].folder.attempt_file(1)
     os.utime(path, (time.time() - 7200, time.time() - 7200))
-    cells[0].config.site.ranks, cells[0].config.site.cpus_per_rank = 2, 4
-    told = row(survey(cells[:1])[0])
+    config = changed(cells[0].config, {"site.ranks": 2, "site.cpus_per_rank": 4})
+    told = row(reconcile([replace(cells[0], config=config)])[0])
     assert told.gpu_hours == 0
     assert told.core_hours == pytest.approx(8.0, abs=0.1), "one hour of 2 ranks with 4 CPUs"
 
@@ -125,18 +121,18 @@ def test_without_sacct_and_without_slurm(
 ) -> None:
     play(cells, fake_slurm)
     fake_slurm.switch(accounting=False)
-    told = dict(zip(NAMES, rows(survey(cells)), strict=True))
+    told = dict(zip(NAMES, rows(reconcile(cells)), strict=True))
     assert told["lost"].what == "stopped near iteration 120 (node failure)", "the controller remembers it for a while"
     monkeypatch.setenv("PATH", str(tmp_path))
-    told = dict(zip(NAMES, rows(survey(cells)), strict=True))
+    told = dict(zip(NAMES, rows(reconcile(cells)), strict=True))
     assert (told["running"].state, told["done"].state, told["failed"].state) == ("running", "done", "failed")
     assert told["lost"].state == "running", "its heartbeat is fresh: nobody can know better"
-    (path,) = (cells[7].folder / "attempts").glob("*.json")
+    path = cells[7].folder.attempt_file(1)
     os.utime(path, (0, 0))
-    assert row(survey(cells)[7]).state == "lost"
+    assert row(reconcile(cells)[7]).state == "lost"
 
 
-def shown(table: list[Row], width: int) -> list[str]:
+def shown(table: list[BoardRow], width: int) -> list[str]:
     console = Console(width=width, highlight=False)
     with console.capture() as capture:
         console.print(board.table(table, width))
@@ -185,9 +181,9 @@ def test_where_no_terminal_looks_on_changes_are_lines(cells: list[Cell], fake_sl
     play(cells, fake_slurm)
     console = Console(width=200, highlight=False, force_terminal=False)
     with console.capture() as capture, board.Board(console) as live:
-        live.show(survey(cells))
+        live.show(reconcile(cells))
         fake_slurm.set("57_0", state="CANCELLED")
-        live.show(survey(cells))
+        live.show(reconcile(cells))
     first, change, second = capture.get().splitlines()
     assert "iteration 250/1000, loss 0.750, left 6 min" in first
     assert change.strip() == "gta 1/8 seed 0: cancelled in Slurm"

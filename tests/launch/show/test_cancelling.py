@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -12,20 +11,19 @@ from pathlib import Path
 import pytest
 
 from gta.cell import Cell
-from gta.files import write_json
 from launch.grid import names
 from launch.show import cancel as cancelling
 from launch.slurm import commands as slurm
-from launch.state import attempts
 from launch.state.ledger import State, look
-from tests.helpers.cells import attempt
+from tests.helpers.cells import attempt, change_attempt, submitted
 from tests.helpers.fake_slurm import FakeSlurm
 
 PROCESS = """
 import signal, sys, time
 from pathlib import Path
+from gta.cellfolder import CellFolder
 from launch.state.attempts import claim
-mine = claim(Path(sys.argv[1]))
+mine = claim(CellFolder(Path(sys.argv[1])))
 asked = []
 signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
 print("ready", flush=True)
@@ -38,7 +36,7 @@ mine.end("interrupted")
 @pytest.fixture
 def process(cells: list[Cell]) -> Iterator[subprocess.Popen[str]]:
     """A process that has the first cell, and that saves and leaves when it is asked."""
-    command = [sys.executable, "-c", PROCESS, str(cells[0].folder)]
+    command = [sys.executable, "-c", PROCESS, str(cells[0].folder.path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout
         assert running.stdout.readline() == "ready\n"
@@ -62,27 +60,25 @@ def test_a_process_of_this_host(process: subprocess.Popen[str], cells: list[Cell
     assert again[0].over == "neither runs nor waits"
 
 
-def submit(cell: Cell, job: str) -> None:
-    write_json(cell.folder / "submitted.json", {"job": job, "cluster": "slurm", "log": "/log", "time": 1.0})
-
-
 def test_jobs_of_slurm(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     fake_slurm.add("57_0", "57_1", state="RUNNING", node="n1")
-    submit(cells[0], "57_0")
-    submit(cells[1], "57_1")
-    submit(cells[2], "50")  # over long ago
+    submitted(cells[0], "57_0")
+    submitted(cells[1], "57_1")
+    submitted(cells[2], "50")  # over long ago
     everyone = names.of_grid(cells)
     said = cancelling.cancel(cancelling.targets(everyone, everyone, slurm.queue()))
     assert list(said.values()) == ["job 57_0: cancelled", "job 57_1: cancelled", "neither runs nor waits"]
     assert fake_slurm.calls("scancel") == [["57_0", "57_1"]], "one call for all"
-    assert json.loads((cells[0].folder / "cancelled.json").read_text())["job"] == "57_0"
+    ended = cells[0].folder.cancelled()
+    assert ended is not None
+    assert ended.job == "57_0"
     assert look(cells[0], slurm.queue()).state is State.CANCELLED
 
 
 def test_a_job_that_runs_other_cells_too(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     fake_slurm.add("57")
-    submit(cells[0], "57")
-    submit(cells[1], "57")
+    submitted(cells[0], "57")
+    submitted(cells[1], "57")
     everyone = names.of_grid(cells)
     (alone,) = cancelling.targets(everyone[:1], everyone, slurm.queue())
     assert "also runs gta/1/8/seed1" in alone.beyond
@@ -93,10 +89,8 @@ def test_a_job_that_runs_other_cells_too(cells: list[Cell], fake_slurm: FakeSlur
 
 def test_what_is_out_of_reach(cells: list[Cell], tmp_path: Path) -> None:
     attempt(cells[0], "101", None)
-    last = attempts.latest(cells[0].folder)
-    assert last is not None
-    write_json(last.path, {**last.fields, "place": "elsewhere", "host": "n9", "pid": 4})
-    submit(cells[1], "57")
+    change_attempt(cells[0], place="elsewhere", host="n9", pid=4)
+    submitted(cells[1], "57")
     attempt(cells[2], "103", "done")
     everyone = names.of_grid(cells)
     there, waiting, done = cancelling.targets(everyone, everyone, None)
@@ -105,3 +99,14 @@ def test_what_is_out_of_reach(cells: list[Cell], tmp_path: Path) -> None:
     assert done.over == "done already"
     cancelling.cancel([there, waiting, done])
     assert not list(tmp_path.glob("runs/cells/*/cancelled.json")), "nothing is claimed that was not done"
+
+
+def test_a_record_that_hides_the_job_is_said_and_ends_no_other(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    fake_slurm.add("57_0")
+    submitted(cells[0], "57_0")
+    cells[1].folder.submitted_file.write_text("{")
+    everyone = names.of_grid(cells)
+    found = cancelling.targets(everyone, everyone, slurm.queue())
+    assert "submitted.json is not JSON: see whether a job of the cell is held" in found[1].beyond
+    cancelling.cancel(found)
+    assert fake_slurm.calls("scancel") == [["57_0"]]

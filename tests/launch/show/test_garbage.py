@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gta.cell import Cell
+from gta.cellfolder import BrokenRecord
 from gta.files import write_json
 from launch.show import gc as garbage
 from launch.state.jobs import HeldJob
@@ -19,13 +20,13 @@ def grid(cells: list[Cell]) -> list[Cell]:
     """A cell that is done, one that was stopped, one that runs; each with checkpoint and best model."""
     for cell, job, ended in zip(cells, ("9000101", "9000102", "9000103"), ("done", "interrupted", None), strict=True):
         attempt(cell, job, ended)
-        (cell.folder / "checkpoint.pt").write_bytes(b"0" * 1000)
-        (cell.folder / "best.pt").write_bytes(b"0" * 500)
-        (cell.folder / f".checkpoint.pt.{job}.tmp").write_bytes(b"0" * 10)
+        cell.folder.checkpoint_file.write_bytes(b"0" * 1000)
+        cell.folder.best_file.write_bytes(b"0" * 500)
+        (cell.folder.path / f".checkpoint.pt.{job}.tmp").write_bytes(b"0" * 10)
     return cells
 
 
-def names(pieces: list[garbage.Piece]) -> dict[str, list[str]]:
+def names(pieces: list[garbage.Removable]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for piece in pieces:
         found.setdefault(piece.kind, []).append(piece.path.name)
@@ -44,7 +45,7 @@ def test_what_can_go(grid: list[Cell]) -> None:
 
 
 def test_what_another_sweep_has_stays_unless_it_is_named(grid: list[Cell]) -> None:
-    write_json(grid[0].folder / "mlflow.json", {"sqlite:///x": {"sweeps": ["other", "toy"], "run_id": "1"}})
+    write_json(grid[0].folder.sync_cache_file, {"sqlite:///x": {"sweeps": ["other", "toy"], "run_id": "1"}})
     made = garbage.plan(ledger(grid), "toy")
     assert garbage.CHECKPOINT not in names(made.pieces)
     assert any("the sweep other" in reason for reason in made.kept)
@@ -70,10 +71,21 @@ def test_folders_of_jobs(grid: list[Cell], tmp_path: Path) -> None:
 
 def test_removing(grid: list[Cell]) -> None:
     pieces = garbage.plan(ledger(grid), "toy").pieces
-    begun = garbage.Piece(grid[2].folder / "checkpoint.pt", 1000, garbage.CHECKPOINT, grid[2].folder)
+    begun = garbage.Removable(grid[2].folder.checkpoint_file, 1000, garbage.CHECKPOINT, grid[2].folder)
     gone, problems = garbage.remove([*pieces, begun])
     assert gone == 1020
     assert len(problems) == 1, "a cell that was begun meanwhile is left alone"
-    assert [(cell.folder / "checkpoint.pt").exists() for cell in grid] == [False, True, True]
-    assert all((cell.folder / "best.pt").exists() for cell in grid)
+    assert [cell.folder.checkpoint_file.exists() for cell in grid] == [False, True, True]
+    assert all(cell.folder.best_file.exists() for cell in grid)
     assert garbage.plan(ledger(grid), "toy").pieces == []
+
+
+def test_what_cannot_be_read_is_kept(grid: list[Cell], tmp_path: Path) -> None:
+    done, stopped, _ = grid
+    done.folder.sync_cache_file.write_text("{")
+    stopped.folder.submitted_file.write_text("{")
+    made = garbage.plan(ledger(grid), "toy")
+    assert made.pieces == []
+    assert [reason.partition(":")[0] for reason in made.kept][:2] == ["may belong to another sweep", "are broken"]
+    with pytest.raises(BrokenRecord, match=r"submitted\.json"):  # whose log may be in any of the folders
+        list(garbage.of_jobs(tmp_path / "runs/sweeps/toy", [cell.folder for cell in grid], {}))

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gta.config import SiteConfig
-from gta.finding import Line, Status
-from launch.slurm.check import cluster, sbatch_options, site
+from gta.finding import Finding, Status
+from launch.slurm.check import check_cluster, check_site, sbatch_options
 
 ACCOUNTING = "AccountingStorageType = accounting_storage/{}"
 SCONTROL = """case "$*" in
@@ -28,7 +28,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-u
     def ask(
         config: SiteConfig, accounting: str = "slurmdbd", arrays: int = 1001, preempt: str = "OFF", refuse: str = "",
         launcher: str = "slurm",
-    ) -> list[Line]:  # fmt: skip
+    ) -> list[Finding]:  # fmt: skip
         folder = tmp_path / "bin"
         folder.mkdir(exist_ok=True)
         config_line, answer = ACCOUNTING.format(accounting), refuse or "Job 1 to start at noon"
@@ -42,12 +42,12 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-u
             (folder / name).chmod(0o755)
         # another PATH is another cluster: what one said is remembered
         monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin:/{accounting}{arrays}{preempt}")
-        return list(cluster(config, launcher, sbatch_options(config)))
+        return list(check_cluster(config, launcher, sbatch_options(config)))
 
     return ask
 
 
-def problems(lines: list[Line]) -> list[str]:
+def problems(lines: list[Finding]) -> list[str]:
     return [f"{line.detail} -> {line.advice}" for line in lines if line.status is Status.PROBLEM]
 
 
@@ -105,6 +105,6 @@ def test_the_clusters_own_ways(slurm) -> None:  # type: ignore[no-untyped-def]
     ],
 )
 def test_a_site_that_contradicts_itself(change: dict[str, object], said: str) -> None:
-    assert not problems(list(site(FITS, "mine", "slurm")))
-    (found,) = problems(list(site(replace(FITS, **change), "mine", "slurm")))  # type: ignore[arg-type]
+    assert not problems(list(check_site(FITS, "mine", "slurm")))
+    (found,) = problems(list(check_site(replace(FITS, **change), "mine", "slurm")))  # type: ignore[arg-type]
     assert said in found

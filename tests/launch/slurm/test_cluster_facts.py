@@ -61,7 +61,7 @@ def test_partitions(cluster) -> None:  # type: ignore[no-untyped-def]
     assert other is not None
     assert (other.up, other.max_minutes, other.gpus_per_node) == (False, None, 0)
     assert cluster_facts.partition("none such") is None
-    assert cluster_facts.preempt_modes() == {"gpu": "CANCEL", "cpu": "OFF"}
+    assert other.preempt_mode == "OFF"
 
 
 def test_without_accounting_and_with_slurms_own_array_limit(cluster) -> None:  # type: ignore[no-untyped-def]
@@ -73,7 +73,7 @@ def test_without_accounting_and_with_slurms_own_array_limit(cluster) -> None:  #
 def test_silence_is_no_error_and_is_not_remembered(cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     folder = cluster(CONFIG.format(parameters=""), PARTITIONS, NODES, code=1)
     assert (cluster_facts.max_array_size(), cluster_facts.accounting_on()) == (1001, False)
-    assert (cluster_facts.partition("gpu"), cluster_facts.preempt_modes()) == (None, {})
+    assert (cluster_facts.partition("gpu"), cluster_facts.partitions()) == (None, {})
     (folder / "scontrol").write_text((folder / "scontrol").read_text().replace("exit 1", "exit 0"))
     assert cluster_facts.max_array_size() == 501, "asked again"
     assert cluster_facts.partition("gpu").gpus_per_node is None, "sinfo is silent still"  # type: ignore[union-attr]

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gta.cellfolder import DEAD_SECONDS, Attempt, CellFolder
 from launch.state import attempts
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> CellFolder:
+    return CellFolder(tmp_path)
 
 
 def claim_and_wait(folder: str, barrier, answers) -> None:  # type: ignore[no-untyped-def]
     barrier.wait()
-    mine = attempts.claim(Path(folder))
+    mine = attempts.claim(CellFolder(Path(folder)))
     answers.put((os.getpid(), mine.number if mine else None))
     time.sleep(60)
 
 
-def test_of_eight_processes_one_gets_the_cell_and_its_death_frees_it(tmp_path: Path) -> None:
+def test_of_eight_processes_one_gets_the_cell_and_its_death_frees_it(folder: CellFolder) -> None:
     context = multiprocessing.get_context("fork")
     barrier, answers = context.Barrier(8), context.Queue()
-    processes = [context.Process(target=claim_and_wait, args=(str(tmp_path), barrier, answers)) for _ in range(8)]
+    processes = [context.Process(target=claim_and_wait, args=(str(folder.path), barrier, answers)) for _ in range(8)]
     for process in processes:
         process.start()
     try:
         got = dict(answers.get(timeout=30) for _ in processes)
         owners = [pid for pid, number in got.items() if number is not None]
         assert len(owners) == 1
-        assert attempts.claim(tmp_path) is None, "its owner is alive"
+        assert attempts.claim(folder) is None, "its owner is alive"
         os.kill(owners[0], signal.SIGKILL)
         next(p for p in processes if p.pid == owners[0]).join(10)
-        after = attempts.claim(tmp_path)
+        after = attempts.claim(folder)
         assert after is not None
         assert after.number == 2
     finally:
@@ -42,49 +48,47 @@ def test_of_eight_processes_one_gets_the_cell_and_its_death_frees_it(tmp_path: P
             process.kill()
 
 
-def test_an_ended_attempt_is_history(tmp_path: Path) -> None:
-    first = attempts.claim(tmp_path, job="57_3")
+def test_an_ended_attempt_is_history(folder: CellFolder) -> None:
+    first = attempts.claim(folder, job="57_3")
     assert first is not None
     first.end("failed", error="out of memory")
-    second = attempts.claim(tmp_path)
+    second = attempts.claim(folder)
     assert second is not None
     assert second.number == 2
-    past = attempts.history(tmp_path)
+    past = folder.attempts()
     assert [record.ended for record in past] == ["failed", None]
-    assert past[0].fields["job"] == "57_3"
+    assert (past[0].job, past[0].error) == ("57_3", "out of memory")
 
 
-def test_a_reused_pid_is_not_the_owner(tmp_path: Path) -> None:
-    mine = attempts.claim(tmp_path)
+def test_a_reused_pid_is_not_the_owner(folder: CellFolder) -> None:
+    mine = attempts.claim(folder)
     assert mine is not None
-    fields = json.loads(mine.path.read_text())
-    mine.path.write_text(json.dumps({**fields, "started": "1"}))
-    assert attempts.claim(tmp_path) is not None
+    replace(mine.attempt, started="1").write(mine.path)
+    assert attempts.claim(folder) is not None
 
 
-def test_another_host_is_judged_by_its_heartbeat(tmp_path: Path) -> None:
-    mine = attempts.claim(tmp_path)
+def test_another_host_is_judged_by_its_heartbeat(folder: CellFolder) -> None:
+    mine = attempts.claim(folder)
     assert mine is not None
-    fields = json.loads(mine.path.read_text())
-    mine.path.write_text(json.dumps({**fields, "place": "another host"}))
-    assert attempts.claim(tmp_path) is None
-    long_ago = time.time() - attempts.DEAD_SECONDS - 1
+    replace(mine.attempt, place="another host").write(mine.path)
+    assert attempts.claim(folder) is None
+    long_ago = time.time() - DEAD_SECONDS - 1
     os.utime(mine.path, (long_ago, long_ago))
-    assert attempts.claim(tmp_path) is not None
+    assert attempts.claim(folder) is not None
 
 
-def test_a_superseded_attempt_notices(tmp_path: Path) -> None:
-    mine = attempts.claim(tmp_path)
+def test_a_superseded_attempt_notices(folder: CellFolder) -> None:
+    mine = attempts.claim(folder)
     assert mine is not None
     mine.check()
-    (tmp_path / "attempts" / "0002.json").write_text("{}")
+    Attempt().write(folder.attempt_file(2))
     with pytest.raises(attempts.Superseded):
         mine.check()
 
 
-def test_the_heartbeat_beats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heartbeat_beats(folder: CellFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attempts, "BEAT_SECONDS", 0.05)
-    mine = attempts.claim(tmp_path)
+    mine = attempts.claim(folder)
     assert mine is not None
     os.utime(mine.path, (0, 0))
     mine.start()

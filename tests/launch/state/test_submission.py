@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gta.cell import Cell
+from gta.cellfolder import Submitted
 from gta.files import write_json
 from launch.state import submission
-from launch.state.submission import Wanted
+from launch.state.submission import ToSubmit, read_submission, submission_lock, write_submission
 from tests.helpers.cells import of_seeds
 
 
@@ -23,21 +22,23 @@ def cells(tmp_path: Path) -> list[Cell]:
 
 
 def send(cells: list[Cell], tmp_path: Path, together: int = 1, asked: bool = False) -> submission.Submission:
-    wanted = [Wanted(cell, 0, asked) for cell in cells]
-    return submission.write(tmp_path / "sweeps/toy/submissions", str(tmp_path), "gta-toy", together, wanted)
+    chosen = [ToSubmit(cell, 0, asked) for cell in cells]
+    return write_submission(tmp_path / "sweeps/toy/submissions", str(tmp_path), "gta-toy", together, chosen)
 
 
-def submitted(cell: Cell) -> dict[str, Any]:
-    return json.loads((cell.folder / "submitted.json").read_text())
+def submitted(cell: Cell) -> Submitted:
+    found = cell.folder.submitted()
+    assert found is not None
+    return found
 
 
 def test_an_array_of_packed_cells(cells: list[Cell], tmp_path: Path) -> None:
-    made = submission.read(send(cells, tmp_path, together=2).folder)
+    made = read_submission(send(cells, tmp_path, together=2).folder)
     assert (made.length, made.array) == (3, True)
     assert [list(made.mine(task)) for task in range(3)] == [[0, 1], [2, 3], [4]]
     assert made.record("57") == ["57_0", "57_0", "57_1", "57_1", "57_2"]
-    assert submitted(cells[3])["job"] == "57_1"
-    assert submitted(cells[2])["log"] != submitted(cells[3])["log"], "each has its own"
+    assert submitted(cells[3]).job == "57_1"
+    assert submitted(cells[2]).log != submitted(cells[3]).log, "each has its own"
     assert made.cell_folder(3) == cells[3].folder
     assert send(cells[:1], tmp_path).job("58", 0) == "58", "a single one is no array"
 
@@ -50,23 +51,35 @@ def test_a_crash_after_sbatch_is_found_again(cells: list[Cell], tmp_path: Path, 
         write_json(lost.folder / "job.json", {"job": "57"})
     in_slurm = {lost.name: "57"}
     assert submission.recover(tmp_path, in_slurm.get) == 1
-    assert [submitted(cell)["job"] for cell in cells[:2]] == ["57_0", "57_1"]
-    assert not (cells[2].folder / "submitted.json").exists()
+    assert [submitted(cell).job for cell in cells[:2]] == ["57_0", "57_1"]
+    assert not cells[2].folder.submitted_file.exists()
     assert submission.recover(tmp_path, {lost.name: "1", never_sent.name: "2"}.get) == 0, "settled once and for all"
-    assert [submitted(cell)["tries"] for cell in cells[:2]] == [1, 1]
+    assert [submitted(cell).tries for cell in cells[:2]] == [1, 1]
+
+
+def test_a_submission_that_cannot_be_read_is_named_and_passed_over(
+    cells: list[Cell], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost, broken = send(cells[:1], tmp_path), send(cells[1:2], tmp_path)
+    (broken.folder / "submission.json").write_text("")
+    assert submission.recover(tmp_path, {lost.name: "57"}.get) == 1
+    assert "submission.json is empty: see whether its job is held" in capsys.readouterr().err
+    cells[0].folder.submitted_file.write_text("{")
+    lost.record("58")
+    assert submitted(cells[0]).job == "58", "a broken record is replaced by what is known now"
 
 
 def test_submissions_that_begin_nothing_are_counted(cells: list[Cell], tmp_path: Path) -> None:
     for job in ("57", "58", "59"):
         send(cells[:1], tmp_path).record(job)
-    assert submitted(cells[0])["tries"] == 3
+    assert submitted(cells[0]).tries == 3
     send(cells[:1], tmp_path, asked=True).record("60")
-    assert submitted(cells[0])["tries"] == 1
+    assert submitted(cells[0]).tries == 1
 
 
 def _hold(runs: Path, log: Path) -> None:
     for _ in range(20):
-        with submission.lock(runs), open(log, "a") as file:
+        with submission_lock(runs), open(log, "a") as file:
             file.write("in ")
             file.flush()
             time.sleep(0.002)

@@ -1,4 +1,4 @@
-"""`python -m gta multirun` on this machine, for real: nothing lost, nothing run twice, the same numbers."""
+"""`gta multirun` on this machine, for real: nothing lost, nothing run twice, the same numbers."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_a_failing_cell_stops_no_other(say: Run, small: list[str], generated: Pa
     shutil.copytree(generated / "shapes", data / "shapes")
     words = ["multirun", "sweep=shapes", "method=supervised", "seed=0", "data.split=1/5,1/2", *small[:-1]]
     words.append(f"paths.data={data}")
-    assert say("splits", "make", "data=shapes", "ratios=1/5,1/2", *small[:-1], *SMALL_SHAPES).returncode == 0
+    assert say("splits", "make", "data=shapes", "--ratios", "1/5,1/2", *small[:-1], *SMALL_SHAPES).returncode == 0
     lists = tmp_path / "splits/shapes/seed0"
     only_in_half = set((lists / "1_2/labeled.txt").read_text().split()) - set(
         (lists / "1_5/labeled.txt").read_text().split()
@@ -126,13 +126,13 @@ def test_a_failing_cell_stops_no_other(say: Run, small: list[str], generated: Pa
     assert "1 done, 1 failed" in first.stdout
     assert "Traceback" not in first.stdout, "a user error of a cell is a sentence too"
     assert any(name in first.stdout for name in only_in_half), "it names the image"
-    assert "retry=failed" in first.stdout
+    assert "--retry failed" in first.stdout
 
     assert say(*words).returncode == 1
     assert sorted(attempts(tmp_path / "runs").values()) == [1, 1], "a failed cell runs again only when asked"
     for name, path in broken.items():
         path.write_bytes(whole[name])
-    mended = say(*words, "retry=failed")
+    mended = say(*words, "--retry", "failed")
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert sorted(attempts(tmp_path / "runs").values()) == [1, 2]
 

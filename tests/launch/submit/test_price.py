@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gta.cell import Cell
-from gta.cli.options import grid
+from gta.cli.composing import grid
 from gta.errors import UserError
+from gta.journal import Journal
 from launch.job.attempt import run_cell
 from launch.state.ledger import Entry, look
 from launch.submit import price
+from tests.helpers.cells import finish
+from tests.helpers.configs import changed
 from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES, Run
 
 
@@ -34,11 +35,8 @@ def entry(composed: dict[str, Cell], tmp_path: Path) -> Callable[..., Entry]:
     """Makes the ledger's entry of a cell with other settings, by their dotted names."""
 
     def make(method: str = "supervised", **settings: Any) -> Entry:
-        config = copy.deepcopy(composed[method].config)
-        config.paths.runs = str(tmp_path / "runs")
-        for name, value in settings.items():
-            *parents, last = name.split("__")
-            setattr(reduce(getattr, parents, config), last, value)
+        values = {name.replace("__", "."): value for name, value in settings.items()}
+        config = changed(composed[method].config, {"paths.runs": str(tmp_path / "runs"), **values})
         return look(Cell.of(config, composed[method].split))
 
     return make
@@ -48,7 +46,9 @@ def test_measured_on_finished_cells_of_the_same_shape(entry: Callable[..., Entry
     done = entry()
     done.cell.write()
     assert run_cell(done.cell.folder) == "done"
-    seconds = json.loads((done.cell.folder / "result.json").read_text())["seconds"]
+    result = done.cell.folder.result()
+    assert result is not None
+    seconds = result.seconds
 
     more = [entry(seed=seed, schedule__iterations=800) for seed in (1, 2)]
     assert [cost.hours for cost in price.costs(more)] == [pytest.approx(seconds * 100 / 3600)] * 2, "100 times as long"
@@ -67,13 +67,25 @@ def test_measured_on_finished_cells_of_the_same_shape(entry: Callable[..., Entry
         assert cost.hours is None, f"{other} is another shape"
 
 
+def test_a_finished_cell_that_cannot_be_read_prices_nothing(entry: Callable[..., Entry]) -> None:
+    cell = entry().cell
+    cell.write()
+    with Journal(cell.folder.journal_file) as journal:
+        journal.event("started", device="cpu", world_size=1)
+    finish(cell)
+    assert price.costs([entry(seed=1)])[0].hours is not None
+    cell.folder.identity_file.write_text("{")
+    cell.folder.result_file.write_text(cell.folder.result_file.read_text() + " ")  # not the one that was read before
+    assert price.costs([entry(seed=1)])[0].hours is None
+
+
 def test_rates_of_the_site(entry: Callable[..., Entry]) -> None:
     site = {"site__gpus_per_node": 4, "site__nodes": 2, "site__ranks": 4, "site__rates": {"gta": 9.0, "any": 1.8}}
     both = [entry(method, schedule__iterations=4000, **site) for method in ("gta", "supervised")]
     assert price.describe(both) == "To run: 2 cells in 2 jobs of 8 GPUs; about 12 GPU-hours (2 by site.rates)."
-    price.refuse(both, "12.1")
-    with pytest.raises(UserError, match=r"The 2 cells to run cost about 12 GPU-hours, above budget=11"):
-        price.refuse(both, "11")
+    price.refuse(both, 12.1)
+    with pytest.raises(UserError, match=r"The 2 cells to run cost about 12 GPU-hours, above --budget 11"):
+        price.refuse(both, 11)
     (asked,) = price.costs([entry(site__sbatch={"gres": "gpu:a100:2"})])
     assert (asked.unit, asked.units) == ("GPU", 2), "asked for in sbatch's own words"
     packed = [entry(seed=seed, site__gpus_per_node=1, site__cells_per_gpu=2) for seed in range(3)]
@@ -83,39 +95,33 @@ def test_rates_of_the_site(entry: Callable[..., Entry]) -> None:
 def test_a_cell_that_was_interrupted_costs_what_is_left(entry: Callable[..., Entry]) -> None:
     one = entry("gta", site__rates={"any": 3.6}, schedule__iterations=1000, schedule__checkpoint_every=100)
     assert price.costs([one])[0].hours == pytest.approx(1.0)
-    one.cell.folder.mkdir(parents=True)
+    one.cell.folder.path.mkdir(parents=True)
     line = {"time": 0, "kind": "metrics", "iteration": 760, "values": {}}
-    (one.cell.folder / "journal.jsonl").write_text(json.dumps(line) + "\n")
+    one.cell.folder.journal_file.write_text(json.dumps(line) + "\n")
     assert price.costs([one])[0].hours == pytest.approx(1.0), "nothing was saved"
-    (one.cell.folder / "checkpoint.pt").write_bytes(b"")
+    one.cell.folder.checkpoint_file.write_bytes(b"")
     assert price.costs([one])[0].hours == pytest.approx(0.3)
 
 
 def test_unknown_is_said_and_no_budget_holds_it(entry: Callable[..., Entry]) -> None:
     unknown = [entry("gta")]
     assert "site.rates.gta=SECONDS (core-seconds an iteration)" in price.describe(unknown)
-    price.refuse(unknown, "none")
-    with pytest.raises(UserError, match=r"budget=200 cannot be held.*gta.*unknown.*budget=none"):
-        price.refuse(unknown, "200")
+    price.refuse(unknown, None)
+    with pytest.raises(UserError, match=r"--budget 200 cannot be held.*gta.*unknown.*leave the budget out"):
+        price.refuse(unknown, 200)
     assert price.describe([]) == "To run: nothing."
 
 
 def test_cells_without_a_gpu_count_core_hours(entry: Callable[..., Entry]) -> None:
     one = entry("gta", site__rates={"any": 10.0}, schedule__iterations=3600)
-    with pytest.raises(UserError, match=r"10 core-hours, above budget=9 \(cells without a GPU count core-hours\)"):
-        price.refuse([one], "9")
+    with pytest.raises(UserError, match=r"10 core-hours, above --budget 9 \(cells without a GPU count core-hours\)"):
+        price.refuse([one], 9)
 
 
 def test_plan_shows_the_price_and_refuses(say: Run, small: list[str]) -> None:
     words = ["plan", "sweep=shapes", *small, "method=gta", "seed=0,1", "schedule.iterations=3600"]
-    planned = say(*words, "site.rates.gta=10", "budget=19")
+    planned = say(*words, "site.rates.gta=10", "--budget", "19")
     assert "multirun would run 2\nTo run: 2 cells in 2 jobs of 1 core; about 20 core-hours" in planned.stdout
     assert planned.returncode == 2
-    assert "above budget=19" in planned.stderr
-    assert say(*words, "site.rates={gta: 10}", "budget=21").returncode == 0
-
-
-@pytest.mark.parametrize("budget", ["-1", "much", "nan"])
-def test_a_budget_that_is_none(budget: str) -> None:
-    with pytest.raises(UserError, match="budget=200"):
-        price.parse(budget)
+    assert "above --budget 19" in planned.stderr
+    assert say(*words, "site.rates={gta: 10}", "--budget", "21").returncode == 0

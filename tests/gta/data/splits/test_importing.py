@@ -144,13 +144,13 @@ def test_the_command(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     source = str(shared / "splits/u2pl")
-    assert main(["splits", "import", source, "family=u2pl", "data=cityscapes"]) == 0
+    assert main(["splits", "import", source, "--family", "u2pl", "data=cityscapes"]) == 0
     assert "ok       372: u2pl 372 (Cityscapes, 1/8), 372 ids, sha256 af350f9e" in capsys.readouterr().out
     assert (tmp_path / "splits/u2pl/cityscapes/372/unlabeled.txt").is_file()
     for words, says in (
-        ([source, "data=cityscapes"], "family=u2pl"),
-        ([source, "family=seed1", "data=cityscapes"], "draws itself"),
-        ([str(tmp_path / "nowhere"), "family=x", "data=cityscapes"], "nowhere is not there"),
+        ([source, "data=cityscapes"], "--family u2pl"),
+        ([source, "--family=seed1", "data=cityscapes"], "draws itself"),
+        ([str(tmp_path / "nowhere"), "--family=x", "data=cityscapes"], "nowhere is not there"),
     ):
         assert main(["splits", "import", *words]) == 2
         assert says in capsys.readouterr().err

@@ -10,8 +10,7 @@ import torch
 
 from gta import journal
 from gta.provenance.monitor import SystemMonitor
-from gta.train.run import train
-from tests.helpers.training import make
+from tests.helpers.training import make, train_in
 
 CPU = torch.device("cpu")
 
@@ -39,7 +38,7 @@ def test_memory_that_is_taken_shows() -> None:
 
 
 def test_every_logged_iteration_has_them(tmp_path: Path) -> None:
-    train(make(tmp_path, "supervised", log_every=5), tmp_path, "sig")
+    train_in(tmp_path, make(tmp_path, "supervised", log_every=5))
     lines = [r for r in journal.read(tmp_path / "journal.jsonl") if "loss/supervised" in r.get("values", {})]
     assert [line["iteration"] for line in lines] == [5, 10]
     assert all({"system/cpu_percent", "system/memory_mib"} <= line["values"].keys() for line in lines)

@@ -13,13 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
-sys.path.insert(0, str(Path(__file__).parent))
-from conftest import make_batch, make_method
-
 from gta.config import ScheduleConfig
 from gta.methods import METHODS
 from gta.ops import distributed
 from gta.ops.batch import Labeled, Unlabeled, positions
+from tests.helpers.methods import make_batch, make_method
 
 IMAGES, GROUP, STEPS = 8, 2, 6
 SCENARIOS: dict[str, dict[str, Any]] = {

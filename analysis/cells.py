@@ -1,0 +1,44 @@
+"""What a table should hold: the cells asked for, with a result or without."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class TableCell:
+    """One cell that the table should hold: a method (row) on a split (column) with a seed.
+
+    `column` is what is shown, such as "1/16 (662)"; `labels` orders the columns; `reason` says why there is
+    no result, where there is none ("never run", "failed: out of memory"), and `fill` is the command that makes it.
+    `lists` is the name of the labeled list where it is a published one ("u2pl 662 (VOC blender, 1/16)").
+    """
+
+    signature: str
+    row: str
+    column: str
+    labels: int
+    seed: int
+    reason: str = ""
+    fill: str = ""
+    dataset: str = ""
+    encoder: str = ""
+    lists: str = ""
+    val_list: str = ""
+
+
+def cells_of(frame: pd.DataFrame) -> list[TableCell]:
+    """The cells that the runs of `frame` (as `analysis.runs.load` gives them) are of, in its order."""
+    return [
+        TableCell(
+            signature=str(run["signature"]),
+            row=str(run["label"]),
+            column=f"{run['ratio']} ({run['labels']})",
+            labels=int(run["labels"]),
+            seed=int(run["seed"]),
+            reason=str(run["error"]) or str(run["status"]).lower(),
+        )
+        for _, run in frame.drop_duplicates("signature").iterrows()
+    ]

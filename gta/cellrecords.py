@@ -1,0 +1,235 @@
+"""The records of a cell's folder, as types. `gta.cellfolder` says which file each is, and reads them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
+
+from gta.jsonrecord import JsonRecord
+
+DEAD_SECONDS = 120.0  # another host's attempt without a heartbeat for so long is dead: generous to clocks and caches
+_AGAIN = "remove it; the cell then goes on from its last checkpoint"
+
+
+class Death(StrEnum):
+    """Why an attempt ended without a result. `launch.state.policy` says what becomes of the cell."""
+
+    EXCEPTION = "exception"
+    MEMORY = "out of memory"
+    TIME_LIMIT = "time limit"
+    PREEMPTED = "preempted"
+    NODE_FAILURE = "node failure"
+    VANISHED = "vanished"
+    CANCELLED = "cancelled"
+    GAVE_UP = "gave up"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity(JsonRecord):
+    """cell.json: what the cell is. `params`: dotted name -> text of every setting that can change a result."""
+
+    REMEDY: ClassVar[str] = "remove it; the next multirun of its grid writes it anew"
+
+    signature: str
+    method: str
+    label: str
+    dataset: str
+    split: str
+    split_family: str
+    labels: int
+    unlabeled: int
+    val: int
+    ratio: str
+    seed: int
+    digests: dict[str, str]
+    params: dict[str, str]
+    list: str = "unknown list"
+    created: float = 0.0
+
+    @property
+    def title(self) -> str:
+        return f"{self.label} {self.split} seed {self.seed}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted(JsonRecord):
+    """submitted.json: the job a cell was last submitted as.
+
+    `after`: attempts up to this number were over then. `tries`: submissions since an attempt last began; `base`:
+    attempts up to this number are history by a person's retry, and count no more.
+    """
+
+    REMEDY: ClassVar[str] = "see whether a job of the cell is held (squeue), then remove it"
+
+    job: str
+    cluster: str  # local, slurm
+    log: str
+    time: float
+    after: int = 0
+    tries: int = 1
+    base: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure(JsonRecord):
+    """failure.json: why an attempt failed."""
+
+    REMEDY: ClassVar[str] = _AGAIN
+
+    attempt: int  # 0: before any was claimed
+    error: str
+    time: float
+    cause: Death = Death.EXCEPTION
+    rank: int | None = None
+    log: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cancelled(JsonRecord):
+    """cancelled.json: who ended the cell, and as which job."""
+
+    REMEDY: ClassVar[str] = _AGAIN
+
+    time: float
+    by: str
+    job: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """mIoU and IoU by class of one network at one iteration, in percent; None for a class that occurs nowhere."""
+
+    iteration: int
+    miou: float
+    iou: list[float | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkScores:
+    """A network's score at the last iteration (the headline), and its best, which the validation set picked."""
+
+    last: Score
+    best: Score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result(JsonRecord):
+    """result.json: what came of the cell. `headline` is the network whose score is the cell's number."""
+
+    REMEDY: ClassVar[str] = "remove it; the next multirun makes it again from the last checkpoint"
+
+    signature: str
+    iteration: int
+    headline: str
+    evaluation: str
+    classes: list[str]
+    networks: dict[str, NetworkScores]
+    seconds: float
+    commit: str | None
+    finished: float
+
+    def __post_init__(self) -> None:
+        if self.headline not in self.networks:
+            raise ValueError(f"no network {self.headline}")
+
+    @property
+    def scores(self) -> NetworkScores:
+        """Of the headline network."""
+        return self.networks[self.headline]
+
+    @property
+    def miou(self) -> float:
+        """The cell's number: of the headline network at the last iteration, in percent."""
+        return self.scores.last.miou
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt(JsonRecord):
+    """attempts/NNNN.json: one start of the cell. `launch.state.attempts` claims, keeps and closes it.
+
+    `place`, `pid` and `started` tell the process; `began` and `saved` are iterations; `ended` says how it ended (done,
+    failed, interrupted, lost), None while nobody closed it. `environment`: code, versions and machine, as
+    `gta.provenance.environment` finds them.
+    """
+
+    REMEDY: ClassVar[str] = (
+        f"it counts as one of an unknown host, which is dead when its file is {DEAD_SECONDS:.0f} s old"
+    )
+    UNWRITTEN: ClassVar[frozenset[str]] = frozenset({"number", "beat", "broken"})
+
+    number: int = 0
+    beat: float = 0.0  # when its heartbeat was last seen: the file's own time
+    broken: str | None = None  # what is wrong with its file, where that is not known to be a record
+    place: str = ""
+    host: str = "an unknown host"
+    pid: int = 0
+    started: str | None = None
+    time: float | None = None
+    job: str | None = None
+    restart: int | None = None  # how often Slurm had started the job before
+    log: str | None = None
+    node: str | None = None
+    began: int | None = None
+    saved: int | None = None
+    ended: str | None = None
+    end_time: float | None = None
+    why: str | None = None
+    error: str | None = None
+    environment: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def commit(self) -> str | None:
+        return self.environment.get("commit")
+
+    @property
+    def here(self) -> bool:
+        """Whether it is an attempt on this host, whose processes we can see."""
+        return self.place == this_place()
+
+    @property
+    def progressed(self) -> bool:
+        """Whether it saved a later iteration than the one it began at."""
+        return (-1 if self.saved is None else self.saved) > (self.began or 0)
+
+    def of_requeued(self, job: str | None, restart: int | None) -> bool:
+        """Whether the attempt belongs to an earlier start of this Slurm job."""
+        if job is None or self.job != job or restart is None:
+            return False
+        return (restart if self.restart is None else self.restart) < restart
+
+    def alive(self) -> bool:
+        """Whether a process still works on it: known at once on this host, by the heartbeat on another."""
+        if self.ended is not None:
+            return False
+        if self.here:
+            return process_start(self.pid) == self.started
+        return time.time() - self.beat < DEAD_SECONDS
+
+
+def this_place() -> str:
+    """This host and process namespace: where a pid means the same process."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = str(os.stat("/proc/self/ns/pid").st_ino)
+    except OSError:
+        boot, namespace = "", ""
+    return f"{socket.gethostname()}:{boot}:{namespace}"
+
+
+def process_start(pid: int) -> str | None:
+    """When a process started (clock ticks since boot), or None where there is none: tells a reused pid apart.
+
+    Ticks and not a time of day (as psutil gives it): that moves when the clock is set, and a living attempt would be
+    taken for dead.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else fields[19]  # a zombie does nothing any more

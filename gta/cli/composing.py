@@ -1,0 +1,74 @@
+"""From the words of a command to the grid and the cells that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from gta.cell import Cell
+    from gta.compose.hydra import Hydra
+    from launch.grid.names import Named
+    from launch.state.ledger import Entry
+
+RUNS = "paths.runs="
+
+
+def start() -> Hydra:
+    """Hydra, with our launcher, sweeper, schema, methods and sweeps."""
+    from gta.compose import compose
+    from launch.grid import plugins
+
+    plugins.install()
+    return compose.start()
+
+
+def protected(overrides: Sequence[str]) -> list[str]:
+    """Overrides as they are meant (`gta.compose.overrides.protect`)."""
+    from gta.compose.overrides import protect
+
+    return [protect(override) for override in overrides]
+
+
+def own_options() -> list[str]:
+    """The dashed options of the command that runs: what a wrong setting may have been meant as."""
+    context = click.get_current_context(silent=True)
+    names = [max(param.opts, key=len) for param in context.command.params] if context else []
+    return [name for name in names if name.startswith("-")]
+
+
+def grid(overrides: Sequence[str]) -> tuple[DictConfig, list[Cell]]:
+    """The composed config of the grid and its cells."""
+    from gta.compose.hydra import loader_of
+    from launch.grid.grid import cells, expand, master_config
+
+    hydra = start()
+    master = master_config(hydra, protected(overrides), own_options())
+    loader = loader_of(hydra)
+    return master, cells(loader, master, expand(master, loader))
+
+
+def runs_folder(overrides: Sequence[str]) -> Path:
+    """The folder of runs that overrides name; `runs` where they do not."""
+    return Path(next((word.removeprefix(RUNS) for word in reversed(overrides) if word.startswith(RUNS)), "runs"))
+
+
+def named_cells(overrides: Sequence[str]) -> list[Named]:
+    """The cells that names stand for: those of a grid (sweep=...), or every one below paths.runs."""
+    from launch.grid import names
+
+    if all(word.startswith(RUNS) for word in overrides):
+        return names.known(runs_folder(overrides))
+    return names.of_grid(grid(overrides)[1])
+
+
+def look(cells: Sequence[Cell]) -> list[Entry]:
+    """The ledger of the cells: one squeue and one sacct where there is a Slurm; elsewhere heartbeats tell."""
+    from launch.slurm.reconcile import reconcile
+
+    return reconcile(cells)

@@ -1,0 +1,41 @@
+"""`gta settings`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from gta.cli import grammar
+from gta.errors import UserError
+
+
+@grammar.command("settings", examples=["gta settings", "gta settings schedule", "gta settings drop_percent"])
+@click.argument("word", required=False)
+def command(word: str | None) -> int:
+    """Every setting, with its default and what it is.
+
+    WORD keeps to those whose name or description has it. A setting is written NAME=VALUE after any command that works
+    on cells. `neutral`: it cannot change a result. `???`: the YAML groups (data=, model=, ...) give it.
+    """
+    rows = every()
+    chosen = {name: row for name, row in rows.items() if not word or word.lower() in f"{name} {row['help']}".lower()}
+    if not chosen:
+        from gta.text import did_you_mean
+
+        raise UserError(f"{word}: no setting has this in its name or description; {did_you_mean(str(word), rows)}")
+    for name, row in chosen.items():
+        click.echo(f"{name} = {row['default']}\n    {row['help']}{' (neutral)' * row['neutral']}")
+    return 0
+
+
+def every() -> dict[str, dict[str, Any]]:
+    """Name -> {"default", "help", "neutral"}; the settings of one method have its name behind theirs."""
+    from gta.config import Config
+    from gta.fields import describe
+    from gta.methods import METHODS
+
+    rows = dict(describe(Config))
+    for name, method in METHODS.items():
+        rows |= {f"{key} ({name})": row for key, row in describe(method.Config, "method.").items() if key not in rows}
+    return rows

@@ -1,0 +1,91 @@
+"""Clear words for overrides that are wrong, and what is read otherwise than it was meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from gta.compose.hydra import ConfigLoaderImpl
+from gta.config import Config
+from gta.errors import UserError
+from gta.fields import describe
+from gta.methods import METHODS
+from gta.text import first_line, there_are
+
+GROUPS = ("method", "data", "model", "schedule", "site", "sweep", "hydra/launcher")
+
+
+@cache
+def setting_names() -> frozenset[str]:
+    """The dotted name of every setting, of every method too."""
+    names = set(describe(Config))
+    for method in METHODS.values():
+        names |= set(describe(method.Config, "method."))
+    return frozenset(names)
+
+
+def protect(override: str) -> str:
+    """An override as it is meant. Numbers with underscores are quoted, as Hydra reads the split `1_16` as the number
+    116 without a word (where a number is wanted, 10_000 is still one); new keys of `site.sbatch` and `site.rates` are
+    let in.
+    """
+    name, equals, value = override.partition("=")
+    if name.split(".")[:2] in (["site", "sbatch"], ["site", "rates"]):
+        name = f"++{name}"  # a mapping of any keys, which Hydra has closed by now
+    return name + equals + re.sub(r"(?<![\w'\"./:-])(\d+(?:_\d+)+)(?![\w'\"./:-])", r"'\1'", value)
+
+
+def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options: Sequence[str] = ()) -> None:
+    """Raises UserError for an override that names nothing, with the name that was probably meant.
+
+    `options` are names the command itself takes (`retry`); they are only suggested.
+    """
+    try:
+        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
+    except HydraException as error:
+        raise UserError(f"Not an override: {first_line(error)}. Overrides look like seed=0,1 or method=gta.") from None
+    names = setting_names()
+    sections = {name.rsplit(".", 1)[0] for name in names if "." in name}
+    for override in parsed:
+        key = override.key_or_group
+        if key == "sweep" and override.is_sweep_override():
+            raise UserError(f"{override.input_line}: a table is one sweep; run the command once for each.")
+        choices = loader.get_group_options(key)
+        if choices and key not in sections - {"method", "data", "model", "schedule", "site"}:
+            wanted = override.sweep_string_iterator() if override.is_sweep_override() else [override.value()]
+            for value in (str(item) for item in wanted):
+                if value not in choices and value not in ("None", "null"):
+                    shown = [c for c in choices if not c.startswith("gta_")] if key == "hydra/launcher" else choices
+                    raise UserError(f"{key}={value}: there is no such {key}; {_meant(value, shown)}")
+            continue
+        if key.startswith("hydra") or key in names or any(key.startswith(name + ".") for name in names):
+            continue
+        raise UserError(f"{key}: there is no such setting; {_meant(key, [*names, *GROUPS, *options])}")
+
+
+def _meant(word: str, known: Sequence[str]) -> str:
+    """What was probably meant; also by the last part of a name alone: `lr` for `schedule.lr`."""
+    last = word.rsplit(".", 1)[-1]
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.55)
+    close.sort(key=lambda name: name.rsplit(".", 1)[-1] != last)
+    close = close or [name for name in known if name.rsplit(".", 1)[-1] == last]
+    close = close or difflib.get_close_matches(last, {name.rsplit(".", 1)[-1] for name in known}, n=3)
+    return f"did you mean {' or '.join(close)}?" if close else there_are(sorted(known))
+
+
+def explain(error: Exception) -> str:
+    """One sentence for what Hydra or OmegaConf refused."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    text = first_line(cause)
+    key = re.search(r"Key '(\w+)' is not in struct|Key '(\w+)' not in '(\w+)'", str(cause))
+    full = re.search(r"full_key: (\S+)", str(cause))
+    if key and full:
+        return f"{full[1]}: the chosen method or group has no such setting ({text})"
+    return f"{full[1]}: {text}" if full and full[1] not in text else text

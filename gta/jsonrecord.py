@@ -1,0 +1,132 @@
+"""A JSON file as a typed record: one reader, one writer, a version, and one sentence for a file that is broken."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
+
+from gta.errors import UserError
+from gta.files import write_text
+
+VERSION = 1  # of the records; one without a version is of the first
+
+
+class BrokenRecord(UserError):
+    """A record that is there and cannot be read. `path` is the file, `reason` what is wrong with it."""
+
+    def __init__(self, path: Path, reason: str, remedy: str):
+        super().__init__(f"{path} {reason}: {remedy}.")
+        self.path = path
+        self.reason = reason
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class JsonRecord:
+    """One JSON object in a file. Fields are of plain kinds, enumerations, or dataclasses of these; unknown fields of a
+    file are passed over.
+    """
+
+    REMEDY: ClassVar[str] = "remove it, and run the command again"
+    UNWRITTEN: ClassVar[frozenset[str]] = frozenset()  # fields that the file's name or place says
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """The record at `path`; None where there is none. Raises BrokenRecord."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError:
+            raise BrokenRecord(path, "is not text", cls.REMEDY) from None
+        except OSError as error:
+            raise BrokenRecord(path, f"cannot be read ({error.strerror})", cls.REMEDY) from None
+        return cls.parse(path, text)
+
+    @classmethod
+    def parse(cls, path: Path, text: str) -> Self:
+        """The record that `text` is, as it stands at `path`. Raises BrokenRecord."""
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError):
+            raise BrokenRecord(path, "is not JSON" if text.strip() else "is empty", cls.REMEDY) from None
+        if not isinstance(values, dict):
+            raise BrokenRecord(path, "is not a JSON object", cls.REMEDY)
+        if (version := values.get("version", VERSION)) != VERSION:
+            raise BrokenRecord(path, f"is of version {version!r}, and this program reads {VERSION}", cls.REMEDY)
+        try:
+            return cls.of(values)
+        except KeyError as error:
+            raise BrokenRecord(path, f"has no {error.args[0]}", cls.REMEDY) from None
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BrokenRecord(path, f"does not hold what it should ({error})", cls.REMEDY) from None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Self:
+        """From a JSON object. KeyError for a field that is missing and has no default, TypeError or ValueError for a
+        value that is not what the field declares.
+        """
+        return _made(cls, {name: value for name, value in values.items() if name not in cls.UNWRITTEN}, "")
+
+    def as_dict(self) -> dict[str, Any]:
+        """What is written, without the version."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in self.UNWRITTEN}
+
+    def text(self) -> str:
+        """What is written. Raises ValueError for NaN and infinity, which JSON does not know."""
+        return json.dumps({"version": VERSION, **self.as_dict()}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write the record to `path`, atomically."""
+        write_text(path, self.text())
+
+
+@cache
+def _fields(cls: type) -> dict[str, tuple[Any, bool]]:
+    """Name -> the declared kind, and whether a file must have the field."""
+    hints = get_type_hints(cls)
+    absent = dataclasses.MISSING
+    return {
+        item.name: (hints[item.name], item.default is absent and item.default_factory is absent)
+        for item in dataclasses.fields(cls)
+    }
+
+
+def _made(cls: type, values: Mapping[str, Any], prefix: str) -> Any:
+    """The dataclass `cls` of the values of a JSON object."""
+    known: dict[str, Any] = {}
+    for name, (kind, needed) in _fields(cls).items():
+        if name in values:
+            known[name] = _checked(kind, values[name], prefix + name)
+        elif needed:
+            raise KeyError(prefix + name)
+    return cls(**known)
+
+
+def _checked(kind: Any, value: Any, name: str) -> Any:
+    """The value of a field, where it is of the declared kind; else TypeError."""
+    if kind is Any:
+        return value
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        if value is None and NoneType in inner:
+            return None
+        return _checked(next(one for one in inner if one is not NoneType), value, name)
+    expected = float if kind is float else (origin or kind)
+    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
+        return _made(kind, value, f"{name}.")  # type: ignore[arg-type]
+    if origin is list and isinstance(value, list):
+        return [_checked(inner[0], one, name) for one in value]
+    if origin is dict and isinstance(value, dict):
+        return {key: _checked(inner[1], one, f"{name}.{key}") for key, one in value.items()}
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return kind(value)
+    plain = isinstance(value, (int, float) if expected is float else expected)
+    if origin or not plain or (isinstance(value, bool) and expected is not bool):
+        raise TypeError(f"{name} is {value!r:.80}")
+    return float(value) if expected is float else value

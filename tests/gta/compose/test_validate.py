@@ -1,0 +1,95 @@
+"""Every check of a config runs before anything is submitted, and says in a sentence what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gta.cell import Cell
+from gta.compose.validate import check_batch, check_prediction
+from gta.config import ScheduleConfig, ShapesConfig
+from gta.errors import UserError
+from tests.helpers.cells import config
+from tests.helpers.configs import changed
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"precision": "fp8"}, "precision is 'fp8'; use fp32 or bf16"),
+        ({"num_threads": 0}, "num_threads=0 must be at least 1"),
+        ({"site.device": "gpu"}, "site.device is 'gpu'; use auto, cpu or cuda"),
+        ({"site.ranks": 3}, "do not divide over 3 ranks"),
+        ({"schedule.eval_every": 0}, "schedule.eval_every=0 must be at least 1"),
+        ({"schedule.lr": 0.0}, "schedule.lr=0.0 .* must be above 0"),
+        ({"schedule.ohem_threshold": 1.5}, "schedule.ohem_threshold is 1.5; it must be in 0 to 1"),
+        ({"schedule.group_size": 3}, "does not divide into groups"),
+        ({"data.crop_size": 8}, "data.crop_size=8 must be at least 16"),
+        ({"data.augment.blur_probability": 2.0}, "data.augment.blur_probability is 2.0; it must be in 0 to 1"),
+        ({"data.classes": []}, "names no classes"),
+        ({"data.label_map": [[0, 0], [7, 9]]}, "is no pair of a label"),
+        ({"data.generator": ShapesConfig(train=1)}, "at least 2 training images"),
+        ({"model.encoder": "tinny"}, "model.encoder=tinny.*did you mean tiny"),
+        ({"model.output_stride": 4}, "model.output_stride is 4; use 8 or 16"),
+        ({"model.width": 0}, "model.width is 0"),
+        ({"method.drop_percent": 120.0}, "method.drop_percent is 120.0; it must be in 0 to 100"),
+        ({"method.transfer": "decoder"}, "method.transfer is 'decoder'; use none, encoder, feature_extractor or all"),
+        ({"method.teacher_decay": -0.5}, "method.teacher_decay is -0.5"),
+        ({"evaluation.protocol": "center"}, "evaluation.protocol is 'center'; use original_size"),
+        ({"evaluation.scales": []}, "at least one number above 0"),
+    ],
+)
+def test_what_no_cell_can_be_trained_with_is_refused_before_anything_is_made(
+    values: dict[str, Any], says: str, tmp_path: Path
+) -> None:
+    """Before the data set is even looked at: there is none."""
+    wrong = changed(config(), {"data.root": str(tmp_path / "data"), "paths.runs": str(tmp_path / "runs"), **values})
+    with pytest.raises(UserError, match=says):
+        Cell.prepare(wrong, {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_part_of_an_image_is_no_prediction() -> None:
+    with pytest.raises(UserError, match="predict labels whole ones"):
+        check_prediction(changed(config(), {"evaluation.protocol": "center_crop"}))
+    with pytest.raises(UserError, match=r"19 train ids.* has 2 classes"):
+        check_prediction(config(), cityscapes=19)
+
+
+@pytest.mark.parametrize(
+    ("batch", "group", "world_size", "says"),
+    [
+        (8, 3, 1, "batch_size=8 does not divide into groups of schedule.group_size=3"),
+        (8, 2, 3, "The 4 groups of a batch .* do not divide over 3 ranks"),
+        (8, 8, 2, "The 1 groups of a batch .* do not divide over 2 ranks"),
+        (8, 0, 1, "must both be at least 1"),
+        (0, 2, 1, "must both be at least 1"),
+    ],
+)
+def test_a_batch_that_does_not_divide_is_refused_at_once(batch: int, group: int, world_size: int, says: str) -> None:
+    schedule = ScheduleConfig(iterations=5, batch_size=batch, group_size=group)
+    with pytest.raises(UserError, match=says):
+        check_batch(schedule, world_size)
+
+
+@pytest.mark.parametrize(
+    ("accumulate", "world_size", "says"),
+    [
+        (3, 1, "schedule.accumulate=3 does not divide the 4 groups of a batch .*use a number that divides 4"),
+        (0, 1, "schedule.accumulate=0 does not divide"),
+        (2, 4, "The 2 groups of each of the 2 parts of a batch .*accumulate=2.* do not divide over 4 ranks"),
+    ],
+)
+def test_parts_that_are_not_whole_groups_are_refused(accumulate: int, world_size: int, says: str) -> None:
+    schedule = ScheduleConfig(iterations=5, batch_size=8, group_size=2, accumulate=accumulate)
+    with pytest.raises(UserError, match=says):
+        check_batch(schedule, world_size)
+
+
+@pytest.mark.parametrize(("batch", "accumulate"), [(1, 1), (4, 4)])
+def test_one_image_at_a_time_is_refused(batch: int, accumulate: int) -> None:
+    schedule = ScheduleConfig(iterations=5, batch_size=batch, group_size=1, accumulate=accumulate)
+    with pytest.raises(UserError, match=rf"accumulate={accumulate} passes 1 image at a time"):
+        check_batch(schedule, 1)

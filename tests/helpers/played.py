@@ -1,0 +1,44 @@
+"""A cluster that a test plays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from launch.state.jobs import HeldJob
+from launch.state.ledger import Entry
+from launch.state.submission import ToSubmit, record_submission
+from tests.helpers.cells import change_attempt, claim
+
+
+class Played:
+    """Jobs that begin an attempt on another host, and die at once."""
+
+    name = "played"
+    at_once = 0
+
+    def __init__(self) -> None:
+        self.jobs: list[str] = []
+        self.submitted: list[str] = []  # signatures
+
+    def avoid_failing_nodes(self, entries: Sequence[Entry]) -> None:
+        pass
+
+    def recover(self, runs: Path) -> None:
+        pass
+
+    def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
+        for one in cells:
+            claim(one.cell, one.after)
+            change_attempt(one.cell, place="another host", host="n1")
+            self.jobs.append(f"{len(self.jobs) + 1}")
+            self.submitted.append(one.cell.signature)
+            record_submission(one.cell.folder, self.jobs[-1], self.name, "/log", one.after, one.asked, time.time())
+        return self.jobs[-len(cells) :]
+
+    def held(self, jobs: Collection[str]) -> Mapping[str, HeldJob]:
+        return {}
+
+    def cancel(self, jobs: Collection[str]) -> None:
+        pass
