@@ -12,17 +12,11 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
-import torch
 
 from gta.cli.main import cli, main
-from gta.config import ModelConfig, ScheduleConfig
-from gta.methods import Method
-from gta.models import build_model
-from gta.ops.batch import Labeled, Unlabeled
 from tests.helpers.program import ROOT
 from tests.helpers.snippets import PAGES, Snippet, inline, named, snippets
 
@@ -97,33 +91,7 @@ def test_yaml_composes(snippet: Snippet, reader: Path, capsys: pytest.CaptureFix
 def test_python_runs(reader: Path) -> None:
     for page in PAGES:
         for snippet in snippets(page, "python"):
-            space = executed(snippet)
-            for method in space.values():
-                if isinstance(method, type) and issubclass(method, Method) and method.__module__ == space["__name__"]:
-                    takes_steps(method)
-
-
-def executed(snippet: Snippet) -> dict[str, Any]:
-    """The names that the snippet defines."""
-    name = re.sub(r"\W", "_", str(snippet))
-    module = type(sys)(name)
-    sys.modules[name] = module  # dataclasses look their module up
-    exec(compile(f"from __future__ import annotations\n{snippet.text}", str(snippet), "exec"), module.__dict__)
-    return module.__dict__
-
-
-def takes_steps(kind: type[Method]) -> None:
-    """Three steps of a method, over the end of the warm-up."""
-    model = ModelConfig(encoder="tiny", width=4, decoder_channels=8, output_stride=8, weights="random")
-    schedule = ScheduleConfig(iterations=4, warm_up=1, batch_size=2, group_size=2, lr=0.1, eval_every=2)
-    method = kind(kind.Config(), lambda: build_model(model, 3), schedule, 0, torch.device("cpu"))
-    labeled = Labeled(torch.randn(2, 3, 33, 33), torch.randint(0, 3, (2, 33, 33)), 0)
-    unlabeled = Unlabeled(torch.randn(2, 3, 33, 33), None, torch.zeros(2, 33, 33, dtype=torch.bool), 0)
-    for iteration in range(3):
-        losses = method.step(labeled, unlabeled, iteration)
-    assert set(losses) == {"loss/supervised", "loss/unsupervised"}
-    assert all(torch.isfinite(value) for value in losses.values())
-    assert set(method.networks()) == {"student", "teacher"}
+            snippet.executed()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)

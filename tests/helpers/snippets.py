@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from tests.helpers.program import ROOT
 
@@ -36,6 +39,14 @@ class Snippet:
         found = re.match(r"# ((?:conf|sweeps)/[\w/]+\.yaml)\n", self.text)
         assert found, f"{self}: the first line of a YAML snippet says where it belongs: # conf/... or # sweeps/..."
         return found[1]
+
+    def executed(self) -> dict[str, Any]:
+        """The names that a Python snippet defines. One whose first line names its file can be imported from then on."""
+        place = re.match(r"# ([\w/]+)\.py\n", self.text)
+        name = place[1].replace("/", ".") if place else re.sub(r"\W", "_", str(self))
+        module = sys.modules[name] = ModuleType(name)  # dataclasses look their module up
+        exec(compile(f"from __future__ import annotations\n{self.text}", str(self), "exec"), module.__dict__)
+        return module.__dict__
 
     def commands(self) -> Iterator[str]:
         """The lines of a bash snippet, without comments."""
