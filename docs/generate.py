@@ -34,9 +34,9 @@ Every setting of a cell, as `name=value` on the command line or as YAML in `conf
 in. This page is made from the declarations in `gta/config.py` and `gta/methods/` (`make docs`); `gta settings WORD`
 finds a setting by a word.
 
-*Result* says whether a setting can change a result. Where it says yes the setting is part of the
-[signature](../explanation/numbers.md#the-signature): another value is another cell. `???` has no default: the file of
-the group gives the value.
+*Values* are those that a setting may have, where not every one of its kind will do. *Result* says whether it can change
+a result. Where it says yes the setting is part of the [signature](../explanation/numbers.md#the-signature): another
+value is another cell. `???` has no default: the file of the group gives the value.
 
 A group is chosen by the name of a file, `GROUP=NAME`: one that is shipped in `gta/conf/`, or one of yours, under a name
 of its own, in `conf/GROUP/`. `hydra/launcher` is `local` or `slurm`; `sweep` is a table: {sweeps}.
@@ -55,29 +55,36 @@ def settings() -> str:
     parts.append(_section("The cell", "", {name: row for name, row in rows.items() if "." not in name}))
     common = describe(MethodConfig, "method.")
     chosen = {*METHODS, *_files("method")}
-    parts.append(_section("method", f"`method=`{_words(sorted(chosen))}. All methods have:", common))
+    parts.append(_section("method", f"{_chosen('method', sorted(chosen))} All methods have:", common))
     for name, method in METHODS.items():
         own = {key: row for key, row in describe(method.Config, "method.").items() if key not in common}
         if own:
             parts.append(_section(name, "", own, level=3))
     for group in GROUPS:
         files = _files(group)
-        about = f"`{group}=`{_words(files)}." if files else ""
+        about = _chosen(group, files) if files else ""
         parts.append(_section(group, about, {name: row for name, row in rows.items() if name.startswith(f"{group}.")}))
     return "\n".join(parts)
 
 
 def _section(title: str, about: str, rows: Rows, level: int = 2) -> str:
     lines = [f"{'#' * level} {title}", *([about, ""] if about else [])]
-    lines += ["| setting | default | result | what it is |", "| --- | --- | --- | --- |"]
+    lines += ["| setting | default | values | result | what it is |", "| --- | --- | --- | --- | --- |"]
     for name, row in rows.items():
         result = "no" if row["neutral"] else "yes"
-        lines.append(f"| `{name}` | {_default(row['default'])} | {result} | {_cell(row['help'])} |")
+        lines.append(f"| `{name}` | {_yaml(row['default'])} | {_values(row)} | {result} | {_cell(row['help'])} |")
     return "\n".join([*lines, ""])
 
 
-def _default(value: Any) -> str:
-    """A default as YAML would have it."""
+def _values(row: dict[str, Any]) -> str:
+    """What the field declares: its choices, or its range."""
+    if row["choices"]:
+        return ", ".join(_yaml(value) for value in row["choices"])
+    return " to ".join(_yaml(value) for value in row["within"] or ())
+
+
+def _yaml(value: Any) -> str:
+    """A value as YAML would have it."""
     if value == "":
         return "empty"
     if isinstance(value, str):
@@ -93,6 +100,10 @@ def _cell(text: str) -> str:
 
 def _files(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def _chosen(group: str, names: list[str]) -> str:
+    return f"`{group}=NAME`, where NAME is {_words(names)}."
 
 
 def _words(names: Any) -> str:
