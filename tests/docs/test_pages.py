@@ -1,31 +1,20 @@
-"""The documentation says what is there: links, the tree, records, tags, causes of a death, generated pages."""
+"""The documentation says what is there: links, the tree, causes of a death, data sets, generated pages."""
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 
-from gta import cellfolder
 from gta.cli.main import COMMANDS
 from gta.compose.compose import CONF
-from gta.tracking import keys
 from launch.state.policy import POLICY
 from tests.helpers.program import ROOT
-from tests.helpers.snippets import PAGES, anchors, links, named, snippets
+from tests.helpers.snippets import PAGES, anchors, links, named, snippets, table
 
 DOCS = ROOT / "docs"
-
-
-def table(page: Path, heading: str) -> list[list[str]]:
-    """The cells of the first table below a heading, without its head."""
-    text = page.read_text().partition(f"\n## {heading}\n")[2]
-    assert text, f"{named(page)} has no heading {heading}"
-    rows = re.findall(r"^\| (.*) \|$", text.partition("\n## ")[0], re.MULTILINE)
-    return [re.split(r" \| ", row) for row in rows[2:]]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -81,34 +70,6 @@ def test_the_layout_leaves_nothing_out() -> None:
         for path in (ROOT / package).iterdir():
             if path.is_dir() and not path.name.startswith("__"):
                 assert f"{path.name}/" in part, path
-
-
-RECORDS = {
-    "cell.json": cellfolder.Identity,
-    "submitted.json": cellfolder.Submitted,
-    "attempts/NNNN.json": cellfolder.Attempt,
-    "failure.json": cellfolder.Failure,
-    "cancelled.json": cellfolder.Cancelled,
-    "result.json": cellfolder.Result,
-}
-
-
-@pytest.mark.parametrize("name", RECORDS)
-def test_the_fields_of_a_record_are_those_of_the_page(name: str) -> None:
-    kind = RECORDS[name]
-    fields = {item.name for item in dataclasses.fields(kind)}
-    if kind is cellfolder.Attempt:
-        fields -= {"number", "beat"}  # the file's name and time
-    rows = table(DOCS / "reference/records.md", name)
-    assert {field for row in rows for field in re.findall(r"`(\w+)`", row[0])} == fields
-
-
-def test_the_tags_of_the_page_exist() -> None:
-    (row,) = re.findall(r"^\| tags \|(.*)\|$", (DOCS / "reference/records.md").read_text(), flags=re.MULTILINE)
-    named = {word.removeprefix("gta").strip(".") for word in re.findall(r"`([^`]+)`", row)}
-    known = {*keys.CELL_TAGS, *keys.ATTEMPT_TAGS}
-    known |= {tag.removeprefix("gta.") for tag in (keys.COMMIT, keys.DIRTY, keys.ATTEMPT, keys.CHECKPOINT, keys.ERROR)}
-    assert named <= known
 
 
 def test_the_table_of_deaths_is_that_of_the_code() -> None:

@@ -1,4 +1,4 @@
-"""The pages of the documentation, taken apart: fenced snippets, code in running text, links and headings."""
+"""The pages of the documentation, taken apart: fenced snippets, code in running text, tables, links and headings."""
 
 from __future__ import annotations
 
@@ -65,6 +65,14 @@ def snippets(page: Path, language: str = "") -> list[Snippet]:
 def prose(page: Path) -> str:
     """A page without its fenced blocks."""
     return _FENCE.sub("", page.read_text())
+
+
+def table(page: Path, heading: str) -> list[list[str]]:
+    """The cells of the first table below a heading, without its head."""
+    text = page.read_text().partition(f"\n## {heading}\n")[2]
+    assert text, f"{named(page)} has no heading {heading}"
+    rows = re.findall(r"^\| (.*) \|$", text.partition("\n## ")[0], re.MULTILINE)
+    return [re.split(r" \| ", row) for row in rows[2:]]
 
 
 def inline(page: Path, beginning: str) -> list[str]:
