@@ -48,6 +48,7 @@ def test_a_block_is_of_a_language_that_is_tested(page: Path) -> None:
     assert page == COMMANDS or others == [], "what cannot be run here is a block of text"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", MAKE)
 def test_make_lines_name_real_targets(line: str) -> None:
     environment = {**os.environ, "PYTHON": sys.executable, "LAUNCHER": "local"}
@@ -68,6 +69,7 @@ def test_pytest_lines_name_real_tests() -> None:
                     assert f"def {name}" in (ROOT / path).read_text() if name else True, line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", with_commands(), ids=named)
 def test_the_lines_of_a_page_run(page: Path, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for line in lines(page):
@@ -77,6 +79,7 @@ def test_the_lines_of_a_page_run(page: Path, reader: Path, capsys: pytest.Captur
             assert code == 0, f"{named(page)}: {line}\n{said.out}{said.err}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snippet", yaml_snippets(), ids=str)
 def test_yaml_composes(snippet: Snippet, reader: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = Path(snippet.path)
@@ -88,6 +91,7 @@ def test_yaml_composes(snippet: Snippet, reader: Path, capsys: pytest.CaptureFix
         assert "1 job of 4 GPUs" in said
 
 
+@pytest.mark.slow
 def test_python_runs(reader: Path) -> None:
     for page in PAGES:
         for snippet in snippets(page, "python"):
