@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gta.methods import Method
+from gta.methods import METHODS, Method
 from gta.methods.gta import GTA
 
 Make = Callable[..., Method]
@@ -115,6 +115,10 @@ COSTS: dict[str, tuple[str, dict[str, Any]]] = {
     "supervised": ("supervised", {}),
     "fully_supervised": ("fully_supervised", {}),
 }
+
+
+def test_the_cost_of_every_method_is_documented() -> None:
+    assert set(METHODS) <= set(COSTS)
 
 
 @pytest.mark.parametrize("row", COSTS)
