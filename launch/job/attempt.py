@@ -63,7 +63,8 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
     listening = signals or Signals()
     try:
         config = read_config(folder.config_file)
-        if int(os.environ.get("RANK", 0)) == 0:
+        # a cell that another launcher finished while this process started is no attempt at it
+        if int(os.environ.get("RANK", 0)) == 0 and not folder.done:
             if given_up := policy.exhausted(folder.attempts(), config.site, folder.submitted()):
                 raise UserError(f"This cell is given up after {given_up}; `gta retry` runs it again.")
             if mine := _claim(folder, place, after):
@@ -71,7 +72,7 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
                 mine.start()
         distributed.init_from_env(config.site.device)
         number = distributed.broadcast_object(number)
-        if distributed.broadcast_object(folder.done):  # another launcher was faster
+        if distributed.broadcast_object(folder.done):  # also where it was finished since
             if mine:
                 mine.end("done")
             return "done"

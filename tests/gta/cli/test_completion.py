@@ -12,7 +12,8 @@ import pytest
 
 from gta.cellfolder import CellFolder
 from gta.cli import candidates
-from gta.compose.compose import GROUPS, start, sweep_files
+from gta.compose.compose import start, sweep_files
+from gta.compose.overrides import GROUPS
 from gta.config import Config
 from gta.fields import describe
 from gta.methods import METHODS

@@ -12,22 +12,18 @@ from gta.cell import Cell
 from gta.cli import table
 from gta.cli.composing import grid, look
 from gta.errors import UserError
-from gta.files import write_json
+from gta.journal import Journal
 from launch.submit.recorder import sync
+from tests.helpers import cells
 from tests.helpers.program import Run
 
 
 def finish(cell: Cell, miou: float, commit: str = "a" * 40) -> None:
-    """Write what a finished cell leaves behind."""
+    """What a finished cell leaves behind."""
     cell.write()
-    score = {"iteration": 8, "miou": miou, "iou": [miou]}
-    (cell.folder / "journal.jsonl").write_text('{"time": 1.0, "kind": "event", "event": "started"}\n')
-    result = {
-        **{"signature": cell.signature, "iteration": 8, "headline": "student", "evaluation": "original size"},
-        **{"classes": ["a"], "networks": {"student": {"last": score, "best": score}}, "seconds": 1.0},
-        **{"commit": commit, "finished": 2.0},
-    }
-    write_json(cell.folder / "result.json", result)
+    with Journal(cell.folder.journal_file) as journal:
+        journal.event("started")
+    cells.finish(cell, miou, best=miou, commit=commit)
 
 
 def test_the_table_of_a_grid_with_gaps_then_whole(
@@ -40,18 +36,18 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     assert "`gta multirun sweep=shapes" in refused.stderr
     assert not (tmp_path / "results").exists()
 
-    _, cells = grid(words)
+    _, made = grid(words)
 
     def show(strict: bool = False, **shown: Any) -> str:
         """What the command does with the grid; composing it again and again would take seconds."""
-        sync(cells, "shapes")
-        table.show("shapes", look(cells), words, table.Shown(**shown), strict)
+        sync(made, "shapes")
+        table.show("shapes", look(made), words, table.Shown(**shown), strict)
         return capsys.readouterr().out
 
-    for index, cell in enumerate(cells[:-1]):
+    for index, cell in enumerate(made[:-1]):
         finish(cell, 50.0 + index)
-    cells[-1].write()
-    write_json(cells[-1].folder / "failure.json", {"error": "out of memory", "attempt": 0, "time": 1.0})
+    made[-1].write()
+    cells.failed(made[-1], "out of memory", 1.0, attempt=0)
     shown = show(baseline="supervised")
     assert "51.00 ± 1.00 (3) [51.00]" in shown
     assert "53.50 ± 0.71 (2 of 3) [53.50] +3.00" in shown
@@ -62,12 +58,12 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     assert (folder / "significance.csv").exists()
     assert json.loads((folder / "table.json").read_text())["baseline"] == "supervised"
 
-    finish(cells[-1], 55.0, commit="b" * 40)
+    finish(made[-1], 55.0, commit="b" * 40)
     with pytest.raises(UserError, match=r"2 commits \(aaaaaaaaa, bbbbbbbbb\)") as mixed:
         show(strict=True)
     assert "missing" not in str(mixed.value)
 
-    finish(cells[-1], 55.0)
+    finish(made[-1], 55.0)
     whole = show(strict=True, best=False, baseline="supervised", published="all")
     assert "54.00 ± 1.00 (3) +3.00" in whole
     assert "With 3 seeds the smallest p" in whole

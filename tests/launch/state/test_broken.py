@@ -15,6 +15,7 @@ from launch.show.rows import rows
 from launch.slurm.reconcile import reconcile
 from launch.state.ledger import State
 from launch.submit import price
+from launch.submit.selection import Selection
 from launch.submit.watch import Watch
 from tests.helpers.broken import BREAKAGES, RECORDS, spoil
 from tests.helpers.cells import attempt, cancelled, claim, failed, finish, submitted
@@ -39,7 +40,7 @@ def test_it_is_named_and_the_others_go_on(cells: list[Cell], record: str, breaka
     attempt(done, "9000101", "done")
     spoil(hurt.folder, record, breakage)
     cluster = Played()
-    watch = Watch(cells, cluster, "all")
+    watch = Watch(cells, cluster, Selection("all"))
     entry, *others = watch.first
     assert [other.state for other in others] == [State.DONE, State.NEVER_RUN]
     path = hurt.folder.path / record
@@ -64,7 +65,7 @@ def test_it_is_named_and_the_others_go_on(cells: list[Cell], record: str, breaka
 def test_what_was_removed_is_written_anew(cells: list[Cell]) -> None:
     attempt(cells[0], "9000101", "done")
     cells[0].folder.identity_file.unlink()  # as the sentence advises
-    Watch(cells, Played(), "none")
+    Watch(cells, Played(), Selection())
     assert cells[0].folder.identity() is not None
 
 
