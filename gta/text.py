@@ -43,5 +43,5 @@ def human_bytes(size: int) -> str:
 
 
 def masked_uri(uri: str) -> str:
-    """The URI as it may be shown: without its password."""
-    return re.sub(r"(?<=://)([^/@:]*):[^/]*@", r"\1:***@", uri)
+    """A URI, or a text that holds some, as it may be shown: without the passwords."""
+    return re.sub(r"(?<=://)([^/@:\s]*):[^/\s]*@", r"\1:***@", uri)

@@ -110,8 +110,7 @@ class Recorded:
         try:
             history = self.client.get_metric_history(self.runs[signature], metric)
         except Exception as error:
-            line = first_line(error)
-            raise UserError(f"MLflow at {masked_uri(self.uri)} cannot be read: {line}") from error
+            raise UserError(masked_uri(f"MLflow at {self.uri} cannot be read: {first_line(error)}")) from error
         return {point.step: point.value for point in history}
 
     def _artifact(self, signature: str, name: str, folder: Path) -> Path | None:

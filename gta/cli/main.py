@@ -15,6 +15,7 @@ import click
 from gta.cli import shells
 from gta.cli.grammar import Group, sentence
 from gta.errors import UserError
+from gta.text import masked_uri
 
 SECTIONS = {
     "Run a grid": ("plan", "multirun", "retry", "doctor"),
@@ -88,7 +89,7 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
         print(f"error: {sentence(error)}", file=sys.stderr)
         return 2
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {masked_uri(str(error))}", file=sys.stderr)
         return 2
     except PermissionError as error:
         print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)

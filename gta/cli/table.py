@@ -140,7 +140,7 @@ def _fill(entry: Entry, overrides: Sequence[str]) -> str:
     words = ["status" if retry is None else "multirun", *overrides]
     if retry not in (None, "none"):
         words += ["--retry", str(retry)]
-    return shlex.join(["gta", *words])
+    return shlex.join(["gta", *map(masked_uri, words)])
 
 
 def _short(path: Path) -> Path:

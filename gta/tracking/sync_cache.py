@@ -52,6 +52,17 @@ def remember(folder: CellFolder, uri: str, sent: Sent) -> None:
         temporary.write_text(json.dumps(stores, indent=1), encoding="utf-8")
 
 
+def sweeps_of(folder: CellFolder) -> list[str] | None:
+    """The sweeps that have a cell, as its MLflow run was tagged; None where the file that says so is broken."""
+    try:
+        sent = json.loads(folder.sync_cache_file.read_text(encoding="utf-8"))
+        return sorted({name for one in sent.values() for name in one.get("sweeps", ())})
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, AttributeError, TypeError):
+        return None
+
+
 def _stores(folder: CellFolder) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError):
         stores = json.loads(folder.sync_cache_file.read_text(encoding="utf-8"))

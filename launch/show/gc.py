@@ -6,7 +6,6 @@ waits, or of which a record cannot be read.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -18,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from gta.cellfolder import BrokenRecord, CellFolder, readable
+from gta.tracking.sync_cache import sweeps_of
 from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State
 from launch.state.submission import JobNumber, Recorded, job_file, recorded_file
@@ -130,17 +130,6 @@ def _logs(folder: CellFolder) -> set[Path]:
 def _held(job: str, held: Mapping[str, HeldJob]) -> bool:
     """Whether Slurm holds a job, or a task of it."""
     return job in held or any(name.startswith(f"{job}_") for name in held)
-
-
-def sweeps_of(folder: CellFolder) -> list[str] | None:
-    """The sweeps that have a cell, as its MLflow run was tagged; None where the file that says so is broken."""
-    try:
-        sent = json.loads(folder.sync_cache_file.read_text(encoding="utf-8"))
-        return sorted({name for one in sent.values() for name in one.get("sweeps", ())})
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, AttributeError, TypeError):
-        return None
 
 
 def _existing(paths: Iterable[Path], kind: str, cell: CellFolder | None) -> Iterator[Removable]:

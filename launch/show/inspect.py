@@ -10,6 +10,7 @@ from gta.config import Config
 from gta.data.splits.known import known_name
 from gta.errors import UserError
 from gta.fields import describe
+from gta.text import masked_uri
 
 _CODE = ("commit", "dirty", "tree", "snapshot")  # of an attempt's environment
 Values = dict[str, Any]
@@ -98,10 +99,13 @@ class CellDetails:
 
 
 def flat(value: Values, prefix: str = "") -> Values:
-    """Nested mappings under dotted names; lists stay whole."""
+    """Nested mappings under dotted names, to be shown: lists stay whole, passwords are left out."""
     made: Values = {}
     for name, inner in value.items():
-        made |= flat(inner, f"{prefix}{name}.") if isinstance(inner, dict) and inner else {f"{prefix}{name}": inner}
+        if isinstance(inner, dict) and inner:
+            made |= flat(inner, f"{prefix}{name}.")
+        else:
+            made[f"{prefix}{name}"] = masked_uri(inner) if isinstance(inner, str) else inner
     return made
 
 

@@ -27,6 +27,7 @@ def test_there_are_these_notebooks_and_they_hold_no_output() -> None:
         assert all(cell.outputs == [] and cell.execution_count is None for cell in code), name
 
 
+@pytest.mark.slow
 def test_they_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one kernel, one after the other, each from nothing: a kernel each would import MLflow three times."""
     from nbclient import NotebookClient

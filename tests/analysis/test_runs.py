@@ -97,6 +97,7 @@ def uri(tmp_path_factory):
     return uri
 
 
+@pytest.mark.slow
 def test_a_row_a_network_typed_and_complete(uri):
     frame = runs.load(uri, sweep="shapes")
     assert list(frame.columns) == list(runs.COLUMNS)
@@ -180,6 +181,7 @@ def test_no_store_is_an_empty_frame_and_makes_none(tmp_path):
     assert table.build(frame, [TableCell("a", "gta", "1/8", 50, 0, "never run")]).missing
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_is_told():
     with pytest.raises(UserError, match="cannot be read"):
         runs.load("http://127.0.0.1:9", sweep="shapes")

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.helpers.program import ROOT
 
 
+@pytest.mark.slow
 def test_it_prints_the_parts(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks/status.py"), "cells=20", "lines=5"]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

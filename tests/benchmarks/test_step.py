@@ -29,6 +29,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_every_method_runs_on_torch_and_numpy_alone() -> None:
     answer = run()
     assert answer.returncode == 0, answer.stderr
@@ -40,6 +41,7 @@ def test_every_method_runs_on_torch_and_numpy_alone() -> None:
     assert all(row[3] == "1.00" for row in rows if row[1] == "supervised")
 
 
+@pytest.mark.slow
 def test_one_method_brings_its_baseline_and_says_its_memory_also_in_parts() -> None:
     answer = run("method=gta", "precision=fp32", "memory=yes", "batch=4", "accumulate=2")
     rows = [line.strip("| ").split(" | ") for line in answer.stdout.splitlines() if line.startswith("| fp32")]
@@ -49,6 +51,7 @@ def test_one_method_brings_its_baseline_and_says_its_memory_also_in_parts() -> N
 
 
 @pytest.mark.parametrize("word", ["method=gtb", "crap=17"])
+@pytest.mark.slow
 def test_an_unknown_word_is_said(word: str) -> None:
     answer = run(word)
     assert answer.returncode == 1

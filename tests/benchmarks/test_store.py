@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import runpy
 
+import pytest
+
 from analysis import runs
 from tests.helpers.program import ROOT
 
 
+@pytest.mark.slow
 def test_the_copies_are_runs(tmp_path, capsys):
     made = runpy.run_path(str(ROOT / "benchmarks/store.py"))
     made["fill"](tmp_path / "30.db", 30, 5)

@@ -9,6 +9,7 @@ import pytest
 from tests.helpers.program import ROOT
 
 
+@pytest.mark.slow
 def test_it_prints_a_row_of_times(capsys: pytest.CaptureFixture[str]) -> None:
     main = runpy.run_path(str(ROOT / "benchmarks/sync.py"))["main"]
     main(["runs=2", "lines=4"])

@@ -14,6 +14,8 @@ from gta.text import did_you_mean, first_line, human_bytes, masked_uri
         ("https://me:sec:r@et@host:5000", "https://me:***@host:5000"),
         ("https://host:5000/a@b", "https://host:5000/a@b"),
         ("sqlite:////a/b.db", "sqlite:////a/b.db"),
+        ("at http://host:5000 ask me@host", "at http://host:5000 ask me@host"),
+        ("postgresql://me:secret@a/b is down", "postgresql://me:***@a/b is down"),
     ],
 )
 def test_an_address_is_shown_without_its_password(uri: str, shown: str) -> None:

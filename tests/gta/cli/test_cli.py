@@ -36,6 +36,7 @@ from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES, Run
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
+@pytest.mark.slow
 def test_a_user_error_is_a_sentence_and_exit_code_2(
     generated: Path, tmp_path: Path, words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:  # type: ignore[no-untyped-def]
@@ -48,6 +49,7 @@ def test_a_user_error_is_a_sentence_and_exit_code_2(
     assert "Traceback" not in shown
 
 
+@pytest.mark.slow
 def test_missing_data_show_the_expected_layout(gta: Run) -> None:
     answer = gta("multirun", "sweep=voc_classic", "paths.data=/nowhere")
     assert answer.returncode == 2
@@ -57,6 +59,7 @@ def test_missing_data_show_the_expected_layout(gta: Run) -> None:
     assert len(answer.stderr.splitlines()) < 12
 
 
+@pytest.mark.slow
 def test_train_eval_and_sync_of_one_cell(
     generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from gta.finding import Status, guarded, ok
 from tests.helpers.program import ROOT, Run
 
 
+@pytest.mark.slow
 def test_a_fresh_folder_is_fit_for_the_embedded_data(say: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))  # no git, no Slurm, no nvidia-smi
     answer = say("doctor")
@@ -38,6 +39,7 @@ def test_a_fresh_folder_is_fit_for_the_embedded_data(say: Run, tmp_path: Path, m
     assert not list(tmp_path.iterdir()), "it leaves nothing behind"
 
 
+@pytest.mark.slow
 def test_what_is_asked_for_and_not_there_is_a_problem(
     say: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -298,6 +298,7 @@ def test_the_installed_program_calls_itself_gta(tmp_path: Path) -> None:
     assert answer.stdout.startswith("Usage: gta plan [NAME=VALUE]..."), answer.stderr
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     line = f"{sys.executable} -m gta settings | head -n 1"
     answer = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True)

@@ -16,6 +16,7 @@ from tests.helpers.program import Run
 SLURM = ("hydra/launcher=slurm", "--no-wait")
 
 
+@pytest.mark.slow
 def test_from_submission_to_retry(say: Run, small: list[str], tmp_path: Path, fake_slurm: FakeSlurm) -> None:
     grid = ["sweep=shapes", "method=supervised,gta", "seed=0,1", *small]
     submitted = say("multirun", *grid, *SLURM)

@@ -11,6 +11,7 @@ from gta.cellfolder import CellFolder
 from gta.files import write_text
 from launch.show.inspect import CellDetails, compare
 from tests.helpers.cells import attempt, finish
+from tests.helpers.configs import changed
 from tests.helpers.program import Run
 
 MACHINE = {"commit": "c0ffee", "dirty": True, "tree": "7ree", "packages": {"torch": "2.11"}, "gpus": ["A100"]}
@@ -38,6 +39,24 @@ def test_show(say: Run, cells: list[Cell]) -> None:
     assert shown["environment"]["packages.torch"] == "2.11"
     assert [one["job"] for one in shown["attempts"]] == ["101", "102"]
     assert shown["code"] == {"commit": "c0ffee", "dirty": True, "tree": "7ree"}
+
+
+def test_a_password_is_shown_nowhere(say: Run, cells: list[Cell]) -> None:
+    uri = "postgresql://me:secret@host/db"
+    for cell in cells[:2]:
+        replace(cell, config=changed(cell.config, {"paths.tracking_uri": uri})).write()
+    for words in (
+        ["show", "gta/1_8/seed0"],
+        ["show", "gta/1_8/seed0", "--json"],
+        ["diff", "gta/1_8/seed0", "gta/1_8/seed2"],
+    ):
+        said = say(*words)
+        assert said.returncode == 0, said.stderr
+        assert "secret" not in said.stdout
+        assert "postgresql://me:***@host/db" in said.stdout
+    said = say("plan", "sweep=shapes", f"paths.tracking_uri={uri}", "schedule.lr=zero")
+    assert said.returncode == 2
+    assert "secret" not in said.stderr
 
 
 def test_diff_names_what_differs(say: Run, cells: list[Cell]) -> None:

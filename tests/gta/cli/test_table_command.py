@@ -26,6 +26,7 @@ def finish(cell: Cell, miou: float, commit: str = "a" * 40) -> None:
     cells.finish(cell, miou, best=miou, commit=commit)
 
 
+@pytest.mark.slow
 def test_the_table_of_a_grid_with_gaps_then_whole(
     say: Run, small: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

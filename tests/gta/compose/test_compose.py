@@ -40,6 +40,7 @@ def test_composing_from_a_kept_base_is_what_hydra_composes(loader: ConfigLoaderI
 @pytest.mark.parametrize(
     "override", ["method=gta", "data.generator.seed=${seed}", "sweep_name=s${seed}", "model.weights=w${oc.env:HOME}"]
 )
+@pytest.mark.slow
 def test_a_cell_for_another_seed_is_what_is_composed_for_it(loader: ConfigLoaderImpl, override: str) -> None:
     composer = compose.Composer(loader)
     for seeds in (["seed=0"], ["seed=12"], ["seed=3"], ["++seed=4"], ["seed=5", "seed=6"], []):

@@ -77,6 +77,7 @@ def test_without_lists_of_a_split_what_there_is_is_walked(tiny: Tiny) -> None:
         walk(replace(config, root="/nowhere"))
 
 
+@pytest.mark.slow
 def test_the_command(
     generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

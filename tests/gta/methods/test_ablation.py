@@ -51,6 +51,7 @@ def test_student_teacher_without_weights(loader: ConfigLoaderImpl) -> None:
     assert (method.name, method.weighting, method.drop_percent) == ("student_teacher", "none", 80.0)
 
 
+@pytest.mark.slow
 def test_every_file_is_a_row_of_the_sweep(loader: ConfigLoaderImpl) -> None:
     """But that of Cityscapes, which is no ablation; no label is there twice."""
     sweep = OmegaConf.load(compose.SWEEPS / "ablation_gta.yaml")

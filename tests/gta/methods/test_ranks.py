@@ -39,6 +39,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.slow
 def test_one_and_two_ranks_give_the_same_losses(answers: Answers, scenario: str) -> None:
     one, two = answers[1, 0][scenario]["values"], answers[2, 0][scenario]["values"]
     assert len(one) == 6

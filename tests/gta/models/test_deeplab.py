@@ -104,6 +104,7 @@ def test_unknown_encoder_names_a_near_one() -> None:
         build_model(ModelConfig(encoder="resnet-101"), 3)
 
 
+@pytest.mark.slow
 def test_the_published_network_runs_at_its_crop() -> None:
     """ResNet-101, deep stem, output stride 8, one 513 x 513 image: one forward pass (seconds on a CPU)."""
     network = build_model(shipped("resnet101"), 21).eval()

@@ -111,6 +111,7 @@ def test_the_auxiliary_head_may_be_missing_on_either_side(file: Path, tmp_path: 
     assert all(name.startswith("auxiliary.") for name in report.missing)
 
 
+@pytest.mark.slow
 def test_a_network_that_would_stay_partly_random_is_refused(file: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"other shape.*mask_predictor\.8"):
         load_public_checkpoint(

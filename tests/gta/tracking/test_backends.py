@@ -99,6 +99,7 @@ def written(cell: Path) -> list[tuple[str, int, float, int]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_eight_cells_at_once_lose_nothing(stores: Stores, eight: list[Path], kind: str) -> None:
     uri = stores.uri(kind)
     for cell in eight:
@@ -150,6 +151,7 @@ def cell_of(below: Path) -> Path:
     return cell
 
 
+@pytest.mark.slow
 def test_a_server_killed_half_way_costs_nothing(
     stores: Stores, eight: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +186,7 @@ def test_a_server_killed_half_way_costs_nothing(
     assert tracking.sync([*cells, *eight], server.uri, check=True).points == 0
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_holds_up_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_sync, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(background_sync, "LAST_SECONDS", 0.2)

@@ -226,6 +226,7 @@ def test_nothing_new_does_not_import_mlflow(tmp_path, uri):
     subprocess.run([sys.executable, "-c", code, uri, *map(str, cells)], check=True)
 
 
+@pytest.mark.slow
 def test_two_syncs_at_once_on_no_store_yet_make_one_run_a_cell(tmp_path):
     uri = f"sqlite:///{tmp_path}/runs/mlflow.db"
     cells = [make_cell(tmp_path, seed=i) for i in range(5)]
@@ -253,6 +254,7 @@ def hang_up(server: socket.socket, calls: list[socket.socket]) -> None:
             calls[-1].close()
 
 
+@pytest.mark.slow
 def test_a_store_that_is_down_is_told_and_loses_nothing(tmp_path, uri, client):
     cell = make_cell(tmp_path)
     train(cell, range(3))

@@ -63,6 +63,7 @@ def ranks(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_matrix_is_the_same_on_1_2_and_3_ranks(ranks: Path) -> None:
     found = {number: torch.load(ranks / f"{number}.pt") for number in (1, 2, 3)}
     assert [found[number]["world"] for number in (1, 2, 3)] == [1, 2, 3]

@@ -148,6 +148,7 @@ def public_state(classes: int) -> dict[str, torch.Tensor]:
     return state
 
 
+@pytest.mark.slow
 def test_a_public_checkpoint_is_scored_with_a_report(say: Say, tmp_path: Path, generated: Path) -> None:
     state = {"model_state": public_state(5), "teacher_state": public_state(5), "best_miou": np.float64(70.0)}
     torch.save(state, tmp_path / "public.pth")

@@ -69,6 +69,7 @@ def test_what_was_removed_is_written_anew(cells: list[Cell]) -> None:
     assert cells[0].folder.identity() is not None
 
 
+@pytest.mark.slow
 def test_commands_over_many_cells(say: Run, small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["sweep=shapes", *small, "method=supervised", "seed=range(0,8)"]

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.helpers.program import SMALL_SHAPES, Run
 
 
@@ -32,6 +34,7 @@ def wait_for(condition, seconds: float = 120) -> None:  # type: ignore[no-untype
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 def test_a_grid_runs_once_and_prints_its_table(gta: Run, say: Run, small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=supervised,gta", "seed=0", *small]
     first = gta(*words)
@@ -55,6 +58,7 @@ def test_a_grid_runs_once_and_prints_its_table(gta: Run, say: Run, small: list[s
     assert "never run" in table.stdout, "a missing cell is named with its reason"
 
 
+@pytest.mark.slow
 def test_kill_9_of_launcher_and_cells_loses_nothing(say: Run, small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=mean_teacher,gta", "seed=0", *small, "schedule.iterations=60"]
     undisturbed = say(*words, f"paths.runs={tmp_path / 'other'}")
@@ -74,6 +78,7 @@ def test_kill_9_of_launcher_and_cells_loses_nothing(say: Run, small: list[str], 
     assert max(attempts(tmp_path / "runs").values()) == 2
 
 
+@pytest.mark.slow
 def test_a_cell_that_is_killed_goes_on(small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, "schedule.iterations=60"]
     launcher = subprocess.Popen([sys.executable, "-m", "gta", *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
@@ -85,6 +90,7 @@ def test_a_cell_that_is_killed_goes_on(small: list[str], tmp_path: Path) -> None
     assert set(attempts(tmp_path / "runs").values()) == {2}
 
 
+@pytest.mark.slow
 def test_a_launcher_that_dies_alone_leaves_its_cells_to_the_next(say: Run, small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, "schedule.iterations=60"]
     launcher = subprocess.Popen([sys.executable, "-m", "gta", *words], cwd=tmp_path, stdout=subprocess.DEVNULL)
@@ -96,6 +102,7 @@ def test_a_launcher_that_dies_alone_leaves_its_cells_to_the_next(say: Run, small
     assert set(attempts(tmp_path / "runs").values()) == {1}, "the living cell was watched, not run again"
 
 
+@pytest.mark.slow
 def test_two_launchers_at_once_run_each_cell_once(small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=supervised,mean_teacher,gta", "seed=0", *small]
     command = [sys.executable, "-m", "gta", *words]
@@ -106,6 +113,7 @@ def test_two_launchers_at_once_run_each_cell_once(small: list[str], tmp_path: Pa
     assert len(results(tmp_path / "runs")) == 3
 
 
+@pytest.mark.slow
 def test_a_failing_cell_stops_no_other(say: Run, small: list[str], generated: Path, tmp_path: Path) -> None:
     data = tmp_path / "broken"
     shutil.copytree(generated / "shapes", data / "shapes")
@@ -137,6 +145,7 @@ def test_a_failing_cell_stops_no_other(say: Run, small: list[str], generated: Pa
     assert sorted(attempts(tmp_path / "runs").values()) == [1, 2]
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_leaves(say: Run, small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, "schedule.iterations=400"]
     words.append("schedule.checkpoint_every=1000")  # what is saved was saved because of the signal

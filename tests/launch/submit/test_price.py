@@ -118,6 +118,7 @@ def test_cells_without_a_gpu_count_core_hours(entry: Callable[..., Entry]) -> No
         price.refuse([one], 9)
 
 
+@pytest.mark.slow
 def test_plan_shows_the_price_and_refuses(say: Run, small: list[str]) -> None:
     words = ["plan", "sweep=shapes", *small, "method=gta", "seed=0,1", "schedule.iterations=3600"]
     planned = say(*words, "site.rates.gta=10", "--budget", "19")

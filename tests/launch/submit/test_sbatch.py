@@ -46,6 +46,7 @@ def programs(tmp_path: Path) -> Programs:
     return make
 
 
+@pytest.mark.slow
 def test_the_script_of_a_site(gta: Run, small: list[str], tmp_path: Path, programs: Programs) -> None:
     path = programs(
         srun="exit 1",

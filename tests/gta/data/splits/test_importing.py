@@ -38,6 +38,7 @@ def _folders(config: DataConfig) -> set[str]:
         ),
     ],
 )
+@pytest.mark.slow
 def test_the_shared_lists_are_imported(
     shared: Path, tmp_path: Path, family: str, public: str, folders: set[str]
 ) -> None:
@@ -139,6 +140,7 @@ def test_a_data_set_of_ones_own_is_checked_against_its_train_list(tmp_path: Path
     assert (Path(config.split_dir) / "1/unlabeled.txt").read_text() == "b\nc\n"
 
 
+@pytest.mark.slow
 def test_the_command(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

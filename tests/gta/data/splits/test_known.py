@@ -11,6 +11,7 @@ from gta.data.splits.known import describe, incomplete, known_list, known_name, 
 from gta.data.splits.lists import digest, read_ids
 
 
+@pytest.mark.slow
 def test_every_shared_list_is_recognised(shared: Path) -> None:
     files = sorted((shared / "splits").rglob("*.txt"))
     assert len(files) > 50
@@ -38,6 +39,7 @@ def test_names(shared: Path, path: str, name: str) -> None:
     assert known_name(digest(read_ids(shared / "splits" / path))) == name
 
 
+@pytest.mark.slow
 def test_whole_training_sets(shared: Path) -> None:
     assert {known.title: known.train_n for known in known_sets().values()} == {"VOC": 10582, "Cityscapes": 2975}
     for labeled in (shared / "splits").rglob("labeled.txt"):
