@@ -66,5 +66,8 @@ test-slurm: .venv/.tests-installed  ## the tests on a real Slurm, which they sta
 lint: .venv/.tests-installed  ## ruff, mypy, and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache
 
+docs: .venv/.installed  ## write the generated pages of docs/reference anew
+	@$(BIN)/python docs/generate.py
+
 clean:  ## remove .venv and caches; data, runs and results stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -68,7 +68,7 @@ def result_fields(config: Any) -> dict[str, Any]:
 
 
 def describe(schema: type, prefix: str = "") -> dict[str, dict[str, Any]]:
-    """Dotted name -> {"help", "neutral", "default"} for every leaf field of a dataclass type."""
+    """Dotted name -> {"help", "neutral", "within", "choices", "default"} for every leaf field of a dataclass type."""
     rows: dict[str, dict[str, Any]] = {}
     hints = get_type_hints(schema)
     for item in fields(schema):
@@ -83,7 +83,7 @@ def describe(schema: type, prefix: str = "") -> dict[str, dict[str, Any]]:
             rows.update(below)
             continue
         default = item.default_factory() if item.default_factory is not MISSING else item.default
-        rows[name] = {"help": item.metadata["help"], "neutral": item.metadata["neutral"], "default": default}
+        rows[name] = {**item.metadata, "default": default}
     return rows
 
 

@@ -13,7 +13,7 @@ from gta.cli.main import cli
 
 def commands(group: click.Group = cli, parent: click.Context | None = None) -> Iterator[tuple[click.Context, Command]]:
     """Every command, those of `data` and `splits` too, with a context that knows its whole name (`command_path`)."""
-    context = click.Context(group, parent, info_name=group.name)
+    context = click.Context(group, parent, info_name=group.name, **group.context_settings)
     for name in group.list_commands(context):
         found = group.get_command(context, name)
         if isinstance(found, click.Group):

@@ -43,8 +43,9 @@ def command(words: Words, watch: float | None, json: bool) -> int:  # fmt: skip
     """Where every cell of a grid stands.
 
     What waits (with Slurm's reason), runs (iteration, iterations a second, time left, node), is done (mIoU), failed
-    (the cause and the error), was cancelled, stopped (saved, it can go on) or lost (its process died without a word);
-    attempts and hours used. It asks Slurm where there is one; elsewhere heartbeats tell.
+    (the cause and the error), was cancelled, stopped (saved, it can go on), is lost (its process died without a word)
+    or broken (a record in its folder cannot be read); attempts and hours used. It asks Slurm where there is one;
+    elsewhere heartbeats tell.
 
     With --json one object: sweep, time, counts {state: cells}, gpu_hours, core_hours, and cells, each with signature,
     method, split, seed, state, iteration, iterations, loss, rate (iterations/s), left (s), miou (%), node, job,

@@ -3,8 +3,8 @@
 Jin, Wang and Lin, "Semi-Supervised Semantic Segmentation via Gentle Teaching Assistant", NeurIPS 2022.
 Pseudo-labels teach features better than masks, so their gradient never reaches the student's mask predictor. The steps
 are those of the authors' code, on its per-GPU batch (our group); where that code departs from the paper (networks that
-share the mask predictor, a learning rate that never decays), this follows the paper. docs/method.md has the equations,
-the departures, and what each setting costs.
+share the mask predictor, a learning rate that never decays), this follows the paper. The equations, the
+departures, and what each setting costs: docs/explanation/method.md.
 """
 
 from __future__ import annotations

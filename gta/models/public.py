@@ -95,7 +95,7 @@ def load_public_checkpoint(
 def _pick(content: Any, network: str, path: Path) -> tuple[dict[str, Tensor], str]:
     """The state dict of the wanted network, and whose it is."""
     if network not in ("", *STATES):
-        raise UserError(f"network={network}: use student or teacher.")
+        raise UserError(f"--network {network}: use student or teacher.")
     found = {name: content[key] for name, key in STATES.items() if isinstance(content, dict) and content.get(key)}
     if not found and isinstance(content, dict) and network in ("", "student"):
         found = {"student": content.get("state_dict", content)}  # a bare state dict is a network

@@ -70,14 +70,14 @@ def load_network(
     Raises UserError where there is none such.
     """
     if which not in ("last", "best"):
-        raise UserError(f"which={which}: use which=last or which=best.")
+        raise UserError(f"--which {which}: use last or best.")
     path = folder.checkpoint_file if which == "last" else folder.best_file
     state = checkpoint.load(path, device)
     checkpoint.check_owner(path, state, folder.signature)
     if which == "best":
         if name not in ("", state["network"]):
             raise UserError(
-                f"The best weights are kept of the {state['network']} only; leave out network=, or use which=last."
+                f"The best weights are kept of the {state['network']} only; leave out --network, or use --which last."
             )
         network = build_model(config.model, len(config.data.classes)).to(device)
         network.load_state_dict(state["model"])
@@ -88,5 +88,5 @@ def load_network(
     networks = method.networks()
     name = name or method.headline_network()[0]
     if name not in networks:
-        raise UserError(f"network={name}: this cell has {' and '.join(networks)}.")
+        raise UserError(f"--network {name}: this cell has {' and '.join(networks)}.")
     return name, networks[name], state["iteration"]

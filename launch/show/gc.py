@@ -22,7 +22,7 @@ from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State
 from launch.state.submission import JobNumber, Recorded, job_file, recorded_file
 
-CHECKPOINT = "checkpoints of cells that are done (only `eval` and `predict` with which=last would read them)"
+CHECKPOINT = "checkpoints of cells that are done (only `eval` and `predict` with `--which last` would read them)"
 BEST = "best models"
 TEMPORARY = "temporary files that a killed process left"
 JOBS = "folders of jobs that are over, with the logs of earlier attempts"

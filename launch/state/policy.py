@@ -1,4 +1,4 @@
-"""What becomes of a cell whose attempt died: one cause, one policy. docs/slurm.md shows the same table."""
+"""What becomes of a cell whose attempt died: one cause, one policy. As a table: docs/explanation/nothing-lost.md."""
 
 from __future__ import annotations
 

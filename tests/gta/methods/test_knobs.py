@@ -1,4 +1,4 @@
-"""What the settings of GTA do to storage and parts, and what a step of each method costs (table of docs/method.md)."""
+"""What GTA's settings do to storage and parts, and what a step of each method costs (docs/explanation/method.md)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gta.methods import Method
+from gta.methods import METHODS, Method
 from gta.methods.gta import GTA
 
 Make = Callable[..., Method]
-DOCS = Path(__file__).parents[3] / "docs/method.md"
+DOCS = Path(__file__).parents[3] / "docs/explanation/method.md"
 PARTS = ("feature_extractor.encoder", "feature_extractor", "mask_predictor")
 
 
@@ -117,11 +117,15 @@ COSTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+def test_the_cost_of_every_method_is_documented() -> None:
+    assert set(METHODS) <= set(COSTS)
+
+
 @pytest.mark.parametrize("row", COSTS)
 def test_the_documented_cost_of_a_step_is_what_it_costs(
     row: str, make: Make, batch: Callable[..., Any], run: Any
 ) -> None:
     name, config = COSTS[row]
     documented = re.search(rf"^\| `{row}` \| [^|]* \| (\d+) ", DOCS.read_text(), re.MULTILINE)
-    assert documented, f"docs/method.md says nothing of the cost of {row}"
+    assert documented, f"docs/explanation/method.md says nothing of the cost of {row}"
     assert units(make(name, **config), batch, run) == int(documented[1])

@@ -1,0 +1,118 @@
+"""Writes the reference pages that follow from declarations in the code: `make docs`. A test says when one is stale."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gta.cli import reference
+from gta.compose.compose import CONF, sweep_files
+from gta.config import Config, MethodConfig
+from gta.fields import describe
+from gta.methods import METHODS
+
+FOLDER = Path(__file__).parent / "reference"
+Rows = dict[str, dict[str, Any]]
+COMMANDS = """\
+# Commands
+
+`gta COMMAND [NAME ...] [name=value ...] [--options]`. Options with dashes are the command's own; settings are
+`name=value` ([configuration](configuration.md)), and all commands mean the same cells by the same settings. A cell is
+named by its signature, the beginning of it, or words such as `gta/92/seed0`; a pattern of these names several. This
+page is made from the declarations in `gta/cli/` (`make docs`).
+
+Exit codes, where nothing else is said: 0 well, 1 a cell failed, 2 something that you can mend, 130 interrupted.
+`gta --version` says the version.
+
+"""
+GROUPS = ("data", "model", "schedule", "evaluation", "site", "paths")
+SETTINGS = """\
+# Configuration
+
+Every setting of a cell, as `name=value` on the command line or as YAML in `conf/` and `sweeps/` of the folder you work
+in. This page is made from the declarations in `gta/config.py` and `gta/methods/` (`make docs`); `gta settings WORD`
+finds a setting by a word.
+
+*Values* are those that a setting may have, where not every one of its kind will do. *Result* says whether it can change
+a result. Where it says yes the setting is part of the [signature](../explanation/numbers.md#the-signature): another
+value is another cell. `???` has no default: the file of the group gives the value.
+
+A group is chosen by the name of a file, `GROUP=NAME`: one that is shipped in `gta/conf/`, or one of yours, under a name
+of its own, in `conf/GROUP/`. `hydra/launcher` is `local` or `slurm`; `sweep` is a table: {sweeps}.
+"""
+
+
+def commands() -> str:
+    """docs/reference/commands.md."""
+    return COMMANDS + reference.markdown()
+
+
+def settings() -> str:
+    """docs/reference/configuration.md."""
+    parts = [SETTINGS.format(sweeps=_words(sweep_files()))]
+    rows = describe(Config)
+    parts.append(_section("The cell", "", {name: row for name, row in rows.items() if "." not in name}))
+    common = describe(MethodConfig, "method.")
+    chosen = {*METHODS, *_files("method")}
+    parts.append(_section("method", f"{_chosen('method', sorted(chosen))} All methods have:", common))
+    for name, method in METHODS.items():
+        own = {key: row for key, row in describe(method.Config, "method.").items() if key not in common}
+        if own:
+            parts.append(_section(name, "", own, level=3))
+    for group in GROUPS:
+        files = _files(group)
+        about = _chosen(group, files) if files else ""
+        parts.append(_section(group, about, {name: row for name, row in rows.items() if name.startswith(f"{group}.")}))
+    return "\n".join(parts)
+
+
+def _section(title: str, about: str, rows: Rows, level: int = 2) -> str:
+    lines = [f"{'#' * level} {title}", *([about, ""] if about else [])]
+    lines += ["| setting | default | values | result | what it is |", "| --- | --- | --- | --- | --- |"]
+    for name, row in rows.items():
+        result = "no" if row["neutral"] else "yes"
+        lines.append(f"| `{name}` | {_yaml(row['default'])} | {_values(row)} | {result} | {_cell(row['help'])} |")
+    return "\n".join([*lines, ""])
+
+
+def _values(row: dict[str, Any]) -> str:
+    """What the field declares: its choices, or its range."""
+    if row["choices"]:
+        return ", ".join(_yaml(value) for value in row["choices"])
+    return " to ".join(_yaml(value) for value in row["within"] or ())
+
+
+def _yaml(value: Any) -> str:
+    """A value as YAML would have it."""
+    if value == "":
+        return "empty"
+    if isinstance(value, str):
+        return f"`{value}`"
+    if isinstance(value, float):
+        return f"`{value:g}`"
+    return f"`{json.dumps(value)}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _files(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+def _chosen(group: str, names: list[str]) -> str:
+    return f"`{group}=NAME`, where NAME is {_words(names)}."
+
+
+def _words(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+PAGES = {FOLDER / "commands.md": commands, FOLDER / "configuration.md": settings}
+
+if __name__ == "__main__":
+    for path, make in PAGES.items():
+        path.write_text(make(), encoding="utf-8")
+        print(path)

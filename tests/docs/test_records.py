@@ -1,0 +1,73 @@
+"""docs/reference/records.md says what a cell's folder and its run in MLflow really have."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from gta import cellfolder
+from gta.cellfolder import CellFolder, JsonRecord
+from gta.files import write_text
+from gta.provenance.environment import environment
+from gta.tracking import store
+from gta.tracking import sync as tracking
+from tests.helpers.program import ROOT
+from tests.helpers.snippets import table
+from tests.helpers.tracked import attempt, fail, finish, make_cell, run_of
+
+PAGE = ROOT / "docs/reference/records.md"
+RECORDS: dict[str, type[JsonRecord]] = {
+    "cell.json": cellfolder.Identity,
+    "submitted.json": cellfolder.Submitted,
+    "attempts/NNNN.json": cellfolder.Attempt,
+    "failure.json": cellfolder.Failure,
+    "cancelled.json": cellfolder.Cancelled,
+    "result.json": cellfolder.Result,
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_the_fields_of_a_record_are_those_of_the_page(name: str) -> None:
+    kind = RECORDS[name]
+    fields = {item.name for item in dataclasses.fields(kind)} - getattr(kind, "UNWRITTEN", frozenset())
+    assert {field for row in table(PAGE, name) for field in re.findall(r"`(\w+)`", row[0])} == fields
+
+
+def test_every_file_of_a_cell_is_on_the_page() -> None:
+    folder = CellFolder(Path())
+    files = {
+        str(getattr(folder, name)) for name in dir(CellFolder) if name.endswith("_file") and name != "attempt_file"
+    }
+    shown = re.findall(r"^\| `([^`]+)` \|", PAGE.read_text().partition("\n## ")[0], re.MULTILINE)
+    assert files | {"attempts/NNNN.json", "artifacts/"} == set(shown)
+
+
+def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_store: Path) -> None:
+    uri = f"sqlite:///{shutil.copy(empty_store, tmp_path / 'mlflow.db')}"
+    cells = [make_cell(tmp_path) for _ in range(2)]
+    for cell in cells:
+        attempt(cell, 1, job="7", environment=environment() | {"commit": "abc", "dirty": False})
+        CellFolder(cell).checkpoint_file.touch()
+    fail(cells[0], attempt=1)
+    finish(cells[1])
+    write_text(CellFolder(cells[1]).artifacts_folder / "confusion.json", "{}")
+    write_text(CellFolder(cells[1]).artifacts_folder / "images/0_a.png", "a picture")
+    assert tracking.sync(cells, uri).problems == []
+    client = store.connect(uri)
+    runs = [run_of(client, cell) for cell in cells]
+    found = {tag for run in runs for tag in run.data.tags}
+    assert {f"gta.{word.removeprefix('gta').strip('.')}" for word in promised("tags")} <= found
+    assert {f"gta.digest.{name}" for name in ("labeled", "unlabeled", "val", "weights")} <= found
+    sent = {item.path for item in client.list_artifacts(runs[1].info.run_id)}
+    assert {word.rstrip("/") for word in promised("artifacts")} == sent
+    assert set(promised("metrics")) <= set(runs[1].data.metrics)
+
+
+def promised(row: str) -> list[str]:
+    """What a row of the table of MLflow has in backticks."""
+    (cells,) = [cells for cells in table(PAGE, "MLflow") if cells[0] == row]
+    return re.findall(r"`([^`]+)`", cells[1])
