@@ -35,7 +35,7 @@ def start() -> Hydra:
         store.store(group="method", name=name, node=schema(method.Config))
     for path in sweep_files().values():
         store.store(group="sweep", name=path.stem, node=_sweep_node(path), package="_global_")
-    return create("gta", CONF, before=Path("conf") if Path("conf").is_dir() else None)
+    return create("gta", CONF, user=Path("conf") if Path("conf").is_dir() else None)
 
 
 def sweep_files() -> dict[str, Path]:

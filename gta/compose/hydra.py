@@ -22,12 +22,12 @@ from omegaconf._utils import get_omega_conf_dumper
 __all__ = ["ConfigLoaderImpl", "Hydra", "apply_values", "create", "loader_of", "schema", "split_grid", "to_yaml"]
 
 
-def create(name: str, conf: Path, before: Path | None = None) -> Hydra:
-    """Hydra over the groups of the folder `conf`; what lies in the folder `before` wins."""
+def create(name: str, conf: Path, user: Path | None = None) -> Hydra:
+    """Hydra over the groups of the folder `conf`, and of the user's; of two files of one name that of `conf` counts."""
     GlobalHydra.instance().clear()
     search_path = create_config_search_path(str(conf))
-    if before is not None:
-        search_path.prepend("user", f"file://{before.resolve()}", anchor="schema")
+    if user is not None:
+        search_path.prepend("user", f"file://{user.resolve()}", anchor="schema")
     return Hydra.create_main_hydra2(name, search_path)
 
 
