@@ -24,6 +24,7 @@ from launch.slurm import commands as slurm
 from launch.state.ledger import Entry, State
 from launch.submit import code, price
 from launch.submit import recorder as record
+from launch.submit.interrupt import Interrupt
 from launch.submit.selection import Selection
 from launch.submit.watch import Cluster, Watch
 
@@ -96,7 +97,7 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
         price.refuse(wanted, options.budget)
     recorder = record.Recorder(cells, sweep)
     interrupted = detached = False
-    with board:
+    with board, Interrupt() as ctrl_c:
         try:
             while True:
                 entries = watch.turn()
@@ -107,6 +108,7 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
                     detached = True  # a turn that submits looks once more
                     break
                 recorder.sometimes(entries)
+                ctrl_c.check()
                 time.sleep(poll)
         except KeyboardInterrupt:
             interrupted, detached = True, cluster.name == "slurm"
