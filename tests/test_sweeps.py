@@ -17,6 +17,8 @@ from launch.state.ledger import State, look
 from tests.helpers import layouts
 from tests.helpers.program import Run
 
+pytestmark = pytest.mark.slow
+
 DRY = ["schedule=dry", "site.workers=0", "site.device=cpu"]
 # label counts of the public lists that a sweep asks for, and cells in its grid
 SIZES = {
@@ -52,7 +54,6 @@ def test_every_sweep_is_tested() -> None:
 
 
 @pytest.mark.parametrize("sweep", CELLS)
-@pytest.mark.slow
 def test_a_sweep_runs_at_a_dry_size(sweep: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     made_up_data(sweep, tmp_path)
@@ -115,7 +116,6 @@ def test_the_columns_are_those_of_the_papers(
         ("cityscapes", ["gta_cityscapes"], 372, "1/8 (372)"),
     ],
 )
-@pytest.mark.slow
 def test_a_dry_run_on_the_real_lists_ends_in_a_table(
     say: Run, shared: Path, real_layouts: Path, sweep: str, methods: list[str], split: int, column: str, tmp_path: Path
 ) -> None:

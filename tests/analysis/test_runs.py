@@ -19,6 +19,8 @@ from gta.tracking.cell import gpu_seconds
 from tests.helpers import tracked
 from tests.helpers.tracked import fail
 
+pytestmark = pytest.mark.slow
+
 
 def make_cell(below, signature, method, labels, seed, last=None, error=None):
     folder = CellFolder(below / signature)
@@ -97,7 +99,6 @@ def uri(tmp_path_factory):
     return uri
 
 
-@pytest.mark.slow
 def test_a_row_a_network_typed_and_complete(uri):
     frame = runs.load(uri, sweep="shapes")
     assert list(frame.columns) == list(runs.COLUMNS)
@@ -181,7 +182,6 @@ def test_no_store_is_an_empty_frame_and_makes_none(tmp_path):
     assert table.build(frame, [TableCell("a", "gta", "1/8", 50, 0, "never run")]).missing
 
 
-@pytest.mark.slow
 def test_a_store_that_does_not_answer_is_told():
     with pytest.raises(UserError, match="cannot be read"):
         runs.load("http://127.0.0.1:9", sweep="shapes")

@@ -126,6 +126,7 @@ class MethodContract:
         assert set(method.networks()) == {name for name in method.scored if name in method.models}
 
     @pytest.mark.parametrize("saved_at", [1, WARM_UP, 4])
+    @pytest.mark.slow
     def test_a_loaded_state_goes_on_bit_for_bit(self, saved_at: int) -> None:
         """Before, at and after the end of the warm-up, dropout on."""
         undisturbed = self.make()

@@ -20,6 +20,8 @@ from analysis.table import build
 from tests.helpers.program import Run
 from tests.helpers.store import Store
 
+pytestmark = pytest.mark.slow
+
 SECTIONS = ["table", "labels", "curves", "classes", "confusion", "pictures", "pseudo", "cost", "provenance"]
 NASTY = '<b>"a"&</b>'
 
@@ -74,7 +76,6 @@ def recorded(store: Store) -> RunHistory:
     return RunHistory(store.uri, store.frame, store.table)
 
 
-@pytest.mark.slow
 def test_every_part_is_there_and_linked(shown: Page) -> None:
     assert [attributes["id"] for attributes in shown.named("section")] == SECTIONS
     assert [attributes["href"] for attributes in shown.named("a")] == [f"#{name}" for name in SECTIONS]
@@ -199,7 +200,6 @@ def test_small_things() -> None:
     assert figures.INK not in made, "axes follow light and dark"
 
 
-@pytest.mark.slow
 def test_the_command_writes_the_page_and_the_figure(say: Run, store: Store) -> None:
     answer = say("report", *store.words)
     assert answer.returncode == 0, answer.stderr

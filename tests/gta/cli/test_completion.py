@@ -91,6 +91,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.slow
 def test_what_a_shell_offers(shell: str, here: Path) -> None:
     program = shutil.which(shell)
     if program is None:

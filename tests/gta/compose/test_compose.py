@@ -69,6 +69,7 @@ def groups() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("group", "name"), groups())
+@pytest.mark.slow
 def test_every_shipped_yaml_composes(loader: ConfigLoaderImpl, group: str, name: str) -> None:
     config = compose.Composer(loader).cell([f"{group}={name}"])
     assert isinstance(config, Config)

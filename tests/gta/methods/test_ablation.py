@@ -41,6 +41,7 @@ def composed(loader: ConfigLoaderImpl, *overrides: str) -> Config:
 
 
 @pytest.mark.parametrize("row", ROWS)
+@pytest.mark.slow
 def test_a_row_is_gta_but_for_what_it_says(row: str, loader: ConfigLoaderImpl) -> None:
     plain, found = asdict(composed(loader, "method=gta").method), asdict(composed(loader, f"method={row}").method)
     assert {key: value for key, value in found.items() if key != "label" and value != plain[key]} == ROWS[row]

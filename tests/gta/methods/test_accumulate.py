@@ -13,6 +13,8 @@ from gta.config import ScheduleConfig
 from gta.methods import METHODS, Method
 from gta.ops.batch import Labeled, Unlabeled, labeled_parts, positions, unlabeled_parts
 
+pytestmark = pytest.mark.slow
+
 Make = Callable[..., Method]
 BATCH = {"batch_size": 8, "group_size": 2, "warm_up": 1}
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -15,6 +15,8 @@ from gta.methods.mixing import cutmix_mask
 from tests.helpers.program import ROOT
 from tests.helpers.reference_gta import Reference, Setting
 
+pytestmark = pytest.mark.slow
+
 WORKER = ROOT / "tests/helpers/rank_worker.py"
 SUPERVISED = ["supervised", "supervised_ohem"]
 WITH_TEACHER = ["mean_teacher", "cutmix", "student_teacher", "gta", "gta_auxiliary", "gta_separate", "gta_shared"]
@@ -39,7 +41,6 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-@pytest.mark.slow
 def test_one_and_two_ranks_give_the_same_losses(answers: Answers, scenario: str) -> None:
     one, two = answers[1, 0][scenario]["values"], answers[2, 0][scenario]["values"]
     assert len(one) == 6

@@ -38,6 +38,7 @@ def difference(one: nn.Module, other: nn.Module) -> float:
 
 
 @pytest.mark.parametrize("knobs", KNOBS.values(), ids=KNOBS)
+@pytest.mark.slow
 def test_five_steps_agree(knobs: dict[str, Any], make: Callable[..., Method], batch: Callable[..., Any]) -> None:
     config = {key: value for key, value in knobs.items() if key != "auxiliary"}
     model = {"dropout": 0.0, "auxiliary": "auxiliary" in knobs}

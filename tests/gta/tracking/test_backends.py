@@ -27,6 +27,8 @@ from tests.helpers.configs import changed
 from tests.helpers.tracked import make_cell, run_of
 from tests.helpers.training import make, train_in
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("sqlite", "server", "postgresql")
 
 
@@ -99,7 +101,6 @@ def written(cell: Path) -> list[tuple[str, int, float, int]]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.slow
 def test_eight_cells_at_once_lose_nothing(stores: Stores, eight: list[Path], kind: str) -> None:
     uri = stores.uri(kind)
     for cell in eight:
@@ -151,7 +152,6 @@ def cell_of(below: Path) -> Path:
     return cell
 
 
-@pytest.mark.slow
 def test_a_server_killed_half_way_costs_nothing(
     stores: Stores, eight: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,7 +186,6 @@ def test_a_server_killed_half_way_costs_nothing(
     assert tracking.sync([*cells, *eight], server.uri, check=True).points == 0
 
 
-@pytest.mark.slow
 def test_a_server_that_hangs_holds_up_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background_sync, "EVERY_SECONDS", 0.0)
     monkeypatch.setattr(background_sync, "LAST_SECONDS", 0.2)

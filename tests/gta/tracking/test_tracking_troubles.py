@@ -19,6 +19,8 @@ from gta.tracking import sync as tracking
 from gta.tracking.sync_cache import Sent, cached, remember
 from tests.helpers.tracked import attempt, expected, fail, finish, history, make_cell, run_of, runs_of, train
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_failure_is_recorded_and_forgotten_when_the_cell_runs_again(tmp_path, uri, client):
     cell = make_cell(tmp_path)
@@ -226,7 +228,6 @@ def test_nothing_new_does_not_import_mlflow(tmp_path, uri):
     subprocess.run([sys.executable, "-c", code, uri, *map(str, cells)], check=True)
 
 
-@pytest.mark.slow
 def test_two_syncs_at_once_on_no_store_yet_make_one_run_a_cell(tmp_path):
     uri = f"sqlite:///{tmp_path}/runs/mlflow.db"
     cells = [make_cell(tmp_path, seed=i) for i in range(5)]
@@ -254,7 +255,6 @@ def hang_up(server: socket.socket, calls: list[socket.socket]) -> None:
             calls[-1].close()
 
 
-@pytest.mark.slow
 def test_a_store_that_is_down_is_told_and_loses_nothing(tmp_path, uri, client):
     cell = make_cell(tmp_path)
     train(cell, range(3))

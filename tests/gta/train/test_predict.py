@@ -16,6 +16,8 @@ from gta.models import build_model
 from gta.train import predictions
 from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES
 
+pytestmark = pytest.mark.slow
+
 Say = Callable[..., str]
 
 
@@ -148,7 +150,6 @@ def public_state(classes: int) -> dict[str, torch.Tensor]:
     return state
 
 
-@pytest.mark.slow
 def test_a_public_checkpoint_is_scored_with_a_report(say: Say, tmp_path: Path, generated: Path) -> None:
     state = {"model_state": public_state(5), "teacher_state": public_state(5), "best_miou": np.float64(70.0)}
     torch.save(state, tmp_path / "public.pth")

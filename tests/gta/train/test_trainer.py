@@ -25,6 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("method", ["supervised", "gta"])
+@pytest.mark.slow
 def test_stopped_and_killed_runs_become_the_undisturbed_one(folder: Path, tmp_path: Path, method: str) -> None:
     config = make(folder, method)
     assert train_in(tmp_path / "whole", config)

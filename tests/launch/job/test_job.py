@@ -16,6 +16,8 @@ from launch.job.attempt import run_cell
 from launch.state.ledger import State, look
 from tests.helpers.cells import claim, last_attempt
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cell(small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cell:
@@ -61,7 +63,6 @@ def test_a_failure_of_a_superseded_attempt_is_not_recorded(cell: Cell, monkeypat
     assert cell.folder.failure() is None
 
 
-@pytest.mark.slow
 def test_torchrun_trains_on_two_ranks_and_then_finds_it_done(small: list[str], tmp_path: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = ["-m", "gta", "train", *small, "method=gta", "schedule.group_size=4"]
