@@ -126,11 +126,11 @@ class Command(click.Command):
             if equals and name in old:
                 written.append(word)
                 said += old[name].of_old(name, value)
+        rest = super().parse_args(ctx, [*(word for word in args if word not in written), *said])
         if written and not ctx.resilient_parsing:
             verb = "works" if len(written) == 1 else "work"
             advice = f"write {shlex.join(said)}" if said else "it says what is so anyway"
             click.echo(f"{' '.join(written)} still {verb}; {advice}.", err=True)
-        rest = super().parse_args(ctx, [*(word for word in args if word not in written), *said])
         if not ctx.resilient_parsing:
             self._check_names(ctx)
         return rest
