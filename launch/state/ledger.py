@@ -54,6 +54,7 @@ class Entry:
     cluster: str | None = None  # local, slurm
     node: str | None = None  # where it runs
     here: bool = False  # it runs on this host
+    held: HeldJob | None = None  # what the scheduler says of the job of a cell that waits
 
     @property
     def reason(self) -> str:
@@ -103,7 +104,8 @@ def _look(cell: Cell, held: Mapping[str, HeldJob] | None, ended: Mapping[str, En
     if isinstance(verdict, Cancelled):
         return replace(base, state=State.CANCELLED, detail=f"by {verdict.by}", cause=Death.CANCELLED)
     if verdict is None and in_hand is not None:
-        return replace(base, state=State.QUEUED, detail=_waits(in_hand, base.attempts), node=in_hand.node or None)
+        said = _waits(in_hand, base.attempts)
+        return replace(base, state=State.QUEUED, detail=said, node=in_hand.node or None, held=in_hand)
     if failure := verdict or folder.last_failure():  # the latter: submitted again, and that job came to nothing
         return _failed(base, failure)
     return _unfinished(base, past, mine, submitted, ended if over else None)
@@ -181,7 +183,9 @@ def submitted_jobs(cells: Iterable[Cell], cluster: str) -> list[str]:
 def _where(attempt: Attempt) -> str:
     if attempt.broken:
         return attempt.broken
-    return f"on {attempt.host}" + (f", job {attempt.job}" if attempt.job else f", process {attempt.pid}")
+    return f"on {attempt.node or attempt.host}" + (
+        f", job {attempt.job}" if attempt.job else f", process {attempt.pid}"
+    )
 
 
 def _waits(held: HeldJob, number: int) -> str:
