@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from gta.cellfolder import CellFolder, Identity
+from gta.cellfolder import CellFolder, Identity, readable
 from gta.compose.compose import dump
 from gta.compose.epochs import in_iterations
 from gta.compose.paths import absolute
@@ -21,17 +21,21 @@ from gta.data.splits.split import Split, load_split
 from gta.errors import UserError
 from gta.fields import params, result_fields
 from gta.files import write_text
+from gta.maths import versions
+from gta.methods import METHODS
 
 SIGNATURE_LENGTH = 16  # hex digits that name the folder and the tag; 8 are shown
+MATHS = "maths."  # before the name of a part, among a cell's params
 
 
-def signature(config: Config, digests: dict[str, str]) -> str:
-    """16 hex digits of the sha256 over the fields that can change a result and the digests of lists and weights.
+def signature(config: Config, digests: dict[str, str], maths: dict[str, int]) -> str:
+    """16 hex digits of the sha256 over the fields that can change a result, the digests of lists and weights, and the
+    versions of the maths (`gta.maths`).
 
     Of the full resolved config, not of the overrides or of differences from defaults: those go stale when a default
     changes.
     """
-    identity = {"config": result_fields(config), "digests": digests}
+    identity = {"config": result_fields(config), "digests": digests, "maths": maths}
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:SIGNATURE_LENGTH]
 
@@ -94,6 +98,11 @@ class Cell:
         """
         cell = cls.of(config, load_split(config.data))
         if cell.signature != folder.signature:
+            if other := _other_maths(cell, folder):
+                raise UserError(
+                    f"The cell {folder.signature[:8]} was frozen by code that computes otherwise ({other}): go on with "
+                    "that code, or run multirun again, which makes a new cell."
+                )
             raise UserError(
                 f"The split lists or initial weights changed after the cell {folder.signature[:8]} was frozen (they "
                 f"are those of {cell.signature[:8]} now): put them back, or run multirun again, which makes a new cell "
@@ -105,7 +114,7 @@ class Cell:
     def of(cls, config: Config, split: Split) -> Cell:
         """The cell of a config that is ready to be trained, and its split."""
         digests = {**split.digests(), "weights": weights_digest(config.model.weights)}
-        name = signature(config, digests)
+        name = signature(config, digests, _maths(config))
         return cls(config, split, name, digests, CellFolder(Path(config.paths.runs) / "cells" / name))
 
     @property
@@ -124,8 +133,8 @@ class Cell:
 
     @property
     def params(self) -> dict[str, str]:
-        """Dotted name -> text of every setting that can change a result."""
-        return params(self.config)
+        """Dotted name -> text of every setting that can change a result, and of the versions of the maths."""
+        return params(self.config) | {MATHS + part: str(version) for part, version in _maths(self.config).items()}
 
     def write(self) -> None:
         """Freeze the cell: its config and its identity in its folder, atomically.
@@ -153,3 +162,16 @@ class Cell:
             created=time.time(),
         )
         identity.write(folder.identity_file)
+
+
+def _maths(config: Config) -> dict[str, int]:
+    return versions(METHODS[config.method.name].maths)
+
+
+def _other_maths(cell: Cell, folder: CellFolder) -> str:
+    """Which parts of the maths were others when the folder was frozen: "model: version 1, now 2"; empty for none."""
+    known = readable(folder.identity, say=lambda _: None)
+    before = {name: text for name, text in (known.params if known else {}).items() if name.startswith(MATHS)}
+    now = {name: text for name, text in cell.params.items() if name.startswith(MATHS)}
+    parts = [(name.removeprefix(MATHS), before.get(name, "1"), text) for name, text in now.items()]
+    return ", ".join(f"{part}: version {old}, now {new}" for part, old, new in parts if old != new) if known else ""

@@ -66,6 +66,10 @@ class CellDetails:
         last = self._environment()
         return {name: last[name] for name in _CODE if last.get(name) is not None}
 
+    def maths(self) -> Values:
+        """The versions of the maths that the cell is made of."""
+        return {name: text for name, text in self.identity.params.items() if name.startswith("maths.")}
+
     def environment(self) -> Values:
         """Of the last attempt: host, versions, hardware; dotted names."""
         return flat({name: value for name, value in self._environment().items() if name not in _CODE})
@@ -136,7 +140,7 @@ def compare(a: CellDetails, b: CellDetails) -> dict[str, Differences]:
     return {
         "config": {name: pair for name, pair in settings.items() if not neutral(name)},
         "split": differences(a.split(), b.split()),
-        "code": differences(a.code(), b.code()),
+        "code": differences(a.code() | a.maths(), b.code() | b.maths()),
         "environment": differences(a.environment(), b.environment()),
         "config that cannot change a result": {name: pair for name, pair in settings.items() if neutral(name)},
         "result": differences(a.scores(), b.scores()),

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gta import maths
 from gta.cell import Cell, signature
 from gta.data.splits.split import Split
 from gta.errors import UserError
+from gta.methods import METHODS
 from tests.helpers.cells import config, split
 from tests.helpers.configs import changed
 
@@ -80,7 +83,32 @@ def test_weights_count_by_their_content(tmp_path: Path) -> None:
 
 def test_the_signature_does_not_follow_the_order_of_fields() -> None:
     digests = {"labeled": "1", "val": "2"}
-    assert signature(config(), digests) == signature(config(), dict(reversed(digests.items())))
+    maths = {"data": 1, "model": 2}
+    turned = (dict(reversed(given.items())) for given in (digests, maths))
+    assert signature(config(), digests, maths) == signature(config(), *turned)
+
+
+@pytest.mark.parametrize("part", ["data", "model", "training", "evaluation"])
+def test_other_maths_is_another_cell(part: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its folder is not trained on by the new code, which says so."""
+    mine = changed(config(), {"paths.runs": str(tmp_path)})
+    monkeypatch.setattr("gta.cell.load_split", lambda data: split())  # no pictures are needed for this
+    old = Cell.of(mine, split())
+    old.write()
+    assert Cell.load(old.folder, mine).signature == old.signature
+    monkeypatch.setitem(maths.PARTS, part, maths.PARTS[part] + 1)
+    assert Cell.of(mine, old.split).signature != old.signature
+    with pytest.raises(UserError, match=rf"computes otherwise \({part}: version \d, now \d\).*multirun"):
+        Cell.load(old.folder, mine)
+
+
+def test_a_method_whose_maths_changed_has_other_cells_and_no_other_method(monkeypatch: pytest.MonkeyPatch) -> None:
+    cps = replace(config(), method=METHODS["cps"].Config())
+    before = [Cell.of(one, split()).signature for one in (config(), cps)]
+    monkeypatch.setattr(METHODS["gta"], "maths", METHODS["gta"].maths + 1)
+    after = [Cell.of(one, split()).signature for one in (config(), cps)]
+    assert before[0] != after[0]
+    assert before[1] == after[1]
 
 
 def test_write_freezes_the_cell(tmp_path: Path) -> None:
@@ -90,5 +118,6 @@ def test_write_freezes_the_cell(tmp_path: Path) -> None:
     assert identity["signature"] == cell.signature == cell.folder.path.name
     assert (identity["labels"], identity["unlabeled"], identity["ratio"]) == (1, 2, "1/3")
     assert identity["params"]["schedule.lr"] == "0.1"
+    assert identity["params"]["maths.model"] == str(maths.PARTS["model"])
     assert identity["list"] == "unknown list"
     assert not any(name.startswith(("site.", "paths.")) for name in identity["params"])

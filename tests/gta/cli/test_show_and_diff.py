@@ -80,10 +80,16 @@ def test_what_cannot_change_a_result_is_told_apart(cells: list[Cell]) -> None:
     write_text(other.config_file, cells[0].folder.config_file.read_text().replace("workers: 2", "workers: 7"))
     own = cells[0].folder.identity()
     assert own is not None
-    made = replace(own, signature=other.signature, digests={**own.digests, "val": "0" * 64})
+    made = replace(
+        own,
+        signature=other.signature,
+        digests={**own.digests, "val": "0" * 64},
+        params={**own.params, "maths.method": "7"},
+    )
     made.write(other.identity_file)
     parts = compare(CellDetails.read(cells[0].folder), CellDetails.read(other))
     assert parts["config"] == {}
+    assert parts["code"] == {"maths.method": (own.params["maths.method"], "7")}
     assert parts["config that cannot change a result"] == {"site.workers": (2, 7)}
     assert list(parts["split"]) == ["val"]
 

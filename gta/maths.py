@@ -1,0 +1,21 @@
+"""Versions of the maths: what a signature sees of the code, whose config alone does not say what it computes.
+
+A part's number is raised by one when the same settings then give other numbers on purpose: another loss, other initial
+weights, another way to read a picture. Cells of before are then other cells, and are never mixed with new ones in a
+table. What makes a result that was right no other one (speed, a refusal, a message) raises nothing. A method has its
+own number, in its class (`gta.methods.base.Method.maths`): cells of other methods stay what they are.
+"""
+
+from __future__ import annotations
+
+PARTS = {
+    "data": 1,  # pictures, masks and their random changes: gta.data
+    "model": 1,  # networks and their initial weights: gta.models
+    "training": 1,  # optimizers, schedules and what methods share: gta.train, gta.ops, gta.methods.base
+    "evaluation": 1,  # from a network to its score: gta.train.evaluate, gta.train.inference
+}
+
+
+def versions(method: int) -> dict[str, int]:
+    """Part -> its version, for a cell whose method is of this version."""
+    return {**PARTS, "method": method}
