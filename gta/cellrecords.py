@@ -153,8 +153,9 @@ class Attempt(JsonRecord):
     """attempts/NNNN.json: one start of the cell. `launch.state.attempts` claims, keeps and closes it.
 
     `place`, `pid` and `started` tell the process; `began` and `saved` are iterations; `ended` says how it ended (done,
-    failed, interrupted, lost), None while nobody closed it. `environment`: code, versions and machine, as
-    `gta.provenance.environment` finds them.
+    failed, interrupted, lost), None while nobody closed it. `gpus`, and `cores` where it uses no GPU: what it holds, a
+    share of one where cells are packed; both None in a record of an older version. `environment`: code, versions and
+    machine, as `gta.provenance.environment` finds them.
     """
 
     REMEDY: ClassVar[str] = (
@@ -180,6 +181,8 @@ class Attempt(JsonRecord):
     end_time: float | None = None
     why: str | None = None
     error: str | None = None
+    gpus: float | None = None
+    cores: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
 
     @property

@@ -8,16 +8,21 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from gta.cell import Cell
 from gta.cellfolder import CellFolder, Failure, readable
 from gta.compose.compose import read_config
+from gta.config import Config
 from gta.errors import UserError
 from gta.ops import distributed
 from gta.provenance.environment import environment
 from gta.train.control import Control, Request
 from launch.job.rendezvous import Place, rendezvous
 from launch.job.signals import Signals
+from launch.slurm.resources import held
 from launch.state import policy
 from launch.state.attempts import Claim, Superseded, claim
 
@@ -67,7 +72,7 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         if int(os.environ.get("RANK", 0)) == 0 and not folder.done:
             if given_up := policy.exhausted(folder.attempts(), config.site, folder.submitted()):
                 raise UserError(f"This cell is given up after {given_up}; `gta retry` runs it again.")
-            if mine := _claim(folder, place, after):
+            if mine := _claim(folder, config, place, after):
                 number = mine.number
                 mine.start()
         distributed.init_from_env(config.site.device)
@@ -106,13 +111,13 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         distributed.shutdown()
 
 
-def _claim(folder: CellFolder, place: Place | None, after: int) -> Claim | None:
-    """The next attempt, with what is known of this process in its record."""
-    if place is None:
-        return claim(folder, after, environment=environment())
-    return claim(
-        folder, after, job=place.job, restart=place.restart, log=place.log, node=place.node, environment=environment()
-    )
+def _claim(folder: CellFolder, config: Config, place: Place | None, after: int) -> Claim | None:
+    """The next attempt, with what is known of this process and of what it holds in its record."""
+    holds = held(config, gpus_here=torch.cuda.is_available())
+    found: dict[str, Any] = {"gpus": holds.gpus, "cores": holds.cores, "environment": environment()}
+    if place is not None:
+        found |= {"job": place.job, "restart": place.restart, "log": place.log, "node": place.node}
+    return claim(folder, after, **found)
 
 
 class _Control(Control):

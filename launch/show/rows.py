@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from gta import journal
-from gta.cellfolder import Attempt, CellFolder
+from gta.cellfolder import Attempt
 from launch.state.ledger import Entry, State
 
 
@@ -124,30 +124,32 @@ def speed(entry: Entry, history: Sequence[Attempt], seen: journal.Record | None)
 
 
 def hours(entry: Entry, history: Sequence[Attempt]) -> tuple[float, float]:
-    """GPU-hours and, for a cell without GPUs, core-hours: of each attempt from its claim to its end or last heartbeat.
-
-    A rank has one GPU, or a share of it where cells are packed.
+    """GPU-hours and, for attempts without GPUs, core-hours: of each attempt from its claim to its end or last
+    heartbeat, times what it held, as it wrote that down itself.
     """
-    config, site = entry.cell.config, entry.cell.config.site
-    seconds = 0.0
+    gpu_hours = core_hours = 0.0
+    before = _before_it_was_recorded(entry) if any(attempt.gpus is None for attempt in history) else (0.0, 0.0)
     for attempt in history:
-        if attempt.time is not None:  # lost in a crash of the machine
-            seconds += max(0.0, (attempt.end_time or attempt.beat) - attempt.time)
-    ranks = site.ranks * site.nodes
-    if history and on_gpus(entry.cell.folder, history):
-        return seconds / 3600 * ranks / max(1, site.cells_per_gpu), 0.0
-    return 0.0, seconds / 3600 * ranks * max(site.cpus_per_rank, config.num_threads)
+        if attempt.time is None:  # lost in a crash of the machine
+            continue
+        lasted = max(0.0, (attempt.end_time or attempt.beat) - attempt.time) / 3600
+        gpus, cores = before if attempt.gpus is None else (attempt.gpus, attempt.cores or 0.0)
+        gpu_hours += lasted * gpus
+        core_hours += lasted * cores
+    return gpu_hours, core_hours
 
 
-def on_gpus(folder: CellFolder, history: Sequence[Attempt]) -> bool:
-    """Whether a cell runs on GPUs: the journal's first line says its device; before that, the attempt what it sees."""
+def _before_it_was_recorded(entry: Entry) -> tuple[float, float]:
+    """GPUs and cores of attempts whose records, being old or lost, do not say: by the journal's first line, one GPU a
+    rank, or else its threads.
+    """
     try:
-        with open(folder.journal_file, "rb") as file:
-            if device := json.loads(file.readline(8192)).get("device"):
-                return str(device).startswith("cuda")
-    except (OSError, ValueError, AttributeError):
-        pass
-    return bool(history[-1].environment.get("gpus"))
+        with open(entry.cell.folder.journal_file, "rb") as file:
+            first = json.loads(file.readline(8192))
+        ranks, on_gpus = int(first.get("world_size", 1)), str(first.get("device", "")).startswith("cuda")
+    except (OSError, ValueError, AttributeError, TypeError):
+        ranks, on_gpus = 1, False
+    return (float(ranks), 0.0) if on_gpus else (0.0, float(ranks * entry.cell.config.num_threads))
 
 
 def counts(table: Sequence[BoardRow]) -> dict[str, int]:

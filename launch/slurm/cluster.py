@@ -96,9 +96,11 @@ def _nodes() -> dict[str, tuple[int, int, int]]:
 
 
 def gpus_of(gres: str) -> int:
-    """GPUs in a node's generic resources: 6 in `gpu:a100:4(S:0-1),gpu:v100:2,tmp:9`, 0 in `(null)`."""
-    plain = re.sub(r"\([^)]*\)", "", gres)
-    return sum(int(count) for count in re.findall(r"(?:^|,)\s*gpu(?::[^:,]+)?:(\d+)(?=,|$)", plain))
+    """GPUs among generic resources, a node's or a job's: 6 in `gpu:a100:4(S:0-1),gpu:v100:2,tmp:9`, 1 in `gpu:a100`, 0
+    in `(null)`.
+    """
+    parts = [part.strip().split(":") for part in re.sub(r"\([^)]*\)", "", gres).split(",")]
+    return sum(int(part[-1]) if part[-1].isdigit() else 1 for part in parts if part[0] == "gpu")
 
 
 def minutes(time: str) -> int | None:

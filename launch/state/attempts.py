@@ -28,6 +28,8 @@ def claim(
     restart: int | None = None,
     log: str | None = None,
     node: str | None = None,
+    gpus: float | None = None,
+    cores: float | None = None,
     environment: dict[str, Any] | None = None,
 ) -> Claim | None:
     """The next attempt at the cell in `folder`, or None when another process is at it or was faster.
@@ -51,6 +53,8 @@ def claim(
         restart=restart,
         log=log,
         node=node,
+        gpus=gpus,
+        cores=cores,
         environment=environment or {},
     )
     path = folder.attempt_file(attempt.number)

@@ -16,7 +16,7 @@ from gta.cellfolder import BrokenRecord, CellFolder
 from gta.config import Config
 from gta.errors import UserError
 from gta.fields import params
-from launch.slurm.cluster import gpus_of
+from launch.slurm.resources import held
 from launch.state.ledger import Entry
 
 ANY = "any"  # the key in site.rates for methods that are not named there
@@ -49,7 +49,8 @@ def costs(entries: Sequence[Entry]) -> list[Cost]:
     measured = _measured(cells, candidates)
     made = []
     for cell, mine in zip(cells, candidates, strict=True):
-        unit, units = resources(cell.config)
+        holds = held(cell.config)
+        unit, units = holds.unit, holds.units
         left = _iterations_left(cell)
         seconds = [measured[shape] for shape in mine if shape in measured]
         rates = cell.config.site.rates
@@ -61,26 +62,6 @@ def costs(entries: Sequence[Entry]) -> list[Cost]:
         else:
             made.append(Cost(cell, unit, units, None))
     return made
-
-
-def resources(config: Config) -> tuple[str, float]:
-    """("GPU", 2.0) or ("core", 8.0): what a cell holds while it runs. A packed cell holds a share of a GPU."""
-    site = config.site
-    gpus = site.gpus_per_node
-    if gpus is None and (gres := site.sbatch.get("gres") or site.sbatch.get("gpus-per-node")):
-        gpus = gpus_of(gres if "gpu" in gres else f"gpu:{gres}")
-    if gpus is None:
-        gpus = _gpus_here(config)
-    if site.device != "cpu" and gpus:
-        return "GPU", gpus * site.nodes / site.cells_per_gpu
-    return "core", float(site.ranks * site.nodes * max(site.cpus_per_rank, config.num_threads) / site.cells_per_gpu)
-
-
-def _gpus_here(config: Config) -> int:
-    """GPUs a node where the site does not say: as many as ranks, on a machine that has any."""
-    import torch
-
-    return config.site.ranks if torch.cuda.is_available() else 0
 
 
 def describe(entries: Sequence[Entry]) -> str:
@@ -167,7 +148,7 @@ def _iterations_left(cell: Cell) -> int:
 
 def _shapes(config: Config) -> list[Shape]:
     """The shapes by which a cell can be priced: its own, then that of the same method with any settings."""
-    where = resources(config)[0] + f" x{config.site.ranks * config.site.nodes} /{config.site.cells_per_gpu}"
+    where = held(config).unit + f" x{config.site.ranks * config.site.nodes} /{config.site.cells_per_gpu}"
     return shapes(params(config), where)
 
 

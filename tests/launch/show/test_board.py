@@ -107,13 +107,32 @@ def test_speed_time_left_and_cost(cells: list[Cell], fake_slurm: FakeSlurm) -> N
 
 
 def test_a_dead_attempt_costs_until_its_last_heartbeat_and_cores_are_counted_apart(cells: list[Cell]) -> None:
-    attempt(cells[0], device="cpu", hours=3.0)
+    attempt(cells[0], device="cpu", hours=3.0, gpus=0.0, cores=8.0)
     path = cells[0].folder.attempt_file(1)
     os.utime(path, (time.time() - 7200, time.time() - 7200))
-    config = changed(cells[0].config, {"site.ranks": 2, "site.cpus_per_rank": 4})
-    told = row(reconcile([replace(cells[0], config=config)])[0])
+    told = row(reconcile(cells[:1])[0])
     assert told.gpu_hours == 0
-    assert told.core_hours == pytest.approx(8.0, abs=0.1), "one hour of 2 ranks with 4 CPUs"
+    assert told.core_hours == pytest.approx(8.0, abs=0.1), "one hour of 8 cores"
+
+
+def test_hours_are_of_what_an_attempt_held_whatever_is_typed_now(cells: list[Cell]) -> None:
+    attempt(cells[0], "interrupted", device="cpu", hours=1.0, gpus=0.0, cores=2.0)
+    attempt(cells[0], "done", hours=1.0, gpus=4.0, cores=0.0)
+    finish(cells[0])
+    for words in ({}, {"site.ranks": 8, "site.nodes": 2, "site.cells_per_gpu": 2, "site.cpus_per_rank": 16}):
+        told = row(reconcile([replace(cells[0], config=changed(cells[0].config, words))])[0])
+        assert told.gpu_hours == pytest.approx(4.0, abs=0.02)
+        assert told.core_hours == pytest.approx(2.0, abs=0.02)
+
+
+def test_hours_of_an_old_record_are_by_the_journal(cells: list[Cell]) -> None:
+    for cell, device, hours in ((cells[0], "cuda:0", (2.0, 0.0)), (cells[1], "cpu", (0.0, 2.0))):
+        claim(cell, after=99, job="57")
+        change_attempt(cell, time=time.time() - 3600, end_time=time.time(), ended="done")
+        with Journal(cell.folder.journal_file) as journal:
+            journal.event("started", iteration=0, device=device, world_size=2)
+        told = row(reconcile([replace(cell, config=changed(cell.config, {"site.ranks": 8}))])[0])
+        assert (told.gpu_hours, told.core_hours) == pytest.approx(hours, abs=0.02)
 
 
 def test_without_sacct_and_without_slurm(

@@ -105,6 +105,11 @@ def test_minutes(time: str, expected: int | None) -> None:
         ("gpu:a100:4(S:0-1)", 4),
         ("gpu:a100:4(S:0,1),gpu:v100:2,shard:8", 6),
         ("gpumem:8", 0),
+        ("gpu", 1),
+        ("gpu:a100", 1),
+        ("lscratch:10", 0),
+        ("lscratch:10,gpu:a100,gpu:v100:2", 3),
+        ("gpu:0", 0),
     ],
 )
 def test_gpus(gres: str, expected: int) -> None:

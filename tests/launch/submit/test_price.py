@@ -49,6 +49,9 @@ def test_measured_on_finished_cells_of_the_same_shape(entry: Callable[..., Entry
     result = done.cell.folder.result()
     assert result is not None
     seconds = result.seconds
+    attempt = done.cell.folder.latest_attempt()
+    assert attempt is not None
+    assert (attempt.gpus, attempt.cores) == (0.0, 1.0), "it wrote down what it held"
 
     more = [entry(seed=seed, schedule__iterations=800) for seed in (1, 2)]
     assert [cost.hours for cost in price.costs(more)] == [pytest.approx(seconds * 100 / 3600)] * 2, "100 times as long"
@@ -90,6 +93,31 @@ def test_rates_of_the_site(entry: Callable[..., Entry]) -> None:
     assert (asked.unit, asked.units) == ("GPU", 2), "asked for in sbatch's own words"
     packed = [entry(seed=seed, site__gpus_per_node=1, site__cells_per_gpu=2) for seed in range(3)]
     assert "3 cells in 2 jobs of 1 GPU; GPU-hours: unknown" in price.describe(packed)
+
+
+@pytest.mark.parametrize(
+    ("sbatch", "unit", "units"),
+    [
+        ({"gres": "gpu"}, "GPU", 2),
+        ({"gres": "gpu:a100"}, "GPU", 2),
+        ({"gres": "lscratch:10,gpu:a100:4"}, "GPU", 8),
+        ({"gres": "lscratch:10"}, "core", 6),
+        ({"gpus": "2"}, "GPU", 2),
+        ({"gpus": "a100:1,v100:2"}, "GPU", 3),
+        ({"gpus-per-node": "a100:2"}, "GPU", 4),
+        ({"gpus_per_task": "1"}, "GPU", 6),
+        ({"gpus-per-task": "2"}, "GPU", 12),
+        ({"constraint": "gpu"}, "core", 6),
+    ],
+)
+def test_gpus_are_counted_by_whichever_of_slurms_words_asks_for_them(
+    entry: Callable[..., Entry], sbatch: dict[str, str], unit: str, units: float
+) -> None:
+    site = {"site__gpus_per_node": None, "site__nodes": 2, "site__ranks": 3, "site__sbatch": sbatch}
+    (cost,) = price.costs([entry(**site, schedule__batch_size=12, schedule__group_size=2)])
+    assert (cost.unit, cost.units) == (unit, units)
+    (cost,) = price.costs([entry(**site, site__device="cpu")])
+    assert cost.unit == "core", "it uses none of them"
 
 
 def test_a_cell_that_was_interrupted_costs_what_is_left(entry: Callable[..., Entry]) -> None:

@@ -1,0 +1,83 @@
+"""What a cell's job holds while it runs: GPUs or cores, by whichever of Slurm's words they are asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from gta.config import Config, SiteConfig
+from launch.slurm.cluster import gpus_of
+
+# the kernel's names of GPUs: NVIDIA's, AMD's
+_DEVICES = ("nvidia[0-9]*", "kfd")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """GPUs, or, where it uses none, cores; a share of them where cells are packed."""
+
+    gpus: float = 0.0
+    cores: float = 0.0
+
+    @property
+    def unit(self) -> str:
+        return "GPU" if self.gpus else "core"
+
+    @property
+    def units(self) -> float:
+        return self.gpus or self.cores
+
+
+def held(config: Config, gpus_here: bool | None = None) -> Resources:
+    """What a cell of this config holds.
+
+    `gpus_here`: whether this process, which is the cell's own, sees a GPU. None: the cell runs elsewhere, or later;
+    then what the site asks for tells, and where it asks for nothing, what this machine has.
+    """
+    site = config.site
+    gpus = asked_gpus(site)
+    if site.device == "cpu" or gpus_here is False:
+        gpus = 0
+    elif not gpus and (site.device == "cuda" or gpus_here or (gpus_here is None and machine_has_gpus())):
+        gpus = site.ranks * site.nodes
+    if gpus:
+        return Resources(gpus=gpus / site.cells_per_gpu)
+    cores = site.ranks * site.nodes * max(site.cpus_per_rank, config.num_threads)
+    return Resources(cores=cores / site.cells_per_gpu)
+
+
+def asked_gpus(site: SiteConfig) -> int:
+    """GPUs that a job of this site asks for, on all of its nodes; 0 where it asks for none.
+
+    Slurm refuses words that contradict each other, so that of several the largest number is meant.
+    """
+    words = {name.replace("_", "-"): str(value) for name, value in site.sbatch.items()}
+    nodes, tasks = site.nodes, site.ranks * site.nodes
+    return max(
+        (site.gpus_per_node or 0) * nodes,
+        gpus_of(words.get("gres", "")) * nodes,
+        _counted(words, "gpus-per-node") * nodes,
+        _counted(words, "gpus-per-task") * tasks,
+        _counted(words, "gpus"),
+    )
+
+
+def _counted(words: Mapping[str, str], name: str) -> int:
+    """GPUs in an option that is of GPUs alone: 2, a100:2, a100:1,v100:1."""
+    return gpus_of(",".join(f"gpu:{part}" for part in words.get(name, "").split(",") if part))
+
+
+def machine_has_gpus() -> bool:
+    """Whether this machine has a GPU that torch could use, without importing torch, which takes seconds."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and visible.strip() in ("", "-1"):
+        return False
+    try:
+        if metadata.version("torch").endswith("+cpu"):
+            return False
+    except metadata.PackageNotFoundError:
+        return False
+    return any(any(Path("/dev").glob(pattern)) for pattern in _DEVICES)
