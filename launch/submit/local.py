@@ -17,19 +17,24 @@ from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry
 from launch.state.submission import ToSubmit, record_submission
 
-# hydra-submitit-launcher's parameters that submitit knows for every executor; the others get the executor's prefix
-_SHARED = {
-    "timeout_min", "cpus_per_task", "gpus_per_node", "tasks_per_node", "mem_gb", "nodes", "name", "stderr_to_stdout",
-}  # fmt: skip
 
-
-def local_executor(params: Mapping[str, Any]) -> submitit.AutoExecutor:
+def local_executor(params: Mapping[str, Any]) -> submitit.LocalExecutor:
     """submitit's executor of processes on this machine, from the launcher's parameters."""
     given = {key: value for key, value in params.items() if value is not None}
-    made = submitit.AutoExecutor(folder=given.pop("submitit_folder"), cluster="local")
-    given["stderr_to_stdout"] = True
-    made.update_parameters(**{key if key in _SHARED else f"local_{key}": value for key, value in given.items()})
+    made = submitit.LocalExecutor(given.pop("submitit_folder"))
+    made.update_parameters(**{**given, "stderr_to_stdout": True})
     return made
+
+
+def visible_gpus(count: int) -> list[str]:
+    """The `count` GPUs that cells may use, as CUDA_VISIBLE_DEVICES names them: an index, a UUID, a MIG instance.
+
+    CUDA shows a process one MIG instance, however many it may use: there the names count, and not `count`.
+    """
+    names = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    if not names:  # nobody said so
+        return [str(index) for index in range(count)]
+    return names if any(name.startswith("MIG-") for name in names) else names[:count]
 
 
 @contextmanager
@@ -55,11 +60,11 @@ class LocalCluster:
         self._executor = local_executor(params)
         self._jobs: dict[str, submitit.Job[str]] = {}
         self._slots: dict[str, int] = {}
-        self.gpus = gpus
-        shown = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")  # those that we may use, where somebody said so
-        self._gpu_ids = [int(name) for name in shown] if all(map(str.isdigit, shown)) else list(range(gpus))
+        self._visible = visible_gpus(gpus) if gpus else []
+        self.gpus = len(self._visible)
         cores = len(os.sched_getaffinity(0))
-        self.at_once = at_once or max(1, gpus * packed // self.ranks if gpus else cores // (threads * self.ranks))
+        whole = self.gpus * packed // self.ranks if self.gpus else cores // (threads * self.ranks)
+        self.at_once = at_once or max(1, whole)
 
     def recover(self, runs: Path) -> None:
         """Nothing is lost: a local job dies with its launcher, or is known by its heartbeat."""
@@ -72,8 +77,9 @@ class LocalCluster:
         for one in cells:
             slot = self._free_slot()
             if self.gpus:
-                mine = [self._gpu_ids[(slot * self.ranks + rank) % self.gpus] for rank in range(self.ranks)]
-                self._executor.update_parameters(gpus_per_node=self.ranks, local_visible_gpus=mine)
+                mine = [self._visible[(slot * self.ranks + rank) % self.gpus] for rank in range(self.ranks)]
+                # not by `update_parameters`, which takes indices only; submitit joins them with commas
+                self._executor.parameters.update(gpus_per_node=self.ranks, visible_gpus=mine)
             folder = one.cell.folder
             with _interrupts_blocked():
                 job = self._executor.submit(Job(str(folder.path)))
