@@ -218,6 +218,7 @@ class SiteConfig:
     account: str | None = neutral(None, "Slurm account.")
     qos: str | None = neutral(None, "Slurm quality of service.")
     gpus_per_node: int | None = neutral(None, "GPUs a node.")
+    gpu_type: str | None = neutral(None, "Kind of these GPUs, as the cluster calls it (a100); null: any.")
     cpus_per_rank: int = neutral(1, "CPUs a rank.")
     mem_gb: int | None = neutral(None, "Memory of a node's job in GB; null: the cluster's default.")
     time_limit: int = neutral(1440, "Minutes a job may run.")
@@ -240,7 +241,9 @@ class SiteConfig:
         "else the launching process does, once a minute.",
     )
     setup: list[str] = neutral([], "Shell lines before the job's command (module load ...).")
-    sbatch: dict[str, str] = neutral({}, "Any other sbatch option, by its long name: {constraint: a100}.")
+    sbatch: dict[str, str] = neutral(
+        {}, "Any sbatch option, by its long name: {nice: 100}; it counts more than a field that asks for the same."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,14 +82,18 @@ def lines(overrides: Sequence[str]) -> Iterator[Finding]:
     name = str(master.hydra.runtime.choices["site"])
     from gta.cli.checks import data, machine, places
     from launch.slurm import check as slurm_check
+    from launch.submit.launcher import slurm_params
+    from launch.submit.slurm_array import one_job
+
+    def script() -> str:
+        return one_job(slurm_params(master, config.site))
 
     on_slurm = launcher == "slurm"
-    options = slurm_check.sbatch_options(config.site)
     yield from guarded("code", machine.running_code)
     yield from guarded("torch", lambda: machine.torch(config.site, on_slurm))
     yield from guarded("NCCL, gloo", lambda: machine.backends(config.site))
     yield from guarded("site", lambda: slurm_check.check_site(config.site, name, launcher))
-    yield from guarded("Slurm", lambda: slurm_check.check_cluster(config.site, launcher, options))
+    yield from guarded("Slurm", lambda: slurm_check.check_cluster(config.site, launcher, script))
     yield from guarded("folders", lambda: places.folders(config.paths))
     yield from guarded("MLflow", lambda: places.mlflow(config.paths))
     for splits in _by_data_set(configs):

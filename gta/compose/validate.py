@@ -6,6 +6,7 @@ beside the field (`gta.fields.result`); what only the disk can say, layout and l
 
 from __future__ import annotations
 
+from gta.compose.sbatch import check_site
 from gta.config import CROP, CROP_BACKGROUND, Config, ScheduleConfig
 from gta.data.shapes import check_options
 from gta.data.spec import check_classes
@@ -42,6 +43,7 @@ def check_config(config: Config) -> None:
         check_options(config.data.generator)
     check_model(config.model)
     check_evaluation(config)
+    check_site(config.site)
 
 
 def check_batch(schedule: ScheduleConfig, world_size: int) -> None:

@@ -18,6 +18,7 @@ from gta.compose.compose import Composer
 from gta.compose.hydra import ConfigLoaderImpl, Hydra, loader_of, split_grid
 from gta.compose.overrides import check_overrides, explain, protect
 from gta.compose.paths import absolute, absolute_paths
+from gta.compose.sbatch import settled
 from gta.config import Config, PathsConfig
 from gta.data.splits.split import Split
 from gta.errors import UserError
@@ -61,7 +62,7 @@ def composer(loader: ConfigLoaderImpl, master: DictConfig, said: str = "") -> Ca
 
     def compose(overrides: Sequence[str]) -> Config:
         try:
-            return kept.cell(overrides)
+            return settled(kept.cell(overrides), overrides)
         except (HydraException, OmegaConfBaseException) as error:
             raise UserError(f"{explain(error)} ({said or 'in the cell ' + ' '.join(overrides)})") from None
 

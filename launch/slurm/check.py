@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
 
+from gta.compose import sbatch
 from gta.config import SiteConfig
 from gta.finding import Finding, missing, ok, problem
 from launch.slurm import cluster
@@ -20,9 +20,11 @@ SBATCH_SECONDS = 10.0
 
 def check_site(config: SiteConfig, name: str, launcher: str) -> Iterator[Finding]:
     """The chosen site by itself: what contradicts itself, or would waste what is paid for."""
-    gpus = config.gpus_per_node
+    sbatch.check_site(config)
+    gpus = sbatch.gpus_per_node(config)
+    kind = f"{config.gpu_type} " if config.gpu_type else ""
     shown = f"{name}, launcher {launcher}: {config.nodes} x {config.ranks} ranks, {config.cpus_per_rank} CPUs a rank"
-    yield ok("site", shown + (f", {gpus} GPUs a node" if gpus else "") + f", {config.time_limit} minutes")
+    yield ok("site", shown + (f", {gpus} {kind}GPUs a node" if gpus else "") + f", {config.time_limit} minutes")
     if gpus and config.ranks > gpus:
         yield problem(
             "site", f"site.ranks={config.ranks} on site.gpus_per_node={gpus}: NCCL wants a GPU for each rank",
@@ -45,8 +47,11 @@ def check_site(config: SiteConfig, name: str, launcher: str) -> Iterator[Finding
         yield ok("site.stage", f"{config.stage}, as the node expands it; made and looked at by the jobs")
 
 
-def check_cluster(config: SiteConfig, launcher: str, sbatch: dict[str, Any]) -> Iterator[Finding]:
-    """The controller, its limits and accounting, the site's Slurm partition, and what sbatch says to such a job."""
+def check_cluster(config: SiteConfig, launcher: str, script: Callable[[], str]) -> Iterator[Finding]:
+    """The controller, its limits and accounting, the site's Slurm partition, and what sbatch says to such a job.
+
+    `script`: makes the one by which a cell is sent.
+    """
     wanted = launcher == "slurm"
     absent = problem if wanted else missing
     if shutil.which("scontrol") is None:
@@ -67,7 +72,7 @@ def check_cluster(config: SiteConfig, launcher: str, sbatch: dict[str, Any]) -> 
     yield ok("Slurm", f"Slurm partitions: {'; '.join(_shown(found) for found in known.values()) or 'none is shown'}")
     if wanted:
         yield from _partition(config, known)
-        yield _test_only(sbatch)
+        yield _test_only(script())
 
 
 def _shown(found: Partition) -> str:
@@ -107,7 +112,7 @@ def _partition(config: SiteConfig, known: dict[str, Partition]) -> Iterator[Find
     what = f"Slurm partition {found.name}"
     limits: list[tuple[str, int | None, int | None]] = [
         ("time_limit", config.time_limit, found.max_minutes),
-        ("gpus_per_node", config.gpus_per_node, found.gpus_per_node),
+        ("gpus_per_node", sbatch.gpus_per_node(config), found.gpus_per_node),
         ("nodes", config.nodes, found.nodes or None),
         ("cpus_per_rank", config.cpus_per_rank, found.cpus_per_node and found.cpus_per_node // config.ranks),
         ("mem_gb", config.mem_gb, found.memory_mb_per_node and found.memory_mb_per_node // 1024),
@@ -128,13 +133,12 @@ def _partition(config: SiteConfig, known: dict[str, Partition]) -> Iterator[Find
         yield missing(what, f"PreemptMode={mode}: cells are stopped and go on in place", "Nothing to do.")
 
 
-def _test_only(options: dict[str, Any]) -> Finding:
+def _test_only(script: str) -> Finding:
     """sbatch --test-only: account, qos, constraint and all else as the cluster sees them. Nothing is submitted."""
-    command = ["sbatch", "--test-only", "--output=/dev/null", "--wrap=true"]
-    command += [f"--{name}" if value is True else f"--{name}={value}" for name, value in options.items()]
+    command = ["sbatch", "--test-only"]
     try:
         with slurm.outside_of_jobs():
-            answer = subprocess.run(command, capture_output=True, text=True, timeout=SBATCH_SECONDS)
+            answer = subprocess.run(command, input=script, capture_output=True, text=True, timeout=SBATCH_SECONDS)
     except (OSError, subprocess.SubprocessError) as error:
         return problem("sbatch", f"does not answer ({type(error).__name__})", "Try again; the controller may be busy.")
     said = " ".join(answer.stderr.replace("sbatch: ", "").split())
@@ -144,23 +148,3 @@ def _test_only(options: dict[str, Any]) -> Finding:
             "sbatch", f"refuses a job of this site ({said})", "Mend the site: its words are sbatch's options."
         )
     return ok("sbatch", f"takes a job of this site: {said}")
-
-
-def sbatch_options(config: SiteConfig) -> dict[str, Any]:
-    """The options of a cell's job, by their long names."""
-    given = {
-        "nodes": config.nodes,
-        "ntasks-per-node": config.ranks,
-        "cpus-per-task": config.cpus_per_rank,
-        "time": config.time_limit,
-        "gpus-per-node": config.gpus_per_node or None,
-        "mem": f"{config.mem_gb}GB" if config.mem_gb else None,
-        "partition": config.partition,
-        "account": config.account,
-        "qos": config.qos,
-        "constraint": config.constraint,
-        "exclude": config.exclude,
-    }
-    words = {name: str(value) for name, value in config.sbatch.items() if str(value).lower() != "false"}
-    more = {name: True if value.lower() == "true" else value for name, value in words.items()}
-    return {**{name: value for name, value in given.items() if value is not None}, **more}

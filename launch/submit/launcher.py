@@ -16,6 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gta.cell import Cell
+from gta.compose.sbatch import words
 from gta.config import SiteConfig
 from gta.errors import UserError
 from launch.grid import grid
@@ -155,9 +156,11 @@ def slurm_params(master: DictConfig, site: SiteConfig) -> dict[str, Any]:
     made = {str(key): value for key, value in params.items()}
     for name in ("_target_", *(field.name for field in fields(Options))):
         made.pop(name)
+    if site.gpu_type and site.gpus_per_node:
+        made["gpus_per_node"] = f"{site.gpu_type}:{site.gpus_per_node}"
     # lists and mappings: Hydra composes them before the site that an interpolation would name
     made["setup"] = [*(made["setup"] or []), *site.setup]
-    made["additional_parameters"] = {**site.sbatch, **made["additional_parameters"]}
+    made["additional_parameters"] = {**words(site.sbatch), **words(made["additional_parameters"])}
     return made
 
 

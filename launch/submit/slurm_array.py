@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import submitit
 from submitit.core.utils import FailedJobError
 
+from gta.compose import sbatch
 from gta.config import SiteConfig
 from gta.errors import UserError
 from launch.slurm import commands as slurm
@@ -41,16 +43,19 @@ class ArrayExecutor(submitit.SlurmExecutor):
         given = {key: value for key, value in params.items() if value is not None}
         del given["submitit_folder"]  # of pickles
         super().__init__(folder, max_num_timeout=given.pop("max_num_timeout", 0))
+        # put back into the queue after a preemption or the failure of a node, whatever the cluster's default
+        words = sbatch.words({"requeue": "true", **given.pop("additional_parameters", {})})
+        given = self._convert_parameters(given)  # name -> job_name, mem_gb -> mem ...
+        given = {key: value for key, value in given.items() if key.replace("_", "-") not in sbatch.rivals(words)}
         # one dead rank ends the others at once; ranks get the job's environment under SBATCH_EXPORT=NONE as well, and
         # their share of its CPUs, which srun does not read from the job since Slurm 22.05
         given["srun_args"] = ["--kill-on-bad-exit=1", "--export=ALL"]
-        if cpus := given.get("cpus_per_task"):
+        if cpus := given.get("cpus_per_task", words.get("cpus-per-task")):
             given["srun_args"].append(f"--cpus-per-task={cpus}")
         given["stderr_to_stdout"] = True
-        # put back into the queue after a preemption or the failure of a node, whatever the cluster's default
-        given["additional_parameters"] = _flags({"requeue": "true", **given.pop("additional_parameters", {})})
-        self.update_parameters(**self._convert_parameters(given))  # name -> job_name, mem_gb -> mem ...
-        self.parameters["wckey"] = None  # submitit's own idea; clusters that check these keys refuse it
+        given["additional_parameters"] = sbatch.flags(words)
+        # without submitit's own ideas: a key that clusters which check them refuse, and five minutes
+        self.update_parameters(**{"wckey": None, "time": None, **given})
 
     def send(self, made: Submission, code: Path | None) -> str:
         """The number of the job (array) that runs a submission, with the code at `code` (None: as it is installed).
@@ -68,10 +73,16 @@ class ArrayExecutor(submitit.SlurmExecutor):
         return str(self._submit_command(command).job_id)
 
 
-def _flags(options: dict[str, Any]) -> dict[str, Any]:
-    """sbatch options by their long names, `true` standing for an option without a value, `false` for none."""
-    words = {name: str(value).lower() for name, value in options.items()}
-    return {name: True if words[name] == "true" else options[name] for name in options if words[name] != "false"}
+def one_job(params: Mapping[str, Any]) -> str:
+    """The script by which one cell is sent, but for what it runs: what doctor asks sbatch about."""
+    return ArrayExecutor(params, Path(tempfile.gettempdir()))._make_submission_file_text("true", "")
+
+
+def _excluding(params: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Any]:
+    """The parameters with more nodes to keep away from than those of the site, whichever way it says them."""
+    words = sbatch.words(params["additional_parameters"])
+    text = _nodes(words.get("exclude", params.get("exclude")), nodes)
+    return {**params, "additional_parameters": {**words, "exclude": text}}
 
 
 def _nodes(given: str | None, more: Sequence[str]) -> str:
@@ -103,7 +114,7 @@ class SlurmCluster:
         nodes = self._failing([one.cell for one in cells])
         for params, together, group in self._shapes(cells):
             if nodes:
-                params["exclude"] = _nodes(params.get("exclude"), nodes)
+                params = _excluding(params, nodes)
             most = max(1, max_array_size() - 1) * together
             for start in range(0, len(group), most):
                 chunk = group[start : start + most]
@@ -125,7 +136,7 @@ class SlurmCluster:
         lists: dict[str, list[str]] = {}
         for job, entry in waiting.items():
             site = entry.cell.config.site
-            lists.setdefault(_nodes(site.exclude or site.sbatch.get("exclude"), nodes), []).append(job)
+            lists.setdefault(_nodes(sbatch.words(site.sbatch).get("exclude", site.exclude), nodes), []).append(job)
         for text, jobs in lists.items():
             slurm.exclude(jobs, text)
         if nodes != self._avoided:

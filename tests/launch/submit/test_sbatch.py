@@ -6,13 +6,23 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hydra.types import RunMode
 
+from gta.compose.hydra import ConfigLoaderImpl
+from gta.compose.sbatch import settled
 from gta.errors import UserError
+from launch.grid.grid import composer
 from launch.slurm import commands as slurm
 from launch.state.jobs import HeldJob
+from launch.submit.launcher import slurm_params
+from launch.submit.slurm_array import one_job
+from tests.helpers.cells import config
+from tests.helpers.configs import changed
 from tests.helpers.program import Run
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "sbatch.sh"
@@ -64,6 +74,42 @@ def test_the_script_of_a_site(gta: Run, small: list[str], tmp_path: Path, progra
     script = re.sub(r"\d{8}-\d{6}-[0-9a-f]{6}", "TOKEN", script)
     script = re.sub(r"code/[0-9a-f]{12}", "code/TREE", script)
     assert script == GOLDEN.read_text()  # to accept a new one: copy it from the difference that pytest -vv shows
+
+
+def options(overrides: list[str], loader: ConfigLoaderImpl, site: dict[str, Any]) -> list[str]:
+    """sbatch's options of GPUs, CPUs, memory and time in the script of a cell with the shipped Slurm profile and these
+    fields; and the CPUs that srun is told.
+    """
+    words = ["hydra/launcher=slurm", "method=gta", "data=shapes", "data.split=1/50", "model=tiny", "schedule=shapes"]
+    given = [*words, "site=slurm", *overrides]
+    master = loader.load_configuration("config", given, RunMode.MULTIRUN)
+    made = replace(composer(loader, master)(given[1:]).site, **site)
+    script = one_job(slurm_params(master, settled(changed(config(), {"site": made}), overrides).site))
+    return re.findall(r"--((?:gpu|gres|cpus|mem|time|exclude)[\w-]*=\S+)", script)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "site", "expected"),
+    [
+        ([], {}, ["cpus-per-task=5", "gpus-per-node=1", "time=1440", "cpus-per-task=5"]),
+        (
+            [], {"sbatch": {"gpus-per-node": "a100:4", "cpus_per_task": "7", "time": "60"}},
+            ["cpus-per-task=7", "gpus-per-node=a100:4", "time=60", "cpus-per-task=7"],
+        ),
+        ([], {"gpu_type": "a100"}, ["cpus-per-task=5", "gpus-per-node=a100:1", "time=1440", "cpus-per-task=5"]),
+        ([], {"sbatch": {"gres": "gpu:2", "cpus-per-gpu": "3"}}, ["cpus-per-gpu=3", "gres=gpu:2", "time=1440"]),
+        (
+            ["site.mem_gb=4"], {"mem_gb": 4, "sbatch": {"mem-per-gpu": "1G", "gpus-per-node": "false"}},
+            ["cpus-per-task=5", "mem=4GB", "time=1440", "cpus-per-task=5"],
+        ),
+    ],
+)  # fmt: skip
+def test_each_option_once_and_the_users_word_counts(
+    loader: ConfigLoaderImpl, programs: Programs, monkeypatch: pytest.MonkeyPatch,
+    overrides: list[str], site: dict[str, Any], expected: list[str],
+) -> None:  # fmt: skip
+    monkeypatch.setenv("PATH", programs(srun="exit 1"))
+    assert options(overrides, loader, site) == expected
 
 
 def test_jobs_that_slurm_still_holds(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
