@@ -99,17 +99,23 @@ def _said(overrides: Sequence[str]) -> list[tuple[str, str]]:
     return found
 
 
-def gpus_per_node(site: SiteConfig) -> int | None:
-    """GPUs a node of a cell's job, however they are asked for; None where the site does not say."""
+def gpus(site: SiteConfig) -> int | None:
+    """GPUs that a cell's job asks for on all of its nodes, by whichever option; None where the site does not say."""
     given = {name: value for name, value in words(site.sbatch).items() if _field(name, value) == "gpus_per_node"}
     if not given:
-        return site.gpus_per_node
+        return None if site.gpus_per_node is None else site.gpus_per_node * site.nodes
     counts = {name: _count(value, in_gres=name == "gres") for name, value in given.items() if value.lower() != "false"}
-    if "gpus-per-task" in counts:
-        return counts["gpus-per-task"] * site.ranks
     if "gpus" in counts:
-        return -(-counts["gpus"] // site.nodes)
-    return max(counts.values(), default=0)
+        return counts["gpus"]
+    if "gpus-per-task" in counts:
+        return counts["gpus-per-task"] * site.ranks * site.nodes
+    return max(counts.values(), default=0) * site.nodes
+
+
+def gpus_per_node(site: SiteConfig) -> int | None:
+    """The same, on the node that has most of them."""
+    total = gpus(site)
+    return None if total is None else -(-total // site.nodes)
 
 
 def _count(text: str, in_gres: bool) -> int:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from gta.config import Config, SiteConfig
-from launch.slurm.cluster import gpus_of
+from gta.compose import sbatch
+from gta.config import Config
 
 # the kernel's names of GPUs: NVIDIA's, AMD's
 _DEVICES = ("nvidia[0-9]*", "kfd")
@@ -38,7 +37,7 @@ def held(config: Config, gpus_here: bool | None = None) -> Resources:
     then what the site asks for tells, and where it asks for nothing, what this machine has.
     """
     site = config.site
-    gpus = asked_gpus(site)
+    gpus = sbatch.gpus(site) or 0
     if site.device == "cpu" or gpus_here is False:
         gpus = 0
     elif not gpus and (site.device == "cuda" or gpus_here or (gpus_here is None and machine_has_gpus())):
@@ -47,27 +46,6 @@ def held(config: Config, gpus_here: bool | None = None) -> Resources:
         return Resources(gpus=gpus / site.cells_per_gpu)
     cores = site.ranks * site.nodes * max(site.cpus_per_rank, config.num_threads)
     return Resources(cores=cores / site.cells_per_gpu)
-
-
-def asked_gpus(site: SiteConfig) -> int:
-    """GPUs that a job of this site asks for, on all of its nodes; 0 where it asks for none.
-
-    Slurm refuses words that contradict each other, so that of several the largest number is meant.
-    """
-    words = {name.replace("_", "-"): str(value) for name, value in site.sbatch.items()}
-    nodes, tasks = site.nodes, site.ranks * site.nodes
-    return max(
-        (site.gpus_per_node or 0) * nodes,
-        gpus_of(words.get("gres", "")) * nodes,
-        _counted(words, "gpus-per-node") * nodes,
-        _counted(words, "gpus-per-task") * tasks,
-        _counted(words, "gpus"),
-    )
-
-
-def _counted(words: Mapping[str, str], name: str) -> int:
-    """GPUs in an option that is of GPUs alone: 2, a100:2, a100:1,v100:1."""
-    return gpus_of(",".join(f"gpu:{part}" for part in words.get(name, "").split(",") if part))
 
 
 def machine_has_gpus() -> bool:
