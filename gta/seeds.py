@@ -1,6 +1,6 @@
 """Every random draw by its purpose: what the one seed of a cell becomes, and what else the draw depends on.
 
-No draw depends on a worker, a rank (but a step's dropout) or an earlier draw. Equal arguments give equal draws on every
+No draw of this program depends on a worker, a rank or an earlier draw. Equal arguments give equal draws on every
 machine; any difference gives an independent stream. `tests/gta/test_seeds.py` holds the first draws of each purpose:
 they must never change.
 """
@@ -11,6 +11,7 @@ import random
 import zlib
 
 import numpy as np
+from numpy.random import Generator
 
 # On top of the cell's seed, for its second network: no other cell of a table draws its first network from it. (Not
 # 2**32: torch's generator on the CPU looks at the lower 32 bits alone.)
@@ -24,16 +25,18 @@ def weights(seed: int, network: int = 0) -> int:
 
 
 def step(seed: int, iteration: int, rank: int) -> int:
-    """Seed of torch's generator for what is drawn within a step on one rank (dropout)."""
+    """Seed of torch's generator within a step on one rank: for a method of one's own that draws from it. Nothing here
+    does, since that depends on the number of ranks.
+    """
     return int(np.random.SeedSequence([seed, iteration, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def order(seed: int, stream: str, epoch: int) -> np.random.Generator:
+def order(seed: int, stream: str, epoch: int) -> Generator:
     """For the order of the images of a stream (`labeled`, `unlabeled`) in one epoch."""
     return generator(seed, f"{stream} order", epoch)
 
 
-def views(seed: int, stream: str, iteration: int, position: int) -> np.random.Generator:
+def views(seed: int, stream: str, iteration: int, position: int) -> Generator:
     """For the views of the image at one position of a stream's batch."""
     return generator(seed, f"{stream} views", iteration, position)
 
@@ -45,17 +48,22 @@ def cutmix(seed: int, iteration: int, group: int, view: int = 0) -> random.Rando
     return random.Random(f"cutmix {seed + view * _NEXT_VIEW} {iteration} {group}")
 
 
-def shape_picture(seed: int, part: str, number: int) -> np.random.Generator:
+def dropout(seed: int, network: str, iteration: int, number: int) -> Generator:
+    """For the dropout of one pass in training mode, the `number`-th (from 0) in a step, of the network of that name."""
+    return generator(seed, f"dropout {network}", iteration, number)
+
+
+def shape_picture(seed: int, part: str, number: int) -> Generator:
     """For one picture of the generated data set; `part` is train or val."""
     return generator(seed, f"shapes {part}", number)
 
 
-def split(seed: int) -> np.random.Generator:
+def split(seed: int) -> Generator:
     """For which images of a split are labeled."""
     return generator(seed, "split")
 
 
-def generator(seed: int, purpose: str, *key: int) -> np.random.Generator:
+def generator(seed: int, purpose: str, *key: int) -> Generator:
     """The generator of one purpose and one place in the run (integers >= 0).
 
     (crc32 and not `hash`, which changes from process to process.)

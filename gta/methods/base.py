@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar, cast
 
 import torch
@@ -16,6 +17,7 @@ from gta.fields import check_values
 from gta.models import SegmentationModel
 from gta.ops.batch import Labeled, Part, Unlabeled, labeled_parts, unlabeled_parts
 from gta.ops.distributed import synchronise_batchnorm, synchronising, unwrap, wrap
+from gta.ops.dropout import Draws
 from gta.ops.losses import IGNORE_INDEX, cross_entropy, full_precision, ohem_cross_entropy
 from gta.ops.optim import ema_update, poly, ramped_decay
 
@@ -65,6 +67,7 @@ class Method:
         self.precision = precision
         self.models: dict[str, nn.Module] = {}  # under DDP where trained and there are several ranks
         self.optimizers: dict[str, torch.optim.SGD] = {}  # of the trained ones
+        self.draws = Draws(seed, 0, schedule)  # of dropout, within a step
         self.started = False  # whether the warm-up is over, and all networks are there
         self._late: list[str] = []  # names of those that started then
         self.add_new("student", model, seeds.weights(seed))  # all ranks, and all methods, begin with the same weights
@@ -108,6 +111,7 @@ class Method:
             self.end_warm_up()
         self.set_lr(iteration)
         parts = labeled_parts(labeled, self.schedule)
+        self.draws = Draws(self.seed, iteration, self.schedule, parts)
         if not semi_supervised:
             return self.supervised_step(parts)
         assert unlabeled is not None, "this method needs an unlabeled batch after the warm-up"
@@ -206,7 +210,7 @@ class Method:
 
     def forward(self, name: str, images: Tensor) -> Tensor:
         """Logits (B, C, h, w), of no less than float32, of the network of that name in the configured precision."""
-        with self._autocast():
+        with self._pass(name):
             return full_precision(cast(Tensor, self.models[name](images)))
 
     def student_loss(self, images: Tensor, mask: Tensor, name: str = "student") -> tuple[Tensor, Tensor]:
@@ -215,7 +219,7 @@ class Method:
         All images pass as one batch, so that BatchNorm sees them together. The auxiliary head, where the
         model has one, adds its own loss. `name` is of the network, where it is not the student.
         """
-        with self._autocast():
+        with self._pass(name):
             logits, auxiliary = self.models[name](images, auxiliary=True)
         labeled = len(mask)
         loss = self.label_loss(logits[:labeled], mask)
@@ -243,8 +247,8 @@ class Method:
         optimizer.zero_grad()
         model.train()
         reported = []
-        for number, part in enumerate(parts, start=1):
-            with synchronising(model, now=number == len(parts)):
+        for number, part in enumerate(parts):
+            with synchronising(model, now=number == len(parts) - 1), self.draws.of_part(number):
                 total, values = loss(*part)
                 (total / len(parts)).backward()
             reported.append({key: value.detach() for key, value in values.items()})
@@ -295,5 +299,9 @@ class Method:
         """Largest softmax probability and its class, both (B, h, w), of the upsampled logits."""
         return self.forward(name, images).softmax(1).max(1)
 
-    def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+    @contextmanager
+    def _pass(self, name: str) -> Iterator[None]:
+        """Around a pass of the network of that name: precision, and what its dropout draws."""
+        precision = torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+        with precision, self.draws.of_pass(name):
+            yield

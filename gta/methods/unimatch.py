@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gta.config import MethodConfig
@@ -16,6 +15,7 @@ from gta.methods.mixing import cutmix_mask, mix
 from gta.models import SegmentationModel
 from gta.ops.batch import Labeled, Part, Unlabeled
 from gta.ops.distributed import unwrap
+from gta.ops.dropout import drop_planes
 from gta.ops.losses import IGNORE_INDEX, thresholded_cross_entropy
 
 
@@ -104,5 +104,5 @@ class _DroppedFeatures:
 
     def _append(self, encoder: nn.Module, inputs: object, output: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         low, middle, top = output
-        low, top = (torch.cat([x, F.dropout2d(x[-self.count :], self.probability)]) for x in (low, top))
+        low, top = (torch.cat([x, drop_planes(x[-self.count :], self.probability)]) for x in (low, top))
         return low, middle, top

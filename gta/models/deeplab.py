@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gta.models.resnet import conv3x3, initialise
+from gta.ops.dropout import Dropout2d
 
 
 def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
@@ -51,7 +52,7 @@ class FeatureExtractor(nn.Module):
         low, _, top = cast(tuple[int, int, int], encoder.channels)
         self.encoder = encoder
         self.aspp = ASPP(top, planes, rates)
-        self.head = nn.Sequential(conv3x3((2 + len(rates)) * planes, planes), *norm_relu(planes), nn.Dropout2d(dropout))
+        self.head = nn.Sequential(conv3x3((2 + len(rates)) * planes, planes), *norm_relu(planes), Dropout2d(dropout))
         self.low_level = nn.Sequential(nn.Conv2d(low, planes, 1), *norm_relu(planes))
         for part in (self.aspp, self.head, self.low_level):
             initialise(part)
@@ -80,10 +81,10 @@ class SegmentationModel(nn.Module):
         self.mask_predictor = nn.Sequential(
             nn.Conv2d(2 * planes, planes, 3, padding=1),
             *norm_relu(planes),
-            nn.Dropout2d(dropout),
+            Dropout2d(dropout),
             nn.Conv2d(planes, planes, 3, padding=1),
             *norm_relu(planes),
-            nn.Dropout2d(dropout),
+            Dropout2d(dropout),
             nn.Conv2d(planes, num_classes, 1),
         )
         initialise(self.mask_predictor)
@@ -93,7 +94,7 @@ class SegmentationModel(nn.Module):
             self.auxiliary = nn.Sequential(
                 nn.Conv2d(middle, planes, 3, padding=1),
                 *norm_relu(planes),
-                nn.Dropout2d(dropout),
+                Dropout2d(dropout),
                 nn.Conv2d(planes, num_classes, 1),
             )
             initialise(self.auxiliary)

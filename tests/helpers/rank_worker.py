@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 
 from gta.config import ScheduleConfig
 from gta.methods import METHODS
-from gta.ops import distributed
+from gta.ops import distributed, dropout
 from gta.ops.batch import Labeled, Unlabeled, positions
+from gta.ops.dropout import Draws
 from tests.helpers.methods import make_batch, make_method
 
 IMAGES, GROUP, STEPS = 8, 2, 6
@@ -26,7 +28,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "cutmix": {"name": "cutmix", "cutmix_probability": 0.7},
     "gta": {"name": "gta", "cutmix_probability": 0.7},
     "fixmatch": {"name": "fixmatch", "threshold": 0.3},
-    "unimatch": {"name": "unimatch", "threshold": 0.3, "feature_dropout": 0.0, "model": {"auxiliary": True}},
+    "unimatch": {"name": "unimatch", "threshold": 0.3, "model": {"auxiliary": True}},
     "cps": {"name": "cps"},
     "student_teacher": {"name": "student_teacher"},
     "gta_separate": {"name": "gta", "joint_batches": False, "confidence": "pseudo_label"},
@@ -38,7 +40,9 @@ SCENARIOS: dict[str, dict[str, Any]] = {
 # Every method's steps on two ranks in two parts are those of one rank in one part.
 ACCUMULATED: dict[str, dict[str, Any]] = {name: {} for name in METHODS if name != "fully_supervised"}
 ACCUMULATED["fixmatch"] = {"threshold": 0.3}
-ACCUMULATED["unimatch"] = {"threshold": 0.3, "feature_dropout": 0.0}
+ACCUMULATED["unimatch"] = {"threshold": 0.3}
+SYNCHRONISED = ("supervised", "gta", "unimatch", "cps")
+DROPOUT = 0.3  # of every network, but beside the reference, which knows none
 
 
 def share(iteration: int, accumulate: int = 1) -> tuple[Labeled, Unlabeled]:
@@ -58,8 +62,9 @@ def train(
 ) -> dict[str, Any]:
     """Values of each step, averaged over the ranks as the trainer does, and every network at the end."""
     schedule = {"batch_size": IMAGES, "group_size": GROUP, "warm_up": 2, "iterations": 50, **(schedule or {})}
-    method = make_method(name, model={"dropout": 0.0, **(model or {})}, schedule=schedule, **config)
+    method = make_method(name, model={"dropout": DROPOUT, **(model or {})}, schedule=schedule, **config)
     values = []
+    DRAWN.clear()
     for iteration in range(STEPS):
         torch.manual_seed(1000 * iteration + distributed.rank())
         step = method.step(*share(iteration, method.schedule.accumulate), iteration)
@@ -84,11 +89,12 @@ def float64() -> list[dict[str, Any]]:
 
 
 def accumulated(name: str, accumulate: int, frozen: bool) -> dict[str, Any]:
-    """Losses and networks of three steps in float64, BatchNorm's statistics frozen or not; and how many times DDP
-    averaged the student's gradients.
+    """Losses and networks of three steps in float64, BatchNorm's statistics frozen or not; what dropout drew; and how
+    many times DDP averaged the student's gradients.
     """
     schedule = {"batch_size": IMAGES, "group_size": GROUP, "warm_up": 1, "accumulate": accumulate}
-    method = make_method(name, {"dropout": 0.0}, schedule, dtype=torch.float64, frozen=frozen, **ACCUMULATED[name])
+    model = {"dropout": DROPOUT, "auxiliary": True}
+    method = make_method(name, model, schedule, dtype=torch.float64, frozen=frozen, **ACCUMULATED[name])
     averaged: list[int] = []
 
     def note(_, bucket):  # type: ignore[no-untyped-def]  # torch would read the annotations
@@ -98,6 +104,7 @@ def accumulated(name: str, accumulate: int, frozen: bool) -> dict[str, Any]:
     if distributed.world_size() > 1:
         method.models["student"].register_comm_hook(None, note)  # type: ignore[operator]
     values = []
+    DRAWN.clear()
     for iteration in range(3):
         labeled, unlabeled = share(iteration, accumulate)
         assert unlabeled.strong is not None
@@ -107,7 +114,30 @@ def accumulated(name: str, accumulate: int, frozen: bool) -> dict[str, Any]:
         step = method.step(labeled, unlabeled, iteration)
         losses = {k: distributed.all_reduce_sum(v) / distributed.world_size() for k, v in step.items() if "loss" in k}
         values.append({k: v.item() for k, v in losses.items()})
-    return {"values": values, "networks": method.state_dict()["networks"], "averaged": len(averaged)}
+    networks = method.state_dict()["networks"]
+    return {"values": values, "networks": networks, "averaged": len(averaged), "drawn": dict(DRAWN)}
+
+
+# (iteration, network, how many draws before) -> planes kept of each (view, image of the global batch); -1: not ours
+DRAWN: dict[tuple[int, str, int], Tensor] = {}
+
+
+def record_draws() -> None:
+    """From now on, what dropout draws stands in `DRAWN`."""
+    kept = dropout._Pass.kept
+    calls: Counter[tuple[Draws, str, int]] = Counter()
+
+    def recording(self: Any, images: int, planes: int, probability: float) -> Tensor:
+        found = kept(self, images, planes, probability)
+        _, first, share = self.begun
+        call = (self.draws, self.network, first)
+        key = (self.draws.iteration, self.network, calls[call])
+        calls[call] += 1
+        whole = DRAWN.setdefault(key, torch.full((images // share, IMAGES, planes), -1))
+        whole[:, first : first + share] = found.view(-1, share, planes).long()
+        return found
+
+    dropout._Pass.kept = recording  # type: ignore[method-assign]
 
 
 def batchnorm() -> dict[str, Tensor]:
@@ -139,9 +169,23 @@ def main(folder: Path) -> None:
     device = distributed.init_from_env("cpu")
     assert device.type == "cpu"
     rank, world = distributed.rank(), distributed.world_size()
+    record_draws()
+    parts = {1: 1, 2: 2, 4: 1}[world]
+    answer: dict[str, Any] = {}
+    answer["accumulated"] = {name: accumulated(name, parts, frozen=True) for name in ACCUMULATED}
+    answer["synchronised"] = {name: accumulated(name, 1, frozen=False) for name in SYNCHRONISED}
+    if world <= 2:
+        answer |= more()
+    torch.save(answer, folder / f"{world}_{rank}.pt")
+    distributed.barrier()
+    distributed.shutdown()
+
+
+def more() -> dict[str, Any]:
+    """What one and two ranks are compared by."""
+    rank, world = distributed.rank(), distributed.world_size()
     answer: dict[str, Any] = {name: train(**scenario) for name, scenario in SCENARIOS.items()}
     answer["float64"] = float64()
-    answer["accumulated"] = {name: accumulated(name, accumulate=world, frozen=True) for name in ACCUMULATED}
     answer["normalised"] = {name: accumulated(name, accumulate=2, frozen=False) for name in ("gta", "fixmatch")}
     answer["batchnorm"] = batchnorm()
     counts = torch.tensor([2**40 + rank, 1])
@@ -151,9 +195,7 @@ def main(folder: Path) -> None:
         "highest": [distributed.highest(0), distributed.highest(2 * (rank == world - 1)), distributed.highest(1)],
         "broadcast": distributed.broadcast_object({"from": rank}),
     }
-    torch.save(answer, folder / f"{world}_{rank}.pt")
-    distributed.barrier()
-    distributed.shutdown()
+    return answer
 
 
 if __name__ == "__main__":

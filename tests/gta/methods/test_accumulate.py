@@ -20,7 +20,7 @@ BATCH = {"batch_size": 8, "group_size": 2, "warm_up": 1}
 ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     **{name: (name, {}) for name in METHODS},
     "fixmatch": ("fixmatch", {"threshold": 0.3}),
-    "unimatch": ("unimatch", {"threshold": 0.3, "feature_dropout": 0.0}),
+    "unimatch": ("unimatch", {"threshold": 0.3}),
     "gta_lean": ("gta", {"joint_batches": False, "confidence": "pseudo_label"}),
     "gta_shared": ("gta", {"share_mask_predictor": True, "strong": True}),
 }
@@ -36,13 +36,14 @@ def doubles(labeled: Labeled, unlabeled: Unlabeled) -> tuple[Labeled, Unlabeled]
 
 @pytest.mark.parametrize("row", ROWS)
 def test_a_batch_in_parts_is_the_whole_batch_without_batchnorm(row: str, make: Make, batch: Callable[..., Any]) -> None:
-    """Every value, weight and momentum of three steps over the warm-up's end, in float64, the hard pixels' loss too."""
+    """Every value, weight and momentum of three steps over the warm-up's end, in float64, the hard pixels' loss and
+    dropout too.
+    """
     name, config = ROWS[row]
     found = []
     for accumulate in (1, 2, 4):
         schedule = {**BATCH, "accumulate": accumulate, "ohem_threshold": 0.3, "ohem_min_kept": 300}
-        model = {"dropout": 0.0, "auxiliary": True}
-        method = make(name, model, schedule, dtype=torch.float64, frozen=True, **config)
+        method = make(name, {"auxiliary": True, "dropout": 0.3}, schedule, dtype=torch.float64, frozen=True, **config)
         values = [method.step(*doubles(*batch(iteration, 8)), iteration) for iteration in range(3)]
         found.append((values, method.state_dict()))
     whole = found[0]

@@ -1,4 +1,6 @@
-"""The maths does not depend on the number of ranks: one process against two under torchrun (gloo, DDP), dropout off."""
+"""The maths does not depend on the number of ranks: one process against two and four under torchrun (gloo, DDP), with
+dropout.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +30,16 @@ Answers = dict[tuple[int, int], dict[str, Any]]
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """What each rank wrote, by (world size, rank)."""
     folder = tmp_path_factory.mktemp("ranks")
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    commands = [[sys.executable], *([*torchrun, f"--nproc-per-node={count}"] for count in (2, 4))]
     started = [
         subprocess.Popen([*command, str(WORKER), str(folder)], stderr=subprocess.PIPE, text=True, cwd=ROOT)
-        for command in ([sys.executable], torchrun)
+        for command in commands
     ]
     for process in started:
         _, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors[-4000:]
-    keys = [(1, 0), (2, 0), (2, 1)]
+    keys = [(world, rank) for world in (1, 2, 4) for rank in range(world)]
     return {key: torch.load(folder / f"{key[0]}_{key[1]}.pt", weights_only=True) for key in keys}
 
 
@@ -103,6 +106,37 @@ def test_two_parts_on_two_ranks_are_the_whole_batch_on_one(answers: Answers) -> 
         assert_same_to_rounding(whole, two[method])
         assert_same_to_rounding(two[method], other[method])
         assert (whole["averaged"], two[method]["averaged"]) == (0, 3), method
+
+
+@pytest.mark.parametrize("kind", ["accumulated", "synchronised"])
+def test_four_ranks_compute_what_one_does(answers: Answers, kind: str) -> None:
+    """Losses and every weight in float64, with BatchNorm's statistics frozen, and with those of all ranks."""
+    for method, whole in answers[1, 0][kind].items():
+        for rank in range(4):
+            assert_same_to_rounding(whole, answers[4, rank][kind][method])
+
+
+def test_two_ranks_compute_what_one_does(answers: Answers) -> None:
+    for method, whole in answers[1, 0]["synchronised"].items():
+        for rank in range(2):
+            assert_same_to_rounding(whole, answers[2, rank]["synchronised"][method])
+
+
+@pytest.mark.parametrize("world", [2, 4])
+@pytest.mark.parametrize("kind", ["accumulated", "synchronised"])
+def test_dropout_draws_the_same_for_each_image(answers: Answers, world: int, kind: str) -> None:
+    """Of every network, pass, layer and view, bit for bit; the teacher's second pass and dropped features are in it."""
+    for method, whole in answers[1, 0][kind].items():
+        seen = {network for _, network, _ in whole["drawn"]}
+        assert seen >= {"gta": {"student", "assistant", "teacher"}, "cps": {"student", "student2"}}.get(method, set())
+        assert len(whole["drawn"]) >= 3 * 4, "three steps of four layers"
+        shares = [answers[world, rank][kind][method]["drawn"] for rank in range(world)]
+        for key, drawn in whole["drawn"].items():
+            assert (drawn >= 0).all()
+            mine = [share[key] for share in shares]
+            assert (sum((one >= 0).long() for one in mine) == 1).all(), "each image is one rank's"
+            assert torch.equal(torch.stack(mine).amax(0), drawn), (method, key)
+        assert all(share.keys() == whole["drawn"].keys() for share in shares)
 
 
 def test_a_part_is_one_batch_to_batchnorm_on_any_number_of_ranks(answers: Answers) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gta import seeds
 from gta.methods import Method
 from gta.methods.mixing import cutmix_mask
 from gta.models.deeplab import upsample
@@ -91,7 +91,6 @@ def test_unimatch(make: Make, batch: Callable[..., Any], run: Any) -> None:
     run(method, 0, 3)
     model: Any = copy.deepcopy(method.networks()["student"]).train()
     labeled, unlabeled = batch(3)
-    torch.manual_seed(7)
     values = method.step(labeled, unlabeled, 3)
 
     insides = boxes(unlabeled, 3), boxes(unlabeled, 3, view=1)
@@ -100,10 +99,11 @@ def test_unimatch(make: Make, batch: Callable[..., Any], run: Any) -> None:
         mixed(view.numpy(), box) for view, box in zip((unlabeled.strong, unlabeled.strong2), insides, strict=True)
     ]
     images = torch.cat([labeled.image, *map(torch.from_numpy, strong), unlabeled.weak])
-    torch.manual_seed(7)
+    draws = seeds.dropout(0, "student", 3, 0)
     extractor = model.feature_extractor
     low, _, top = extractor.encoder(images)
-    low, top = (torch.cat([x, F.dropout2d(x[-4:], 0.5)]) for x in (low, top))
+    kept = [torch.from_numpy(draws.random((4, x.shape[1], 1, 1), dtype="float32") >= 0.5) for x in (low, top)]
+    low, top = (torch.cat([x, 2 * x[-4:] * keep]) for x, keep in zip((low, top), kept, strict=True))
     context = upsample(extractor.head(extractor.aspp(top)), low.shape[2:])
     chances = softmax(upsample(model.mask_predictor(torch.cat([extractor.low_level(low), context], 1)), (24, 24)))
     assert len(chances) == 20

@@ -10,9 +10,11 @@ import yaml
 from torch import nn
 
 import gta
-from gta.config import ModelConfig
+from gta.config import ModelConfig, ScheduleConfig
 from gta.errors import UserError
 from gta.models import build_model
+from gta.ops.batch import Labeled
+from gta.ops.dropout import Draws, Dropout2d
 
 CONFIGS = Path(gta.__file__).parent / "conf" / "model"
 
@@ -28,7 +30,7 @@ def count(module: nn.Module) -> int:
 @pytest.mark.parametrize("side", [48, 33])
 @pytest.mark.parametrize("output_stride", [8, 16])
 def test_logits_have_the_size_of_the_image(side: int, output_stride: int) -> None:
-    network = build_model(shipped("tiny", output_stride=output_stride), 5)
+    network = build_model(shipped("tiny", output_stride=output_stride), 5).eval()
     assert network(torch.randn(2, 3, side, side + 4)).shape == (2, 5, side, side + 4)
 
 
@@ -70,26 +72,31 @@ def test_planes_of_the_published_network() -> None:
 
 def test_dropout_of_head_and_mask_predictor_follows_the_config() -> None:
     network = build_model(shipped("tiny", dropout=0.3, auxiliary=True), 5)
-    drops = [m.p for m in network.modules() if isinstance(m, nn.Dropout2d)]
+    drops = [m.p for m in network.modules() if isinstance(m, Dropout2d)]
     assert drops == [0.3] * 4
+    assert len(drops) == sum(isinstance(m, nn.Dropout2d) for m in network.modules()), "none draws by itself"
     images = torch.randn(4, 3, 48, 48)
-    assert not torch.equal(network(images), network(images))
+    draws = Draws(0, 0, ScheduleConfig(batch_size=4, group_size=2), [Labeled(images, images)])
+    with draws.of_pass("student"):
+        first = network(images)
+    with draws.of_pass("student"):
+        assert not torch.equal(first, network(images))
     still = build_model(shipped("tiny", dropout=0.0), 5)
     assert torch.equal(still(images), still(images))
 
 
 def test_auxiliary_logits_only_when_asked_for() -> None:
     images = torch.randn(2, 3, 48, 48)
-    network = build_model(shipped("tiny", auxiliary=True), 5)
+    network = build_model(shipped("tiny", auxiliary=True), 5).eval()
     assert isinstance(network(images), torch.Tensor)
     logits, auxiliary = network(images, auxiliary=True)
     assert logits.shape == auxiliary.shape == (2, 5, 48, 48)
-    assert build_model(shipped("tiny"), 5)(images, auxiliary=True)[1] is None
+    assert build_model(shipped("tiny"), 5).eval()(images, auxiliary=True)[1] is None
 
 
 def test_every_parameter_gets_a_gradient() -> None:
     """The last BatchNorm of a residual block starts at zero, so this is after one step away from it."""
-    network = build_model(ModelConfig(encoder="resnet18", decoder_channels=8, auxiliary=True), 3)
+    network = build_model(ModelConfig(encoder="resnet18", decoder_channels=8, auxiliary=True, dropout=0.0), 3)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight)
