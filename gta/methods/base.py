@@ -271,7 +271,8 @@ class Method:
         """
         name = name or self.labeling
         self.models[name].eval()
-        confidence, pseudo = self.confidence(name, unlabeled.weak)
+        with self.draws.of_group(unlabeled.first_group):
+            confidence, pseudo = self.confidence(name, unlabeled.weak)
         return pseudo.masked_fill(unlabeled.padding, IGNORE_INDEX), confidence.masked_fill(unlabeled.padding, 0.0)
 
     def view(self, unlabeled: Unlabeled) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,7 @@ class Draws:
     def __init__(self, seed: int, iteration: int, schedule: ScheduleConfig, parts: Sequence[Labeled] = ()) -> None:
         """parts: this rank's, of the batch."""
         self.seed, self.iteration, self.batch_size = seed, iteration, schedule.batch_size
+        self.groups = [part.first_group for part in parts]
         self.places = [(part.first_group * schedule.group_size, len(part.image)) for part in parts]
         self._part: int | None = 0 if len(parts) == 1 else None
         self._passes: Counter[tuple[str, int]] = Counter()
@@ -60,6 +61,10 @@ class Draws:
             yield
         finally:
             self._part = before
+
+    def of_group(self, first: int) -> AbstractContextManager[None]:
+        """While entered, passes are of the part that begins with that group (its global index)."""
+        return self.of_part(self.groups.index(first)) if first in self.groups else nullcontext()
 
     @contextmanager
     def of_pass(self, network: str) -> Iterator[None]:
@@ -104,5 +109,5 @@ class _Pass:
 _going_on: _Pass | None = None
 _OUTSIDE = (
     "Dropout is drawn within a step alone: a method calls its networks by `forward` or `student_loss`, and those in "
-    "training mode within the loss that it gives to `update`."
+    "training mode in `pseudo_labels`, or within the loss that it gives to `update`."
 )

@@ -94,5 +94,7 @@ def test_a_pass_outside_of_a_step_is_refused() -> None:
     schedule = ScheduleConfig(batch_size=4, group_size=1, accumulate=2)
     batch = Labeled(torch.zeros(4, 3, 1, 1), torch.zeros(4, 1, 1))
     draws = Draws(0, 0, schedule, labeled_parts(batch, schedule))
-    with draws.of_pass("student"), pytest.raises(RuntimeError, match="gives to `update`"):
+    with draws.of_pass("student"), draws.of_group(2):
+        assert Dropout2d(0.5)(torch.ones(2, 3, 4, 4)).shape == (2, 3, 4, 4)
+    with draws.of_pass("student"), pytest.raises(RuntimeError, match="or within the loss"):
         Dropout2d(0.5)(torch.ones(2, 3, 4, 4))
