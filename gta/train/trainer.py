@@ -33,8 +33,8 @@ from gta.train.pseudo import quality
 class Trainer:
     """Trains one cell in its folder, from the beginning or from its last checkpoint.
 
-    What is random in a step (dropout) is drawn by (seed, iteration), as loading is by (seed, iteration, position): there
-    is no generator whose state could be lost, and a resumed run is the uninterrupted one.
+    What is random in a step (dropout) is drawn by (seed, iteration), as loading is by (seed, iteration, position):
+    there is no generator whose state could be lost, and a resumed run is the uninterrupted one.
     """
 
     def __init__(self, cell: Cell, method: Method, device: torch.device, control: Control):

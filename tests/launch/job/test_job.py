@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from gta import journal
 from gta.cell import Cell
 from gta.cli.composing import grid
 from gta.errors import UserError
 from launch.job.attempt import run_cell
 from launch.state.ledger import State, look
 from tests.helpers.cells import claim, last_attempt
+from tests.helpers.training import points
 
 pytestmark = pytest.mark.slow
 
@@ -63,12 +64,23 @@ def test_a_failure_of_a_superseded_attempt_is_not_recorded(cell: Cell, monkeypat
     assert cell.folder.failure() is None
 
 
-def test_torchrun_trains_on_two_ranks_and_then_finds_it_done(small: list[str], tmp_path: Path) -> None:
+def test_torchrun_trains_on_two_ranks_what_one_process_does_and_then_finds_it_done(
+    small: list[str], tmp_path: Path
+) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = ["-m", "gta", "train", *small, "method=gta", "schedule.group_size=4"]
     for said in ("gta 1/5 seed 0: done", "is done"):
         answer = subprocess.run([*torchrun, *words], cwd=tmp_path, capture_output=True, text=True, timeout=200)
         assert answer.returncode == 0, answer.stdout + answer.stderr
         assert said in answer.stdout
-    (journal,) = tmp_path.glob("runs/cells/*/journal.jsonl")
-    assert json.loads(journal.read_text().splitlines()[0])["world_size"] == 2
+    (two,) = tmp_path.glob("runs/cells/*/journal.jsonl")
+    assert journal.read(two)[0]["world_size"] == 2
+
+    alone = subprocess.run([sys.executable, *words, "paths.runs=alone"], cwd=tmp_path, capture_output=True, timeout=200)
+    assert alone.returncode == 0
+    (one,) = tmp_path.glob("alone/cells/*/journal.jsonl")
+    assert one.parent.name == two.parent.name, "the number of ranks is not in the signature"
+    mine, theirs = points(one.parent), points(two.parent)
+    assert mine.keys() == theirs.keys()
+    losses = [key for key in mine if key[0].startswith("loss/")]
+    assert [mine[key] for key in losses] == pytest.approx([theirs[key] for key in losses], rel=1e-3)
