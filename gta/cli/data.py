@@ -68,6 +68,12 @@ def check(words: Words, every: bool) -> int:
         print(f"  BROKEN  {problem}")
     if len(shown) < len(report.problems):
         print(f"  ... and {len(report.problems) - len(shown)} more; --all shows them.")
+    if report.advice:
+        print(f"To mend it, in the YAML of {config.name} (conf/data/...; look at it first):")
+    for advice in report.advice:
+        print(f"  # {advice.words}")
+        if advice.yaml:
+            print(f"  {advice.yaml}")
     print(f"{config.name}: {f'{len(report.problems)} problems' if report.problems else 'nothing is missing or broken'}")
     return 2 if report.problems else 0
 
@@ -100,6 +106,8 @@ def _print(config: DataConfig, report: DataReport) -> None:
             f"  {report.images} images, {min(widths)} to {max(widths)} pixels wide, {min(heights)} to {max(heights)} "
             f"high; {report.masks} masks; {report.without_mask} images have none"
         )
+    if report.turned:
+        print(f"  {report.turned} images have an EXIF orientation, and are turned by it")
     total = max(int(report.pixels.sum()), 1)
     for index, name in enumerate([*config.classes, "(ignored)"]):
         print(f"  {name:<24} {report.shown[index]:>6} images {100 * report.pixels[index] / total:8.3f}% of the pixels")

@@ -89,6 +89,7 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
     wanted = watch.wanted(watch.first)
     if options.again and not wanted:
         return LaunchReport(watch.first, sweep, nothing=True)
+    check_data(wanted)
     record.prepare(cells, sweep)
     for entry in wanted if options.again else ():
         board.console.print(f"again: {entry.cell.title} ({entry.cell.signature[:8]}), {entry.reason}", markup=False)
@@ -116,6 +117,14 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
             entries = watch.look() if detached else watch.stop()
     recorder.now()
     return LaunchReport(entries, sweep, interrupted, detached)
+
+
+def check_data(wanted: Sequence[Entry]) -> None:
+    """Raise UserError, before anything is submitted, where the masks of a cell's lists lack a class."""
+    from gta.data.present import check_present
+
+    for cell in (entry.cell for entry in wanted if not entry.cell.folder.checkpoint_file.exists()):
+        check_present(cell.config.data, cell.split, cell.config.schedule.eval_images)
 
 
 def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:
