@@ -26,7 +26,7 @@ def probabilities(logits: Tensor) -> np.ndarray:
 @pytest.mark.parametrize("name", ["mean_teacher", "cutmix"])
 def test_losses_of_a_step(name: str, strong: bool, make: Make, batch: Callable[..., Any], run: Any) -> None:
     mixing = {"cutmix_probability": 1.0} if name == "cutmix" else {}
-    method = make(name, model={"dropout": 0.0}, strong=strong, threshold=0.27, unsupervised_weight=0.5, **mixing)
+    method = make(name, model={"dropout": 0.0}, strong=strong, threshold=0.308, unsupervised_weight=0.5, **mixing)
     assert method.strong_views == int(strong)
     run(method, 0, 3)
     student, teacher = (copy.deepcopy(network) for network in method.networks().values())
@@ -59,7 +59,7 @@ def test_losses_of_a_step(name: str, strong: bool, make: Make, batch: Callable[.
                         losses.append(-np.log(chances[i, label, y, x]))
                     if guess != 255:
                         valid += 1
-                        if confidence[i, y, x] >= 0.27:
+                        if confidence[i, y, x] >= 0.308:
                             losses_u.append(-np.log(chances[4 + i, guess, y, x]))
         supervised.append(np.mean(losses))
         unsupervised.append(np.sum(losses_u) / valid)

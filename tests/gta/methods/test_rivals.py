@@ -63,7 +63,7 @@ def own_labels(network: nn.Module, unlabeled: Any) -> tuple[np.ndarray, np.ndarr
 
 
 def test_fixmatch(make: Make, batch: Callable[..., Any], run: Any) -> None:
-    method = make("fixmatch", model={"dropout": 0.0}, threshold=0.27, cutmix_probability=1.0, unsupervised_weight=0.5)
+    method = make("fixmatch", model={"dropout": 0.0}, threshold=0.308, cutmix_probability=1.0, unsupervised_weight=0.5)
     run(method, 0, 3)
     student = copy.deepcopy(method.networks()["student"])
     labeled, unlabeled = batch(3)
@@ -73,9 +73,9 @@ def test_fixmatch(make: Make, batch: Callable[..., Any], run: Any) -> None:
     labels, confidence = (mixed(v, inside) for v in own_labels(student, unlabeled))
     images = torch.from_numpy(mixed(unlabeled.strong.numpy(), inside))
     chances = softmax(student.train()(torch.cat([labeled.image, images])))
-    assert 0 < float((confidence >= 0.27).mean()) < 1, "the threshold must matter in this test"
+    assert 0 < float((confidence >= 0.308).mean()) < 1, "the threshold must matter in this test"
     assert values["loss/supervised"].item() == pytest.approx(mean_loss(chances[:4], labeled.mask.numpy()), rel=1e-5)
-    expected = mean_loss(chances[4:], labels, confidence, 0.27)
+    expected = mean_loss(chances[4:], labels, confidence, 0.308)
     assert values["loss/unsupervised"].item() == pytest.approx(expected, rel=1e-5)
     assert set(method.models) == {"student"}
 
@@ -87,7 +87,7 @@ def test_fixmatch_asks_for_sure_labels_and_a_strong_view(make: Make) -> None:
 
 def test_unimatch(make: Make, batch: Callable[..., Any], run: Any) -> None:
     """Also the view of dropped features: whole planes of the low-level and the last features, by the step's draws."""
-    method = make("unimatch", model={"dropout": 0.0}, threshold=0.27, cutmix_probability=1.0)
+    method = make("unimatch", model={"dropout": 0.0}, threshold=0.32, cutmix_probability=1.0)
     run(method, 0, 3)
     model: Any = copy.deepcopy(method.networks()["student"]).train()
     labeled, unlabeled = batch(3)
@@ -110,10 +110,10 @@ def test_unimatch(make: Make, batch: Callable[..., Any], run: Any) -> None:
 
     labels, confidence = chances[12:16].argmax(1), chances[12:16].max(1)
     labels[unlabeled.padding.numpy()] = 255
-    expected = 0.5 * mean_loss(chances[16:], labels, confidence, 0.27)
+    expected = 0.5 * mean_loss(chances[16:], labels, confidence, 0.32)
     for view, inside in ((chances[4:8], insides[0]), (chances[8:12], insides[1])):
-        expected += 0.25 * mean_loss(view, mixed(labels, inside), mixed(confidence, inside), 0.27)
-    assert 0 < float((confidence >= 0.27).mean()) < 1
+        expected += 0.25 * mean_loss(view, mixed(labels, inside), mixed(confidence, inside), 0.32)
+    assert 0 < float((confidence >= 0.32).mean()) < 1
     assert values["loss/supervised"].item() == pytest.approx(mean_loss(chances[:4], labeled.mask.numpy()), rel=1e-5)
     assert values["loss/unsupervised"].item() == pytest.approx(expected, rel=1e-4)
     assert method.strong_views == 2
