@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -47,6 +48,8 @@ class Job:
 def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, after: int = 0) -> str:
     """What `run_cell` says; a failure is printed, and leaves the process with exit code 1 for the scheduler to see."""
     try:
+        if not folder.path.is_dir():  # the ranks would make it anew to meet there
+            raise UserError(f"{folder.path} is gone: the cell's folder was deleted or moved after it was submitted.")
         with rendezvous(folder, place):
             return run_cell(folder, place, signals, after)
     except Exception as error:
@@ -96,11 +99,11 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
             mine.end(how, why="time limit" if not finished and listening.time_limit else None)
         return how
     except Superseded as error:
-        print(f"Stopping: {error}.", flush=True)
-        os._exit(3)  # the ranks must not wait for each other, and nothing more may be written
+        _stop(error)
     except KeyboardInterrupt:
         if mine:
-            mine.end("interrupted")
+            with contextlib.suppress(Superseded):
+                mine.end("interrupted")
         raise
     except BaseException as error:
         _record_failure(folder, number, error, mine, place.log if place else None)
@@ -109,6 +112,12 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         if signals is None:
             listening.remove()
         distributed.shutdown()
+
+
+def _stop(error: Superseded) -> NoReturn:
+    """End at once: the ranks must not wait for each other, and nothing more may be written."""
+    print(f"Stopping: {error}.", flush=True)
+    os._exit(3)
 
 
 def _claim(folder: CellFolder, config: Config, place: Place | None, after: int) -> Claim | None:
@@ -128,6 +137,8 @@ class _Control(Control):
         self.signals = signals
 
     def request(self) -> Request:
+        if self.mine and self.mine.lost:
+            raise self.mine.lost
         return self.signals.request()
 
     def check(self) -> None:
@@ -147,13 +158,16 @@ class _Control(Control):
 def _record_failure(
     folder: CellFolder, number: int | None, error: BaseException, mine: Claim | None, log: str | None
 ) -> None:
-    """Say why the attempt failed, unless a later one has the cell by now.
+    """Say why the attempt failed, unless a later one has the cell by now, or its folder is gone.
 
     The rank that failed first writes it: the others only see a lost connection. Where none does, a rank was killed,
     and the attempt is lost: it is not the cell's fault, and it goes on by itself.
     """
     last = folder.latest_attempt()
     if number is not None and last is not None and last.number > number:
+        return
+    if not folder.path.is_dir() or (mine and mine.gone()):  # deleted; what is written would make it anew
+        print(f"{folder.path} is gone: the cell's folder was deleted or moved, and is left as it is.", flush=True)
         return
     if number is None:  # failed before rank 0 could say which attempt this is
         number = last.number if last else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from gta import journal
 from gta.cell import Cell
 from gta.cli.composing import grid
 from gta.errors import UserError
-from launch.job.attempt import run_cell
+from launch.job.attempt import run_cell, run_rank
+from launch.job.rendezvous import Place
 from launch.state.ledger import State, look
 from tests.helpers.cells import claim, last_attempt
 from tests.helpers.training import points
@@ -64,9 +66,38 @@ def test_a_failure_of_a_superseded_attempt_is_not_recorded(cell: Cell, monkeypat
     assert cell.folder.failure() is None
 
 
-def test_torchrun_trains_on_two_ranks_what_one_process_does_and_then_finds_it_done(
+def test_a_cell_whose_folder_is_deleted_while_it_runs_stops_and_leaves_it_deleted(
     small: list[str], tmp_path: Path
 ) -> None:
+    words = ["-m", "gta", "train", *small, "method=supervised", "schedule.iterations=100000", "schedule.eval_every=50"]
+    process = subprocess.Popen([sys.executable, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("iteration"):
+            break
+    (folder,) = tmp_path.glob("runs/cells/*")
+    shutil.rmtree(folder)
+    said = process.communicate(timeout=100)[0]
+    assert process.returncode == 3, said
+    assert "is gone: the cell's folder was deleted or moved, and is left as it is." in said
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_job_whose_cell_was_deleted_while_it_waited_does_not_make_it_anew(
+    cell: Cell, world: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(cell.folder.path)
+    with pytest.raises(SystemExit) as ended:
+        run_rank(cell.folder, Place("57", "log", world=world))
+    assert ended.value.code == 1
+    assert "the cell's folder was deleted or moved after it was submitted." in capsys.readouterr().err
+    with pytest.raises(UserError):
+        run_cell(cell.folder)
+    assert not cell.folder.path.exists()
+
+
+def test_two_ranks_of_torchrun_train_what_one_process_does(small: list[str], tmp_path: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = ["-m", "gta", "train", *small, "method=gta", "schedule.group_size=4"]
     for said in ("gta 1/5 seed 0: done", "is done"):
