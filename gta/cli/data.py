@@ -92,14 +92,17 @@ def _progress(steps: Iterator[None], total: int) -> None:
 
 
 def _print(config: DataConfig, report: DataReport) -> None:
-    from gta.data.splits.known import known_name
+    from gta.data.splits.known import known_name, unlabeled_name
     from gta.data.splits.lists import digest
 
     print(f"{config.name}: {config.root}")
     for name, ids in report.lists.items():
         found = digest(ids)
         title = f"{config.split_family} {config.split} {name}" if name in ("labeled", "unlabeled") else name
-        print(f"  {title:<24} {len(ids):>6} ids  sha256 {found[:16]}  {known_name(found) or 'unknown list'}")
+        known = known_name(found)
+        if name == "unlabeled" and "labeled" in report.lists:
+            known = known or unlabeled_name(report.lists["labeled"], ids)
+        print(f"  {title:<24} {len(ids):>6} ids  sha256 {found[:16]}  {known or 'unknown list'}")
     heights, widths = ({size[axis] for size in report.sizes} for axis in (0, 1))
     if report.sizes:
         print(

@@ -18,8 +18,8 @@ from gta.data.listing import image_files, image_path, mask_files, mask_path
 from gta.data.pictures import ColourMask, UndeclaredRange
 from gta.data.present import absent
 from gta.data.spec import LABELED, UNLABELED, check_layout, own_ratio, split_folder, train_path, val_path
-from gta.data.splits.known import incomplete, known_name
-from gta.data.splits.lists import digest, read_ids
+from gta.data.splits.known import incomplete
+from gta.data.splits.lists import read_ids
 from gta.errors import UserError
 
 AHEAD = 256  # pictures handed to the threads before their turn
@@ -120,8 +120,7 @@ def read_lists(config: DataConfig, problems: list[str]) -> dict[str, list[str]]:
         if shared := set(lists.get(one, ())) & set(lists.get(other, ())):
             problems.append(f"{len(shared)} images are in both {paths[one]} and {paths[other]}, {min(shared)} for one.")
     if "labeled" in lists and "unlabeled" in lists:
-        wrong = incomplete(lists["labeled"], lists["unlabeled"])
-        if wrong and known_name(digest(lists["labeled"])):
+        if wrong := incomplete(lists["labeled"], lists["unlabeled"]):
             problems.append(f"{split_folder(config)}: {wrong}.")
         if not wrong and "train" in lists and {*lists["labeled"], *lists["unlabeled"]} != {*lists["train"]}:
             problems.append(f"{split_folder(config)}: labeled and unlabeled are not together {paths['train']}.")
