@@ -23,6 +23,7 @@ from gta.fields import params, result_fields
 from gta.files import write_text
 from gta.maths import versions
 from gta.methods import METHODS
+from gta.models import check_weights
 
 SIGNATURE_LENGTH = 16  # hex digits that name the folder and the tag; 8 are shown
 MATHS = "maths."  # before the name of a part, among a cell's params
@@ -81,6 +82,7 @@ class Cell:
         """
         check_config(config)
         config = absolute(config)
+        check_weights(config.model)
         key = json.dumps(asdict(config.data), sort_keys=True)
         if key not in splits:
             prepare(config.data)
