@@ -19,7 +19,8 @@ from gta.errors import UserError
 def command(words: Words, yes: bool) -> int:
     """End cells that run or wait, on Slurm and here.
 
-    scancel for jobs of Slurm, SIGTERM for processes of this host (they save first). A cell is named by its signature or
+    scancel for jobs of Slurm, SIGTERM for processes of this host (they save first). Where Slurm does not answer, or a
+    cell runs elsewhere, it leaves by itself when it starts, or at its next step. A cell is named by its signature or
     the beginning of it, words such as gta/92/seed0, or a pattern of these ('gta/92/*'). Without names all cells of the
     grid are meant, and it asks first (--yes: it does not).
 
@@ -35,9 +36,8 @@ def command(words: Words, yes: bool) -> int:
     cells = composing.named_cells(words.overrides)
     chosen = find_all(words.names, cells) if words.names else cells
     runs = chosen[0].folder.path.parents[1]
-    held = slurm.queue() if slurm.available() else None
-    found = targets(chosen, known(runs), held)
-    ending = [target for target in found if target.job or target.process]
+    found = targets(chosen, known(runs), slurm.queue())
+    ending = [target for target in found if target.ending]
     if not words.names:
         found = [target for target in found if not target.over]
         if not found:

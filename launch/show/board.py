@@ -27,12 +27,14 @@ STYLES = {
     "stopped": "yellow",
     "cancelled": "yellow",
     "never run": "dim",
+    "unknown": "yellow",
     "broken": "bold red",
 }
 URGENT = (
     "broken",
     "failed",
     "lost",
+    "unknown",
     "running",
     "starting",
     "requeued",

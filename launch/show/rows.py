@@ -24,7 +24,7 @@ class BoardRow:
     method: str
     split: str
     seed: int
-    state: str  # done, running, starting, queued, requeued, failed, cancelled, lost, stopped, never run, broken
+    state: str  # done, running, starting, queued, requeued, failed, cancelled, lost, unknown, stopped, never run ...
     iteration: int | None  # the last that the journal has; None before the first
     iterations: int
     loss: float | None

@@ -22,6 +22,7 @@ from gta.errors import UserError
 from launch.grid import grid
 from launch.show.board import Board, summary
 from launch.slurm import commands as slurm
+from launch.state.jobs import Silent, Unknown
 from launch.state.ledger import Entry, State
 from launch.submit import code, price
 from launch.submit import recorder as record
@@ -99,14 +100,18 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
         price.refuse(wanted, options.budget)
     recorder = record.Recorder(cells, sweep)
     interrupted = detached = False
+    said: Unknown | None = None
     with board, Interrupt() as ctrl_c:
         try:
             while True:
                 entries = watch.turn()
                 board.show(entries)
+                said = _say(board, watch.silence, said)
                 if watch.over(entries):
                     break
                 if not options.wait:
+                    if watch.silence:
+                        raise Silent(watch.silence)
                     detached = True  # a turn that submits looks once more
                     break
                 recorder.sometimes(entries)
@@ -127,6 +132,14 @@ def check_data(wanted: Sequence[Entry]) -> None:
         check_present(cell.config.data, cell.split, cell.config.schedule.eval_images)
 
 
+def _say(board: Board, silence: Unknown | None, said: Unknown | None) -> Unknown | None:
+    """A line when the scheduler falls silent, and when it answers again; what is said now."""
+    if silence != said:
+        text = f"{silence.why}: nothing is submitted, nothing taken for lost; waiting" if silence else "Slurm answers"
+        board.console.print(f"{time.strftime('%H:%M:%S')} {text}.", markup=False, soft_wrap=True)
+    return silence
+
+
 def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:
     import torch
 
@@ -140,11 +153,11 @@ def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:
 
 
 def _slurm(master: DictConfig, cells: Sequence[Cell]) -> Cluster:
-    """Raises UserError where no controller answers, or where cells cannot share a GPU."""
+    """Raises UserError where there is no Slurm, or where cells cannot share a GPU. One that is silent is waited for."""
     from launch.submit.slurm_array import SlurmCluster
 
-    if not slurm.available():
-        raise UserError("No Slurm controller answers here: run this on a login node, or use hydra/launcher=local.")
+    if not slurm.configured():
+        raise UserError("No Slurm is set up here: run this on a login node, or use hydra/launcher=local.")
     for site in (cell.config.site for cell in cells):
         if site.cells_per_gpu > 1 and (ranks := site.ranks * site.nodes) > 1:
             raise UserError(

@@ -90,7 +90,7 @@ def test_every_state_is_told(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     assert told["cancelled"].what == "by ada"
     assert told["lost"].what == "stopped near iteration 120 (node failure)"
     assert (told["running"].node, told["running"].job) == ("n1", "57_1")
-    assert [len(fake_slurm.calls(name)) for name in ("squeue", "sacct")] == [1, 1], "one question to each"
+    assert [len(fake_slurm.calls(name)) for name in ("squeue", "sacct")] == [1, 0], "one question"
 
 
 def test_speed_time_left_and_cost(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
@@ -148,7 +148,8 @@ def test_without_sacct_and_without_slurm(
     assert told["lost"].state == "running", "its heartbeat is fresh: nobody can know better"
     path = cells[7].folder.attempt_file(1)
     os.utime(path, (0, 0))
-    assert row(reconcile(cells)[7]).state == "lost"
+    assert row(reconcile(cells)[7]).state == "unknown", "nobody can be asked what became of its job"
+    assert told["waiting"].state == "queued", "as its folder has it"
 
 
 def shown(table: list[BoardRow], width: int) -> list[str]:
