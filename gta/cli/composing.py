@@ -55,7 +55,8 @@ def grid(overrides: Sequence[str]) -> tuple[DictConfig, list[Cell]]:
 
 def runs_folder(overrides: Sequence[str]) -> Path:
     """The folder of runs that overrides name; `runs` where they do not."""
-    return Path(next((word.removeprefix(RUNS) for word in reversed(overrides) if word.startswith(RUNS)), "runs"))
+    named = next((word.removeprefix(RUNS) for word in reversed(overrides) if word.startswith(RUNS)), "runs")
+    return Path(named).expanduser()
 
 
 def named_cells(overrides: Sequence[str]) -> list[Named]:
