@@ -24,7 +24,7 @@ NAMED = 5  # files that are passed over and said so one by one
 
 @grammar.command(
     "predict",
-    instead="checkpoint",
+    instead=["checkpoint"],
     examples=[
         "gta predict gta/92/seed0 --out predictions",
         "gta predict gta_cityscapes/372/seed0 --out upload --images leftImg8bit/test --format cityscapes",

@@ -20,7 +20,8 @@ from gta.compose.sbatch import words
 from gta.config import SiteConfig
 from gta.errors import UserError
 from launch.grid import grid
-from launch.show.board import Board, summary
+from launch.show.board import Board
+from launch.show.words import summary
 from launch.slurm import commands as slurm
 from launch.state.jobs import Silent, Unknown
 from launch.state.ledger import Entry, State
@@ -44,7 +45,8 @@ class Options(Selection):
     def pop(cls, params: dict[str, Any]) -> Options:
         """Takes them out of a launcher's parameters. Raises UserError for words that mean nothing."""
         given = {field.name: params.pop(field.name) for field in fields(cls)}
-        return cls(**{**given, "cells": tuple(given["cells"])})
+        names = {name: tuple(given[name]) for name in ("cells", "states", "methods")}
+        return cls(**{**given, **names})
 
 
 @dataclass

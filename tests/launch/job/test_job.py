@@ -41,10 +41,21 @@ def test_a_done_cell_is_left_as_it_is(cell: Cell) -> None:
 def test_lists_that_changed_since_are_refused(cell: Cell) -> None:
     labeled = Path(cell.config.data.split_dir) / "1_5" / "labeled.txt"
     labeled.write_text("\n".join(labeled.read_text().split()[:4]))
-    with pytest.raises(UserError, match=r"changed after the cell .* was frozen"):
+    with pytest.raises(UserError, match=r"The labeled list changed after the cell .* was frozen"):
         run_cell(cell.folder)
     assert look(cell).state is State.FAILED
     assert not cell.folder.done
+
+
+def test_a_config_that_was_edited_since_is_refused_as_that(cell: Cell) -> None:
+    whole = cell.folder.config_file.read_text()
+    cell.folder.config_file.write_text(whole.replace("iterations: 8", "iterations: 9"))
+    said = r"config.yaml was edited after the cell .* was frozen: schedule.iterations=9 \(was 8\).*gta retry"
+    with pytest.raises(UserError, match=said):
+        run_cell(cell.folder)
+    cell.folder.identity_file.unlink()
+    with pytest.raises(UserError, match="The config, the split lists or the initial weights changed"):
+        run_cell(cell.folder)
 
 
 def test_a_cell_that_another_process_has_is_taken(cell: Cell) -> None:
