@@ -120,8 +120,8 @@ def test_hours_are_of_what_an_attempt_held_whatever_is_typed_now(cells: list[Cel
     attempt(cells[0], "interrupted", device="cpu", hours=1.0, gpus=0.0, cores=2.0)
     attempt(cells[0], "done", hours=1.0, gpus=4.0, cores=0.0)
     finish(cells[0])
-    for words in ({}, {"site.ranks": 8, "site.nodes": 2, "site.cells_per_gpu": 2, "site.cpus_per_rank": 16}):
-        told = row(reconcile([replace(cells[0], config=changed(cells[0].config, words))])[0])
+    for changes in ({}, {"site.ranks": 8, "site.nodes": 2, "site.cells_per_gpu": 2, "site.cpus_per_rank": 16}):
+        told = row(reconcile([replace(cells[0], config=changed(cells[0].config, changes))])[0])
         assert told.gpu_hours == pytest.approx(4.0, abs=0.02)
         assert told.core_hours == pytest.approx(2.0, abs=0.02)
 
