@@ -79,6 +79,7 @@ def finish(report: LaunchReport, overrides: Sequence[str] = ()) -> int:
 
     `overrides`: those of the grid, for the commands that are advised.
     """
+    from launch.show.rows import state
     from launch.state.ledger import State
     from launch.submit.launcher import log_tail
 
@@ -92,7 +93,8 @@ def finish(report: LaunchReport, overrides: Sequence[str] = ()) -> int:
         print(f"Interrupted: cells are saved, and go on with\n  {again}", file=sys.stderr)
         return 130
     for entry in report.missing:
-        print(f"\n{entry.state}: {entry.cell.title} ({entry.cell.signature[:8]}): {why(entry)}")
+        word = state(entry, entry.cell.folder.attempts())
+        print(f"\n{word}: {entry.cell.title} ({entry.cell.signature[:8]}): {why(entry)}")
         if tail := log_tail(entry):
             print(f"  the end of {entry.log}:")
             print("\n".join(f"  | {line}" for line in tail.splitlines()))

@@ -105,11 +105,7 @@ def keep_watching(cells: list[Cell], pause: float, only: Filter) -> int:
     try:
         with board:
             while True:
-                try:
-                    board.show(only.of(composing.look(cells)))
-                    board.say("")
-                except UserError as error:
-                    board.say(str(error))
+                board.show(only.of(composing.look(cells)))
                 time.sleep(pause)
     except KeyboardInterrupt:
         return 0

@@ -12,7 +12,8 @@ from rich.text import Text
 from launch.show.layout import Layout, layout
 from launch.show.rows import BoardRow, row, rows
 from launch.show.words import STYLES, TOLD, URGENT, brief, counted, cut, duration, notes, summary, totals, wrapped
-from launch.state.ledger import Entry, State
+from launch.state.jobs import Unknown
+from launch.state.ledger import Entry, State, silence
 
 LINES_EVERY = 20.0  # seconds between lines where the output is no terminal
 BAR = 30  # characters
@@ -127,6 +128,7 @@ class Board:
         self._over: dict[str, BoardRow] = {}  # what is done does not change any more
         self._table: list[BoardRow] = []
         self._said = ""
+        self._silent = ""  # since when
         self._last_lines = 0.0
 
     def __enter__(self) -> Board:
@@ -156,12 +158,24 @@ class Board:
         self._said = text
         self._draw()
 
+    def _listen(self, silent: Unknown | None) -> None:
+        if silent:
+            self._silent = self._silent or time.strftime("%H:%M")
+            self.say(f"{silent.why} since {self._silent}: nothing is submitted, nothing taken for lost; waiting")
+        elif self._silent:
+            self._silent = ""
+            self.say("" if self._live else "Slurm answers again")
+
     def _draw(self) -> None:
         if self._live:
             lines = frame(self._table, self.console.width, self.console.height - 1, self.since, self._said)
             self._live.update(Group(*lines))
 
-    def show(self, entries: Sequence[Entry]) -> None:
+    def show(self, entries: Sequence[Entry], silent: Unknown | None = None) -> None:
+        """The cells as they are now. A scheduler that does not answer is said above them, and since when; `silent`:
+        that it did not when something was to be submitted.
+        """
+        self._listen(silent or silence(entries))
         if self._live:
             self._table = self.rows(entries)
             self._draw()

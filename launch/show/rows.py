@@ -86,9 +86,9 @@ def what(entry: Entry) -> str:
     """Why a job waits, in plain words; else the ledger's, with the cause before the error's line where it lacks."""
     if entry.held is not None and entry.held.state in _WAITING:
         return f"{plain(entry.held.reason)}; {way_out(entry.held)}" if stuck(entry.held) else plain(entry.held.reason)
-    if entry.state is State.QUEUED:
-        return ""
-    if entry.state is State.DONE:
+    if entry.unknown is not None:
+        return entry.unknown.why
+    if entry.state in (State.QUEUED, State.DONE):
         return ""
     if entry.state is State.FAILED and entry.cause and str(entry.cause) not in entry.detail:
         return f"{entry.cause}: {entry.detail}"

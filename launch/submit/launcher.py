@@ -23,7 +23,7 @@ from launch.grid import grid
 from launch.show.board import Board
 from launch.show.words import summary
 from launch.slurm import commands as slurm
-from launch.state.jobs import Silent, Unknown
+from launch.state.jobs import Silent
 from launch.state.ledger import Entry, State
 from launch.submit import code, price
 from launch.submit import recorder as record
@@ -102,13 +102,11 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
         price.refuse(wanted, options.budget)
     recorder = record.Recorder(cells, sweep)
     interrupted = detached = False
-    said: Unknown | None = None
     with board, Interrupt() as ctrl_c:
         try:
             while True:
                 entries = watch.turn()
-                board.show(entries)
-                said = _say(board, watch.silence, said)
+                board.show(entries, watch.silence)
                 if watch.over(entries):
                     break
                 if not options.wait:
@@ -132,14 +130,6 @@ def check_data(wanted: Sequence[Entry]) -> None:
 
     for cell in (entry.cell for entry in wanted if not entry.cell.folder.checkpoint_file.exists()):
         check_present(cell.config.data, cell.split, cell.config.schedule.eval_images)
-
-
-def _say(board: Board, silence: Unknown | None, said: Unknown | None) -> Unknown | None:
-    """A line when the scheduler falls silent, and when it answers again; what is said now."""
-    if silence != said:
-        text = f"{silence.why}: nothing is submitted, nothing taken for lost; waiting" if silence else "Slurm answers"
-        board.console.print(f"{time.strftime('%H:%M:%S')} {text}.", markup=False, soft_wrap=True)
-    return silence
 
 
 def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gta.cell import Cell
 from gta.cellfolder import BrokenRecord, Cancelled, Death, Failure
+from launch.slurm import reasons
 from launch.slurm.reconcile import reconcile
 from launch.state.jobs import HeldJob, Silent, Unknown
 from launch.state.ledger import Entry, State, silence, to_run
@@ -17,6 +18,7 @@ from launch.state.policy import POLICY
 from launch.state.submission import ToSubmit, submission_lock
 from launch.submit.selection import Selection
 
+STUCK_LOOKS = 3  # in a row, before a job that is held is no longer waited for
 SAVE_SECONDS = 60.0  # for cells to save when they are asked to stop
 
 
@@ -56,6 +58,7 @@ class Watch:
         self.runs = Path(cells[0].config.paths.runs)
         self.jobs: dict[str, str] = {}  # signature -> job that this process holds
         self.silence: Unknown | None = None  # why nothing is submitted now
+        self._stuck: dict[str, int] = {}  # signature -> looks in a row at which its job could not start by itself
         with submission_lock(self.runs):
             self._unsure = cluster.recover(self.runs)  # cells that a launcher may have sent before it died
         self.first = self.look()
@@ -71,6 +74,8 @@ class Watch:
         held = self.cluster.held(self.jobs.values())
         entries = reconcile(self.cells, held)
         self.silence = silence(entries)
+        stuck = [entry.cell.signature for entry in entries if entry.held and reasons.stuck(entry.held)]
+        self._stuck = {signature: self._stuck.get(signature, 0) + 1 for signature in stuck}
         for entry in entries:
             job = self.jobs.get(entry.cell.signature)
             if job is not None and job not in held and entry.state is not State.RUNNING:
@@ -134,8 +139,9 @@ class Watch:
         return to_run(entry)
 
     def over(self, entries: Sequence[Entry]) -> bool:
-        """Nothing of ours runs, nothing waits, and nobody else is at one of the cells."""
-        busy = any(entry.state in (State.RUNNING, State.QUEUED, State.UNKNOWN) for entry in entries)
+        """Nothing of ours runs, nothing waits that could ever start, and nobody else is at one of the cells."""
+        going = [entry for entry in entries if self._stuck.get(entry.cell.signature, 0) < STUCK_LOOKS]
+        busy = any(entry.state in (State.RUNNING, State.QUEUED, State.UNKNOWN) for entry in going)
         unsure = any(entry.cell.signature in self._unsure and entry.state is not State.DONE for entry in entries)
         return not (self.jobs or busy or unsure or self.wanted(entries))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -213,3 +214,22 @@ def test_the_last_picture_stays_on_a_terminal(cells: list[Cell], fake_slurm: Fak
     assert "Slurm does not answer; waiting" in after
     assert "mIoU 71.25" in after
     assert "\x1b[2K" not in after, "nothing of it is wiped"
+
+
+def test_a_slurm_that_is_silent_is_said_once_and_since_when(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    play(cells, fake_slurm)
+    console = Console(width=200, highlight=False, force_terminal=False)
+    with console.capture() as capture, board.Board(console) as live:
+        live.show(reconcile(cells))
+        fake_slurm.switch(broken={"squeue": "slurm_load_jobs error: Unable to contact slurm controller"})
+        live.show(reconcile(cells))
+        live.show(reconcile(cells))
+        fake_slurm.switch(broken={})
+        live.show(reconcile(cells))
+    said = capture.get()
+    assert len(re.findall(r"since \d\d:\d\d: .*waiting", said)) == 1
+    assert "Slurm answers again" in said.rpartition("waiting")[2]
+    fake_slurm.switch(broken={"squeue": "slurm_load_jobs error: Unable to contact slurm controller"})
+    told = dict(zip(NAMES, rows(reconcile(cells)), strict=True))
+    assert (told["waiting"].state, told["stopped"].state) == ("queued", "unknown"), "nobody knows better"
+    assert "does not answer" in told["waiting"].what or "Unable to contact" in told["waiting"].what
