@@ -61,13 +61,14 @@ def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, a
 
 
 def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | None = None, after: int = 0) -> str:
-    """One attempt at the cell in `folder`, on every rank: `done`, `interrupted` (saved; it can go on), or `taken`.
+    """One attempt at the cell in `folder`, on every rank: `done`, `interrupted` (saved; it can go on), or not begun:
+    `taken` by another process, or `cancelled` while its job waited.
 
     `place`: where this process stands in its job, with this rank's log; None outside of jobs. `signals`: those heard so
     far, where somebody listens already. `after`: attempts up to this number are over, a scheduler said so. Raises what
     the attempt raises, after the failure and the log were written; UserError where the cell was tried too often.
     """
-    number, mine = None, None
+    number, mine, left = None, None, "taken"
     listening = signals or Signals()
     try:
         config = read_config(folder.config_file)
@@ -75,18 +76,24 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         if int(os.environ.get("RANK", 0)) == 0 and not folder.done:
             if given_up := policy.exhausted(folder.attempts(), config.site, folder.submitted()):
                 raise UserError(f"This cell is given up after {given_up}; `gta retry` runs it again.")
-            if mine := _claim(folder, config, place, after):
+            if place is not None and _cancelled(folder):
+                left = "cancelled"
+            elif mine := _claim(folder, config, place, after):
                 number = mine.number
                 mine.start()
         distributed.init_from_env(config.site.device)
-        number = distributed.broadcast_object(number)
+        number, left = distributed.broadcast_object((number, left))
         if distributed.broadcast_object(folder.done):  # also where it was finished since
             if mine:
                 mine.end("done")
             return "done"
         if number is None:
-            print("Another process has this cell; leaving it alone.", flush=True)
-            return "taken"
+            why = {
+                "taken": "Another process has this cell",
+                "cancelled": "This cell was cancelled after its submission",
+            }
+            print(f"{why[left]}; leaving it alone.", flush=True)
+            return left
         cell = Cell.load(folder, config)
         # our handlers come after submitit's, which would count a preemption as a time-out and requeue by themselves
         if signals is None:
@@ -96,7 +103,7 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         finished = train(cell, _Control(mine, listening))
         how = "done" if finished else "interrupted"
         if mine:
-            mine.end(how, why="time limit" if not finished and listening.time_limit else None)
+            mine.end(how, why=None if finished else _why(mine, listening))
         return how
     except Superseded as error:
         _stop(error)
@@ -112,6 +119,16 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         if signals is None:
             listening.remove()
         distributed.shutdown()
+
+
+def _cancelled(folder: CellFolder) -> bool:
+    """Whether somebody ended the cell since it was submitted; a broken record says nothing."""
+    return readable(folder.cancelled, say=lambda _: None) is not None
+
+
+def _why(mine: Claim, signals: Signals) -> str | None:
+    """What stopped an attempt, where that was not a person's signal."""
+    return "cancelled" if mine.cancelled else "time limit" if signals.time_limit else None
 
 
 def _stop(error: Superseded) -> NoReturn:
@@ -139,7 +156,7 @@ class _Control(Control):
     def request(self) -> Request:
         if self.mine and self.mine.lost:
             raise self.mine.lost
-        return self.signals.request()
+        return Request.STOP if self.mine and self.mine.cancelled else self.signals.request()
 
     def check(self) -> None:
         if self.mine:

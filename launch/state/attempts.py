@@ -15,7 +15,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from gta.cellfolder import Attempt, CellFolder, process_start, this_place
+from gta.cellfolder import Attempt, CellFolder, process_start, readable, this_place
 
 BEAT_SECONDS = 5.0
 LOOKS = 3  # for one's own record before it counts as gone: a network file system may miss a file for a moment
@@ -82,6 +82,10 @@ class Claim:
         self.path = folder.attempt_file(attempt.number)
         self._next = folder.attempt_file(attempt.number + 1)
         self.lost: Superseded | None = None  # what the heartbeat found out
+        self.cancelled = False  # likewise: somebody wants the cell to end
+        self._folder = folder
+        # a job begins only where nobody cancelled the cell; who trains it by hand means it all the same
+        self._known = None if attempt.job else readable(folder.cancelled, say=lambda _: None)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
 
@@ -98,6 +102,7 @@ class Claim:
             try:
                 self.check()
                 os.utime(self.path)
+                self.cancelled = readable(self._folder.cancelled, say=lambda _: None) not in (None, self._known)
             except Superseded as error:
                 self.lost = error
                 return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,10 @@ from gta import journal
 from gta.cell import Cell
 from gta.cli.composing import grid
 from gta.errors import UserError
-from launch.job.attempt import run_cell, run_rank
+from launch.job.attempt import _Control, run_cell, run_rank
 from launch.job.rendezvous import Place
 from launch.state.ledger import State, look
-from tests.helpers.cells import claim, last_attempt
+from tests.helpers.cells import cancelled, claim, last_attempt, submitted
 from tests.helpers.training import points
 
 pytestmark = pytest.mark.slow
@@ -63,6 +64,44 @@ def test_a_cell_that_another_process_has_is_taken(cell: Cell) -> None:
     assert run_cell(cell.folder) == "taken"
     other.end("interrupted")
     assert run_cell(cell.folder) == "done"
+
+
+def test_a_cell_that_was_cancelled_while_its_job_waited_is_left_alone(
+    cell: Cell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Place("57", "log")
+    cancelled(cell)
+    submitted(cell, "57", time.time() - 60)
+    assert run_cell(cell.folder, place) == "cancelled"
+    assert "This cell was cancelled after its submission; leaving it alone." in capsys.readouterr().out
+    assert cell.folder.attempts() == []
+    submitted(cell, "58", time.time() + 1)  # a person's retry
+    assert run_cell(cell.folder, place) == "done"
+
+
+def test_a_cell_that_is_cancelled_while_it_trains_saves_and_leaves_by_itself(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No signal reaches it: the word in its folder is enough."""
+    monkeypatch.setattr("launch.state.attempts.BEAT_SECONDS", 0.02)
+    submitted(cell, "57", time.time() - 60)
+    saw = _Control.began
+
+    def cancel_now(self: _Control, iteration: int) -> None:
+        saw(self, iteration)
+        cancelled(cell, job="57")
+        assert self.mine
+        deadline = time.monotonic() + 60
+        while not self.mine.cancelled and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    monkeypatch.setattr(_Control, "began", cancel_now)
+    assert run_cell(cell.folder, Place("57", "log")) == "interrupted"
+    left = last_attempt(cell)
+    assert (left.ended, left.why, left.saved) == ("interrupted", "cancelled", 1)
+    assert look(cell).state is State.CANCELLED
+    monkeypatch.setattr(_Control, "began", saw)
+    assert run_cell(cell.folder) == "done", "by hand, without a job, a person means it"
 
 
 def test_a_failure_of_a_superseded_attempt_is_not_recorded(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
