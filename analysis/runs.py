@@ -25,16 +25,17 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from gta.cellfolder import Result
+from gta.cellfolder import BrokenRecord, CellFolder, Result
 from gta.errors import UserError
 from gta.text import first_line, masked_uri
 from gta.tracking import keys, store
+from gta.tracking.cell import TrackedCell
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -86,6 +87,8 @@ def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None 
     try:
         client = store.connect(uri)
         runs = list(_search(client, signatures, sweep))
+    except UserError:
+        raise
     except Exception as error:
         line = first_line(error)
         raise UserError(masked_uri(f"MLflow at {uri} cannot be read: {line}")) from error
@@ -104,6 +107,8 @@ def _search(client: MlflowClient, signatures: Collection[str] | None, sweep: str
     experiment = client.get_experiment_by_name(keys.EXPERIMENT)
     if experiment is None:
         return
+    if experiment.lifecycle_stage == "deleted":
+        raise UserError(f"MLflow's experiment {keys.EXPERIMENT!r} is in the trash: `gta sync` restores it.")
     if sweep is not None:
         filters = [f"tags.`{keys.SWEEP}{sweep}` = '1'"]
     elif signatures is not None and len(signatures) <= 100:
@@ -124,27 +129,63 @@ def _rank(run: Run) -> tuple[bool, int]:
     return run.info.status == "FINISHED", run.info.start_time or 0
 
 
+def of_folders(folders: Iterable[CellFolder]) -> pd.DataFrame:
+    """The same of cells' own folders, for numbers that the store does not have; run_id is "". A cell that has not
+    begun, or whose records are broken, is left out.
+    """
+    rows = []
+    for folder in folders:
+        try:
+            cell = TrackedCell.read(folder)
+        except (BrokenRecord, OSError):
+            continue
+        result = cell.result
+        iou = {name: keys.rounded(scores.last.iou) for name, scores in result.networks.items()} if result else {}
+        metrics = {point.name: point.value for point in cell.final_points()}
+        row = _row(cell.tags(), "", cell.status()[0], result.classes if result else [])
+        rows += _by_network(row, metrics, iou, result.headline if result else "")
+    return _frame(rows)
+
+
+def joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
+    """The runs of two frames; of a cell that both have, those of the second."""
+    kept = first[~first["signature"].isin(second["signature"])]
+    return _frame([*kept.to_dict("records"), *second.to_dict("records")])  # type: ignore[list-item]
+
+
 def _rows(client: MlflowClient, run: Run) -> list[dict[str, Any]]:
     tags, metrics = run.data.tags, run.data.metrics
+    classes, iou = _class_iou(client, run, keys.networks(metrics))
+    row = _row(tags, run.info.run_id, run.info.status, classes)
+    return _by_network(row, metrics, iou, tags.get(keys.HEADLINE, ""))
+
+
+def _row(tags: dict[str, str], run_id: str, status: str, classes: list[str]) -> dict[str, Any]:
+    """What all networks of a run share."""
     row: dict[str, Any] = {name: tags.get(keys.tag(name), "") for name in keys.CELL_TAGS}
     row |= {f"digest_{name}": tags.get(keys.DIGEST + name, "") for name in ("labeled", "unlabeled", "val")}
-    row |= {
-        "run_id": run.info.run_id,
+    return row | {
+        "run_id": run_id,
         "labels": int(row["labels"] or 0),
         "seed": int(row["seed"] or 0),
         "digest_weights": tags.get(keys.DIGEST + "weights", ""),
         "evaluation": tags.get(keys.EVALUATION, ""),
         "iteration": int(tags.get(keys.ITERATION, 0)),
-        "status": run.info.status,
+        "status": status,
         "error": tags.get(keys.ERROR, ""),
         "seconds": float(tags.get(keys.SECONDS) or "nan"),
         "gpu_hours": float(tags.get(keys.GPU_SECONDS) or "nan") / 3600,
         "commit": tags.get(keys.COMMIT, ""),
+        "classes": classes,
     }
-    headline, networks = tags.get(keys.HEADLINE, ""), keys.networks(metrics)
-    row["classes"], iou = _class_iou(client, run, networks)
+
+
+def _by_network(
+    row: dict[str, Any], metrics: dict[str, float], iou: dict[str, list[float | None]], headline: str
+) -> list[dict[str, Any]]:
+    """A row for each network that has scores; one with the network "" where none has."""
     rows = []
-    for network in networks or [""]:
+    for network in keys.networks(metrics) or [""]:
         scores: dict[str, Any] = {
             name: metrics.get(keys.final(network, name), float("nan"))
             for name in (keys.MIOU_LAST, keys.MIOU_BEST, "best_iteration")

@@ -59,7 +59,7 @@ class RunHistory:
         self.uri = store.normal(uri)
         self.cells = cells_frame(table)
         runs = frame.drop_duplicates("signature").set_index("signature")["run_id"].to_dict()
-        self.runs = {s: str(runs[s]) for s in self.cells["signature"] if s in runs}
+        self.runs = {s: str(runs[s]) for s in self.cells["signature"] if runs.get(s)}  # those that MLflow has
         headline = frame[frame["headline"]]
         self.networks = dict(zip(headline["signature"], headline["network"], strict=True))
         self._client: MlflowClient | None = None

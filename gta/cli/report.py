@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words
-from gta.cli.table import Shown, build
+from gta.cli.table import Shown, build, together
+from gta.text import masked_uri
 
 
-@grammar.command("report", examples=["gta report sweep=shapes", "gta report sweep=voc_blender --baseline supervised"])
+@grammar.command(
+    "report",
+    exit_codes="0; 1 MLflow could not be brought up to date; 2 something to mend first",
+    examples=["gta report sweep=shapes", "gta report sweep=voc_blender --baseline supervised"],
+)
 @grammar.words()
 @options.table
 def command(words: Words, baseline: str, published: str, best: bool) -> int:
@@ -24,11 +30,14 @@ def command(words: Words, baseline: str, published: str, best: bool) -> int:
     from launch.submit.recorder import sync
 
     sweep = str(master.sweep_name)
-    sync(cells, sweep)
-    frame, table = build(sweep, composing.look(cells), words.overrides, Shown(baseline, published, best))
+    problems = sync(cells, sweep)
+    frame, table, unread = build(sweep, composing.look(cells), words.overrides, Shown(baseline, published, best))
     from analysis.report import report
 
     paths = cells[0].config.paths
     for path in report.write_report(frame, table, paths.tracking_uri, Path(paths.results) / sweep):
         print(os.path.relpath(path))
-    return 0
+    problems = together(problems, unread)
+    for problem in problems:
+        print(masked_uri(problem), file=sys.stderr)
+    return int(bool(problems))

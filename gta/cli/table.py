@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words, option
+from gta.errors import UserError
 from gta.text import masked_uri
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from analysis.table import Table
     from launch.state.ledger import Entry
 
+_NAMED = 3  # cells in a sentence
 _WIDE = 160  # columns where the output is no terminal
 
 
@@ -36,9 +38,20 @@ class Shown:
 DEFAULT = Shown()
 
 
+@dataclass
+class Unread:
+    """What MLflow could not tell, each in a sentence or empty: why its store cannot be read, and whose numbers are from
+    the cells' own records instead.
+    """
+
+    store: str = ""
+    numbers: str = ""
+
+
 @grammar.command(
     "table",
-    exit_codes="0, also with cells missing; 2 something to mend first, or what --strict refuses",
+    exit_codes="0, also with cells missing; 1 the table is shown, and MLflow or its files could not be written; "
+    "2 something to mend first, or what --strict refuses",
     examples=["gta table sweep=shapes", "gta table sweep=voc_blender --baseline supervised --published all --strict"],
 )
 @grammar.words()
@@ -48,7 +61,8 @@ def command(words: Words, strict: bool, **shown: Any) -> int:
     """The results table of a grid.
 
     From MLflow (brought up to date first): printed, and written to results/NAME/table.{md,tex,html,csv,json}. A cell
-    without a number is named with its reason and the command that fills it.
+    without a number is named with its reason and the command that fills it. What MLflow cannot be asked for comes from
+    the cells' own records.
 
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected.
@@ -57,9 +71,8 @@ def command(words: Words, strict: bool, **shown: Any) -> int:
     from launch.submit.recorder import sync
 
     sweep = str(master.sweep_name)
-    sync(cells, sweep)
-    show(sweep, composing.look(cells), words.overrides, Shown(**shown), strict)
-    return 0
+    problems = sync(cells, sweep)
+    return show(sweep, composing.look(cells), words.overrides, Shown(**shown), strict, problems)
 
 
 def show(
@@ -68,34 +81,67 @@ def show(
     overrides: Sequence[str] = (),
     shown: Shown = DEFAULT,
     strict: bool = False,
-) -> None:
-    """Print the table of a grid and write its files; `overrides` are those that the grid was made of.
+    problems: Sequence[str] = (),
+) -> int:
+    """Print the table of a grid and write its files; `overrides` are those that the grid was made of. The exit code: 1
+    where something of it could not be read or written; that is said below the table, and the `problems` of before.
 
     Raises UserError for an option that this table cannot have, and, where `strict`, for a table with gaps.
     """
     from analysis import render
 
-    _, made = build(sweep, entries, overrides, shown)
+    _, made, unread = build(sweep, entries, overrides, shown)
+    problems = together(problems, unread)
     paths = entries[0].cell.config.paths
     if strict:
         made.refuse_gaps()
-    files = render.write_tables(made, Path(paths.results) / sweep)
     width = shutil.get_terminal_size((_WIDE, 24)).columns
     print(f"\n{render.terminal(made, width, color=sys.stdout.isatty())}\n")
-    print(f"table: {', '.join(str(_short(path)) for path in files)}")
+    folder = Path(paths.results) / sweep
+    try:
+        if unread.store and not made.complete and folder.exists():
+            problems[-1] = f"{problems[-1].rstrip('.')}. The table's files in {_short(folder)} are left as they are."
+        else:
+            print(f"table: {', '.join(str(_short(path)) for path in render.write_tables(made, folder))}")
+    except OSError as error:
+        problems.append(
+            f"The table's files were not written to {_short(folder)} ({error.strerror or error}): mend that, or name "
+            "another folder with paths.results=FOLDER, and run `gta table` again."
+        )
     print(f"MLflow: make mlflow (or: mlflow ui --backend-store-uri {masked_uri(paths.tracking_uri)})")
+    for problem in problems:
+        print(masked_uri(problem), file=sys.stderr)
+    return int(bool(problems))
+
+
+def together(problems: Sequence[str], unread: Unread) -> list[str]:
+    """Each trouble once: a store that could not be written to often cannot be read either."""
+    said = list(dict.fromkeys(problems))
+    if unread.store and not any(unread.store in problem for problem in said):
+        said.append(unread.store)
+    if unread.numbers:
+        said = [*said[:-1], f"{said[-1].rstrip('.')}. {unread.numbers}"] if said else [unread.numbers]
+    return said
 
 
 def build(
     sweep: str, entries: list[Entry], overrides: Sequence[str] = (), shown: Shown = DEFAULT
-) -> tuple[pd.DataFrame, Table]:
-    """The runs of a grid in MLflow, and the table of them; arguments and errors as of `show`."""
+) -> tuple[pd.DataFrame, Table, Unread]:
+    """The runs of a grid, the table of them, and what MLflow could not tell; arguments and errors as of `show`."""
     from analysis import runs, table
     from launch.submit.recorder import sweep_tags
 
     paths = entries[0].cell.config.paths
     tagged = sweep_tags(sweep)  # one query; a grid without a name is asked for cell by cell
-    frame = runs.load(paths.tracking_uri, None if tagged else [entry.cell.signature for entry in entries], *tagged)
+    unread = Unread()
+    try:
+        frame = runs.load(paths.tracking_uri, None if tagged else [entry.cell.signature for entry in entries], *tagged)
+    except UserError as error:
+        frame = runs.of_folders([])
+        unread.store = str(error)
+    if others := _otherwise(frame, entries):
+        frame = runs.joined(frame, runs.of_folders(entry.cell.folder for entry in others))
+        unread.numbers = _from_folders(others)
     made = table.build(
         frame,
         wanted(entries, overrides or [f"sweep={sweep}"]),
@@ -104,7 +150,21 @@ def build(
         best=shown.best,
         rows_beside=shown.published,
     )
-    return frame, made
+    return frame, made, unread
+
+
+def _otherwise(frame: pd.DataFrame, entries: Sequence[Entry]) -> list[Entry]:
+    """The cells that are done by their own records, and not, or with another number, by MLflow's."""
+    headline = frame[frame["headline"] & (frame["status"] == "FINISHED")]
+    told = dict(zip(headline["signature"], headline["miou_last"], strict=True))
+    return [entry for entry in entries if entry.miou is not None and told.get(entry.cell.signature) != entry.miou]
+
+
+def _from_folders(others: Sequence[Entry]) -> str:
+    names = ", ".join(entry.cell.signature[:8] for entry in others[:_NAMED])
+    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    cells = "1 cell has its number" if len(others) == 1 else f"{len(others)} cells have their numbers"
+    return f"{cells} from result.json, as MLflow has another or none: {names}{more}."
 
 
 def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell]:

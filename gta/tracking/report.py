@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 @dataclass
 class SyncReport:
-    """What one `sync` did. `problems`: a sentence for each cell, or the store, that could not be synced."""
+    """What one `sync` did. `problems`: a sentence for what could not be sent (one for all cells with one reason);
+    `notes`: for what was put right on the way.
+    """
 
     cells: int = 0
     waiting: int = 0  # cells that have not started: nothing to record yet
@@ -17,6 +19,7 @@ class SyncReport:
     points: int = 0
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         text = (
@@ -24,4 +27,4 @@ class SyncReport:
             f"{self.unchanged} unchanged, {self.waiting} not started; "
             f"{self.points} points in {self.seconds:.1f} s"
         )
-        return "\n".join([text, *self.problems])
+        return "\n".join([text, *self.notes, *self.problems])

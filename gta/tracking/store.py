@@ -1,7 +1,8 @@
 """Opening the MLflow store: its URI, quietly, made once under a lock. MLflow is imported only when needed.
 
 SQLite's store takes about two seconds to make (MLflow runs its migrations) and breaks when two processes make
-it at once; hence the lock. It is a file beside the store, so that it works for whoever uses the same store.
+it at once, or one is ended in the midst of it; hence the lock, and a store is made beside its place and renamed. The
+lock is a file beside the store, so that it works for whoever uses the same store.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,12 +22,13 @@ from urllib.parse import urlsplit
 from gta import files
 from gta.errors import UserError
 from gta.text import masked_uri
-from gta.tracking import keys
+from gta.tracking import keys, sqlite_schema
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 CONNECT_SECONDS = 5.0  # for a database to answer
+_QUIET = ("alembic", "sqlalchemy", "urllib3")  # beside MLflow itself
 _SQLITE = "sqlite:///"
 _KINDS = (_SQLITE, "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
 
@@ -64,9 +66,11 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def exists(uri: str) -> bool:
-    """False when the URI is SQLite's and its file is not there; what a server holds is not asked."""
+    """False when the URI is SQLite's and its file is not there, or empty; what a server holds is not asked."""
     path = sqlite_path(uri)
-    return path is None or path.exists()
+    with contextlib.suppress(FileNotFoundError):
+        return path is None or path.stat().st_size > 0
+    return False
 
 
 @contextlib.contextmanager
@@ -86,19 +90,49 @@ def lock(uri: str, folder: Path | None = None) -> Iterator[None]:
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client of the store; telemetry off, only warnings logged. Import and opening cost 4 seconds."""
+    """A client of the store. Import and opening cost 4 seconds. An SQLite store that is not there is made: call it
+    under `lock` then. Raises UserError for an SQLite store that MLflow cannot open, with what to do about it.
+
+    Telemetry is off. MLflow and what it stands on log nothing: what they raise is said once, by who asked.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
     # A server that is down is found out in seconds: what could not be sent stays in the journals.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    uri = normal(uri)
     _ask_for_a_database(uri)
+    path = sqlite_path(uri)
+    if path is not None and exists(uri) and (trouble := sqlite_schema.trouble(path)):
+        raise UserError(f"{trouble[0]}: {trouble[1]}.")
     from mlflow.tracking import MlflowClient
 
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return MlflowClient(normal(uri))
+    logging.getLogger("mlflow").setLevel(os.environ["MLFLOW_LOGGING_LEVEL"].upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if path is not None and not exists(uri):
+        _make(path)
+    return MlflowClient(uri)
+
+
+def _make(path: Path) -> None:
+    """An SQLite store with MLflow's tables, made beside its place: it is there whole, or not at all."""
+    from mlflow.tracking import MlflowClient
+    from sqlalchemy import Engine, event
+
+    def hasten(connection: object, _: object) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")  # it reaches the disk at the end, and once
+
+    files.remove_leftovers(path)
+    for journal in path.parent.glob(f".{path.name}.*.tmp-journal"):
+        journal.unlink(missing_ok=True)
+    with files.replacing(path) as temporary:
+        event.listen(Engine, "connect", hasten)
+        try:
+            MlflowClient(f"{_SQLITE}{temporary}").search_experiments(max_results=1)
+        finally:
+            event.remove(Engine, "connect", hasten)
 
 
 def _ask_for_a_database(uri: str) -> None:
@@ -111,13 +145,19 @@ def _ask_for_a_database(uri: str) -> None:
             raise OSError(f"{parts.hostname}:{parts.port or 5432} takes no connections ({error})") from None
 
 
-def experiment_id(client: MlflowClient, uri: str, runs: Path | None = None) -> str:
-    """The id of the project's experiment, made where missing; call it under `lock`.
+def experiment_id(
+    client: MlflowClient, uri: str, runs: Path | None = None, say: Callable[[str], None] = lambda _: None
+) -> str:
+    """The id of the project's experiment, made where missing; where it is in the trash it is restored with its runs,
+    which is said. Call it under `lock`.
 
     Artifacts go beside an SQLite store, below `runs` for another database, and to a server's own place.
     """
     found = client.get_experiment_by_name(keys.EXPERIMENT)
     if found is not None:
+        if found.lifecycle_stage == "deleted":
+            client.restore_experiment(found.experiment_id)
+            say(f"MLflow's experiment {keys.EXPERIMENT!r} was in the trash: it is restored, with its runs.")
         return str(found.experiment_id)
     path = sqlite_path(uri)
     folder = path.parent if path else runs
@@ -133,8 +173,9 @@ def create(uri: str) -> None:
         experiment_id(connect(uri), uri)
 
 
-def still_there(uri: str, run_ids: Sequence[str]) -> bool:
-    """Whether all of these runs are in the SQLite store and not deleted; False for other stores, unasked.
+def still_so(uri: str, statuses: Mapping[str, str]) -> bool:
+    """Whether all of these runs (id -> status) are in the SQLite store so, and not deleted; False for other stores,
+    unasked.
 
     Asks the file itself: this guards the shortcut that does not import MLflow, and whatever is unexpected
     (no file, other tables) answers False, which leads to the long way through MLflow.
@@ -142,15 +183,15 @@ def still_there(uri: str, run_ids: Sequence[str]) -> bool:
     path = sqlite_path(uri)
     if path is None:
         return False
-    found = 0
+    found: dict[str, str] = {}
+    run_ids = list(statuses)
     try:
         with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database:
             for start in range(0, len(run_ids), 500):
                 part = run_ids[start : start + 500]
                 marks = ",".join("?" * len(part))
                 where = f"lifecycle_stage = 'active' and run_uuid in ({marks})"
-                query = f"select count(*) from runs where {where}"
-                found += database.execute(query, part).fetchone()[0]
+                found.update(database.execute(f"select run_uuid, status from runs where {where}", part).fetchall())
     except sqlite3.Error:
         return False
-    return found == len(run_ids)
+    return found == dict(statuses)

@@ -9,9 +9,10 @@ MLflow is not even imported.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 Alive = Callable[[Path], bool | None]
 _TOGETHER = 50  # cells whose journals are in memory, and for which the store is locked, at a time
 _PAGE = 1000
+LATER = "the journals keep everything, and `gta sync` sends it later"
+_HOPELESS = 3  # cells that fail for one reason, one after the other, after which the store's others are not tried
+_SHOWN = 3  # cells that a sentence names
 _FEW = 20  # so many signatures are asked for one by one; for more the whole experiment is read
 
 
@@ -85,17 +89,19 @@ def sync(
         report.unchanged = len(synced)
         if pending:
             _Sync(uri, sweeps, alive, report).run(pending, None if partial else list(synced))
+    except UserError as error:  # a store that cannot be opened; it says what to do
+        report.problems.append(masked_uri(str(error)))
     except Exception as error:  # whatever the store or the network raises: the next sync sends it
-        why = f"{first_line(error)[:300]}; the journals keep everything, sync again later"
+        why = f"{_reason(error)}; {LATER}"
         report.problems.append(masked_uri(f"MLflow at {uri}: {why}"))
     report.seconds = time.perf_counter() - started
     return report
 
 
 def _gone(synced: dict[CellFolder, Sent], uri: str, check: bool) -> list[CellFolder]:
-    """The cells whose runs are not in the store any more, or are behind what was sent."""
+    """The cells whose runs are not in the store any more, or are otherwise than what was sent."""
     ids = [sent.run_id for sent in synced.values()]
-    if not ids or store.still_there(uri, ids):
+    if not ids or store.still_so(uri, {sent.run_id: sent.status for sent in synced.values()}):
         return []
     if store.sqlite_path(uri) is None and not check:
         return []
@@ -104,8 +110,8 @@ def _gone(synced: dict[CellFolder, Sent], uri: str, check: bool) -> list[CellFol
     client = store.connect(uri)
     experiment = client.get_experiment_by_name(keys.EXPERIMENT)
     runs = _runs(client, experiment.experiment_id, ids) if experiment else []
-    there = {run.info.run_id: keys.cursor_of(run) for run in runs}
-    return [folder for folder, sent in synced.items() if there.get(sent.run_id) != sent.cursor]
+    there = {run.info.run_id: (keys.cursor_of(run), run.info.status) for run in runs}
+    return [folder for folder, sent in synced.items() if there.get(sent.run_id) != (sent.cursor, sent.status)]
 
 
 @dataclass
@@ -116,6 +122,9 @@ class _Sync:
     sweeps: list[str]
     alive: Alive | None
     report: SyncReport
+    failed: dict[str, list[CellFolder]] = field(default_factory=dict)  # why -> cells that could not be sent
+    in_a_row: int = 0
+    not_tried: int = 0
 
     def run(self, pending: list[CellFolder], rest: list[CellFolder] | None) -> None:
         """Send the `pending` cells; `rest` are those of the same sweeps that need nothing (None: not known)."""
@@ -124,7 +133,7 @@ class _Sync:
         folder = pending[0].path.parent
         with store.lock(self.uri, folder):
             client = store.connect(self.uri)
-            experiment = store.experiment_id(client, self.uri, folder.parent)
+            experiment = store.experiment_id(client, self.uri, folder.parent, self.report.notes.append)
         located: dict[str, str] | None = None
         writer = Writer(client, experiment, self.uri, self.sweeps, self.report)
         for start in range(0, len(pending), _TOGETHER):
@@ -139,7 +148,8 @@ class _Sync:
                 runs |= _search(client, experiment, missing, located)
                 for cell in cells:
                     self._send(writer, cell, runs.get(cell.signature))
-        if rest is None:
+        self._say_what_failed()
+        if rest is None or self.not_tried:
             return
         with store.lock(self.uri, folder):
             writer.close_sweeps([*pending, *rest], waiting=self.report.waiting > 0)
@@ -156,11 +166,31 @@ class _Sync:
         return found
 
     def _send(self, writer: Writer, cell: TrackedCell, run: Run | None) -> None:
+        if self.in_a_row >= _HOPELESS:
+            self.not_tried += 1
+            return
         try:
             writer.send(cell, run)
+            self.in_a_row = 0
         except Exception as error:  # one cell that cannot be sent must not keep the others out
-            why = masked_uri(first_line(error)[:300])
-            self.report.problems.append(f"{cell.folder.path}: not synced ({why}); sync again later")
+            why = masked_uri(_reason(error))
+            self.in_a_row = self.in_a_row + 1 if why in self.failed else 1
+            self.failed.setdefault(why, []).append(cell.folder)
+
+    def _say_what_failed(self) -> None:
+        """A sentence for each reason: a store that takes nothing has the same one for every cell."""
+        for why, folders in self.failed.items():
+            names = ", ".join(str(folder.path) for folder in folders[:_SHOWN])
+            more = f" and {len(folders) - _SHOWN} more" if len(folders) > _SHOWN else ""
+            self.report.problems.append(f"{names}{more}: not synced ({why}); {LATER}")
+        if self.not_tried:
+            self.report.problems[-1] += f"; {self.not_tried} more cells were not tried"
+
+
+def _reason(error: Exception) -> str:
+    """What an error says in a line; of a database's, which MLflow hands on among statements, the database's words."""
+    told = re.search(r"\([\w.]+\.\w*Error\w*\) (.+)", str(error))
+    return (told[1] if told else first_line(error))[:300]
 
 
 def _search(

@@ -9,20 +9,25 @@ from pathlib import Path
 from gta.cell import Cell
 from gta.cellfolder import CellFolder
 from gta.config import Config
-from gta.tracking import store
 from gta.tracking import sync as tracking
 from launch.state.ledger import Entry, State
 
 SYNC_SECONDS = 60.0
 
 
-def sync(cells: Sequence[Cell], sweep: str, warn: Callable[[str], None] = print) -> None:
-    """Bring MLflow up to the journals of the cells. A store that is down costs a line, never a metric."""
+def sync(cells: Sequence[Cell], sweep: str, say: Callable[[str], None] = print) -> list[str]:
+    """Bring MLflow up to the journals of the cells. A store that is down costs a sentence of those that are handed
+    back, never a metric; what was put right is said.
+    """
     present = [cell for cell in cells if cell.folder.frozen]
+    problems = []
     for uri in sorted({cell.config.paths.tracking_uri for cell in present}):
         folders = [cell.folder.path for cell in present if cell.config.paths.tracking_uri == uri]
-        for problem in tracking.sync(folders, uri, sweep_tags(sweep), alive=alive).problems:
-            warn(f"MLflow is not up to date: {problem}; `gta sync` does it later.")
+        report = tracking.sync(folders, uri, sweep_tags(sweep), alive=alive)
+        for note in report.notes:
+            say(note)
+        problems += [f"MLflow is not up to date: {problem}" for problem in report.problems]
+    return problems
 
 
 def alive(folder: Path) -> bool | None:
@@ -37,11 +42,11 @@ def sweep_tags(sweep: str) -> list[str]:
 
 
 def prepare(cells: Sequence[Cell], sweep: str) -> None:
-    """Before any job: refuse a tracking URI or sweep name that cannot be written to, and make an SQLite store once."""
+    """Before any job: refuse a tracking URI or sweep name that could never be written to. The store itself is made when
+    there is something to send.
+    """
     for uri in sorted({cell.config.paths.tracking_uri for cell in cells}):
-        tracking.sync([], uri, sweep_tags(sweep))  # nothing to send; raises UserError for what could never be
-        if not store.exists(store.normal(uri)):
-            store.create(uri)
+        tracking.sync([], uri, sweep_tags(sweep))
 
 
 class Recorder:
@@ -61,7 +66,8 @@ class Recorder:
             self.now()
 
     def now(self) -> None:
-        sync(self.cells, self.sweep, self._warn)
+        for problem in sync(self.cells, self.sweep):
+            self._warn(problem)
         self.last = time.monotonic()
 
     def _warn(self, text: str) -> None:

@@ -18,7 +18,7 @@ from gta.config import PathsConfig
 from gta.errors import UserError
 from gta.finding import Finding, missing, ok, problem
 from gta.text import masked_uri
-from gta.tracking import store
+from gta.tracking import keys, sqlite_schema, store
 
 LITTLE_BYTES = 2 * 10**9  # a checkpoint of a ResNet-101 cell with three networks is about one of these
 SECONDS = 3.0  # for a server to answer
@@ -89,12 +89,21 @@ def mlflow(paths: PathsConfig) -> Iterator[Finding]:
 
 
 def _sqlite(path: Path) -> Finding:
-    if not path.exists():
+    if not store.exists(f"sqlite:///{path}"):
         return ok("MLflow", f"{path}, made on first use")
+    if trouble := sqlite_schema.trouble(path):
+        return problem("MLflow", *trouble)
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=SECONDS)) as database:
             runs = database.execute("select count(*) from runs where lifecycle_stage = 'active'").fetchone()[0]
+            where = "name = ? and lifecycle_stage = 'deleted'"
+            trash = database.execute(f"select 1 from experiments where {where}", (keys.EXPERIMENT,)).fetchone()
     except sqlite3.Error as error:
-        advice = "Move it away: `gta sync` makes it anew from the journals."
-        return problem("MLflow", f"{path} is no store of MLflow's ({error})", advice)
+        return problem("MLflow", f"{path} cannot be asked ({error})", "Try again: another process may be at it.")
+    if trash:
+        advice = "`gta sync` restores it with its runs; so does `gta table`."
+        return problem("MLflow", f"{path}: the experiment {keys.EXPERIMENT!r} is in the trash", advice)
+    if not os.access(path, os.W_OK) or not os.access(path.parent, os.W_OK):
+        advice = "Cells run all the same, and tables are made of their own records; or name another paths.tracking_uri."
+        return problem("MLflow", f"{path} cannot be written to", advice)
     return ok("MLflow", f"{path}, {runs} runs")

@@ -68,9 +68,6 @@ LINES = {
     "gta table gt": [],
     "gta plan --cells c": ["cps/1/16/seed0"],
     "gta table --baseline mean": ["mean_teacher"],
-    "gta status --state ne": ["never-run"],
-    "gta status --state failed,los": ["failed,lost"],
-    "gta logs --method unim": ["unimatch"],
     "gta completion z": ["zsh"],
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -69,3 +70,62 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     assert "54.00 ± 1.00 (3) +3.00" in whole
     assert "With 3 seeds the smallest p" in whole
     assert "Missing" not in whole
+
+
+@pytest.mark.slow
+def test_what_cannot_be_written_or_read_never_costs_the_table(
+    say: Run, small: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sweep=shapes", *small, "method=supervised", "seed=0,1", "data.split=1/5"]
+    _, (first, second) = grid(words)
+    finish(first, 50.0)
+    finish(second, 51.0)
+    files = tmp_path / "results/shapes"
+    runs = tmp_path / "runs"
+
+    def show() -> tuple[int, str, list[str]]:
+        code = table.show("shapes", look([first, second]), words, problems=sync([first, second], "shapes"))
+        told = capsys.readouterr()
+        return code, told.out, told.err.splitlines()
+
+    (runs / "mlflow.db.lock").mkdir()  # no store can be made
+    code, out, said = show()
+    assert code == 1
+    assert "50.50 ± 0.71 (2) [50.50]" in out
+    (sentence,) = said
+    assert "MLflow is not up to date" in sentence
+    assert "2 cells have their numbers from result.json" in sentence
+    assert "50.50" in (files / "table.md").read_text()
+
+    # the same, and what a cell of another machine's folder had is not known here: good files stay
+    before = (files / "table.md").read_bytes()
+    (runs / "mlflow.db.lock").rmdir()
+    (runs / "mlflow.db").write_bytes(b"no database" * 100)
+    second.folder.result_file.unlink()
+    code, out, said = show()
+    assert (code, len(said)) == (1, 1)
+    assert "cannot be read (file is not a database)" in said[0]
+    assert said[0].endswith("results/shapes are left as they are.")
+    assert "50.00 (1 of 2)" in out
+    assert (files / "table.md").read_bytes() == before
+
+    (runs / "mlflow.db").unlink()
+    finish(second, 51.0)
+    (tmp_path / "results").rename(tmp_path / "kept")
+    (tmp_path / "results").write_text("a file, where a folder should be")
+    code, out, said = show()
+    assert code == 1
+    assert "50.50 ± 0.71 (2) [50.50]" in out
+    (sentence,) = said
+    assert "The table's files were not written to results/shapes" in sentence.replace(f"{tmp_path}/", "")
+
+    (tmp_path / "results").unlink()
+    assert show()[::2] == (0, [])
+    database = sqlite3.connect(runs / "mlflow.db")
+    with database:
+        database.execute("update latest_metrics set value = 99.99 where key = 'miou_last' or key like '%/miou_last'")
+    database.close()
+    code, out, (sentence,) = show()
+    assert "50.50 ± 0.71 (2) [50.50]" in out, "the cells' own records count"
+    assert "2 cells have their numbers from result.json, as MLflow has another or none" in sentence
+    assert code == 1

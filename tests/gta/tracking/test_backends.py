@@ -176,7 +176,7 @@ def test_a_server_killed_half_way_costs_nothing(
     assert sent.cursor < len(written(cells[0]))
     down = tracking.sync(cells, server.uri, "by_itself")
     assert len(down.problems) == 1
-    assert "sync again later" in down.problems[0]
+    assert "`gta sync` sends it later" in down.problems[0]
     server.start()
     server.wait()
     assert tracking.sync(cells, server.uri, "by_itself").problems == []
