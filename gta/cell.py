@@ -23,7 +23,9 @@ from gta.fields import params, result_fields
 from gta.files import write_text
 from gta.maths import versions
 from gta.methods import METHODS
+from gta.models import check_weights
 
+SHOWN = 4  # settings in a sentence
 SIGNATURE_LENGTH = 16  # hex digits that name the folder and the tag; 8 are shown
 MATHS = "maths."  # before the name of a part, among a cell's params
 
@@ -81,6 +83,7 @@ class Cell:
         """
         check_config(config)
         config = absolute(config)
+        check_weights(config.model)
         key = json.dumps(asdict(config.data), sort_keys=True)
         if key not in splits:
             prepare(config.data)
@@ -94,21 +97,41 @@ class Cell:
     def load(cls, folder: CellFolder, config: Config) -> Cell:
         """The cell that was frozen in `folder`, of its config (`read_config`) and the lists as they are now.
 
-        Raises UserError where the lists or weights are no longer those that it was made of.
+        Raises UserError where its config, lists or weights are no longer those that it was made of.
         """
         cell = cls.of(config, load_split(config.data))
         if cell.signature != folder.signature:
-            if other := _other_maths(cell, folder):
-                raise UserError(
-                    f"The cell {folder.signature[:8]} was frozen by code that computes otherwise ({other}): go on with "
-                    "that code, or run multirun again, which makes a new cell."
-                )
-            raise UserError(
-                f"The split lists or initial weights changed after the cell {folder.signature[:8]} was frozen (they "
-                f"are those of {cell.signature[:8]} now): put them back, or run multirun again, which makes a new cell "
-                "of them."
-            )
+            raise UserError(cell._changed(folder))
         return replace(cell, folder=folder)  # which may have been moved
+
+    def _changed(self, folder: CellFolder) -> str:
+        """What is no longer as it was when the cell in `folder` was frozen, in a sentence."""
+        short = folder.signature[:8]
+        if other := _other_maths(self, folder):
+            return (
+                f"The cell {short} was frozen by code that computes otherwise ({other}): go on with that code, or run "
+                "multirun again, which makes a new cell."
+            )
+        frozen = readable(folder.identity, say=lambda _: None)
+        if frozen is None:
+            return (
+                f"The config, the split lists or the initial weights changed after the cell {short} was frozen: put "
+                "them back, or run multirun again, which makes a new cell of them."
+            )
+        names = {"labeled": "labeled list", "unlabeled": "unlabeled list", "val": "val list", "weights": "weights"}
+        now = self.digests
+        if lists := [title for name, title in names.items() if frozen.digests.get(name) != now.get(name)]:
+            return (
+                f"The {', '.join(lists)} changed after the cell {short} was frozen: put back what was there, or run "
+                "multirun again, which makes a new cell of what is there now."
+            )
+        mine = self.params
+        changed = [name for name in {**frozen.params, **mine} if frozen.params.get(name) != mine.get(name)]
+        shown = ", ".join(f"{name}={mine.get(name)} (was {frozen.params.get(name)})" for name in changed[:SHOWN])
+        return (
+            f"{folder.config_file} was edited after the cell {short} was frozen: {shown or 'a setting changed'}. Give "
+            "settings to multirun (name=value), which makes another cell; `gta retry` writes this one's config anew."
+        )
 
     @classmethod
     def of(cls, config: Config, split: Split) -> Cell:

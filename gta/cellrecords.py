@@ -61,7 +61,8 @@ class Submitted(JsonRecord):
     """submitted.json: the job a cell was last submitted as.
 
     `after`: attempts up to this number were over then. `tries`: submissions since an attempt last began; `base`:
-    attempts up to this number are history by a person's retry, and count no more.
+    attempts up to this number are history by a person's retry, and count no more. `name` and `cluster_name`: the job's
+    and Slurm's, since ids come round again, and another cluster has the same ones; empty where they are not known.
     """
 
     REMEDY: ClassVar[str] = "see whether a job of the cell is held (squeue), then remove it"
@@ -73,6 +74,8 @@ class Submitted(JsonRecord):
     after: int = 0
     tries: int = 1
     base: int = 0
+    name: str = ""
+    cluster_name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,11 @@ class DataConfig:
     )
     images: str = result("JPEGImages", "Folder of the images below the root.")
     image_suffix: str = result(".jpg", "What follows an id in an image's file name.")
+    image_range: list[float] = result(
+        [],
+        "Values [black, white] of images with more than 8 bits a channel (16-bit, float), which are scaled to 8 bits, "
+        "what lies outside cut; empty: such images are refused.",
+    )
     masks: str = result("SegmentationClass", "Folder of the index masks below the root.")
     mask_suffix: str = result(".png", "What follows an id in a mask's file name.")
     nested: bool = neutral(
@@ -73,10 +78,18 @@ class DataConfig:
     )
     label_map: list[list[int]] = result(
         [],
-        "Pairs [label in the files, class index or ignore_index]; a label in no pair is an error. Empty: labels are "
-        "class indices.",
+        "Pairs [label in the files, class index or ignore_index]; a label in no pair is an error, but for "
+        "ignore_index. Empty: labels are class indices.",
+    )
+    colour_map: list[list[int]] = result(
+        [],
+        "Rows [red, green, blue, class index or ignore_index] of masks whose colours are the classes; a colour in no "
+        "row is an error. Empty: masks are index masks.",
     )
     classes: list[str] = result([], "Class names in index order; their number is num_classes.")
+    allow_absent_classes: bool = neutral(
+        False, "Train also where the labeled or the validation masks show nothing of a class; else that is an error."
+    )
     palette: list[list[int]] = neutral([], "RGB colour of each class, for pictures; empty: the VOC colours.")
     ignore_index: int = result(255, "Mask value that counts nowhere; padding gets it too.")
     mean: list[float] = result(

@@ -32,13 +32,13 @@ def replacing(path: str | Path, flush: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         if flush:
-            _flush(temporary)
+            to_disk(temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     if flush:
-        _flush(path.parent)
+        to_disk(path.parent)
 
 
 def make_folder(path: str | Path, fill: Callable[[Path], None]) -> bool:
@@ -106,7 +106,7 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _flush(path: Path) -> None:
+def to_disk(path: Path) -> None:
     """Make the kernel write the file (or the folder's entries) to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gta.files import to_disk
+
 Record = dict[str, Any]
 _TAIL = 8192
 
@@ -26,6 +28,7 @@ class Journal:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        to_disk(self.path.parent)  # the name of a new file
         size = os.fstat(self._descriptor).st_size
         # Where the last writer died within a line, our first one must not become part of it.
         self._torn = bool(size) and os.pread(self._descriptor, 1, size - 1) != b"\n"
@@ -38,6 +41,10 @@ class Journal:
     def event(self, name: str, **fields: Any) -> None:
         """Append an event, such as "started", "resumed", "stopped", "finished" or "failed"."""
         self._append({"time": time.time(), "kind": "event", "event": name, **fields})
+
+    def flush(self) -> None:
+        """Make the kernel write everything so far to the disk."""
+        os.fsync(self._descriptor)
 
     def close(self) -> None:
         """Close the file; closing twice is harmless."""

@@ -12,32 +12,39 @@ from gta.errors import UserError
 @grammar.command(
     "cancel",
     exit_codes="0 well, 1 a cell could not be reached, 2 something to mend first",
-    examples=["gta cancel gta/92/seed0", "gta cancel 'gta/92/*' sweep=voc_classic", "gta cancel sweep=shapes --yes"],
+    examples=[
+        "gta cancel gta/92/seed0",
+        "gta cancel 'gta/92/*' sweep=voc_classic",
+        "gta cancel sweep=shapes --state queued --yes",
+    ],
 )
 @grammar.words("CELL")
+@options.filters
 @options.yes
-def command(words: Words, yes: bool) -> int:
+def command(words: Words, states: tuple[str, ...], methods: tuple[str, ...], yes: bool) -> int:
     """End cells that run or wait, on Slurm and here.
 
-    scancel for jobs of Slurm, SIGTERM for processes of this host (they save first). A cell is named by its signature or
+    scancel for jobs of Slurm, SIGTERM for processes of this host (they save first). Where Slurm does not answer, or a
+    cell runs elsewhere, it leaves by itself when it starts, or at its next step. A cell is named by its signature or
     the beginning of it, words such as gta/92/seed0, or a pattern of these ('gta/92/*'). Without names all cells of the
-    grid are meant, and it asks first (--yes: it does not).
+    grid are meant, or those that --state and --method pick, and it asks first (--yes: it does not).
 
     A cancelled cell is not run again by itself; retry, or multirun --retry cancelled, submits it again. A multirun that
     runs cells on this host goes on with the others: Ctrl-C there ends it as a whole.
     """
-    if not words.names and all(word.startswith(composing.RUNS) for word in words.overrides):
+    if not (words.names or states or methods) and all(word.startswith(composing.RUNS) for word in words.overrides):
         raise UserError("cancel takes cells or a grid: gta cancel gta/92/seed0, or gta cancel sweep=NAME.")
-    from launch.grid.names import find_all, known
+    from launch.grid.names import known
     from launch.show.cancel import cancel, targets
+    from launch.show.filters import Filter
     from launch.slurm import commands as slurm
 
-    cells = composing.named_cells(words.overrides)
-    chosen = find_all(words.names, cells) if words.names else cells
+    chosen = composing.chosen(words, Filter(states, methods))
+    if not chosen:
+        raise UserError("There are no cells here yet (another folder: paths.runs=FOLDER).")
     runs = chosen[0].folder.path.parents[1]
-    held = slurm.queue() if slurm.available() else None
-    found = targets(chosen, known(runs), held)
-    ending = [target for target in found if target.job or target.process]
+    found = targets(chosen, known(runs), slurm.queue())
+    ending = [target for target in found if target.ending]
     if not words.names:
         found = [target for target in found if not target.over]
         if not found:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gta.errors import UserError
+from gta.text import masked_uri
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from gta.cell import Cell
+    from gta.cli.grammar import Words
     from gta.compose.hydra import Hydra
     from launch.grid.names import Named
+    from launch.show.filters import Filter
     from launch.state.ledger import Entry
 
 RUNS = "paths.runs="
@@ -42,6 +48,17 @@ def own_options() -> list[str]:
     return [name for name in names if name.startswith("-")]
 
 
+def typed() -> tuple[str, ...]:
+    """The words of the command line that runs, as they were typed: the command, names, settings and options."""
+    context = click.get_current_context(silent=True)
+    return context.find_root().obj or () if context else ()
+
+
+def shell_line(*words: str) -> str:
+    """A command line of this program that a shell can be given, without passwords."""
+    return shlex.join(["gta", *map(masked_uri, words)])
+
+
 def grid(overrides: Sequence[str]) -> tuple[DictConfig, list[Cell]]:
     """The composed config of the grid and its cells."""
     from gta.compose.hydra import loader_of
@@ -55,7 +72,8 @@ def grid(overrides: Sequence[str]) -> tuple[DictConfig, list[Cell]]:
 
 def runs_folder(overrides: Sequence[str]) -> Path:
     """The folder of runs that overrides name; `runs` where they do not."""
-    return Path(next((word.removeprefix(RUNS) for word in reversed(overrides) if word.startswith(RUNS)), "runs"))
+    named = next((word.removeprefix(RUNS) for word in reversed(overrides) if word.startswith(RUNS)), "runs")
+    return Path(named).expanduser()
 
 
 def named_cells(overrides: Sequence[str]) -> list[Named]:
@@ -65,6 +83,26 @@ def named_cells(overrides: Sequence[str]) -> list[Named]:
     if all(word.startswith(RUNS) for word in overrides):
         return names.known(runs_folder(overrides))
     return names.of_grid(grid(overrides)[1])
+
+
+def chosen(words: Words, only: Filter) -> list[Named]:
+    """The cells that names stand for, or that are so: those of both, where both are said; all of them where nothing is.
+
+    Raises UserError for a name of no cell, for a state without a grid, and where no cell is so.
+    """
+    from launch.grid import names
+
+    if not only.states:
+        found = named_cells(words.overrides)
+    elif all(word.startswith(RUNS) for word in words.overrides):
+        raise UserError("--state looks at the cells of a grid: say which, sweep=NAME.")
+    else:
+        found = names.of_grid([entry.cell for entry in only.of(look(grid(words.overrides)[1]))])
+        if not found:
+            raise UserError(f"No cell of this grid is {' or '.join(only.states)}.")
+    if only.methods:
+        found = only.of_names(found)
+    return names.find_all(words.names, found) if words.names else found
 
 
 def look(cells: Sequence[Cell]) -> list[Entry]:

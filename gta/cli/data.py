@@ -68,6 +68,12 @@ def check(words: Words, every: bool) -> int:
         print(f"  BROKEN  {problem}")
     if len(shown) < len(report.problems):
         print(f"  ... and {len(report.problems) - len(shown)} more; --all shows them.")
+    if report.advice:
+        print(f"To mend it, in the YAML of {config.name} (conf/data/...; look at it first):")
+    for advice in report.advice:
+        print(f"  # {advice.words}")
+        if advice.yaml:
+            print(f"  {advice.yaml}")
     print(f"{config.name}: {f'{len(report.problems)} problems' if report.problems else 'nothing is missing or broken'}")
     return 2 if report.problems else 0
 
@@ -86,20 +92,25 @@ def _progress(steps: Iterator[None], total: int) -> None:
 
 
 def _print(config: DataConfig, report: DataReport) -> None:
-    from gta.data.splits.known import known_name
+    from gta.data.splits.known import known_name, unlabeled_name
     from gta.data.splits.lists import digest
 
     print(f"{config.name}: {config.root}")
     for name, ids in report.lists.items():
         found = digest(ids)
         title = f"{config.split_family} {config.split} {name}" if name in ("labeled", "unlabeled") else name
-        print(f"  {title:<24} {len(ids):>6} ids  sha256 {found[:16]}  {known_name(found) or 'unknown list'}")
+        known = known_name(found)
+        if name == "unlabeled" and "labeled" in report.lists:
+            known = known or unlabeled_name(report.lists["labeled"], ids)
+        print(f"  {title:<24} {len(ids):>6} ids  sha256 {found[:16]}  {known or 'unknown list'}")
     heights, widths = ({size[axis] for size in report.sizes} for axis in (0, 1))
     if report.sizes:
         print(
             f"  {report.images} images, {min(widths)} to {max(widths)} pixels wide, {min(heights)} to {max(heights)} "
             f"high; {report.masks} masks; {report.without_mask} images have none"
         )
+    if report.turned:
+        print(f"  {report.turned} images have an EXIF orientation, and are turned by it")
     total = max(int(report.pixels.sum()), 1)
     for index, name in enumerate([*config.classes, "(ignored)"]):
         print(f"  {name:<24} {report.shown[index]:>6} images {100 * report.pixels[index] / total:8.3f}% of the pixels")

@@ -32,7 +32,7 @@ class Trained:
 
 @grammar.command(
     "eval",
-    instead="checkpoint",
+    instead=["checkpoint"],
     examples=[
         "gta eval gta/92/seed0 --which best",
         "gta eval gta/92/seed0 evaluation.protocol=sliding_window evaluation.scales=[0.75,1.0] evaluation.flip=true",

@@ -12,6 +12,8 @@ from gta.errors import UserError
 from gta.text import human_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from launch.show.gc import Removal
     from launch.state.jobs import HeldJob
 
@@ -65,12 +67,13 @@ def command(words: Words, best: bool, every: bool, yes: bool) -> int:
     return 1 if problems else 0
 
 
-def _held(folders: list[CellFolder]) -> dict[str, HeldJob] | None:
+def _held(folders: list[CellFolder]) -> Mapping[str, HeldJob] | None:
     """What Slurm holds: nothing where no cell was ever sent there, None where it cannot be asked."""
     from launch.slurm import commands as slurm
+    from launch.state.jobs import Unknown
 
-    if slurm.available():
-        return slurm.queue()
+    if not isinstance(queue := slurm.queue(), Unknown):
+        return queue
     broken: list[str] = []  # what is in them `of_jobs` cannot know either, and says
     submitted = [readable(folder.submitted, broken.append) for folder in folders]
     return None if any(record.cluster == "slurm" for record in submitted if record) else {}

@@ -102,11 +102,16 @@ class Option(click.Option):
 class Command(click.Command):
     """A command with examples and exit codes in its help, that also understands the old words of its options.
 
-    `instead`: the parameter that stands in place of names.
+    `instead`: the parameters that stand in place of names.
     """
 
     def __init__(
-        self, name: str | None, examples: Sequence[str] = (), exit_codes: str = "", instead: str = "", **settings: Any
+        self,
+        name: str | None,
+        examples: Sequence[str] = (),
+        exit_codes: str = "",
+        instead: Sequence[str] = (),
+        **settings: Any,
     ):
         self.examples = examples
         self.exit_codes = exit_codes
@@ -141,7 +146,7 @@ class Command(click.Command):
             if not isinstance(param, WordsArgument) or param.kind is None or param.count is None:
                 continue
             kind, meaning = KINDS[param.kind]
-            if len(ctx.params["words"].names) != param.count and not ctx.params.get(self.instead):
+            if len(ctx.params["words"].names) != param.count and not any(map(ctx.params.get, self.instead)):
                 many = f"{SPOKEN[param.count]} {kind}{'s' * (param.count > 1)}"
                 raise UserError(f"{ctx.info_name} takes {many}: {meaning}.")
 

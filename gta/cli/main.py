@@ -78,7 +78,7 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
         return shells.complete(cli, asked)
     words = [*arguments[1:], "--help"] if arguments[:1] == ["help"] else list(arguments)
     try:
-        with cli.make_context(program, words) as context:
+        with cli.make_context(program, words, obj=tuple(words)) as context:
             return int(cli.invoke(context) or 0)
     except click.exceptions.Exit as end:
         return end.exit_code

@@ -11,6 +11,7 @@ from gta.cli.grammar import Words
 from gta.errors import UserError
 
 if TYPE_CHECKING:
+    from launch.state.ledger import Entry
     from launch.submit.launcher import LaunchReport
 
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @grammar.words()
 @options.retry
 @options.cells
+@options.filters
 @options.wait
 @options.budget
 def command(words: Words, **asked: Any) -> int:
@@ -73,36 +75,73 @@ def in_hydras_words(value: Any) -> str:
 
 
 def finish(report: LaunchReport, overrides: Sequence[str] = ()) -> int:
-    """Say what came of it: cells without a result with the end of their logs, then the table."""
+    """Say what came of it: cells without a result with the end of their logs, then the table.
+
+    `overrides`: those of the grid, for the commands that are advised.
+    """
+    from launch.show.rows import state
     from launch.state.ledger import State
     from launch.submit.launcher import log_tail
 
     if report.detached:
-        return _detached(report)
+        return _detached(report, overrides)
     if report.interrupted:
         running = [entry for entry in report.entries if entry.state is State.RUNNING]
         for entry in running:
             print(f"still saving, or run by another launcher: {entry.cell.title} {entry.detail}", file=sys.stderr)
-        print("Interrupted: cells are saved; the same command goes on.", file=sys.stderr)
+        again = composing.shell_line(*(composing.typed() or ("multirun", *overrides)))
+        print(f"Interrupted: cells are saved, and go on with\n  {again}", file=sys.stderr)
         return 130
     for entry in report.missing:
-        print(f"\n{entry.state}: {entry.cell.title} ({entry.cell.signature[:8]}): {entry.detail}")
+        word = state(entry, entry.cell.folder.attempts())
+        print(f"\n{word}: {entry.cell.title} ({entry.cell.signature[:8]}): {why(entry)}")
         if tail := log_tail(entry):
             print(f"  the end of {entry.log}:")
             print("\n".join(f"  | {line}" for line in tail.splitlines()))
-    if report.missing:
-        print("\nRun failed cells again with --retry failed, once the cause is mended; the others go on by themselves.")
+    for line in hints(report.missing, overrides):
+        print(line)
     unwritten = table.show(report.sweep, report.entries, overrides)
     return 1 if report.missing else unwritten
 
 
-def _detached(report: LaunchReport) -> int:
-    """The jobs go on without this process."""
-    from launch.show.board import summary
+def why(entry: Entry) -> str:
+    """Why a cell has no result; of one whose job waits, in plain words."""
+    from launch.show.rows import what
+
+    return what(entry) or entry.detail
+
+
+def hints(missing: Sequence[Entry], overrides: Sequence[str]) -> list[str]:
+    """What brings the cells that have no result further, a line for each state; whole command lines."""
     from launch.state.ledger import State
 
+    advised = {
+        State.FAILED: ("failed; once the cause is mended", ["retry", *overrides]),
+        State.CANCELLED: ("cancelled; they run again with", ["retry", *overrides, "--state", "cancelled"]),
+        State.BROKEN: ("broken: see above what to do, then", ["multirun", *overrides]),
+        State.QUEUED: ("held by Slurm, which will not start them; once that is mended", ["multirun", *overrides]),
+        State.RESUMABLE: ("not asked for; they go on with", ["multirun", *overrides]),
+        State.NEVER_RUN: ("not asked for; they run with", ["multirun", *overrides]),
+    }
+    lines = []
+    for state, (said, words) in advised.items():
+        if count := sum(entry.state is state for entry in missing):
+            lines.append(f"{count} {said}: {composing.shell_line(*words)}")
+    return ["", *lines] if lines else []
+
+
+def _detached(report: LaunchReport, overrides: Sequence[str]) -> int:
+    """The jobs go on without this process."""
+    from launch.show.words import summary
+    from launch.state.ledger import State
+
+    typed = composing.typed()
+    same = typed if typed[:1] == ("multirun",) else ("multirun", *overrides)  # a retry is not to be asked for twice
+    same = tuple(word for word in same if word not in ("--no-wait", "wait=false"))
     print(f"\n{summary(report.entries)}")
-    print(f"The jobs go on without this command. `gta status sweep={report.sweep}` shows them; the same")
-    print("multirun watches them again, submits what got lost, and prints the table.")
+    print("The jobs go on without this command. This shows them:")
+    print(f"  {composing.shell_line('status', *overrides)}")
+    print("This watches them again, submits what got lost, and prints the table:")
+    print(f"  {composing.shell_line(*same)}")
     failed = any(entry.state in (State.FAILED, State.CANCELLED, State.BROKEN) for entry in report.entries)
     return 130 if report.interrupted else int(failed)

@@ -8,6 +8,12 @@ import click
 
 from gta.cli.grammar import Parsed, option, together
 from gta.errors import UserError
+from gta.text import did_you_mean
+
+STATES = (
+    "broken", "failed", "held", "lost", "unknown", "running", "starting", "requeued", "stopped", "cancelled", "queued",
+    "never run", "done",
+)  # fmt: skip
 
 
 def _hours(text: str) -> float | None:
@@ -33,6 +39,21 @@ def _cells(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     return list(candidates.cells(incomplete, ()))
 
 
+def _states(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """The board's words. Raises UserError for another."""
+    found = tuple(name.replace("-", " ").replace("_", " ") for name in _parted(ctx, param, value))
+    for name in found:
+        if name not in STATES:
+            raise UserError(f"--state {name}: there is no such state; {did_you_mean(name, STATES)}")
+    return found
+
+
+def _state_words(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    words = [name.replace(" ", "-") for name in STATES]
+    return [f"{before}{comma}{word}" for word in words if word.startswith(last) and word not in before.split(",")]
+
+
 def _rows(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     from gta.cli import candidates
 
@@ -55,6 +76,12 @@ cells = option(
     shell_complete=_cells,
     help="Only these cells of the grid (signature, its beginning, gta/92/seed0, 'gta/*'); may be repeated.",
 )
+filters = together(
+    option("--state", "states", metavar="STATE", multiple=True, callback=_states, shell_complete=_state_words,
+           help="Only cells that are so (failed, queued, never-run ...); several parted by commas."),
+    option("--method", "methods", metavar="NAME", multiple=True, callback=_parted, shell_complete=_rows,
+           help="Only cells of this method or row (gta, 'gta*'); several parted by commas."),
+)  # fmt: skip
 budget = option(
     "--budget",
     type=Parsed("hours", _hours),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words
 
@@ -18,8 +20,9 @@ from gta.cli.grammar import Words
 @grammar.words()
 @options.retry
 @options.cells
+@options.filters
 @options.budget
-def command(words: Words, retry: str, cells: tuple[str, ...], budget: float | None) -> int:
+def command(words: Words, retry: str, cells: tuple[str, ...], budget: float | None, **only: Any) -> int:
     """What multirun would do, and what that would cost.
 
     With the same words: which cells are done, running, resumable, failed, to run; jobs, GPUs and GPU-hours. Runs
@@ -29,18 +32,16 @@ def command(words: Words, retry: str, cells: tuple[str, ...], budget: float | No
     (GPU-seconds an iteration), else unknown. Cells without a GPU count core-hours.
     """
     _, grid = composing.grid(words.overrides)
-    from rich.console import Console
-
-    from launch.show.board import summary, table
+    from gta.cli import status
     from launch.show.rows import rows
+    from launch.show.words import summary
     from launch.submit import price
     from launch.submit.selection import Selection
 
     entries = composing.look(grid)
-    again = Selection(retry, cells).of(entries)
-    console = Console(highlight=False)
-    console.print(table(rows(entries), console.width))
-    console.print(f"\n{summary(entries)}; multirun would run {len(again)}", markup=False)
-    console.print(price.describe(again), markup=False, soft_wrap=True)
+    selection = Selection(retry, cells, **only)
+    shown, again = selection.named(entries), selection.of(entries)
+    status.show(rows(shown), last=f"{summary(shown)}; multirun would run {len(again)}")
+    print(price.describe(again))
     price.refuse(again, budget)
     return 0

@@ -16,12 +16,15 @@ from gta.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
+    from gta.config import DataConfig
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".gif", ".jp2")
+NAMED = 5  # files that are passed over and said so one by one
 
 
 @grammar.command(
     "predict",
-    instead="checkpoint",
+    instead=["checkpoint"],
     examples=[
         "gta predict gta/92/seed0 --out predictions",
         "gta predict gta_cityscapes/372/seed0 --out upload --images leftImg8bit/test --format cityscapes",
@@ -84,7 +87,7 @@ def _images(trained: Trained, chosen: str | None, folder: str | None) -> Iterato
     from gta.data.splits.lists import read_ids
 
     if folder:
-        yield from _folder(Path(folder))
+        yield from _folder(Path(folder), trained.config.data)
         return
     config = trained.config
     ids = read_ids(chosen, config.data.image_suffix) if chosen else val_ids(config)
@@ -93,14 +96,20 @@ def _images(trained: Trained, chosen: str | None, folder: str | None) -> Iterato
         yield name, dataset.image(i)
 
 
-def _folder(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Every picture below a folder, by its id: the file's name without suffix, and without Cityscapes' own."""
-    import numpy as np
-    from PIL import Image, UnidentifiedImageError
+def _folder(folder: Path, config: DataConfig) -> Iterator[tuple[str, np.ndarray]]:
+    """Every picture below a folder, read as those of training are, by its id: the file's name without suffix, and
+    without Cityscapes' own. A file that is no picture is passed over, and said so.
+    """
+    from gta.data.pictures import read_image
 
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    suffixes = {*SUFFIXES, Path("x" + config.image_suffix).suffix.lower()}
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    paths = [path for path in files if path.suffix.lower() in suffixes]
     if not paths:
-        raise UserError(f"--images {folder}: there is no picture ({', '.join(SUFFIXES)}) in it.")
+        raise UserError(f"--images {folder}: there is no picture ({', '.join(sorted(suffixes))}) in it.")
+    if others := [str(path) for path in files if path not in paths]:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        print(f"passed over, as no pictures by their names: {', '.join(others[:NAMED])}{more}", flush=True)
     seen: dict[str, Path] = {}
     for path in paths:
         name = path.stem.removesuffix("_leftImg8bit")
@@ -110,8 +119,4 @@ def _folder(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
             )
         seen[name] = path
     for name, path in seen.items():
-        try:
-            with Image.open(path) as picture:
-                yield name, np.array(picture.convert("RGB"))
-        except (OSError, SyntaxError, UnidentifiedImageError):
-            raise UserError(f"{path} is corrupt or not a picture.") from None
+        yield name, read_image(path, config)

@@ -68,15 +68,19 @@ _resources = grammar.together(
 )
 @grammar.words("CELL")
 @option("--oom", is_flag=True, help="Only cells that ran out of memory.")
+@options.filters
 @_resources
 @options.wait
 @options.budget
-def command(words: Words, oom: bool, wait: bool, budget: float | None, **resources: Any) -> int:
+def command(
+    words: Words, oom: bool, states: tuple[str, ...], methods: tuple[str, ...], wait: bool, budget: float | None,
+    **resources: Any,
+) -> int:  # fmt: skip
     """Run failed and lost cells again, with more memory or time.
 
     All those of the grid, or those that are named (signature, its beginning, words such as gta/92/seed0, or a pattern
-    of these); one that was cancelled only when it is named. They go on from their last checkpoints. Takes the words of
-    multirun (hydra/launcher=slurm, ...) and does what it does.
+    of these) or picked (--state, --method); one that was cancelled only when it is named, or by --state cancelled. They
+    go on from their last checkpoints. Takes the words of multirun (hydra/launcher=slurm, ...) and does what it does.
 
     Resources cannot change a result; any other is site.NAME=value. A setting that can change a result makes another
     cell: for that, say multirun.
@@ -86,8 +90,8 @@ def command(words: Words, oom: bool, wait: bool, budget: float | None, **resourc
     if any(word.startswith(("retry=", "cells=")) for word in words.overrides):
         raise UserError("--retry and --cells are multirun's; here, name the cells: gta retry sweep=NAME gta/92/seed0.")
     overrides = [*words.overrides, *as_settings(resources)]
-    asked = {"cells": words.names, "again": True, "oom": oom, "wait": wait, "budget": budget}
-    report = multirun.launch(overrides, asked)
+    asked = {"cells": words.names, "states": states, "methods": methods, "oom": oom, "wait": wait, "budget": budget}
+    report = multirun.launch(overrides, {**asked, "again": True})
     if report.nothing:
         print(nothing(words.overrides, oom, any(entry.cell.folder.path.exists() for entry in report.entries)))
         return 0

@@ -86,7 +86,7 @@ def attempts_table(details: CellDetails) -> None:
     """One line an attempt: when, how long, where, from which iteration, how it ended."""
     from tabulate import tabulate
 
-    from launch.show.board import duration
+    from launch.show.words import duration
 
     print("\nattempts")
     rows = []

@@ -29,13 +29,17 @@ def show(files: tuple[str, ...]) -> int:
     the whole training set.
     """
     from gta.data.splits.importing import read_public_lists
-    from gta.data.splits.known import describe, incomplete
+    from gta.data.splits.known import describe, incomplete, unlabeled_name
+    from gta.data.splits.lists import digest
 
     wrong = 0
     for path in map(Path, files):
         source = read_public_lists(path)
+        partners = {unlabeled: source.lists.get(labeled, []) for labeled, unlabeled in source.pairs()}
         for name, ids in source.lists.items():
-            print(f"{_shown(path, name)}: {describe(ids)}")
+            title = unlabeled_name(partners.get(name, []), ids)
+            told = f"{title}, {len(ids)} ids, sha256 {digest(ids)}" if title else describe(ids)
+            print(f"{_shown(path, name)}: {told}")
         pairs = [(source.lists.get(a), source.lists.get(b), _shown(path, a)) for a, b in source.pairs()]
         if path.is_file():
             pairs += _beside(path)

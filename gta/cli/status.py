@@ -12,6 +12,7 @@ from gta.errors import UserError
 
 if TYPE_CHECKING:
     from gta.cell import Cell
+    from launch.show.filters import Filter
     from launch.show.rows import BoardRow
 
 
@@ -28,7 +29,12 @@ def _seconds(text: str) -> float:
 @grammar.command(
     "status",
     exit_codes="0, whatever the cells' states; 2 something to mend first",
-    examples=["gta status sweep=shapes", "gta status sweep=voc_blender --watch", "gta status sweep=shapes --json"],
+    examples=[
+        "gta status sweep=shapes",
+        "gta status sweep=voc_blender --watch",
+        "gta status sweep=voc_blender --state failed,lost --method 'gta*'",
+        "gta status sweep=shapes --json",
+    ],
 )
 @grammar.words()
 @option(
@@ -38,14 +44,20 @@ def _seconds(text: str) -> float:
     metavar="[=SECONDS]",
     help="Show it again every 5 seconds (or so many), until Ctrl-C.",
 )
+@options.filters
+@option("--all", "every", is_flag=True, help="A line for every cell, also of a grid of more than 100.")
 @options.as_json
-def command(words: Words, watch: float | None, json: bool) -> int:  # fmt: skip
+def command(
+    words: Words, watch: float | None, states: tuple[str, ...], methods: tuple[str, ...], every: bool, json: bool
+) -> int:  # fmt: skip
     """Where every cell of a grid stands.
 
-    What waits (with Slurm's reason), runs (iteration, iterations a second, time left, node), is done (mIoU), failed
-    (the cause and the error), was cancelled, stopped (saved, it can go on), is lost (its process died without a word)
-    or broken (a record in its folder cannot be read); attempts and hours used. It asks Slurm where there is one;
-    elsewhere heartbeats tell.
+    What waits (with Slurm's reason), is held (by somebody, or it asks for what no node has: Slurm will not start it),
+    starts, runs (iteration, iterations a second, time left, node), is done (mIoU), failed (the cause and the error),
+    was cancelled, stopped (saved, it can go on), is lost (its process died without a word) or broken (a record in its
+    folder cannot be read); attempts and hours used. It asks Slurm where there is one; elsewhere heartbeats tell.
+
+    A line a cell at any width; what has no room there is said below. --state and --method pick cells.
 
     With --json one object: sweep, time, counts {state: cells}, gpu_hours, core_hours, and cells, each with signature,
     method, split, seed, state, iteration, iterations, loss, rate (iterations/s), left (s), miou (%), node, job,
@@ -54,31 +66,38 @@ def command(words: Words, watch: float | None, json: bool) -> int:  # fmt: skip
     if watch is not None and json:
         raise UserError("--watch and --json: a script asks again by itself; leave one of them out.")
     master, cells = composing.grid(words.overrides)
-    if json:
-        print(dumps(as_json(str(master.sweep_name), _rows(cells)), indent=1))
-        return 0
+    from launch.grid.names import of_grid
+    from launch.show.filters import Filter
+    from launch.show.rows import rows
+
+    only = Filter(states, methods)
     if watch is not None:
-        return keep_watching(cells, watch)
-    from rich.console import Console
-
-    from launch.show.board import advice, table, totals
-
-    board = _rows(cells)
-    console = Console(highlight=False)
-    console.print(table(board, console.width))
-    console.print(f"\n{totals(board)}", markup=False)
-    for line in advice(board):
-        console.print(f"  {line}", markup=False)
+        only.of_names(of_grid(cells))  # refuses a method that no cell has
+        return keep_watching(cells, watch, only)
+    found = rows(only.of(composing.look(cells)))
+    if json:
+        print(dumps(as_json(str(master.sweep_name), found), indent=1))
+        return 0
+    show(found, every)
     return 0
 
 
-def _rows(cells: list[Cell]) -> list[BoardRow]:
-    from launch.show.rows import rows
+def show(board: list[BoardRow], every: bool = False, last: str = "") -> None:
+    """Print the board, then what it says all in all (or what is said in its place), reasons and advice."""
+    from rich.console import Console
 
-    return rows(composing.look(cells))
+    from launch.show.board import MOST, page
+    from launch.show.words import advice, totals
+
+    console = Console(highlight=False)
+    lines, reasons = page(board, console.width, MOST if console.is_terminal and not every else None)
+    for line in lines:
+        console.print(line)
+    for text in ["", last or totals(board), *(f"  {line}" for line in [*reasons, *advice(board)])]:
+        console.print(text, markup=False, soft_wrap=True)
 
 
-def keep_watching(cells: list[Cell], pause: float) -> int:
+def keep_watching(cells: list[Cell], pause: float, only: Filter) -> int:
     """Show the board again and again until Ctrl-C; a Slurm that does not answer for a while is said, and waited for."""
     from launch.show.board import Board
 
@@ -86,10 +105,7 @@ def keep_watching(cells: list[Cell], pause: float) -> int:
     try:
         with board:
             while True:
-                try:
-                    board.show(composing.look(cells))
-                except UserError as error:
-                    board.console.print(f"{time.strftime('%H:%M:%S')} {error}", markup=False)
+                board.show(only.of(composing.look(cells)))
                 time.sleep(pause)
     except KeyboardInterrupt:
         return 0

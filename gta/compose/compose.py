@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gta.compose.hydra import ConfigLoaderImpl, Hydra, apply_values, create, schema, to_yaml
+from gta.compose.hydra import ConfigLoaderImpl, Hydra, apply_values, create, load_yaml, schema, to_yaml
 from gta.config import Config
 from gta.errors import UserError
 from gta.fields import describe
@@ -45,7 +45,7 @@ def sweep_files() -> dict[str, Path]:
 
 def _sweep_node(path: Path) -> DictConfig:
     try:
-        node = OmegaConf.load(path)
+        node = load_yaml(path.read_text(encoding="utf-8"))
     except Exception as error:  # YAML's errors have no common base that says the file
         raise UserError(f"The sweep file {path} is not valid YAML: {error}") from None
     if not isinstance(node, DictConfig):

@@ -31,13 +31,29 @@ def setting_names() -> frozenset[str]:
 
 def protect(override: str) -> str:
     """An override as it is meant. Numbers with underscores are quoted, as Hydra reads the split `1_16` as the number
-    116 without a word (where a number is wanted, 10_000 is still one); new keys of `site.sbatch` and `site.rates` are
-    let in.
+    116 without a word (where a number is wanted, 10_000 is still one), and so is what Hydra's grammar has no letters
+    for (`~`, `=`, letters beyond ASCII); new keys of `site.sbatch` and `site.rates` are let in.
     """
     name, equals, value = override.partition("=")
     if name.split(".")[:2] in (["site", "sbatch"], ["site", "rates"]):
         name = f"++{name}"  # a mapping of any keys, which Hydra has closed by now
-    return name + equals + re.sub(r"(?<![\w'\"./:-])(\d+(?:_\d+)+)(?![\w'\"./:-])", r"'\1'", value)
+    return name + equals + _quoted(value)
+
+
+# what Hydra reads without quotes, and the functions that may stand there
+_PLAIN = re.compile(r"[A-Za-z0-9_/\-\\+.$%*@?|:{} \t]*")
+_STRUCTURE = re.compile(r"""\s*(['"\[{]|(choice|range|interval|glob|shuffle|sort|tag|int|float|str|bool|json_str)\()""")
+
+
+def _quoted(value: str) -> str:
+    """A value, or values with commas between, each quoted where Hydra would read it otherwise than it is written."""
+    if _PLAIN.fullmatch(value.replace(",", "")) or _STRUCTURE.match(value):
+        return re.sub(r"(?<![\w'\"./:-])(\d+(?:_\d+)+)(?![\w'\"./:-])", r"'\1'", value)
+    parts = value.split(",")
+    return ",".join(
+        _quoted(part) if _PLAIN.fullmatch(part) or _STRUCTURE.match(part) else "'" + part.replace("'", "\\'") + "'"
+        for part in parts
+    )
 
 
 def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options: Sequence[str] = ()) -> None:

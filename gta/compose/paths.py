@@ -9,7 +9,7 @@ from gta.config import Config, PathsConfig
 
 
 def absolute(config: Config) -> Config:
-    """The config with every folder and file in it absolute."""
+    """The config with every folder and file in it absolute, `~` being the user's home."""
     data, model = config.data, config.model
     if model.weights != "random":
         model = replace(model, weights=_absolute(model.weights))
@@ -26,4 +26,4 @@ def absolute_paths(paths: PathsConfig) -> PathsConfig:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).absolute())
+    return str(Path(path).expanduser().absolute())

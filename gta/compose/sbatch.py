@@ -29,6 +29,7 @@ _REFUSED = {
     "nodes": "say site.nodes, by which cells are trained",
     "ntasks": "say site.nodes and site.ranks, by which cells are trained",
     "ntasks-per-node": "say site.ranks, by which cells are trained",
+    "clusters": "cells are watched where they were sent from: run this on a login node of that cluster",
     **dict.fromkeys(("job-name", "comment"), "by it a launcher finds its jobs again"),
     **dict.fromkeys(("array", "output", "wrap", "wait", "parsable", "test-only"), "the launcher says it itself"),
 }

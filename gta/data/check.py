@@ -11,20 +11,45 @@ from itertools import islice
 import numpy as np
 
 from gta.config import MISSING, DataConfig
+from gta.data.advice import Advice, Written, advice
 from gta.data.dataset import SegmentationDataset
+from gta.data.labels import StrayColour, StrayLabels, of_classes
 from gta.data.listing import image_files, image_path, mask_files, mask_path
-from gta.data.spec import IGNORE, LABELED, UNLABELED, check_layout, own_ratio, split_folder, train_path, val_path
-from gta.data.splits.known import incomplete, known_name
-from gta.data.splits.lists import digest, read_ids
+from gta.data.pictures import ColourMask, UndeclaredRange
+from gta.data.present import absent
+from gta.data.spec import LABELED, UNLABELED, check_layout, own_ratio, split_folder, train_path, val_path
+from gta.data.splits.known import incomplete
+from gta.data.splits.lists import read_ids
 from gta.errors import UserError
 
 AHEAD = 256  # pictures handed to the threads before their turn
 
 
 @dataclass
+class Counted:
+    """The masks of a list that could be read: how many, and pixels of each class (C + 1,) and label (256,)."""
+
+    classes: np.ndarray
+    written: np.ndarray
+    masks: int = 0
+
+
+@dataclass
+class _Look:
+    """What came of one image and its mask."""
+
+    size: tuple[int, int] | None = None
+    classes: np.ndarray | None = None
+    written: np.ndarray | None = None
+    turned: bool = False
+    error: UserError | None = None
+
+
+@dataclass
 class DataReport:
     """What a walk found. `lists`: name -> ids; `pixels` (C + 1,) and `shown` (C + 1,): pixels of each class, and images
-    that show it, over all masks; the last entry is what is ignored. `problems`: a sentence each.
+    that show it, over all masks; the last entry is what is ignored. `problems`: a sentence each. `advice`: what the
+    files probably are, and how they would be read so. `turned`: images with an EXIF orientation, which is applied.
     """
 
     lists: dict[str, list[str]]
@@ -33,6 +58,9 @@ class DataReport:
     images: int = 0
     masks: int = 0
     without_mask: int = 0
+    turned: int = 0
+    by_list: dict[str, Counted] = field(default_factory=dict)
+    advice: list[Advice] = field(default_factory=list)
     sizes: set[tuple[int, int]] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
@@ -63,7 +91,15 @@ def check_dataset(config: DataConfig, progress: Callable[[Iterator[None], int], 
                 report.without_mask += 1
                 if item in must:
                     problems.append(f"the mask {mask_path(config, item)} is not there.")
-    progress(_walk(config, there, [item in masks for item in there], report), len(there))
+    for name in ("labeled", "val") if "labeled" in lists else ("train", "val"):
+        if name in lists:
+            report.by_list[name] = Counted(np.zeros(classes + 1, np.int64), np.zeros(256, np.int64))
+    seen = Written()
+    progress(_walk(config, there, [item in masks for item in there], report, seen), len(there))
+    for name, counted in report.by_list.items():
+        if counted.masks:
+            problems.extend(absent(config, name, counted.masks, counted.classes, counted.written)[:1])
+    report.advice = advice(config, seen)
     return report
 
 
@@ -84,42 +120,61 @@ def read_lists(config: DataConfig, problems: list[str]) -> dict[str, list[str]]:
         if shared := set(lists.get(one, ())) & set(lists.get(other, ())):
             problems.append(f"{len(shared)} images are in both {paths[one]} and {paths[other]}, {min(shared)} for one.")
     if "labeled" in lists and "unlabeled" in lists:
-        wrong = incomplete(lists["labeled"], lists["unlabeled"])
-        if wrong and known_name(digest(lists["labeled"])):
+        if wrong := incomplete(lists["labeled"], lists["unlabeled"]):
             problems.append(f"{split_folder(config)}: {wrong}.")
         if not wrong and "train" in lists and {*lists["labeled"], *lists["unlabeled"]} != {*lists["train"]}:
             problems.append(f"{split_folder(config)}: labeled and unlabeled are not together {paths['train']}.")
     return lists
 
 
-def _walk(config: DataConfig, ids: list[str], masked: list[bool], report: DataReport) -> Iterator[None]:
+def _walk(config: DataConfig, ids: list[str], masked: list[bool], report: DataReport, seen: Written) -> Iterator[None]:
     dataset = SegmentationDataset(config, ids)
-    classes = len(config.classes)
+    members = {name: set(report.lists[name]) for name in report.by_list}
 
-    def look(index: int) -> tuple[tuple[int, int] | None, np.ndarray | None, str]:
+    def look(index: int) -> _Look:
         try:
+            image = dataset.image(index)
+            size, turned = (image.shape[0], image.shape[1]), dataset.turned(index) != 1
             if not masked[index]:
-                return dataset.image(index).shape[:2], None, ""
-            image, mask = dataset.labeled(index)
-            count = np.bincount(mask.ravel(), minlength=256)
-            return image.shape[:2], np.append(count[:classes], count[IGNORE]), ""
+                return _Look(size, turned=turned)
+            mask, written = dataset.mask_as_written(index)
+            dataset.check_sizes(index, image, mask)
+            return _Look(size, of_classes(mask, len(config.classes)), written, turned)
         except UserError as error:
-            return None, None, str(error)
+            return _Look(error=error)
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding runs outside of the interpreter's lock
         indices = iter(range(len(ids)))
-        waiting = [pool.submit(look, index) for index in islice(indices, AHEAD)]
+        waiting = [(index, pool.submit(look, index)) for index in islice(indices, AHEAD)]
         while waiting:
-            size, count, problem = waiting.pop(0).result()
-            waiting += [pool.submit(look, index) for index in islice(indices, 1)]
-            if problem:
-                report.problems.append(problem)
+            index, future = waiting.pop(0)
+            found = future.result()
+            waiting += [(next_index, pool.submit(look, next_index)) for next_index in islice(indices, 1)]
+            if found.error:
+                report.problems.append(str(found.error))
+                _note(found.error, seen)
             else:
-                assert size is not None
+                assert found.size is not None
                 report.images += 1
-                report.sizes.add(size)
-            if count is not None:
+                report.turned += found.turned
+                report.sizes.add(found.size)
+            if found.classes is not None and found.written is not None:
                 report.masks += 1
-                report.pixels += count
-                report.shown += count > 0
+                report.pixels += found.classes
+                report.shown += found.classes > 0
+                seen.labels += found.written
+                for name in (name for name, wanted in members.items() if ids[index] in wanted):
+                    report.by_list[name].masks += 1
+                    report.by_list[name].classes += found.classes
+                    report.by_list[name].written += found.written
             yield
+
+
+def _note(error: UserError, seen: Written) -> None:
+    """Keeps what the file that could not be read does hold."""
+    if isinstance(error, UndeclaredRange):
+        seen.ranges.append((error.low, error.high))
+    elif isinstance(error, StrayLabels):
+        seen.labels += error.written
+    elif isinstance(error, ColourMask | StrayColour):
+        seen.colours |= {tuple(colour) for colour in error.colours.tolist()}

@@ -91,10 +91,11 @@ class Layout:
 def layout(config: DataConfig) -> Layout:
     """The layout of a data set. The two split lists are part of it unless this program can draw them."""
     root, below = Path(config.root), "**/" if config.nested else ""
+    kind = "colour masks, by data.colour_map" if config.colour_map else "index masks, "
     labels = "by data.label_map" if config.label_map else f"0 to {len(config.classes) - 1}"
     wanted = [
         (root / config.images, f"{below}ID{config.image_suffix}", "images"),
-        (root / config.masks, f"{below}ID{config.mask_suffix}", f"index masks, {labels}"),
+        (root / config.masks, f"{below}ID{config.mask_suffix}", kind if config.colour_map else kind + labels),
         (val_path(config), "", "validation ids, one a line"),
     ]
     if config.split != MISSING and own_ratio(config) is None:
@@ -117,28 +118,71 @@ def check_layout(config: DataConfig) -> None:
 
 
 def check_classes(config: DataConfig) -> None:
-    """Raise UserError for classes that are none or too many, or a data.label_map that does not map onto them."""
+    """Raise UserError for classes that are none or too many, and for what does not go with them: data.label_map,
+    data.colour_map, data.ignore_index, data.image_range.
+    """
     if not config.classes:
         raise UserError(f"Data set {config.name} names no classes: list them in data.classes, in index order.")
     if not 0 < len(config.classes) < 255:
         raise UserError(f"Data set {config.name} has {len(config.classes)} classes; an 8-bit mask holds at most 254.")
     check_label_map(config)
+    check_colour_map(config)
+    if config.image_range and (len(config.image_range) != 2 or not config.image_range[0] < config.image_range[1]):
+        raise UserError(
+            f"data.image_range is {list(config.image_range)}; give the values of black and white: [0,65535]."
+        )
 
 
 def check_label_map(config: DataConfig) -> None:
-    """Raise UserError for a data.label_map that is no mapping of 8-bit labels onto all of the classes."""
+    """Raise UserError for a data.label_map that is no mapping of 8-bit labels onto all of the classes, and for a label
+    that is a class and the ignore label at once.
+    """
+    classes, ignored = len(config.classes), config.ignore_index
     if not config.label_map:
+        if 0 <= ignored < classes and not config.colour_map:
+            pairs = [[label + (label >= ignored), label] for label in range(classes)]
+            raise UserError(
+                f"data.ignore_index={ignored} is also the class {ignored} ({config.classes[ignored]}): is the label "
+                f"{ignored} ignored? Then leave it out of data.classes, or say which label is which class: "
+                f"label_map: {pairs}."
+            )
         return
-    classes = len(config.classes)
     seen: set[int] = set()
     for pair in config.label_map:
-        if len(pair) != 2 or not 0 <= pair[0] <= 255 or not (0 <= pair[1] < classes or pair[1] == config.ignore_index):
+        if len(pair) != 2 or not 0 <= pair[0] <= 255 or not _is_class(pair[1], config):
             raise UserError(
                 f"data.label_map: {pair} is no pair of a label (0 to 255) and a class index (0 to {classes - 1}) or "
-                f"the ignore label {config.ignore_index}."
+                f"the ignore label {ignored}."
             )
         if pair[0] in seen:
             raise UserError(f"data.label_map: label {pair[0]} is mapped twice.")
         seen.add(pair[0])
-    if missing := set(range(classes)) - {pair[1] for pair in config.label_map}:
-        raise UserError(f"data.label_map: no label is mapped to class {min(missing)} ({config.classes[min(missing)]}).")
+    _check_all("data.label_map: no label", {pair[1] for pair in config.label_map}, config)
+
+
+def check_colour_map(config: DataConfig) -> None:
+    """Raise UserError for a data.colour_map that is no mapping of RGB colours onto all of the classes."""
+    if not config.colour_map:
+        return
+    if config.label_map:
+        raise UserError("data.colour_map and data.label_map both say how masks are read: give one of them.")
+    seen: set[tuple[int, ...]] = set()
+    for row in config.colour_map:
+        if len(row) != 4 or not all(0 <= value <= 255 for value in row[:3]) or not _is_class(row[3], config):
+            raise UserError(
+                f"data.colour_map: {row} is no row of red, green and blue (0 to 255) and a class index (0 to "
+                f"{len(config.classes) - 1}) or the ignore label {config.ignore_index}."
+            )
+        if tuple(row[:3]) in seen:
+            raise UserError(f"data.colour_map: the colour {row[:3]} is mapped twice.")
+        seen.add(tuple(row[:3]))
+    _check_all("data.colour_map: no colour", {row[3] for row in config.colour_map}, config)
+
+
+def _is_class(label: int, config: DataConfig) -> bool:
+    return 0 <= label < len(config.classes) or label in (config.ignore_index, IGNORE)
+
+
+def _check_all(what: str, labels: set[int], config: DataConfig) -> None:
+    if missing := set(range(len(config.classes))) - labels:
+        raise UserError(f"{what} is mapped to class {min(missing)} ({config.classes[min(missing)]}).")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, ClassVar, cast
 
 import torch
@@ -219,13 +219,19 @@ class Method:
         All images pass as one batch, so that BatchNorm sees them together. The auxiliary head, where the
         model has one, adds its own loss. `name` is of the network, where it is not the student.
         """
+        loss, _, logits = self.student_losses(images, mask, name)
+        return loss, logits
+
+    def student_losses(self, images: Tensor, mask: Tensor, name: str = "student") -> tuple[Tensor, Tensor, Tensor]:
+        """As `student_loss`, with the logits on the labeled images between the two."""
         with self._pass(name):
             logits, auxiliary = self.models[name](images, auxiliary=True)
         labeled = len(mask)
         loss = self.label_loss(logits[:labeled], mask)
         if auxiliary is not None:
             loss = loss + self.schedule.auxiliary_weight * self.label_loss(auxiliary[:labeled], mask)
-        return loss, full_precision(logits[labeled:])
+        logits = full_precision(logits)
+        return loss, logits[:labeled], logits[labeled:]
 
     def label_loss(self, logits: Tensor, mask: Tensor) -> Tensor:
         """Cross-entropy against labels; of the hard pixels alone where the schedule asks for OHEM."""
@@ -235,24 +241,32 @@ class Method:
         return ohem_cross_entropy(logits, mask, size, threshold, self.schedule.ohem_min_kept)
 
     def update(
-        self, name: str, loss: Callable[..., tuple[Tensor, dict[str, Tensor]]], parts: Sequence[tuple[Any, ...]]
+        self,
+        names: str | Sequence[str],
+        loss: Callable[..., tuple[Tensor, dict[str, Tensor]]],
+        parts: Sequence[tuple[Any, ...]],
     ) -> dict[str, Tensor]:
-        """One optimizer step of the network of that name, in train(), on the mean loss of the parts.
+        """One optimizer step of the network(s) of these names, in train(), on the mean loss of the parts.
 
         `loss(*part)` gives the loss of a part and values to report, whose means over the parts are returned, detached.
         One part after the other passes forward and backward, so that the activations of one part fill the memory. The
         parts hold equally many groups: their mean is that of the groups, the loss of the whole batch.
         """
-        optimizer, model = self.optimizers[name], self.models[name]
-        optimizer.zero_grad()
-        model.train()
+        names = [names] if isinstance(names, str) else names
+        for name in names:
+            self.optimizers[name].zero_grad()
+            self.models[name].train()
         reported = []
         for number, part in enumerate(parts):
-            with synchronising(model, now=number == len(parts) - 1), self.draws.of_part(number):
+            with ExitStack() as stack:
+                stack.enter_context(self.draws.of_part(number))
+                for name in names:
+                    stack.enter_context(synchronising(self.models[name], now=number == len(parts) - 1))
                 total, values = loss(*part)
                 (total / len(parts)).backward()
             reported.append({key: value.detach() for key, value in values.items()})
-        optimizer.step()
+        for name in names:
+            self.optimizers[name].step()
         return {key: torch.stack([values[key] for values in reported]).mean() for key in reported[0]}
 
     def supervised_step(self, parts: list[Labeled]) -> dict[str, Tensor]:
@@ -265,12 +279,14 @@ class Method:
         return loss, {"loss/supervised": loss}
 
     @torch.no_grad()
-    def pseudo_labels(self, unlabeled: Unlabeled, name: str = "") -> tuple[Tensor, Tensor]:
-        """The classes (255 where padded) and confidences (0 there) of a network, in eval(), on the weak view; both
-        (B, h, w). `name` is of the network, where it is not `labeling`.
+    def pseudo_labels(self, unlabeled: Unlabeled, name: str = "", training: bool = False) -> tuple[Tensor, Tensor]:
+        """The classes (255 where padded) and confidences (0 there) of a network on the weak view; both (B, h, w).
+
+        In eval(), or, with `training`, in train(): BatchNorm then normalises by these images, and its statistics move.
+        `name` is of the network, where it is not `labeling`.
         """
         name = name or self.labeling
-        self.models[name].eval()
+        self.models[name].train(training)
         with self.draws.of_group(unlabeled.first_group):
             confidence, pseudo = self.confidence(name, unlabeled.weak)
         return pseudo.masked_fill(unlabeled.padding, IGNORE_INDEX), confidence.masked_fill(unlabeled.padding, 0.0)

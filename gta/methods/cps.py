@@ -1,4 +1,7 @@
-"""Cross pseudo supervision with CutMix: two students, each learns the other's labels (Chen et al., 2021)."""
+"""Cross pseudo supervision: two students, each learns the other's labels (Chen et al., 2021), with or without CutMix.
+
+The numbers are those of github.com/charlesCXK/TorchSemiSeg (docs/explanation/method.md).
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,28 @@ from gta import seeds
 from gta.config import MethodConfig, ScheduleConfig
 from gta.fields import result
 from gta.methods.base import Method
-from gta.methods.mixing import cutmix_mask, mix
+from gta.methods.mixing import BOXES, cutmix_mask, mix
 from gta.models import SegmentationModel
-from gta.ops.batch import Labeled, Part
-from gta.ops.losses import cross_entropy
+from gta.ops.batch import Labeled, Part, Unlabeled, by_group
+from gta.ops.losses import IGNORE_INDEX, cross_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
 class CPSConfig(MethodConfig):
     name: str = result("cps", "Key of the method in gta.methods.METHODS.")
-    cutmix_probability: float = result(1.0, "Probability that a group is mixed.", within=(0, 1))
-    unsupervised_weight: float = result(1.5, "Weight of the cross supervision.")
+    cutmix: bool = result(True, "CutMix of unlabeled images; else both students see them as they are, and cross "
+                          "supervision is on labeled images as well.")  # fmt: skip
+    cutmix_boxes: str = result("cps", "Whose CutMix: size of the boxes, and a coin an image or a group.", choices=BOXES)
+    cutmix_probability: float = result(1.0, "Probability that an image (or group) is mixed.", within=(0, 1))
+    unsupervised_weight: float = result(
+        1.0, "Weight of the cross supervision. With CutMix 1 (VOC) or 5 (Cityscapes), without 1.5 or 6."
+    )
+    training_labels: bool = result(
+        True, "With CutMix, labels are made in training mode (BatchNorm, dropout); else in evaluation mode."
+    )
+    joint_batches: bool = result(
+        False, "Labeled and unlabeled images pass as one batch (BatchNorm); else each pass by themselves."
+    )
     strong: bool = result(False, "Both students see the strong view of unlabeled images; else the weak one.")
 
 
@@ -36,6 +50,7 @@ class CPS(Method):
     """
 
     Config = CPSConfig
+    maths = 2
     uses_unlabeled = True
     scored = ("student", "student2")
     reports = ("loss/supervised", "loss/unsupervised", "loss/supervised2", "loss/unsupervised2")
@@ -59,12 +74,20 @@ class CPS(Method):
         return first | {f"{key}2": value for key, value in second.items()}
 
     def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
+        if not self.config.cutmix:
+            return self.update(self.scored, self.plain_loss, parts)
+
         # Each student labels the weak view; one CutMix for images and both labels.
         mixed = []
         for labeled, unlabeled in parts:
-            size = self.schedule.group_size
-            inside = cutmix_mask(unlabeled, size, self.config.cutmix_probability, self.seed, iteration)
-            labels = {name: mix(self.pseudo_labels(unlabeled, name)[0], inside, size) for name in self.scored}
+            size, config = self.schedule.group_size, self.config
+            inside = cutmix_mask(
+                unlabeled, size, config.cutmix_probability, self.seed, iteration, boxes=config.cutmix_boxes
+            )
+            labels = {
+                name: mix(self.pseudo_labels(unlabeled, name, config.training_labels)[0], inside, size)
+                for name in self.scored
+            }
             mixed.append((labeled, mix(self.view(unlabeled), inside, size), labels))
 
         # Each learns the labels, and the other's pseudo-labels.
@@ -76,7 +99,32 @@ class CPS(Method):
         self, name: str, other: str, labeled: Labeled, images: Tensor, labels: dict[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """What `name` learns: the labels, and the pseudo-labels of `other`."""
-        supervised, logits = self.student_loss(torch.cat([labeled.image, images]), labeled.mask, name)
+        supervised, _, logits = self.passes(name, labeled, images)
         unsupervised = cross_entropy(logits, labels[other], self.schedule.group_size)
         total = supervised + self.config.unsupervised_weight * unsupervised
         return total, {"loss/supervised": supervised, "loss/unsupervised": unsupervised}
+
+    def plain_loss(self, labeled: Labeled, unlabeled: Unlabeled) -> tuple[Tensor, dict[str, Tensor]]:
+        """Both students' losses without CutMix: each learns the other's labels of the very same pass, on all images."""
+        size, images = self.schedule.group_size, self.view(unlabeled)
+        supervised, logits = {}, {}
+        for name in self.scored:
+            supervised[name], on_labeled, on_unlabeled = self.passes(name, labeled, images)
+            logits[name] = by_group(on_labeled, on_unlabeled, size)
+        nowhere = by_group(labeled.mask == IGNORE_INDEX, unlabeled.padding, size)
+        losses: list[Tensor] = []
+        values: dict[str, Tensor] = {}
+        for name, other, number in (("student", "student2", ""), ("student2", "student", "2")):
+            target = logits[other].detach().argmax(1).masked_fill(nowhere, IGNORE_INDEX)
+            unsupervised = cross_entropy(logits[name], target, 2 * size)
+            losses.append(supervised[name] + self.config.unsupervised_weight * unsupervised)
+            values |= {f"loss/supervised{number}": supervised[name], f"loss/unsupervised{number}": unsupervised}
+        return torch.stack(losses).sum(), values
+
+    def passes(self, name: str, labeled: Labeled, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The supervised loss of a student, and its logits on labeled and on unlabeled images."""
+        if self.config.joint_batches:
+            return self.student_losses(torch.cat([labeled.image, images]), labeled.mask, name)
+        unlabeled = self.forward(name, images)
+        supervised, on_labeled, _ = self.student_losses(labeled.image, labeled.mask, name)
+        return supervised, on_labeled, unlabeled

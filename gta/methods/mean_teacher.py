@@ -1,8 +1,13 @@
-"""Mean teacher: the student also learns pseudo-labels of its own EMA (Tarvainen and Valpola, 2017)."""
+"""Mean teacher: the student is to predict what its own EMA predicts (Tarvainen and Valpola, 2017).
+
+That paper classifies; weight and loss on pixels are those of github.com/charlesCXK/TorchSemiSeg's mean teacher
+(docs/explanation/method.md).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -10,54 +15,125 @@ from torch import Tensor
 from gta.config import MethodConfig
 from gta.fields import result
 from gta.methods.base import Method
-from gta.ops.batch import Labeled, Part, PseudoLabeled, Unlabeled
-from gta.ops.losses import thresholded_cross_entropy
+from gta.ops.batch import Labeled, Part, Unlabeled, by_group
+from gta.ops.losses import IGNORE_INDEX, squared_difference, thresholded_cross_entropy
+
+CONSISTENCIES = ("mean_square", "sum_square", "cross_entropy")
+LOSSES = (
+    "mean_square or sum_square (over classes) of the two probabilities' difference, or cross_entropy to hard labels."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeanTeacherConfig(MethodConfig):
     name: str = result("mean_teacher", "Key of the method in gta.methods.METHODS.")
-    threshold: float = result(0.0, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
-    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
+    consistency: str = result("mean_square", LOSSES, choices=CONSISTENCIES)
+    unsupervised_weight: float = result(100.0, "Weight of the unsupervised loss.")
+    threshold: float = result(
+        0.0,
+        "cross_entropy leaves pixels of less confidence out; the others weigh all by the share that has as much.",
+        within=(0, 1),
+    )
+    on_labeled: bool = result(True, "The squares are on labeled images too (which have one view).")
+    training_labels: bool = result(
+        True, "The teacher predicts in training mode (BatchNorm, dropout); else in evaluation mode."
+    )
+    joint_batches: bool = result(
+        True, "Labeled and unlabeled images pass the student as one batch (BatchNorm); else each by themselves."
+    )
     strong: bool = result(True, "The student sees the strong view of unlabeled images; else the weak one.")
 
 
-class MeanTeacher(Method):
-    """Hard pseudo-labels, cross-entropy; the teacher is scored."""
+@dataclass
+class Taught:
+    """Unlabeled images as the student sees them, and what the teacher says of them."""
 
-    Config = MeanTeacherConfig
+    image: Tensor  # (B, 3, h, w)
+    chances: Tensor  # (B, C, h, w), the teacher's probabilities
+    padding: Tensor  # (B, h, w) bool
+    on_labeled: Tensor | None  # (B, C, h, w), its probabilities on the labeled images, where they are wanted
+
+
+class MeanTeacher(Method):
+    """The teacher is scored."""
+
+    Config: ClassVar[type[MethodConfig]] = MeanTeacherConfig
+    maths = 2
     uses_unlabeled = True
     teacher = True
     headline = "teacher"
     reports = ("loss/supervised", "loss/unsupervised", "pseudo/kept")
+    averaged_statistics: ClassVar[bool] = (
+        False  # the teacher's BatchNorm follows the student's also where it moves itself
+    )
 
     @property
     def strong_views(self) -> int:
         return int(self.config.strong)
 
+    @property
+    def hard(self) -> bool:
+        """Whether the student learns hard labels."""
+        return bool(self.config.consistency == "cross_entropy")
+
     def kept(self, confidence: Tensor) -> Tensor:
-        return confidence >= self.config.threshold
+        return confidence >= self.config.threshold if self.hard else super().kept(confidence)
 
     def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
-        # The weak view is labeled.
-        shown = [(labeled, self.perturb(unlabeled, iteration)) for labeled, unlabeled in parts]
+        # The teacher sees the weak view.
+        taught = [(labeled, self.perturb(self.taught(labeled, unlabeled), unlabeled, iteration))
+                  for labeled, unlabeled in parts]  # fmt: skip
 
-        # The student learns from labels and pseudo-labels in one batch.
-        values = self.update("student", self.loss, shown)
+        # The student learns from labels and from the teacher.
+        values = self.update("student", self.loss, taught)
 
-        # The teacher follows, where there is one.
-        if self.teacher:
-            self.update_teacher(iteration)
+        # The teacher follows.
+        own = self.config.training_labels and not self.averaged_statistics
+        self.update_teacher(iteration, statistics=not own)
         return values
 
-    def perturb(self, unlabeled: Unlabeled, iteration: int) -> PseudoLabeled:
-        """What the student is shown of the unlabeled images."""
-        return PseudoLabeled(self.view(unlabeled), *self.pseudo_labels(unlabeled))
+    @torch.no_grad()
+    def taught(self, labeled: Labeled, unlabeled: Unlabeled) -> Taught:
+        """What the teacher says, in one pass."""
+        too = self.config.on_labeled and not self.hard
+        images = torch.cat([labeled.image, unlabeled.weak]) if too else unlabeled.weak
+        self.models["teacher"].train(self.config.training_labels)
+        with self.draws.of_group(unlabeled.first_group):
+            chances = self.forward("teacher", images).softmax(1)
+        batch = len(unlabeled.weak)
+        return Taught(self.view(unlabeled), chances[-batch:], unlabeled.padding, chances[:-batch] if too else None)
 
-    def loss(self, labeled: Labeled, shown: PseudoLabeled) -> tuple[Tensor, dict[str, Tensor]]:
-        supervised, logits = self.student_loss(torch.cat([labeled.image, shown.image]), labeled.mask)
-        unsupervised, kept = thresholded_cross_entropy(
-            logits, shown.pseudo, shown.confidence, self.config.threshold, self.schedule.group_size
-        )
-        total = supervised + self.config.unsupervised_weight * unsupervised
+    def perturb(self, taught: Taught, unlabeled: Unlabeled, iteration: int) -> Taught:
+        """What the student is shown, where that is not just another view."""
+        return taught
+
+    def loss(self, labeled: Labeled, taught: Taught) -> tuple[Tensor, dict[str, Tensor]]:
+        size, config = self.schedule.group_size, self.config
+        supervised, on_labeled, logits = self.passes(labeled, taught.image)
+        if self.hard:
+            confidence, pseudo = taught.chances.max(1)
+            pseudo = pseudo.masked_fill(taught.padding, IGNORE_INDEX)
+            unsupervised, kept = thresholded_cross_entropy(logits, pseudo, confidence, config.threshold, size)
+        else:
+            unsupervised, kept = self.squares(labeled, taught, on_labeled, logits)
+        total = supervised + config.unsupervised_weight * unsupervised
         return total, {"loss/supervised": supervised, "loss/unsupervised": unsupervised, "pseudo/kept": kept}
+
+    def squares(self, labeled: Labeled, taught: Taught, on_labeled: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Squared difference of the probabilities, of labeled images too where they are wanted; and the sure share."""
+        size, config = self.schedule.group_size, self.config
+        chances, valid = taught.chances, ~taught.padding
+        if taught.on_labeled is not None:
+            chances = by_group(taught.on_labeled, chances, size)
+            logits = by_group(on_labeled, logits, size)
+            valid = by_group(labeled.mask != IGNORE_INDEX, valid, size)
+            size *= 2
+        loss, sure = squared_difference(logits, chances, valid, size, config.threshold)
+        return loss / chances.shape[1] if config.consistency == "mean_square" else loss, sure
+
+    def passes(self, labeled: Labeled, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The student's supervised loss, and its logits on labeled and on unlabeled images."""
+        if self.config.joint_batches:
+            return self.student_losses(torch.cat([labeled.image, images]), labeled.mask)
+        supervised, on_labeled, _ = self.student_losses(labeled.image, labeled.mask)
+        return supervised, on_labeled, self.forward("student", images)

@@ -1,4 +1,7 @@
-"""UniMatch V1: two strong views and one of dropped features learn the weak view's labels (Yang et al., 2023)."""
+"""UniMatch V1: two strong views and one of dropped features learn the weak view's labels (Yang et al., 2023).
+
+The numbers are those of github.com/LiheYoung/UniMatch, unimatch.py (docs/explanation/method.md).
+"""
 
 from __future__ import annotations
 
@@ -10,21 +13,26 @@ from torch import Tensor, nn
 
 from gta.config import MethodConfig
 from gta.fields import result
-from gta.methods.base import Method
-from gta.methods.mixing import cutmix_mask, mix
+from gta.methods.fixmatch import FixMatch
+from gta.methods.mixing import BOXES
 from gta.models import SegmentationModel
-from gta.ops.batch import Labeled, Part, Unlabeled
+from gta.ops.batch import Labeled, Unlabeled
 from gta.ops.distributed import unwrap
 from gta.ops.dropout import drop_planes
-from gta.ops.losses import IGNORE_INDEX, thresholded_cross_entropy
 
 
 @dataclass(frozen=True, kw_only=True)
 class UniMatchConfig(MethodConfig):
     name: str = result("unimatch", "Key of the method in gta.methods.METHODS.")
     threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
+    cutmix_boxes: str = result("unimatch", "Whose CutMix: size of the boxes, and a coin an image or a group.",
+                               choices=BOXES)  # fmt: skip
     cutmix_probability: float = result(
-        0.5, "Probability that a group is mixed, for each strong view by itself.", within=(0, 1)
+        0.5, "Probability that an image (or group) is mixed, in each strong view by itself.", within=(0, 1)
+    )
+    loss_factor: float = result(0.5, "Factor of the whole loss: (supervised + unsupervised) / 2 in the public code.")
+    joint_batches: bool = result(
+        False, "All images pass as one batch (BatchNorm); else labeled and weak ones do, and strong ones by themselves."
     )
     strong_weight: float = result(0.25, "Weight of the loss of each of the two strong views.")
     feature_weight: float = result(0.5, "Weight of the loss of the view with dropped features.")
@@ -33,59 +41,38 @@ class UniMatchConfig(MethodConfig):
     )
 
 
-class UniMatch(Method):
-    """One student, which labels its own weak view; no teacher. The CutMix partner is the next image of the group.
-
-    (In the public code the partner of an image is the same image, because two iterators walk one sampler in one order.)
-    All views pass as one batch, so that BatchNorm sees them together.
-    """
+class UniMatch(FixMatch):
+    """`FixMatch` with a second strong view and one whose features lose half of their planes."""
 
     Config = UniMatchConfig
-    uses_unlabeled = True
-    reports = ("loss/supervised", "loss/unsupervised", "pseudo/kept")
 
     @property
     def strong_views(self) -> int:
         return 2
 
-    def kept(self, confidence: Tensor) -> Tensor:
-        return confidence >= self.config.threshold
+    def weights(self) -> list[float]:
+        return [self.config.strong_weight, self.config.strong_weight, self.config.feature_weight]
 
-    def semi_supervised_step(self, parts: list[Part], iteration: int) -> dict[str, Tensor]:
-        mixed = [(*part, self.boxes(part[1], iteration)) for part in parts]
-        return self.update("student", self.loss, mixed)
+    def passes(
+        self, labeled: Labeled, unlabeled: Unlabeled, views: list[Tensor]
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """As in `FixMatch`; last of the learners is the weak view through dropped features.
 
-    def boxes(self, unlabeled: Unlabeled, iteration: int) -> list[Tensor]:
-        """Where each of the two strong views is mixed: each has its own CutMix within the group."""
-        size, probability = self.schedule.group_size, self.config.cutmix_probability
-        return [cutmix_mask(unlabeled, size, probability, self.seed, iteration, view) for view in (0, 1)]
-
-    def loss(self, labeled: Labeled, unlabeled: Unlabeled, insides: list[Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        size, batch, config = self.schedule.group_size, len(unlabeled.padding), self.config
-        assert unlabeled.strong is not None, "this method needs two strong views"
-        assert unlabeled.strong2 is not None, "this method needs two strong views"
-        first, second = (
-            mix(view, inside, size) for view, inside in zip((unlabeled.strong, unlabeled.strong2), insides, strict=True)
-        )
-
-        # One pass of labeled, strong and weak images; the decoder sees the weak features also with planes dropped.
-        images = torch.cat([labeled.image, first, second, unlabeled.weak])
-        with _DroppedFeatures(cast(SegmentationModel, unwrap(self.models["student"])), batch, config.feature_dropout):
+        Labeled features are dropped as well where they pass with the weak ones: the decoder's BatchNorm sees both.
+        """
+        batch, config = len(unlabeled.weak), self.config
+        model = cast(SegmentationModel, unwrap(self.models["student"]))
+        if config.joint_batches:
+            with _DroppedFeatures(model, batch, config.feature_dropout):
+                images = torch.cat([labeled.image, *views, unlabeled.weak])
+                supervised, logits = self.student_loss(images, labeled.mask)
+            first, second, weak, dropped = logits.split(batch)
+            return supervised, weak, [first, second, dropped]
+        with _DroppedFeatures(model, len(labeled.image) + batch, config.feature_dropout):
+            images = torch.cat([labeled.image, unlabeled.weak])
             supervised, logits = self.student_loss(images, labeled.mask)
-        strong1, strong2, weak, dropped = logits.split(batch)
-
-        # The weak view's labels, for every other view.
-        confidence, pseudo = weak.detach().softmax(1).max(1)
-        pseudo = pseudo.masked_fill(unlabeled.padding, IGNORE_INDEX)
-        losses = []
-        nowhere = torch.zeros_like(unlabeled.padding)
-        for view, inside in zip((strong1, strong2, dropped), (*insides, nowhere), strict=True):
-            target, sure = mix(pseudo, inside, size), mix(confidence, inside, size)
-            losses.append(thresholded_cross_entropy(view, target, sure, config.threshold, size))
-        (loss1, _), (loss2, _), (loss_dropped, kept) = losses
-        unsupervised = config.strong_weight * (loss1 + loss2) + config.feature_weight * loss_dropped
-        values = {"loss/supervised": supervised, "loss/unsupervised": unsupervised, "pseudo/kept": kept}
-        return supervised + unsupervised, values
+        first, second = self.forward("student", torch.cat(views)).split(batch)
+        return supervised, logits[:batch], [first, second, logits[-batch:]]
 
 
 class _DroppedFeatures:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
+import torch
 from torch import nn
 
 from gta.config import ModelConfig
@@ -12,10 +14,18 @@ from gta.fields import check_values
 from gta.models.deeplab import SegmentationModel
 from gta.models.resnet import BasicBlock, Bottleneck, ResNet
 from gta.models.tiny import TinyEncoder
-from gta.models.weights import WeightsReport, load_initial_weights
+from gta.models.weights import WeightsReport, check_initial_weights, load_initial_weights
 from gta.text import did_you_mean
 
-__all__ = ["ENCODERS", "SegmentationModel", "WeightsReport", "build_model", "check_model", "load_initial_weights"]
+__all__ = [
+    "ENCODERS",
+    "SegmentationModel",
+    "WeightsReport",
+    "build_model",
+    "check_model",
+    "check_weights",
+    "load_initial_weights",
+]
 
 # An encoder has `channels` (low, middle, top) and maps (B, 3, h, w) to features of these three.
 ENCODERS: dict[str, Callable[[ModelConfig], nn.Module]] = {
@@ -36,6 +46,21 @@ def check_model(config: ModelConfig) -> None:
         )
     if config.encoder == "tiny" and config.width < 1:
         raise UserError(f"model.width is {config.width}; the tiny encoder needs a width of at least 1 (8, say).")
+
+
+def check_weights(config: ModelConfig) -> None:
+    """Raise UserError unless `model.weights` is random, or a file that fills the encoder. A file is looked at once."""
+    if config.weights == "random":
+        return
+    status = Path(config.weights).stat() if Path(config.weights).is_file() else None
+    known = (config.encoder, config.width, config.stem, config.weights, status and status.st_mtime_ns)
+    if known not in _CHECKED:
+        with torch.random.fork_rng(devices=[]):  # an encoder draws its own initial values
+            check_initial_weights(ENCODERS[config.encoder](config), config.weights)
+        _CHECKED.add(known)
+
+
+_CHECKED: set[tuple[object, ...]] = set()
 
 
 def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:

@@ -1,4 +1,8 @@
-"""DeepLabV3+ in two explicit parts, feature extractor and mask predictor: GTA treats them differently."""
+"""DeepLabV3+ in two explicit parts, feature extractor and mask predictor: GTA treats them differently.
+
+All but the encoder starts with PyTorch's own initial values, as in the public code: an untrained network is unsure of
+every pixel. (He initialisation of the last convolution makes it confident, and so its pseudo-labels.)
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gta.models.resnet import conv3x3, initialise
+from gta.models.resnet import conv3x3
 from gta.ops.dropout import Dropout2d
 
 
@@ -54,8 +58,6 @@ class FeatureExtractor(nn.Module):
         self.aspp = ASPP(top, planes, rates)
         self.head = nn.Sequential(conv3x3((2 + len(rates)) * planes, planes), *norm_relu(planes), Dropout2d(dropout))
         self.low_level = nn.Sequential(nn.Conv2d(low, planes, 1), *norm_relu(planes))
-        for part in (self.aspp, self.head, self.low_level):
-            initialise(part)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         low, middle, top = self.encoder(x)
@@ -87,7 +89,6 @@ class SegmentationModel(nn.Module):
             Dropout2d(dropout),
             nn.Conv2d(planes, num_classes, 1),
         )
-        initialise(self.mask_predictor)
         self.auxiliary: nn.Sequential | None = None
         if auxiliary:
             _, middle, _ = cast(tuple[int, int, int], encoder.channels)
@@ -97,7 +98,6 @@ class SegmentationModel(nn.Module):
                 Dropout2d(dropout),
                 nn.Conv2d(planes, num_classes, 1),
             )
-            initialise(self.auxiliary)
 
     @property
     def encoder(self) -> nn.Module:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ NUMPY_SCALARS: list[Any] = [
 ]
 
 
-def read(path: Path, what: str) -> Any:
+def read(path: Path, what: str, lazily: bool = False) -> Any:
     """The content of a PyTorch file, on the CPU. `what` it is, in error messages ("The initial weights").
+
+    lazily: numbers are read where they are used, for who wants names and shapes (where the file's format allows it).
 
     Raises UserError for a file that is absent, damaged, or a pickle that wants to run anything beyond rebuilding
     tensors, plain Python and numpy scalars.
@@ -32,7 +35,8 @@ def read(path: Path, what: str) -> Any:
         raise UserError(f"{what} {path} are not there; put the file in place.")
     try:
         with torch.serialization.safe_globals(NUMPY_SCALARS):
-            return torch.load(path, map_location="cpu", weights_only=True)
+            mapped = lazily and zipfile.is_zipfile(path)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         asked = re.search(r"GLOBAL (\S+)", str(error))
         if asked:

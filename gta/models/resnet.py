@@ -138,7 +138,7 @@ class ResNet(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """He initialisation of the convolutions, with the fan that keeps the gradient's scale."""
+    """He initialisation of an encoder's convolutions, with the fan that keeps the gradient's scale."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")

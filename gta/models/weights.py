@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from gta.errors import UserError
 from gta.models import files
@@ -14,7 +15,7 @@ from gta.models.deeplab import SegmentationModel
 # Wrappers that training programs put around a state dict, and before its names.
 CONTAINERS = ("state_dict", "model", "model_state")
 PREFIXES = ("module.", "backbone.", "encoder.", "feature_extractor.encoder.", "timm_model.")
-# A deep stem as some public ResNets spell it (conv1 to conv3 side by side), and as ours and timm's do.
+# A deep stem as public ResNets spell it: conv1 to conv3 side by side, or one `stem`. Ours is timm's spelling.
 FLAT_STEM = {
     "conv1": "conv1.0",
     "bn1": "conv1.1",
@@ -23,67 +24,95 @@ FLAT_STEM = {
     "conv3": "conv1.6",
     "bn3": "bn1",
 }
+ONE_STEM = {**{f"stem.{number}": f"conv1.{number}" for number in (0, 1, 3, 4, 6)}, "stem.7": "bn1"}
+SHOWN = 3  # names in a message
 
 
 @dataclass
 class WeightsReport:
-    """What became of each tensor of the encoder and of the file.
-
-    Of the encoder: `matched`, `missing` from the file, `reshaped` (there in another shape). Of the file:
-    `unused`.
-    """
+    """What was loaded: `matched`, every tensor of the encoder; `unused`, what else the file holds (a classifier)."""
 
     matched: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    reshaped: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [f"{len(self.matched)} tensors of the encoder's initial weights loaded"]
-        for what in ("missing", "reshaped", "unused"):
-            names: list[str] = getattr(self, what)
-            if names:
-                lines.append(f"{what} ({len(names)}): {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}")
-        return "; ".join(lines)
+        unused = f"; unused in the file ({len(self.unused)}): {_some(self.unused, 8)}" if self.unused else ""
+        return f"{len(self.matched)} tensors of the encoder's initial weights loaded, none missing{unused}"
 
 
 def load_initial_weights(model: SegmentationModel, path: str | Path) -> WeightsReport:
-    """Load what matches by name and shape into the encoder; says what did and what did not.
+    """Fill the encoder from a file, whole or not at all; says what of the file was used.
 
     Understood are the names of torchvision and timm (plain stem), of timm's and the usual deep-stem files, and of
-    deep stems spelled conv1, conv2, conv3. Raises UserError for an absent or unreadable file, for one of another
-    stem than the model's, for a ResNet-D, and for one that matches nothing.
+    deep stems spelled conv1, conv2, conv3 or `stem`. Raises UserError for an absent or unreadable file, and for one of
+    another network: another stem, a ResNet-D, a tensor that is missing or of another shape, layers that the encoder
+    does not have. An encoder that is partly random is never trained.
     """
     given = _named(_state_dict(Path(path)))
-    own = model.encoder.state_dict()
-    _check_kind(set(given), getattr(model.encoder, "stem", None), path)
-    report = WeightsReport(unused=sorted(set(given) - set(own)))
-    for name, tensor in own.items():
-        if name not in given:
-            if not name.endswith("num_batches_tracked"):  # a counter that older files do not have
-                report.missing.append(name)
-        elif given[name].shape != tensor.shape:
-            report.reshaped.append(name)
-        else:
-            report.matched.append(name)
-    if not any(name in dict(model.encoder.named_parameters()) for name in report.matched):
-        shown = ", ".join(sorted(given)[:3])
-        raise UserError(
-            f"Nothing in the weights file {path} matches the encoder by name and shape "
-            f"(its names begin: {shown}); "
-            "give a file for this encoder, or model.weights=random."
-        )
+    report = _match(model.encoder, given, path)
     model.encoder.load_state_dict({name: given[name] for name in report.matched}, strict=False)
     return report
 
 
-def _state_dict(path: Path) -> dict[str, Tensor]:
+def check_initial_weights(encoder: nn.Module, path: str | Path) -> None:
+    """Raise what `load_initial_weights` raises for a model of this encoder, without reading or changing a number."""
+    _match(encoder, _named(_state_dict(Path(path), lazily=True)), path)
+
+
+def _match(encoder: nn.Module, given: dict[str, Tensor], path: str | Path) -> WeightsReport:
+    """Which tensors fill the encoder; raises UserError where they do not fill it."""
+    own = encoder.state_dict()
+    _check_kind(set(given), getattr(encoder, "stem", None), path)
+    # a counter does nothing here, and older files have none
+    needed = [name for name in own if not name.endswith("num_batches_tracked")]
+    matched = [name for name in own if name in given and given[name].shape == own[name].shape]
+    if not set(matched) & set(needed):
+        raise UserError(
+            f"Nothing in the weights file {path} matches the encoder by name and shape "
+            f"(its names begin: {_some(sorted(given), SHOWN)}); give a file for this encoder, or model.weights=random."
+        )
+    unused = sorted(set(given) - set(own))
+    if troubles := _troubles(own, needed, given, unused):
+        raise UserError(
+            f"The weights file {path} is of another network than the encoder: {', and '.join(troubles)}; give a file "
+            "of this encoder, choose the file's with model=..., or start with model.weights=random."
+        )
+    return WeightsReport(matched, unused)
+
+
+def _troubles(
+    own: dict[str, Tensor], needed: Sequence[str], given: dict[str, Tensor], unused: Sequence[str]
+) -> list[str]:
+    """What would leave the encoder partly random, or a part of another network, in words."""
+    missing = [name for name in needed if name not in given]
+    reshaped = [
+        f"{name} is {tuple(given[name].shape)} and the encoder's {tuple(own[name].shape)}"
+        for name in needed
+        if name in given and given[name].shape != own[name].shape
+    ]
+    parts = {name.split(".")[0] for name in own}
+    beyond = [name for name in unused if name.split(".")[0] in parts]
+    troubles = []
+    if missing:
+        troubles.append(f"{len(missing)} of the encoder's {len(own)} tensors are missing ({_some(missing, SHOWN)})")
+    if reshaped:
+        troubles.append(f"{len(reshaped)} have another shape ({_some(reshaped, SHOWN)})")
+    if beyond:
+        troubles.append(f"it holds {len(beyond)} tensors that the encoder does not have ({_some(beyond, SHOWN)})")
+    return troubles
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _state_dict(path: Path, lazily: bool = False) -> dict[str, Tensor]:
     """Tensors by name, without wrappers and prefixes."""
     if not path.is_file():
         raise UserError(
             f"The initial weights {path} are not there; put the file in place, or use model.weights=random."
         )
-    content = files.read(path, "The initial weights")
+    content = files.read(path, "The initial weights", lazily)
     for key in CONTAINERS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -94,12 +123,16 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
 
 def _named(given: dict[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors under our names."""
-    if not {"conv1.weight", "conv2.weight", "conv3.weight"} <= set(given):
+    if "stem.0.weight" in given:
+        spelled = ONE_STEM
+    elif {"conv1.weight", "conv2.weight", "conv3.weight"} <= set(given):
+        spelled = FLAT_STEM
+    else:
         return given
     renamed = {}
     for name, tensor in given.items():
-        first, _, rest = name.partition(".")
-        renamed[f"{FLAT_STEM.get(first, first)}.{rest}"] = tensor
+        module, _, part = name.rpartition(".")
+        renamed[f"{spelled.get(module, module)}.{part}" if module else name] = tensor
     return renamed
 
 

@@ -82,6 +82,12 @@ def unlabeled_parts(batch: Unlabeled, schedule: ScheduleConfig) -> list[Unlabele
     return [Unlabeled(*fields) for fields in zip(weak, strong, padding, firsts, strong2, strict=True)]  # type: ignore[arg-type]
 
 
+def by_group(labeled: Tensor, unlabeled: Tensor, group_size: int) -> Tensor:
+    """Values of as many labeled as unlabeled images in the order of groups: `group_size` of one, then of the other."""
+    pairs = [values.reshape(-1, group_size, *values.shape[1:]) for values in (labeled, unlabeled)]
+    return torch.cat(pairs, dim=1).flatten(0, 1)
+
+
 def _split(values: Tensor, schedule: ScheduleConfig) -> Sequence[Tensor]:
     assert len(values) % (schedule.accumulate * schedule.group_size) == 0, "a part must hold whole groups"
     return values.chunk(schedule.accumulate)

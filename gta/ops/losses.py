@@ -57,6 +57,20 @@ def thresholded_cross_entropy(
     return _ratio(loss * kept, valid.to(loss.dtype), group_size), _share(kept, valid, group_size)
 
 
+def squared_difference(
+    logits: Tensor, chances: Tensor, valid: Tensor, group_size: int, threshold: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Sum over classes of the squared difference of the logits' softmax from `chances`, both (B, C, h, w).
+
+    Mean over the valid pixels (bool (B, h, w)) of each group, times the share of these whose largest chance is
+    `threshold` or more; and mean over the groups. Returns (loss, that share).
+    """
+    loss = (full_precision(logits).softmax(1) - chances).square().sum(1)
+    sure = valid & (chances.amax(1) >= threshold)
+    share = _ratios(sure.to(loss.dtype), valid.to(loss.dtype), group_size)
+    return (share * _ratios(loss * valid, valid.to(loss.dtype), group_size)).mean(), share.mean()
+
+
 def weighted_cross_entropy(
     logits: Tensor,
     pseudo: Tensor,
@@ -123,8 +137,13 @@ def _share(kept: Tensor, valid: Tensor, group_size: int) -> Tensor:
 
 def _ratio(numerator: Tensor, denominator: Tensor, group_size: int) -> Tensor:
     """Mean over groups of sum(numerator) / sum(denominator); a group whose denominator is 0 counts as 0."""
+    return _ratios(numerator, denominator, group_size).mean()
+
+
+def _ratios(numerator: Tensor, denominator: Tensor, group_size: int) -> Tensor:
+    """(groups): sum(numerator) / sum(denominator) of each."""
     assert numerator.shape[0] % group_size == 0, "a rank must hold whole groups"
     groups = numerator.shape[0] // group_size
     above = numerator.reshape(groups, -1).sum(1)
     below = denominator.reshape(groups, -1).sum(1)
-    return (above / torch.where(below > 0, below, 1.0)).mean()
+    return above / torch.where(below > 0, below, 1.0)

@@ -11,6 +11,7 @@ from gta.cell import Cell
 from gta.cellfolder import CellFolder
 from gta.compose.validate import check_batch
 from gta.config import Config
+from gta.data.present import check_present
 from gta.data.stage import staged
 from gta.errors import UserError
 from gta.methods import METHODS
@@ -33,6 +34,8 @@ def train(cell: Cell, control: Control | None = None) -> bool:
     device = prepare_device(cell.config)
     check_batch(cell.config.schedule, distributed.world_size())
     cell = replace(cell, config=staged(cell.config, cell.split))
+    if not cell.folder.checkpoint_file.exists():  # else they were looked at when it began
+        check_present(cell.config.data, cell.split, cell.config.schedule.eval_images)
     method = build_method(cell.config, device)
     trainer = Trainer(cell, method, device, control or Control())
     with background_sync(cell.config, cell.folder.path):

@@ -46,6 +46,8 @@ class Trainer:
         self.device = device
         self.control = control
         self.first = distributed.rank() == 0
+        if self.first:
+            control.check()
         self.journal = Journal(self.folder.journal_file) if self.first else None
         self.commits = [commit()]  # of the code that runs now, though a commit may follow while it does
         self.best: dict[str, Score] = {}
@@ -58,7 +60,6 @@ class Trainer:
         """Train to the end: True. False where the outside asked to stop; then everything is saved."""
         schedule = self.config.schedule
         if self.first:  # an attempt that was killed in the middle of a save leaves a large file behind
-            self.control.check()
             for path in (self.folder.checkpoint_file, self.folder.best_file, self.folder.result_file):
                 remove_leftovers(path)
         start = self._resume()
@@ -112,9 +113,10 @@ class Trainer:
         return int(state["iteration"])
 
     def _save(self, iteration: int) -> None:
-        if not self.first:
+        if not self.journal:
             return
         self.control.check()
+        self.journal.flush()  # first: a resumed run does not make again what the checkpoint holds
         state = {
             "signature": self.signature,
             "iteration": iteration,
@@ -170,10 +172,11 @@ class Trainer:
         write_artifacts(self.folder, name, iteration, matrices[name], pictures, self.config.data)
 
     def _finish(self) -> None:
-        if not self.first:
+        if not self.journal:
             return
         self.control.check()
         self._event("finished", iteration=self.config.schedule.iterations)
+        self.journal.flush()
         Result(
             signature=self.signature,
             iteration=self.config.schedule.iterations,

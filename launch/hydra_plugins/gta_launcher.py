@@ -48,6 +48,8 @@ class OptionsConf:
     cells: list[str] = field(default_factory=list)
     again: bool = False
     oom: bool = False
+    states: list[str] = field(default_factory=list)
+    methods: list[str] = field(default_factory=list)
     wait: bool = True
     budget: float | None = None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 
@@ -47,6 +48,8 @@ class Job:
 def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, after: int = 0) -> str:
     """What `run_cell` says; a failure is printed, and leaves the process with exit code 1 for the scheduler to see."""
     try:
+        if not folder.path.is_dir():  # the ranks would make it anew to meet there
+            raise UserError(f"{folder.path} is gone: the cell's folder was deleted or moved after it was submitted.")
         with rendezvous(folder, place):
             return run_cell(folder, place, signals, after)
     except Exception as error:
@@ -58,13 +61,14 @@ def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, a
 
 
 def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | None = None, after: int = 0) -> str:
-    """One attempt at the cell in `folder`, on every rank: `done`, `interrupted` (saved; it can go on), or `taken`.
+    """One attempt at the cell in `folder`, on every rank: `done`, `interrupted` (saved; it can go on), or not begun:
+    `taken` by another process, or `cancelled` while its job waited.
 
     `place`: where this process stands in its job, with this rank's log; None outside of jobs. `signals`: those heard so
     far, where somebody listens already. `after`: attempts up to this number are over, a scheduler said so. Raises what
     the attempt raises, after the failure and the log were written; UserError where the cell was tried too often.
     """
-    number, mine = None, None
+    number, mine, left = None, None, "taken"
     listening = signals or Signals()
     try:
         config = read_config(folder.config_file)
@@ -72,18 +76,24 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         if int(os.environ.get("RANK", 0)) == 0 and not folder.done:
             if given_up := policy.exhausted(folder.attempts(), config.site, folder.submitted()):
                 raise UserError(f"This cell is given up after {given_up}; `gta retry` runs it again.")
-            if mine := _claim(folder, config, place, after):
+            if place is not None and _cancelled(folder):
+                left = "cancelled"
+            elif mine := _claim(folder, config, place, after):
                 number = mine.number
                 mine.start()
         distributed.init_from_env(config.site.device)
-        number = distributed.broadcast_object(number)
+        number, left = distributed.broadcast_object((number, left))
         if distributed.broadcast_object(folder.done):  # also where it was finished since
             if mine:
                 mine.end("done")
             return "done"
         if number is None:
-            print("Another process has this cell; leaving it alone.", flush=True)
-            return "taken"
+            why = {
+                "taken": "Another process has this cell",
+                "cancelled": "This cell was cancelled after its submission",
+            }
+            print(f"{why[left]}; leaving it alone.", flush=True)
+            return left
         cell = Cell.load(folder, config)
         # our handlers come after submitit's, which would count a preemption as a time-out and requeue by themselves
         if signals is None:
@@ -93,14 +103,14 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         finished = train(cell, _Control(mine, listening))
         how = "done" if finished else "interrupted"
         if mine:
-            mine.end(how, why="time limit" if not finished and listening.time_limit else None)
+            mine.end(how, why=None if finished else _why(mine, listening))
         return how
     except Superseded as error:
-        print(f"Stopping: {error}.", flush=True)
-        os._exit(3)  # the ranks must not wait for each other, and nothing more may be written
+        _stop(error)
     except KeyboardInterrupt:
         if mine:
-            mine.end("interrupted")
+            with contextlib.suppress(Superseded):
+                mine.end("interrupted")
         raise
     except BaseException as error:
         _record_failure(folder, number, error, mine, place.log if place else None)
@@ -109,6 +119,22 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         if signals is None:
             listening.remove()
         distributed.shutdown()
+
+
+def _cancelled(folder: CellFolder) -> bool:
+    """Whether somebody ended the cell since it was submitted; a broken record says nothing."""
+    return readable(folder.cancelled, say=lambda _: None) is not None
+
+
+def _why(mine: Claim, signals: Signals) -> str | None:
+    """What stopped an attempt, where that was not a person's signal."""
+    return "cancelled" if mine.cancelled else "time limit" if signals.time_limit else None
+
+
+def _stop(error: Superseded) -> NoReturn:
+    """End at once: the ranks must not wait for each other, and nothing more may be written."""
+    print(f"Stopping: {error}.", flush=True)
+    os._exit(3)
 
 
 def _claim(folder: CellFolder, config: Config, place: Place | None, after: int) -> Claim | None:
@@ -128,7 +154,9 @@ class _Control(Control):
         self.signals = signals
 
     def request(self) -> Request:
-        return self.signals.request()
+        if self.mine and self.mine.lost:
+            raise self.mine.lost
+        return Request.STOP if self.mine and self.mine.cancelled else self.signals.request()
 
     def check(self) -> None:
         if self.mine:
@@ -147,13 +175,16 @@ class _Control(Control):
 def _record_failure(
     folder: CellFolder, number: int | None, error: BaseException, mine: Claim | None, log: str | None
 ) -> None:
-    """Say why the attempt failed, unless a later one has the cell by now.
+    """Say why the attempt failed, unless a later one has the cell by now, or its folder is gone.
 
     The rank that failed first writes it: the others only see a lost connection. Where none does, a rank was killed,
     and the attempt is lost: it is not the cell's fault, and it goes on by itself.
     """
     last = folder.latest_attempt()
     if number is not None and last is not None and last.number > number:
+        return
+    if not folder.path.is_dir() or (mine and mine.gone()):  # deleted; what is written would make it anew
+        print(f"{folder.path} is gone: the cell's folder was deleted or moved, and is left as it is.", flush=True)
         return
     if number is None:  # failed before rank 0 could say which attempt this is
         number = last.number if last else 0

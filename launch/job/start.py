@@ -91,12 +91,18 @@ def _requeue(signals: Signals) -> None:
         return
     from launch.slurm import commands as slurm
 
-    refused = slurm.requeue(os.environ["SLURM_JOB_ID"])
+    refused = slurm.requeue(this_job())
     print(f"requeued{': ' + refused if refused else ''}.", flush=True)
     if not refused:
         for kind in KINDS:
             signal.signal(kind, signal.SIG_DFL)
         time.sleep(LEAVE_SECONDS)  # Slurm ends this process
+
+
+def this_job() -> str:
+    """This job, or this task alone of its array: the raw id of an array's last task is the id of the whole array."""
+    array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
+    return f"{array}_{task}" if array and task else os.environ["SLURM_JOB_ID"]
 
 
 if __name__ == "__main__":

@@ -3,152 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
-from gta.cellfolder import Death
-from launch.show.rows import BoardRow, counts, row, rows
-from launch.state.ledger import Entry, State
-from launch.state.policy import POLICY
+from launch.show.layout import Layout, layout
+from launch.show.rows import BoardRow, row, rows
+from launch.show.words import STYLES, TOLD, URGENT, brief, counted, cut, duration, notes, summary, totals, wrapped
+from launch.state.jobs import Unknown
+from launch.state.ledger import Entry, State, silence
 
-STYLES = {
-    "done": "green",
-    "running": "cyan",
-    "starting": "cyan",
-    "queued": "blue",
-    "requeued": "blue",
-    "failed": "red",
-    "lost": "magenta",
-    "stopped": "yellow",
-    "cancelled": "yellow",
-    "never run": "dim",
-    "broken": "bold red",
-}
-URGENT = (
-    "broken",
-    "failed",
-    "lost",
-    "running",
-    "starting",
-    "requeued",
-    "stopped",
-    "cancelled",
-    "queued",
-    "never run",
-    "done",
-)
 LINES_EVERY = 20.0  # seconds between lines where the output is no terminal
-WHAT_WIDTH = 28  # characters that the last column needs to be readable
-NARROW = 18  # the same where the window is narrow
-
-
-def summary(entries: Sequence[Entry]) -> str:
-    """Such as "12 cells: 4 done, 2 running, 6 never run"."""
-    found = Counter(entry.state for entry in entries)
-    parts = [f"{found[state]} {state}" for state in State if found[state]]
-    return f"{len(entries)} cells: {', '.join(parts)}"
-
-
-def totals(table: Sequence[BoardRow]) -> str:
-    """The summary in the board's words, with what was spent."""
-    found = counts(table)
-    parts = [f"{found[state]} {state}" for state in reversed(URGENT) if state in found]
-    gpu, core = sum(row.gpu_hours for row in table), sum(row.core_hours for row in table)
-    spent = [f"{hours(value)} {name}" for value, name in ((gpu, "GPU-hours"), (core, "core-hours")) if value]
-    return "; ".join([f"{len(table)} cells: {', '.join(parts)}", *([" and ".join(spent) + " used"] if spent else [])])
-
-
-def advice(table: Iterable[BoardRow]) -> list[str]:
-    """What to do about the cells that will not go on by themselves, a line a cause."""
-    causes = Counter(row.cause for row in table if row.state in ("failed", "cancelled") and row.cause)
-    return [f"{count} {cause}: {POLICY[Death(cause)].advice}" for cause, count in sorted(causes.items())]
-
-
-def duration(seconds: float) -> str:
-    """Seconds as 42 s, 3 min 05 s or 2 h 10 min."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    if whole < 360000:
-        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-    return f"{whole // 86400} days"
-
-
-def hours(value: float) -> str:
-    """Hours with three figures or so: 0.012, 1.25, 137."""
-    return f"{value:.3f}" if value < 0.1 else f"{value:.2f}" if value < 100 else f"{value:.0f}"
-
-
-def _progress(row: BoardRow) -> str:
-    """How far a cell is, or what came of it."""
-    if row.miou is not None:
-        return f"mIoU {row.miou:.2f}"
-    if row.iteration is None:
-        return f"0/{row.iterations}" if row.state == "running" else ""
-    return f"{row.iteration}/{row.iterations}"
-
-
-def _rate(row: BoardRow) -> str:
-    return "" if row.rate is None else f"{row.rate:.3g}" if row.rate < 100 else f"{row.rate:.0f}"
-
-
-def _cost(row: BoardRow) -> str:
-    return hours(row.gpu_hours or row.core_hours) if row.attempts else ""
-
-
-# name, text, and how soon the column goes where the window is narrow (0: it stays)
-COLUMNS: list[tuple[str, Callable[[BoardRow], str], int]] = [
-    ("cell", lambda row: row.signature[:8], 0),
-    ("method", lambda row: row.method, 0),
-    ("split", lambda row: row.split, 0),
-    ("seed", lambda row: str(row.seed), 0),
-    ("state", lambda row: row.state, 0),
-    ("progress", _progress, 0),
-    ("it/s", _rate, 5),
-    ("loss", lambda row: "" if row.loss is None or row.state != "running" else f"{row.loss:.3f}", 8),
-    ("left", lambda row: "" if row.left is None else duration(row.left), 2),
-    ("node", lambda row: row.node or "", 7),
-    ("tries", lambda row: str(row.attempts or ""), 4),
-    ("cost", _cost, 6),
-]
-RIGHT = ("seed", "progress", "it/s", "loss", "left", "tries", "cost")
-
-
-def table(shown: Sequence[BoardRow], width: int, title: str = "") -> Table:
-    """The board, one line a cell, with as many columns as `width` characters hold; empty ones are left out."""
-    texts = {name: [text(row) for row in shown] for name, text, _ in COLUMNS}
-    wide = {name: max([len(name), *map(len, column)]) + 2 for name, column in texts.items() if any(column)}
-    what = [row.what for row in shown]
-    if any(row.node and "node" in wide for row in shown):
-        what = [text.removeprefix(f"on {row.node}, ") for text, row in zip(what, shown, strict=True)]
-    wanted = min(max(map(len, what), default=0), WHAT_WIDTH if width >= 100 else NARROW)
-    for name, _, _ in sorted((column for column in COLUMNS if column[2]), key=lambda column: -column[2]):
-        if sum(wide.values()) + wanted > width:
-            wide.pop(name, None)
-    board = Table(title=escape(title) or None, box=None, pad_edge=False, title_justify="left")
-    for name in wide:
-        justify = "right" if name in RIGHT else "left"
-        board.add_column(_header(name, shown), justify=justify, no_wrap=True, overflow="ellipsis")  # type: ignore[arg-type]
-    if any(what):
-        board.add_column("what", overflow="fold")
-    for i, one in enumerate(shown):
-        cells = {name: escape(texts[name][i]) for name in wide}
-        cells["state"] = f"[{STYLES[one.state]}]{one.state}[/]"
-        board.add_row(*cells.values(), *([escape(what[i])] if any(what) else []))
-    return board
-
-
-def _header(name: str, shown: Sequence[BoardRow]) -> str:
-    if name != "cost":
-        return name
-    return "GPU-h" if any(row.gpu_hours for row in shown) else "core-h"
+BAR = 30  # characters
+NOTES = 4  # reasons below a board that has to fit into a window
+MOST = 100  # cells that a board shows where it need not fit into a window
 
 
 def fitting(shown: Sequence[BoardRow], lines: int) -> tuple[list[BoardRow], str]:
@@ -156,10 +26,95 @@ def fitting(shown: Sequence[BoardRow], lines: int) -> tuple[list[BoardRow], str]
     if len(shown) <= lines:
         return list(shown), ""
     order = {state: place for place, state in enumerate(URGENT)}
-    first = sorted(range(len(shown)), key=lambda i: (order[shown[i].state], i))[: max(1, lines - 1)]
-    rest = counts([row for i, row in enumerate(shown) if i not in set(first)])
-    words = ", ".join(f"{rest[state]} {state}" for state in URGENT if state in rest)
-    return [shown[i] for i in sorted(first)], f"... and {words}"
+    first = set(sorted(range(len(shown)), key=lambda i: (order[shown[i].state], i))[: max(1, lines - 1)])
+    rest = [row for i, row in enumerate(shown) if i not in first]
+    return [shown[i] for i in sorted(first)], f"... and {counted(rest)}"
+
+
+def page(table: Sequence[BoardRow], width: int, most: int | None = MOST) -> tuple[list[Text], list[str]]:
+    """The board as it is printed: a line a cell, at most so many of them (None: all), with what is left out; and what
+    is to be said below it, lest it be read nowhere: reasons, parted between words.
+    """
+    shown, more = fitting(table, len(table) if most is None else most)
+    made = layout(shown, width)
+    lines = [*made.lines, *([Text(more, style="dim", no_wrap=True)] if more else [])]
+    untold = {row.signature for row in _untold(table, shown, made)}
+    below = [row for row in table if row.state in TOLD or row.signature in untold]
+    return lines, [part for line in notes(below) for part in wrapped(line, width - 2, "    ")]
+
+
+def frame(table: Sequence[BoardRow], width: int, height: int, since: float | None = None, said: str = "") -> list[Text]:
+    """The board as lines of a window: none is folded, and they are no more than the window has.
+
+    `since`: when somebody began to look (time.time); `said`: what else there is to say, such as who does not answer.
+    """
+    head = [Text(line, no_wrap=True) for line in wrapped(totals(table), width)]
+    head.append(bar(table, width, since))
+    if said:
+        head += [Text(line, style="yellow", no_wrap=True) for line in wrapped(said, width)]
+    room = max(2, height - len(head) - 1)  # less the line with the columns' names
+    told: list[str] = []
+    for _ in range(2):  # what is said below takes lines of cells, of which more may then have to be said
+        shown, more = fitting(table, room - min(len(told), NOTES, max(0, room - 3)))
+        made = layout(shown, width)
+        told = notes(_untold(table, shown, made))
+    below = min(len(told), NOTES, max(0, room - 3))
+    shown, more = fitting(table, room - below)
+    tail = [Text(cut(more, width), style="dim", no_wrap=True)] if more else []
+    if below:
+        rest = len(told) - below
+        lines = [*told[: below - 1], f"... and {rest + 1} more reasons: `gta status`"] if rest else told
+        tail += [Text(cut(line, width), style=_style(line), no_wrap=True) for line in lines]
+    return [*head, *layout(shown, width).lines, *tail]
+
+
+def _untold(table: Sequence[BoardRow], shown: Sequence[BoardRow], made: Layout) -> list[BoardRow]:
+    """The cells of reasons that cannot be read on each cell's own line."""
+    read = {row.signature for row in shown if made.tells(row)}
+    reasons = {(row.state, brief(row)) for row in table if row.signature not in read}
+    return [row for row in table if (row.state, brief(row)) in reasons]
+
+
+def _style(note: str) -> str:
+    state = next((state for state in URGENT if note.partition(" ")[2].startswith(state)), "")
+    return STYLES.get(state, "dim") if state in TOLD else "dim"
+
+
+def bar(table: Sequence[BoardRow], width: int, since: float | None = None) -> Text:
+    """How much of the grid's work is done, in the colours of its states; since when, and for how long still."""
+    line = Text(no_wrap=True, overflow="crop")
+    size = min(BAR, max(10, width - 50))
+    work = sum(row.iterations for row in table) or 1
+    made, cells = sum(map(_made, table)), 0
+    for state in reversed(URGENT):
+        of = [row for row in table if row.state == state]
+        part = sum(row.iterations if state in ("failed", "broken") else _made(row) for row in of) / work
+        line.append("━" * (length := round(size * part)), style=STYLES[state])
+        cells += length
+    line.append("━" * (size - cells), style="bright_black")
+    line.append(f"  {int(100 * made / work)}%")
+    if since is not None:
+        line.append(f"  {duration(time.time() - since)} so far")
+    if (rest := left(table)) is not None:
+        line.append(f", about {duration(rest)} left")
+    return line
+
+
+def _made(row: BoardRow) -> int:
+    return row.iterations if row.state == "done" else min(row.iteration or 0, row.iterations)
+
+
+def left(table: Sequence[BoardRow]) -> float | None:
+    """Seconds until all is done that will be, at the present speed of the cells that run; None where none tells one.
+
+    Cells that wait take over when others end, so all that is left is shared by those that run now.
+    """
+    rate = sum(row.rate or 0.0 for row in table if row.state == "running")
+    if not rate:
+        return None
+    going = [row for row in table if row.state not in ("done", "failed", "broken", "held", "cancelled")]
+    longest = max((row.left or 0.0 for row in going), default=0.0)
+    return max(longest, sum(row.iterations - _made(row) for row in going) / rate)
 
 
 class Board:
@@ -167,14 +122,18 @@ class Board:
 
     def __init__(self, console: Console | None = None):
         self.console = console or Console(highlight=False)
+        self.since = time.time()
         self._live: Live | None = None
         self._states: dict[str, State] = {}
         self._over: dict[str, BoardRow] = {}  # what is done does not change any more
+        self._table: list[BoardRow] = []
+        self._said = ""
+        self._silent = ""  # since when
         self._last_lines = 0.0
 
     def __enter__(self) -> Board:
         if self.console.is_terminal:
-            self._live = Live(console=self.console, refresh_per_second=2, transient=True)
+            self._live = Live(console=self.console, refresh_per_second=2)  # its last picture stays on the screen
             self._live.start()
         return self
 
@@ -192,13 +151,34 @@ class Board:
             made.append(self._over[signature] if entry.state is State.DONE else row(entry))
         return made
 
-    def show(self, entries: Sequence[Entry]) -> None:
+    def say(self, text: str) -> None:
+        """What is to be said of the whole board until something else is ("": nothing), such as who does not answer."""
+        if text and text != self._said and not self._live:
+            self.console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False, soft_wrap=True)
+        self._said = text
+        self._draw()
+
+    def _listen(self, silent: Unknown | None) -> None:
+        if silent:
+            self._silent = self._silent or time.strftime("%H:%M")
+            self.say(f"{silent.why} since {self._silent}: nothing is submitted, nothing taken for lost; waiting")
+        elif self._silent:
+            self._silent = ""
+            self.say("" if self._live else "Slurm answers again")
+
+    def _draw(self) -> None:
         if self._live:
-            everything = self.rows(entries)
-            shown, more = fitting(everything, self.console.height - 4)
-            board = table(shown, self.console.width, totals(everything))
-            board.caption, board.caption_justify = more or None, "left"
-            self._live.update(board)
+            lines = frame(self._table, self.console.width, self.console.height - 1, self.since, self._said)
+            self._live.update(Group(*lines))
+
+    def show(self, entries: Sequence[Entry], silent: Unknown | None = None) -> None:
+        """The cells as they are now. A scheduler that does not answer is said above them, and since when; `silent`:
+        that it did not when something was to be submitted.
+        """
+        self._listen(silent or silence(entries))
+        if self._live:
+            self._table = self.rows(entries)
+            self._draw()
             return
         changed = [e for e in entries if self._states.get(e.cell.signature, e.state) is not e.state]
         for entry in changed:
@@ -215,4 +195,5 @@ class Board:
 def _line(row: BoardRow) -> str:
     loss = "-" if row.loss is None else f"{row.loss:.3f}"
     left = "-" if row.left is None else duration(row.left)
-    return f"{row.method} {row.split} seed {row.seed}: iteration {_progress(row)}, loss {loss}, left {left}"
+    iteration = f"{row.iteration or 0}/{row.iterations}"
+    return f"{row.method} {row.split} seed {row.seed}: iteration {iteration}, loss {loss}, left {left}"

@@ -1,4 +1,6 @@
-"""Ending cells: scancel for Slurm's jobs, SIGTERM for processes of this host; and a word about it in each folder."""
+"""Ending cells: scancel for Slurm's jobs, SIGTERM for processes of this host; and a word about it in each folder, at
+which those that are out of reach leave by themselves.
+"""
 
 from __future__ import annotations
 
@@ -11,72 +13,91 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder, readable
+from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder, Submitted, readable
 from launch.grid.names import Named
 from launch.slurm import commands as slurm
-from launch.state.jobs import HeldJob
+from launch.slurm.reconcile import word
+from launch.state.jobs import HeldJob, Queue, Unknown
 
 WAIT_SECONDS = 15.0  # for local cells to save and leave
+_BY_ITSELF = "told by its folder: it leaves at its next step, or when it starts"
 REMIND_SECONDS = 2.0  # a process that is only starting may not listen yet
 
 
 @dataclass(frozen=True)
 class Target:
-    """A cell that is to end, and how it can be reached: a Slurm job, a process of this host, or not at all."""
+    """A cell that is to end, and how it can be reached: as a Slurm job, a process of this host, by the word in its
+    folder alone, or not at all.
+    """
 
     cell: Named
     job: str | None = None  # Slurm's
+    name: str = ""  # of that job
     process: Attempt | None = None  # the attempt that lives on this host
+    asked: str = ""  # why the word in its folder must do
     over: str = ""  # why there is nothing to end
     beyond: str = ""  # why it cannot be ended from here
 
+    @property
+    def ending(self) -> bool:
+        return bool(self.job or self.process or self.asked)
 
-def targets(cells: Sequence[Named], everyone: Sequence[Named], held: dict[str, HeldJob] | None) -> list[Target]:
+
+def targets(cells: Sequence[Named], everyone: Sequence[Named], held: Queue) -> list[Target]:
     """How each of the cells can be ended. `everyone`: all cells, of which some may share a job; whose job a broken
-    record hides, shares none. `held`: what Slurm holds, None where it does not answer here.
+    record hides, shares none. `held`: what Slurm holds.
     """
     chosen = {cell.signature for cell in cells}
     sharing: dict[str, list[Named]] = {}
-    for cell in everyone if held else ():
-        if job := readable(partial(_slurm_job, cell.folder), say=lambda _: None):
-            sharing.setdefault(job, []).append(cell)
+    for cell in everyone:
+        sent = readable(partial(_sent, cell.folder), say=lambda _: None)
+        if sent and isinstance(word(sent, held), HeldJob):
+            sharing.setdefault(sent.job, []).append(cell)
     return [_target(cell, chosen, sharing, held) for cell in cells]
 
 
-def _target(cell: Named, chosen: set[str], sharing: dict[str, list[Named]], held: dict[str, HeldJob] | None) -> Target:
+def _target(cell: Named, chosen: set[str], sharing: dict[str, list[Named]], held: Queue) -> Target:
     folder, last = cell.folder, cell.folder.latest_attempt()
     if folder.done:
         return Target(cell, over="done already")
     try:
-        job = _slurm_job(folder)
+        sent = _sent(folder)
     except BrokenRecord as error:
         if last is None or not last.here:
             return Target(cell, beyond=str(error))
-        job = None
-    if job and held is None and (last is None or not last.here):
-        return Target(cell, beyond=f"job {job}: no Slurm answers here; cancel it on a login node")
-    if job and held and job in held:
-        others = [other for other in sharing.get(job, ()) if other.signature not in chosen and _unfinished(other)]
-        if others:
-            names = ", ".join(map(str, others))
-            return Target(cell, beyond=f"its job {job} also runs {names}: cancel these together, or none")
-        return Target(cell, job=job)
+        sent = None
+    if last is not None and last.alive() and last.here and (sent is None or isinstance(held, Unknown)):
+        return Target(cell, process=last)
+    if sent is not None:
+        said = word(sent, held)
+        if isinstance(said, HeldJob):
+            others = [other for other in sharing.get(sent.job, ()) if other.signature not in chosen]
+            return _held(cell, sent, said, others)
+        if isinstance(said, Unknown):
+            return Target(cell, asked=said.why)
     if last is not None and last.alive():
-        if last.here:
-            return Target(cell, process=last)
-        if job is None:
-            return Target(cell, beyond=f"it runs on {last.host} (process {last.pid}): cancel it there")
+        return Target(cell, process=last) if last.here else Target(cell, asked=f"it runs on {last.node or last.host}")
     return Target(cell, over="neither runs nor waits")
+
+
+def _held(cell: Named, sent: Submitted, job: HeldJob, others: Sequence[Named]) -> Target:
+    """A cell whose job Slurm holds; `others`: cells that are not to end, and may share it."""
+    if not sent.name:  # the id may be another job's by now
+        return Target(cell, asked=f"its record does not say what its job {job.job} is called")
+    if others := [other for other in others if _unfinished(other)]:
+        names = ", ".join(map(str, others))
+        return Target(cell, beyond=f"its job {job.job} also runs {names}: cancel these together, or none")
+    return Target(cell, job=job.job, name=sent.name)
 
 
 def _unfinished(cell: Named) -> bool:
     return not cell.folder.done
 
 
-def _slurm_job(folder: CellFolder) -> str | None:
-    """The Slurm job of a cell. Raises BrokenRecord."""
+def _sent(folder: CellFolder) -> Submitted | None:
+    """What a cell was sent to Slurm as. Raises BrokenRecord."""
     submitted = folder.submitted()
-    return submitted.job if submitted and submitted.cluster == "slurm" else None
+    return submitted if submitted and submitted.cluster == "slurm" else None
 
 
 def cancel(chosen: Sequence[Target], wait: float = WAIT_SECONDS) -> dict[str, str]:
@@ -85,18 +106,23 @@ def cancel(chosen: Sequence[Target], wait: float = WAIT_SECONDS) -> dict[str, st
     The word in the folder comes first: a launcher that watches must not take the cell for one that got lost, and
     submit it again.
     """
-    said: dict[str, str] = {}
-    reachable = [target for target in chosen if target.job or target.process]
-    for target in reachable:
-        record = Cancelled(time=time.time(), job=target.job, by=getpass.getuser())
-        record.write(target.cell.folder.cancelled_file)
-    if jobs := list(dict.fromkeys(target.job for target in reachable if target.job)):
-        slurm.cancel(jobs)
     for target in chosen:
-        said[target.cell.signature] = target.over or target.beyond or (f"job {target.job}: cancelled")
-    local = [target for target in reachable if target.process]
-    said.update(_end(local, wait))
+        if target.ending:
+            record = Cancelled(time=time.time(), job=target.job, by=getpass.getuser())
+            record.write(target.cell.folder.cancelled_file)
+    jobs = {target.job: target.name for target in chosen if target.job}
+    ended = slurm.cancel(jobs) if jobs else set()
+    said = {target.cell.signature: _said(target, ended) for target in chosen}
+    said.update(_end([target for target in chosen if target.process], wait))
     return said
+
+
+def _said(target: Target, ended: set[str] | Unknown) -> str:
+    if target.job and not isinstance(ended, Unknown):
+        return f"job {target.job}: cancelled" if target.job in ended else f"job {target.job}: over meanwhile"
+    if isinstance(ended, Unknown) and target.job:
+        return f"{ended.why}; {_BY_ITSELF}"
+    return target.over or target.beyond or f"{target.asked}; {_BY_ITSELF}"
 
 
 def _end(local: Sequence[Target], wait: float) -> dict[str, str]:

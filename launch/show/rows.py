@@ -13,7 +13,11 @@ import psutil
 
 from gta import journal
 from gta.cellfolder import Attempt
+from launch.slurm.reasons import plain, stuck, way_out
 from launch.state.ledger import Entry, State
+
+_WAITING = ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT")  # jobs of Slurm that have a reason for it
+_STARTING = ("RUNNING", "CONFIGURING")  # and no attempt of theirs has begun
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class BoardRow:
     method: str
     split: str
     seed: int
-    state: str  # done, running, starting, queued, requeued, failed, cancelled, lost, stopped, never run, broken
+    state: str  # a word of the board: launch.show.words.STYLES
     iteration: int | None  # the last that the journal has; None before the first
     iterations: int
     loss: float | None
@@ -79,8 +83,12 @@ def row(entry: Entry) -> BoardRow:
 
 
 def what(entry: Entry) -> str:
-    """The ledger's words, with the cause before the error's line where they do not say it themselves."""
-    if entry.state is State.DONE:
+    """Why a job waits, in plain words; else the ledger's, with the cause before the error's line where it lacks."""
+    if entry.held is not None and entry.held.state in _WAITING:
+        return f"{plain(entry.held.reason)}; {way_out(entry.held)}" if stuck(entry.held) else plain(entry.held.reason)
+    if entry.unknown is not None:
+        return entry.unknown.why
+    if entry.state in (State.QUEUED, State.DONE):
         return ""
     if entry.state is State.FAILED and entry.cause and str(entry.cause) not in entry.detail:
         return f"{entry.cause}: {entry.detail}"
@@ -90,6 +98,10 @@ def what(entry: Entry) -> str:
 def state(entry: Entry, history: Sequence[Attempt]) -> str:
     """The ledger's state in the board's words: what can go on was stopped, or lost."""
     if entry.state is State.QUEUED:
+        if entry.held is not None and stuck(entry.held):
+            return "held"
+        if entry.held is not None and entry.held.state in _STARTING:
+            return "starting"
         return "requeued" if history else "queued"
     if entry.state is State.RESUMABLE:
         return "stopped" if history and history[-1].ended == "interrupted" else "lost"

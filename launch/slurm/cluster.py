@@ -38,6 +38,11 @@ def config() -> dict[str, str]:
     return dict(found)
 
 
+def name() -> str | None:
+    """Slurm's ClusterName; None where no controller answers."""
+    return config().get("ClusterName")
+
+
 def max_array_size() -> int:
     """MaxArraySize, or what SchedulerParameters' max_array_tasks makes of it; Slurm's default 1001 where unknown.
 

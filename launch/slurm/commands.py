@@ -7,22 +7,24 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from typing import TypeVar
 
-from gta.errors import UserError
-from launch.state.jobs import EndedJob, HeldJob
+from launch.slurm import cluster
+from launch.state.jobs import FINAL, EndedJob, HeldJob, Queue, Unknown
 
-TRIES = 4  # a busy controller refuses a question now and then
-PAUSE_SECONDS = 5.0
+TRIES = 2  # a busy controller refuses a question now and then; who waits asks again anyway
+PAUSE_SECONDS = 1.0
+ASK_SECONDS = 60.0
 _TOGETHER = 500  # jobs of one command line
+_Job = TypeVar("_Job")
 _RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def available() -> bool:
-    """Whether a Slurm controller answers on this machine."""
-    if shutil.which("scontrol") is None:
+    """Whether a Slurm controller answers on this machine, now."""
+    if not installed():
         return False
     try:
         answer = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=10)
@@ -31,58 +33,85 @@ def available() -> bool:
     return " UP" in answer.stdout
 
 
-def queue() -> dict[str, HeldJob]:
-    """All jobs of this user that Slurm holds, each task of an array by itself: pending, running, on their way out.
-
-    Raises UserError where squeue does not answer, after a few tries: not knowing must not look like "over".
-    """
-    held = _patiently(partial(_squeue, []))
-    return {job.job: job for job in held}
+def installed() -> bool:
+    """Whether Slurm's programs are on the PATH. Their controller may be silent all the same."""
+    return shutil.which("scontrol") is not None
 
 
-def live(jobs: Iterable[str]) -> set[str]:
-    """Those of `jobs` that Slurm still holds. Raises as `queue` does."""
-    wanted = set(jobs)
-    return wanted & queue().keys() if wanted else set()
+def configured() -> bool:
+    """Whether this machine belongs to a cluster: `scontrol ping` needs no controller that answers, but a slurm.conf."""
+    answer = _run(["scontrol", "ping"]) if installed() else None
+    if answer is None:
+        return installed()  # it takes its time: somebody is busy
+    return "Slurmctld" in answer.stdout
 
 
-def accounting(jobs: Iterable[str]) -> dict[str, EndedJob] | None:
-    """What Slurm's accounting says of jobs, by one sacct; None where there is no accounting."""
-    lines = _sacct(jobs)
-    if lines is None:
-        return None
-    return {ended.job: ended for ended in map(_parsed, lines)}
+def queue() -> Queue:
+    """All jobs of this user that Slurm holds, each task of an array by itself: pending, running, on their way out."""
+    held = _patiently(_held)
+    return held if isinstance(held, Unknown) else {job.job: job for job in held}
 
 
-def fates(jobs: Iterable[str]) -> dict[str, EndedJob]:
-    """How jobs that are over ended: by the accounting, or while the controller remembers them (MinJobAge) by it."""
+def live(jobs: Iterable[str]) -> set[str] | Unknown:
+    """Those of `jobs` that Slurm still holds."""
     wanted = set(jobs)
     if not wanted:
-        return {}
-    ended = accounting(wanted)
-    if ended is None:
-        remembered = _patiently(partial(_squeue, ["--states=all"]))
-        ended = {job.job: EndedJob(job.job, job.state, node=job.node) for job in remembered}
-    return {name: ended[name] for name in wanted & ended.keys()}
+        return set()
+    held = queue()
+    return held if isinstance(held, Unknown) else wanted & held.keys()
+
+
+def remembered() -> dict[str, HeldJob | EndedJob] | Unknown:
+    """The jobs of this user that Slurm holds, and those that are over and not forgotten yet (MinJobAge)."""
+    jobs = _patiently(_remembered)
+    return jobs if isinstance(jobs, Unknown) else {job.job: job for job in jobs}
+
+
+def accounted(jobs: set[str]) -> dict[str, EndedJob | Unknown]:
+    """How jobs ended that the controller has forgotten, as the accounting has it: nothing where there is none.
+
+    It is written later, for hours where its database is down, and calls jobs RUNNING that are over.
+    """
+    lines = _sacct(jobs)
+    if isinstance(lines, Unknown):
+        return {
+            job: Unknown(f"job {job} is over, and how it ended is not known: {lines.why}", over=True) for job in jobs
+        }
+    known: dict[str, EndedJob | Unknown] = {}
+    for ended in map(_parsed, lines):
+        if ended.job not in jobs:
+            continue
+        known[ended.job] = (
+            ended
+            if ended.state in FINAL
+            else Unknown(f"job {ended.job} is over, and the accounting still calls it {ended.state}", over=True)
+        )
+    return known
 
 
 def failing_nodes(jobs: Iterable[str], times: int) -> list[str]:
     """Nodes that failed at least so often under these jobs; none where there is no accounting."""
-    failures = [ended.node for ended in map(_parsed, _sacct(jobs, "--duplicates") or []) if ended.state == "NODE_FAIL"]
+    lines = _sacct(jobs, "--duplicates")
+    ended = [] if isinstance(lines, Unknown) else map(_parsed, lines)
+    failures = [one.node for one in ended if one.state == "NODE_FAIL"]
     return sorted(node for node, count in Counter(failures).items() if count >= times and node)
 
 
-def find_job(name: str) -> str | None:
+def find_job(name: str) -> str | Unknown | None:
     """The id of the job that was submitted under this name, held or over; None where Slurm knows of none.
 
-    A job that is over is known where there is accounting, or for a few minutes. Raises as `queue` does.
+    A job that is over is known where there is accounting, or for a few minutes.
     """
-    for job in _patiently(partial(_squeue, ["--states=all"])):
+    jobs = _patiently(_remembered)
+    if isinstance(jobs, Unknown):
+        return jobs
+    for job in jobs:
         if job.name == name:
             return job.job.partition("_")[0]
     command = ["sacct", "-X", "--noheader", "--parsable2", "--starttime=now-30days", f"--name={name}", "--format=JobID"]
-    answer = _run(command)
-    lines = answer.stdout.split() if answer and not answer.returncode else []
+    lines = _accounting(command)
+    if isinstance(lines, Unknown):
+        return lines
     return lines[0].partition("_")[0] if lines else None
 
 
@@ -99,60 +128,106 @@ def exclude(jobs: Iterable[str], nodes: str) -> None:
         _run(["scontrol", "update", f"JobId={','.join(wanted[start : start + _TOGETHER])}", f"ExcNodeList={nodes}"])
 
 
-def cancel(jobs: Iterable[str]) -> None:
-    """scancel; jobs that are over already are no error."""
-    subprocess.run(["scancel", *jobs], capture_output=True, timeout=60, check=False)
+def cancel(jobs: Mapping[str, str]) -> set[str] | Unknown:
+    """scancel of jobs, id -> name, where Slurm holds them under that name at this moment: an id may be another job's by
+    now. The ids of those that were ended; jobs that are over already are no error.
+    """
+    held = queue()
+    if isinstance(held, Unknown):
+        return held
+    ours = [job for job, name in jobs.items() if job in held and held[job].name == name]
+    for start in range(0, len(ours), _TOGETHER):
+        answer = _run(["scancel", *ours[start : start + _TOGETHER]])
+        if answer is None:
+            return Unknown("Slurm does not answer (scancel)", silent=True)
+    return set(ours)
 
 
-def _patiently(ask: Callable[[], list[HeldJob]]) -> list[HeldJob]:
-    for left in reversed(range(TRIES)):
-        try:
-            return ask()
-        except UserError:
-            if not left:
-                raise
-            time.sleep(PAUSE_SECONDS)
-    raise AssertionError("unreachable")
+def _patiently(ask: Callable[[], list[_Job] | Unknown]) -> list[_Job] | Unknown:
+    """squeue's answer; a controller that is busy for a moment is asked once more."""
+    for _ in range(TRIES - 1):
+        if not isinstance(said := ask(), Unknown):
+            return said
+        time.sleep(PAUSE_SECONDS)
+    return ask()
 
 
-def _squeue(options: list[str]) -> list[HeldJob]:
-    command = ["squeue", "--noheader", "--array", "--me", *options, "--format=%i|%T|%r|%N|%j"]
+def _held() -> list[HeldJob] | Unknown:
+    """The jobs that the controller holds."""
+    lines = _squeue("--format=%i|%T|%r|%N|%j", 5)
+    return lines if isinstance(lines, Unknown) else [HeldJob(*parts) for parts in lines]
+
+
+def _remembered() -> list[HeldJob | EndedJob] | Unknown:
+    """The jobs that the controller holds, and those that it has not forgotten yet, with their wait status."""
+    columns = "--Format=JobArrayID:|,State:|,Reason:|,NodeList:|,exit_code:|,Name:"
+    lines = _squeue(columns, 6, "--states=all")
+    if isinstance(lines, Unknown):
+        return lines
+    found: list[HeldJob | EndedJob] = []
+    for job, state, reason, node, status, name in lines:
+        if state in FINAL:
+            waited = int(status) if status.isdigit() else 0
+            found.append(EndedJob(job, state, waited >> 8, waited & 0x7F, node, name))
+        else:
+            found.append(HeldJob(job, state, reason, node, name))
+    return found
+
+
+def _squeue(columns: str, count: int, *options: str) -> list[list[str]] | Unknown:
+    """The columns of this user's jobs, a list a job."""
+    command = ["squeue", "--noheader", "--array", "--me", *options, columns]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, env=_plain_environment("SQUEUE_"))
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise UserError(f"squeue does not answer ({error}); is this a login node of the cluster?") from None
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, env=_plain_environment())
+    except FileNotFoundError:
+        return Unknown("no Slurm on this machine", silent=True)
+    except (OSError, subprocess.TimeoutExpired):
+        return Unknown("Slurm does not answer (squeue)", silent=True)
     if answer.returncode:
-        raise UserError(f"squeue failed: {answer.stderr.strip()}")
-    return [HeldJob(*line.split("|", 4)) for line in answer.stdout.splitlines() if line.count("|") >= 4]
+        said = answer.stderr.strip().splitlines()
+        return Unknown(f"Slurm does not answer ({said[-1] if said else 'squeue failed'})", silent=True)
+    return [line.split("|", count - 1) for line in answer.stdout.splitlines() if line.count("|") >= count - 1]
 
 
-def _sacct(jobs: Iterable[str], *options: str) -> list[str] | None:
-    """The accounting's lines of jobs, whole arrays asked at once; None where there is no accounting."""
+def _sacct(jobs: Iterable[str], *options: str) -> list[str] | Unknown:
+    """The accounting's lines of jobs, whole arrays asked at once; none where there is no accounting."""
     wanted = {job.partition("_")[0] for job in jobs}
     if not wanted:
         return []
     command = ["sacct", "-X", "--noheader", "--parsable2", *options, f"--jobs={','.join(sorted(wanted))}"]
-    answer = _run([*command, "--format=JobID,State,ExitCode,NodeList"])
-    return answer.stdout.splitlines() if answer and not answer.returncode else None
+    return _accounting([*command, "--format=JobID,State,ExitCode,NodeList,JobName"])
+
+
+def _accounting(command: list[str]) -> list[str] | Unknown:
+    """What sacct prints; nothing where the cluster keeps no accounts."""
+    answer = _run(command)
+    if answer is not None and not answer.returncode:
+        return answer.stdout.splitlines()
+    if cluster.config() and not cluster.accounting_on():
+        return []
+    return Unknown("the accounting does not answer (sacct)")
 
 
 def _parsed(line: str) -> EndedJob:
-    job, state, code, node = [*line.split("|"), "", "", ""][:4]
+    job, state, code, node, name = [*line.split("|", 4), "", "", "", ""][:5]
     exit_code, _, signal = code.partition(":")
-    return EndedJob(job, state.partition(" ")[0], int(exit_code or 0), int(signal or 0), node)
+    return EndedJob(job, state.partition(" ")[0], int(exit_code or 0), int(signal or 0), node, name)
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str] | None:
     """One of Slurm's commands; None where it is not there or does not answer."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=60, env=_plain_environment("SACCT_"))
+        return subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, env=_plain_environment())
     except (OSError, subprocess.TimeoutExpired):
         return None
 
 
-def _plain_environment(prefix: str) -> dict[str, str]:
-    """The environment without the user's defaults for a command: SQUEUE_STATES and the like would hide jobs."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(prefix)}
+def _plain_environment() -> dict[str, str]:
+    """The environment without the user's defaults for commands: SQUEUE_STATES and the like would hide jobs, and
+    SLURM_CLUSTERS speak of another cluster.
+    """
+    prefixes = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_CLUSTERS")
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
 
 @contextmanager

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from gta.cellfolder import Submitted
+from launch.slurm import cluster
 from launch.slurm import commands as slurm
-from launch.state.jobs import HeldJob
-from launch.state.ledger import Entry, ledger, submitted_jobs
+from launch.state.jobs import EndedJob, HeldJob, Unknown, Word
+from launch.state.ledger import Entry, ledger
+from launch.state.submission import Submission
 
 if TYPE_CHECKING:
     from gta.cell import Cell
@@ -16,11 +19,67 @@ if TYPE_CHECKING:
 def reconcile(cells: Sequence[Cell], local: Mapping[str, HeldJob] | None = None) -> list[Entry]:
     """The states of cells. `local`: the caller's own jobs on this machine.
 
-    Where cells were sent to Slurm and no Slurm answers here, heartbeats tell. Raises UserError where a controller is
-    there and squeue fails: not knowing must not look like "over".
+    Where cells were sent to Slurm and it does not answer, their entries say so (`Entry.unknown`).
     """
-    # first the jobs, then the folders: what a job left behind before it was over is seen
-    held: dict[str, HeldJob] | None = dict(local or {})
-    if submitted_jobs(cells, "slurm"):
-        held = {**slurm.queue(), **(local or {})} if slurm.available() else None
-    return ledger(cells, held, slurm.fates)
+    return ledger(cells, SlurmAndHere(local or {}))
+
+
+class SlurmAndHere:
+    """Slurm's jobs, by its programs, and the caller's own on this machine. The controller is asked first, and once: it
+    knows at once what the accounting learns later.
+    """
+
+    def __init__(self, local: Mapping[str, HeldJob]):
+        self._local = local
+        self._known: Mapping[str, HeldJob | EndedJob] | Unknown = {}
+
+    def words(self, sent: Sequence[Submitted]) -> list[Word | None]:
+        """As `launch.state.jobs.Jobs`: by one squeue, where any was sent to Slurm."""
+        if any(one.cluster == "slurm" for one in sent):
+            self._known = slurm.remembered()
+        return [word(one, self._known) if one.cluster == "slurm" else self._local.get(one.job) for one in sent]
+
+    def fates(self, sent: Sequence[Submitted]) -> list[Word]:
+        """As `launch.state.jobs.Jobs`: by one sacct, where the controller has forgotten any."""
+        words = [word(one, self._known) for one in sent]
+        forgotten = {said.job for said in words if isinstance(said, EndedJob) and not said.state}
+        accounts = slurm.accounted(forgotten) if forgotten else {}
+        pairs = zip(sent, words, strict=True)
+        return [_accounted(one, accounts) if one.job in forgotten else said for one, said in pairs]
+
+
+def _accounted(sent: Submitted, accounts: Mapping[str, EndedJob | Unknown]) -> Word:
+    said = accounts.get(sent.job, EndedJob(sent.job))
+    return said if isinstance(said, Unknown) or ours(said, sent) else EndedJob(sent.job)
+
+
+def find(made: Submission) -> str | Unknown | None:
+    """The id of the job of a submission that has no record; None where it was never sent."""
+    elsewhere = _elsewhere(made.cluster_name, f"the submission {made.name}")
+    return elsewhere or slurm.find_job(made.name)
+
+
+def word(sent: Submitted, known: Mapping[str, HeldJob | EndedJob] | Unknown) -> Word:
+    """What Slurm says of a cell's job: held, over, or unknown. One of another cluster is unknown on this one.
+
+    `known`: the jobs that the controller holds, and maybe those that it remembers.
+    """
+    if isinstance(known, Unknown):
+        return known
+    if elsewhere := _elsewhere(sent.cluster_name, f"job {sent.job}"):
+        return elsewhere
+    found = known.get(sent.job)
+    return found if found and ours(found, sent) else EndedJob(sent.job)
+
+
+def _elsewhere(cluster_name: str, what: str) -> Unknown | None:
+    """Why this cluster cannot tell: the job is another one's. None where it can, or nobody noted whose it is."""
+    here = cluster.name() if cluster_name else ""
+    if here is None:
+        return Unknown("Slurm does not answer (scontrol)", silent=True)
+    return Unknown(f"{what} is one of the cluster {cluster_name}, and this is {here}") if here != cluster_name else None
+
+
+def ours(job: HeldJob | EndedJob, sent: Submitted) -> bool:
+    """Whether a job is the one that was sent, and not another that has its id by now."""
+    return not sent.name or not job.name or job.name == sent.name

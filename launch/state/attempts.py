@@ -15,9 +15,11 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from gta.cellfolder import Attempt, CellFolder, process_start, this_place
+from gta.cellfolder import Attempt, CellFolder, process_start, readable, this_place
 
 BEAT_SECONDS = 5.0
+LOOKS = 3  # for one's own record before it counts as gone: a network file system may miss a file for a moment
+LOOK_SECONDS = 1.0
 
 
 def claim(
@@ -79,6 +81,11 @@ class Claim:
         self.attempt = attempt
         self.path = folder.attempt_file(attempt.number)
         self._next = folder.attempt_file(attempt.number + 1)
+        self.lost: Superseded | None = None  # what the heartbeat found out
+        self.cancelled = False  # likewise: somebody wants the cell to end
+        self._folder = folder
+        # a job begins only where nobody cancelled the cell; who trains it by hand means it all the same
+        self._known = None if attempt.job else readable(folder.cancelled, say=lambda _: None)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
 
@@ -93,17 +100,31 @@ class Claim:
     def _beat(self) -> None:
         while not self._stop.wait(BEAT_SECONDS):
             try:
-                os.utime(self.path)
                 self.check()
-            except Superseded:
+                os.utime(self.path)
+                self.cancelled = readable(self._folder.cancelled, say=lambda _: None) not in (None, self._known)
+            except Superseded as error:
+                self.lost = error
                 return
             except OSError:  # a hiccup of the file system; the next beat may pass
                 continue
 
     def check(self) -> None:
-        """Raises Superseded when a later attempt exists: we were taken for dead, and another process has the cell."""
+        """Raises Superseded when a later attempt exists (we were taken for dead, and another process has the cell), and
+        when our record is gone: whoever deleted the cell's folder does not want it written anew.
+        """
         if self._next.exists():
             raise Superseded(f"attempt {self.number} was taken for dead; attempt {self.number + 1} has the cell now")
+        if self.gone():
+            raise Superseded(f"{self.path} is gone: the cell's folder was deleted or moved, and is left as it is")
+
+    def gone(self) -> bool:
+        """Whether our record is not there, also when we look again."""
+        for look in range(LOOKS):
+            time.sleep(LOOK_SECONDS if look else 0)
+            if self.path.exists():
+                return False
+        return True
 
     def began(self, iteration: int) -> None:
         """Write down where training goes on from."""
@@ -121,9 +142,10 @@ class Claim:
         self._write(ended=how, end_time=time.time(), why=why, error=error, log=log or self.attempt.log)
 
     def _write(self, **fields: Any) -> None:
+        self.check()
         self.attempt = replace(self.attempt, **fields)
         self.attempt.write(self.path)
 
 
 class Superseded(RuntimeError):
-    """A later attempt has the cell: stop without writing."""
+    """This attempt has the cell no more: stop without writing."""

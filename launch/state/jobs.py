@@ -1,8 +1,25 @@
-"""Jobs as a scheduler tells of them: those that it holds, and those that are over."""
+"""What a scheduler can say of a job: it holds it, it is over, or nobody knows. Silence is a word of its own.
+
+`Word` is a union without None, so that a caller must say what it does where nobody knows: wait. A job that no
+scheduler was asked about has no word at all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+from gta.cellfolder import Submitted
+from gta.errors import UserError
+
+# a job in none of these may still run, or run again; also where the accounting says so long after its end
+FINAL = frozenset(
+    (
+        "BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
+        "REVOKED", "TIMEOUT",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -18,10 +35,48 @@ class HeldJob:
 
 @dataclass(frozen=True)
 class EndedJob:
-    """What Slurm says of a job that is over (or of its latest turn, when it was requeued)."""
+    """A job that is over: the scheduler answered and does not hold it. `state`: how it ended; empty where nobody was
+    asked that, or nobody remembers.
+    """
 
     job: str
-    state: str  # COMPLETED, FAILED, TIMEOUT, PREEMPTED, NODE_FAIL, OUT_OF_MEMORY, CANCELLED ...
+    state: str = ""  # COMPLETED, FAILED, TIMEOUT, PREEMPTED, NODE_FAIL, OUT_OF_MEMORY, CANCELLED ...
     code: int = 0
     signal: int = 0
     node: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Nobody knows: to be waited for, never to be taken for "none". `why` is a clause for people.
+
+    `silent`: the scheduler of this machine does not answer at all, so that nothing can be submitted either. `over`: the
+    job is held no more, and only how it ended is not known yet.
+    """
+
+    why: str
+    silent: bool = False
+    over: bool = False
+
+
+Word = HeldJob | EndedJob | Unknown
+Queue = Mapping[str, HeldJob] | Unknown  # all jobs that a scheduler holds, by their ids
+
+
+class Silent(UserError):
+    """Something could not be done because the scheduler does not answer: it is to be tried again, for ever."""
+
+    def __init__(self, unknown: Unknown):
+        super().__init__(f"{unknown.why}: nothing was submitted; try again later.")
+        self.unknown = unknown
+
+
+class Jobs(Protocol):
+    """Whoever can be asked about jobs, by what their cells were submitted as."""
+
+    def words(self, sent: Sequence[Submitted]) -> list[Word | None]:
+        """Whether each job is held; None for one that is no scheduler's, and not the caller's own."""
+
+    def fates(self, sent: Sequence[Submitted]) -> list[Word]:
+        """How jobs that are held no more ended."""

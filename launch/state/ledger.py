@@ -1,19 +1,20 @@
 """What each cell's folder says: done, running, queued, failed, cancelled, resumable, never run, or broken.
 
 The folder is the witness. Slurm's COMPLETED and submitit's result pickle prove nothing about a cell; a scheduler's
-word only says whether a job still is, and what ended one that left no word of its own.
+word only says whether a job still is, and what ended one that left no word of its own. Where nobody knows, nothing is
+taken for lost: the cell waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gta import journal
 from gta.cellfolder import Attempt, BrokenRecord, Cancelled, Death, Failure, Submitted, readable
-from launch.state.jobs import EndedJob, HeldJob
+from launch.state.jobs import EndedJob, HeldJob, Jobs, Unknown, Word
 from launch.state.policy import POLICY, exhausted, of_job
 
 if TYPE_CHECKING:  # status, logs and cancel need no torch to look at folders
@@ -28,6 +29,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
     RESUMABLE = "resumable"
     NEVER_RUN = "never run"
+    UNKNOWN = "unknown"  # it has begun or is over, and nobody knows yet what became of its job
     BROKEN = "broken"  # a record in its folder cannot be read: a person must look
 
 
@@ -55,6 +57,7 @@ class Entry:
     node: str | None = None  # where it runs
     here: bool = False  # it runs on this host
     held: HeldJob | None = None  # what the scheduler says of the job of a cell that waits
+    unknown: Unknown | None = None  # why nobody knows about its job: the state is that of its folder
 
     @property
     def reason(self) -> str:
@@ -64,20 +67,21 @@ class Entry:
         return f"{self.state}: {self.detail}" if self.detail else str(self.state)
 
 
-def look(cell: Cell, held: Mapping[str, HeldJob] | None = None, ended: Mapping[str, EndedJob] | None = None) -> Entry:
-    """The state of one cell.
+NOT_ASKED = Unknown("nobody was asked about its job")
 
-    `held`: the jobs that schedulers hold; None where nobody could be asked, so that heartbeats alone tell.
-    `ended`: how jobs that are over ended; None where that was not asked.
+
+def look(cell: Cell, word: Word | None = None) -> Entry:
+    """The state of one cell. `word`: what a scheduler says of the job that it was last submitted as; None for one that
+    is no scheduler's.
     """
     try:
-        return _look(cell, held, ended)
+        return _look(cell, word)
     except BrokenRecord as error:
         last = cell.folder.latest_attempt()
         return Entry(cell, State.BROKEN, str(error), last.number if last else 0, log=last.log if last else None)
 
 
-def _look(cell: Cell, held: Mapping[str, HeldJob] | None, ended: Mapping[str, EndedJob] | None) -> Entry:
+def _look(cell: Cell, word: Word | None) -> Entry:
     """As `look`; raises BrokenRecord."""
     folder = cell.folder
     folder.identity()  # the store and the names of cells live on it
@@ -94,21 +98,43 @@ def _look(cell: Cell, held: Mapping[str, HeldJob] | None, ended: Mapping[str, En
     if result is not None:
         return replace(base, state=State.DONE, detail=f"mIoU {result.miou:.2f}", miou=result.miou)
 
-    in_hand = held.get(job) if held and job else None
-    over = held is not None and base.cluster == "slurm" and in_hand is None
-    mine = past is not None and job is not None and past.job == job
-    if past and past.alive() and not (mine and (over or (in_hand and in_hand.state == "PENDING"))):
+    word = _of_this_job(word, base)
+    mine = past is not None and submitted is not None and past.number > submitted.after and past.job == job
+    put_back = isinstance(word, HeldJob) and word.state == "PENDING"
+    ended = isinstance(word, EndedJob) and bool(word.state)
+    if past and past.alive() and not (mine and (ended or put_back)):
         return replace(base, state=State.RUNNING, detail=_where(past), here=past.here, node=past.node or past.host)
 
     verdict = folder.verdict()
     if isinstance(verdict, Cancelled):
         return replace(base, state=State.CANCELLED, detail=f"by {verdict.by}", cause=Death.CANCELLED)
-    if verdict is None and in_hand is not None:
-        said = _waits(in_hand, base.attempts)
-        return replace(base, state=State.QUEUED, detail=said, node=in_hand.node or None, held=in_hand)
-    if failure := verdict or folder.last_failure():  # the latter: submitted again, and that job came to nothing
+    if verdict is not None:
+        return _failed(base, verdict)
+    if isinstance(word, HeldJob):
+        said = _waits(word, base.attempts)
+        return replace(base, state=State.QUEUED, detail=said, node=word.node or None, held=word)
+    if isinstance(word, Unknown):
+        return _unknown(base, past, mine, word)
+    if failure := folder.last_failure():  # submitted again, and that job came to nothing
         return _failed(base, failure)
-    return _unfinished(base, past, mine, submitted, ended if over else None)
+    return _unfinished(base, past, mine, submitted, word)
+
+
+def _of_this_job(word: Word | None, base: Entry) -> Word | None:
+    """The word, unless the cell was submitted as another job since it was asked for, or nobody was asked at all."""
+    if base.cluster != "slurm":
+        return word
+    if word is None or (not isinstance(word, Unknown) and word.job != base.job):
+        return NOT_ASKED
+    return word
+
+
+def _unknown(base: Entry, past: Attempt | None, mine: bool, word: Unknown) -> Entry:
+    """A cell that was sent, as its folder shows it: the job waits as far as anybody knows, or it has begun."""
+    if not mine and not word.over:
+        return replace(base, state=State.QUEUED, detail=f"job {base.job}; {word.why}", unknown=word)
+    at = f"{_stopped(base)}; " if past else ""
+    return replace(base, state=State.UNKNOWN, detail=f"{at}{word.why}", unknown=word)
 
 
 def _failed(base: Entry, failure: Failure) -> Entry:
@@ -116,22 +142,17 @@ def _failed(base: Entry, failure: Failure) -> Entry:
 
 
 def _unfinished(
-    base: Entry,
-    past: Attempt | None,
-    mine: bool,
-    submitted: Submitted | None,
-    ended: Mapping[str, EndedJob] | None,
+    base: Entry, past: Attempt | None, mine: bool, submitted: Submitted | None, fate: EndedJob | None
 ) -> Entry:
     """A cell that nobody is at: it can go on, or begin, unless its death or the bounds forbid it."""
     asked_to_stop = mine and past is not None and past.ended == "interrupted"
-    if ended is not None and base.job and not asked_to_stop:
-        fate = ended.get(base.job)
+    if fate is not None and not asked_to_stop:
         base = replace(base, cause=of_job(fate, began=mine))
         assert base.cause is not None
         if not POLICY[base.cause].again:
             state = State.CANCELLED if base.cause is Death.CANCELLED else State.FAILED
-            code = f" (exit code {fate.code})" if fate and fate.code else ""
-            text = "in Slurm" if state is State.CANCELLED else f"{base.cause}: Slurm says {fate and fate.state}{code}"
+            code = f" (exit code {fate.code})" if fate.code else ""
+            text = "in Slurm" if state is State.CANCELLED else f"{base.cause}: Slurm says {fate.state}{code}"
             return replace(base, state=state, detail=text)
     if given_up := exhausted(base.cell.folder.attempts(), base.cell.config.site, submitted):
         last = f"; last: {base.cause}" if base.cause else ""
@@ -139,30 +160,40 @@ def _unfinished(
     why = f" ({base.cause})" if base.cause else ""
     if past is None:
         return replace(base, detail=f"its job is gone{why}" if why else "")
-    seen = journal.last(base.cell.folder.journal_file)
-    at = f"stopped near iteration {seen['iteration']}" if seen else "stopped before its first iterations"
     if past.broken:
         why += f"; {past.broken}"
-    return replace(base, state=State.RESUMABLE, detail=at + why)
+    return replace(base, state=State.RESUMABLE, detail=_stopped(base) + why)
 
 
-def ledger(
-    cells: Iterable[Cell],
-    held: Mapping[str, HeldJob] | None = None,
-    fates: Callable[[Collection[str]], Mapping[str, EndedJob]] | None = None,
-) -> list[Entry]:
-    """The states of cells; `fates` is asked once, for all Slurm jobs that are over and left no word."""
-    entries = [look(cell, held) for cell in cells]
-    silent = [i for i, e in enumerate(entries) if held is not None and e.cluster == "slurm" and _open(e)]
-    if silent and fates is not None:
-        ended = fates({str(entries[i].job) for i in silent})
-        for i in silent:
-            entries[i] = look(entries[i].cell, held, ended)
+def _stopped(base: Entry) -> str:
+    seen = journal.last(base.cell.folder.journal_file)
+    return f"stopped near iteration {seen['iteration']}" if seen else "stopped before its first iterations"
+
+
+def ledger(cells: Iterable[Cell], jobs: Jobs | None = None) -> list[Entry]:
+    """The states of cells. `jobs` is asked once about all that were sent, and once more about those that are held no
+    more and left no word; None: nobody is asked.
+    """
+    # first the jobs, then the folders: what a job left behind before it was over is seen
+    every = list(cells)
+    sent = {index: record for index, record in enumerate(map(_sent, every)) if record} if jobs else {}
+    words = dict(zip(sent, jobs.words(list(sent.values())), strict=True)) if jobs and sent else {}
+    entries = [look(cell, words.get(index)) for index, cell in enumerate(every)]
+    silent = [i for i, word in words.items() if isinstance(word, EndedJob) and not word.state and _open(entries[i])]
+    if silent and jobs is not None:
+        for index, fate in zip(silent, jobs.fates([sent[index] for index in silent]), strict=True):
+            entries[index] = look(every[index], fate)
     return entries
 
 
 def _open(entry: Entry) -> bool:
-    return entry.state in (State.NEVER_RUN, State.RESUMABLE) or entry.cause is Death.GAVE_UP
+    """Whether it matters how the job of a cell ended, which is held no more: its folder says nothing of an end."""
+    return entry.state in (State.NEVER_RUN, State.RESUMABLE, State.RUNNING) or entry.cause is Death.GAVE_UP
+
+
+def silence(entries: Iterable[Entry]) -> Unknown | None:
+    """That the scheduler of this machine does not answer, where that hides what became of a cell's job."""
+    return next((entry.unknown for entry in entries if entry.unknown and entry.unknown.silent), None)
 
 
 def to_run(entry: Entry, retry: str = "none") -> bool:
@@ -175,9 +206,13 @@ def submitted_jobs(cells: Iterable[Cell], cluster: str) -> list[str]:
 
     A record that is broken is passed over: the ledger names it.
     """
-    folders = (cell.folder for cell in cells if not cell.folder.done)
-    records = (readable(folder.submitted, say=lambda _: None) for folder in folders)
+    records = map(_sent, cells)
     return sorted({record.job for record in records if record and record.cluster == cluster})
+
+
+def _sent(cell: Cell) -> Submitted | None:
+    """What a cell without a result was last submitted as."""
+    return None if cell.folder.done else readable(cell.folder.submitted, say=lambda _: None)
 
 
 def _where(attempt: Attempt) -> str:

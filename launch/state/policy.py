@@ -51,14 +51,13 @@ def of_exception(error: BaseException) -> Death:
     return Death.MEMORY if names & {"OutOfMemoryError", "MemoryError"} else Death.EXCEPTION
 
 
-def of_job(ended: EndedJob | None, began: bool) -> Death:
-    """The cause of a job that is over and left neither a result nor a word; `began`: an attempt was claimed in it.
+def of_job(ended: EndedJob, began: bool) -> Death:
+    """The cause of a job that is over and left neither a result nor a word; `began`: an attempt was claimed in it. Only
+    of a final word: one that is not says nothing yet (`launch.state.jobs.Unknown`).
 
     A job that fails before its cell begins, by an exit code of its own, fails again (a wrong setup line, no Python):
-    that counts as an exception. Killed, or unknown to Slurm, it has vanished.
+    that counts as an exception. Killed, or forgotten by Slurm, it has vanished.
     """
-    if ended is None:
-        return Death.VANISHED
     if ended.state in _STATES:
         return _STATES[ended.state]
     alone = ended.signal in (0, NO_LOG) and ended.code < 128

@@ -10,9 +10,9 @@ from __future__ import annotations
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,6 +20,7 @@ from gta import files
 from gta.cell import Cell
 from gta.cellfolder import BrokenRecord, CellFolder, Submitted, readable
 from gta.jsonrecord import JsonRecord
+from launch.state.jobs import Unknown
 from launch.state.ledger import Entry
 
 
@@ -47,10 +48,11 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True)
 class JobNumber(JsonRecord):
-    """job.json: what sbatch answered."""
+    """job.json: what sbatch answered. `cluster_name`: Slurm's, empty where it is not known."""
 
     job: str
     time: float = 0.0
+    cluster_name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +76,7 @@ class Submission(JsonRecord):
     together: int
     tasks: list[Task]
     time: float
+    cluster_name: str = ""  # of the Slurm that it is sent to
 
     @property
     def array(self) -> bool:
@@ -103,12 +106,14 @@ class Submission(JsonRecord):
 
     def record(self, number: str) -> list[str]:
         """Write down the job's id, then what each cell was submitted as; the jobs of the cells."""
-        JobNumber(job=number, time=time.time()).write(job_file(self.folder))
+        JobNumber(job=number, time=time.time(), cluster_name=self.cluster_name).write(job_file(self.folder))
         jobs = [self.job(number, index) for index in range(len(self.tasks))]
         for index, (task, job) in enumerate(zip(self.tasks, jobs, strict=True)):
-            record_submission(
-                self.cell_folder(index), job, "slurm", self.log_of(job, index), task.after, task.asked, self.time
-            )
+            sent = Submitted(
+                job=job, cluster="slurm", log=self.log_of(job, index), time=self.time, after=task.after, name=self.name,
+                cluster_name=self.cluster_name,
+            )  # fmt: skip
+            record_submission(self.cell_folder(index), sent, task.asked)
         Recorded(time=time.time()).write(recorded_file(self.folder))
         return jobs
 
@@ -121,7 +126,9 @@ def recorded_file(folder: Path) -> Path:
     return folder / "recorded.json"
 
 
-def write_submission(folder: Path, runs: str, name: str, together: int, cells: Sequence[ToSubmit]) -> Submission:
+def write_submission(
+    folder: Path, runs: str, name: str, together: int, cells: Sequence[ToSubmit], cluster_name: str = ""
+) -> Submission:
     """A new submission in a folder of its own under `folder`, not yet sent."""
     token = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     made = Submission(
@@ -131,6 +138,7 @@ def write_submission(folder: Path, runs: str, name: str, together: int, cells: S
         together=together,
         tasks=[Task(one.cell.signature, one.after, one.asked) for one in cells],
         time=time.time(),
+        cluster_name=cluster_name,
     )
     made.write(made.folder / "submission.json")
     return made
@@ -145,14 +153,23 @@ def read_submission(folder: Path) -> Submission:
     return replace(found, folder=folder)
 
 
-def recover(runs: Path, find: Callable[[str], str | None]) -> int:
-    """Finish what a launcher that died between sbatch and its records left: how many jobs were found again.
+@dataclass(frozen=True)
+class Recovered:
+    """What was found again of submissions that a launcher left without their records."""
 
-    `find`: a job's id by its name, None where there is none. To be called under `submission_lock`, so that no other
-    launcher is between the two. A submission that no scheduler knows was never sent: its cells are submitted anew. One
-    that cannot be read is named, and passed over.
+    found: int = 0
+    unknown: Mapping[str, Unknown] = field(default_factory=dict)  # cells of those that may be held, by their signatures
+
+
+def recover(runs: Path, find: Callable[[Submission], str | Unknown | None]) -> Recovered:
+    """Finish what a launcher that died between sbatch and its records left.
+
+    `find`: the id of a submission's job, None where there is none. To be called under `submission_lock`, so that no
+    other launcher is between the two. A submission that no scheduler knows was never sent: its cells are submitted
+    anew. Where nobody knows, they must wait, and it is looked for again the next time. One that cannot be read is
+    named, and passed over.
     """
-    found = 0
+    found, unknown = 0, {}
     for path in sorted(runs.glob("sweeps/*/submissions/*/submission.json")):
         if recorded_file(path.parent).exists():
             continue
@@ -162,30 +179,29 @@ def recover(runs: Path, find: Callable[[str], str | None]) -> int:
             print(f"A submission is passed over: {error}", file=sys.stderr, flush=True)
             continue
         known = readable(lambda: JobNumber.read(job_file(made.folder)), say=lambda _: None)  # noqa: B023
-        number = known.job if known else find(made.name)
-        if number is None:
+        number = known.job if known else find(made)
+        if isinstance(number, Unknown):
+            unknown.update({task.signature: number for task in made.tasks})
+        elif number is None:
             Recorded(time=time.time(), sent=False).write(recorded_file(made.folder))
-            continue
-        made.record(number)
-        found += 1
-    return found
+        else:
+            made.record(number)
+            found += 1
+    return Recovered(found, unknown)
 
 
-def record_submission(
-    folder: CellFolder, job: str, cluster: str, log: str, after: int, asked: bool, when: float
-) -> None:
+def record_submission(folder: CellFolder, sent: Submitted, asked: bool) -> None:
     """Write what a cell was submitted as, `submitted.json`, and count what bounds its attempts.
 
-    `tries`: submissions since an attempt last began; `base`: attempts that a person's retry made history. A record that
-    was broken is replaced, and counts begin anew.
+    `tries`: submissions since an attempt last began; `base`: attempts that a person's retry (`asked`) made history. A
+    record that was broken is replaced, and counts begin anew.
     """
     before = readable(folder.submitted, say=lambda _: None)
-    if before is not None and (before.job, before.time) == (job, when):
+    if before is not None and (before.job, before.time) == (sent.job, sent.time):
         return  # found again after a crash, and noted before it
-    tries = before.tries + 1 if before is not None and not asked and before.after == after else 1
-    base = after if asked else before.base if before else 0
-    made = Submitted(job=job, cluster=cluster, log=log, time=when, after=after, tries=tries, base=base)
-    made.write(folder.submitted_file)
+    tries = before.tries + 1 if before is not None and not asked and before.after == sent.after else 1
+    base = sent.after if asked else before.base if before else 0
+    replace(sent, tries=tries, base=base).write(folder.submitted_file)
 
 
 @contextmanager

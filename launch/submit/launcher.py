@@ -20,8 +20,10 @@ from gta.compose.sbatch import words
 from gta.config import SiteConfig
 from gta.errors import UserError
 from launch.grid import grid
-from launch.show.board import Board, summary
+from launch.show.board import Board
+from launch.show.words import summary
 from launch.slurm import commands as slurm
+from launch.state.jobs import Silent
 from launch.state.ledger import Entry, State
 from launch.submit import code, price
 from launch.submit import recorder as record
@@ -43,7 +45,8 @@ class Options(Selection):
     def pop(cls, params: dict[str, Any]) -> Options:
         """Takes them out of a launcher's parameters. Raises UserError for words that mean nothing."""
         given = {field.name: params.pop(field.name) for field in fields(cls)}
-        return cls(**{**given, "cells": tuple(given["cells"])})
+        names = {name: tuple(given[name]) for name in ("cells", "states", "methods")}
+        return cls(**{**given, **names})
 
 
 @dataclass
@@ -89,6 +92,7 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
     wanted = watch.wanted(watch.first)
     if options.again and not wanted:
         return LaunchReport(watch.first, sweep, nothing=True)
+    check_data(wanted)
     record.prepare(cells, sweep)
     for entry in wanted if options.again else ():
         board.console.print(f"again: {entry.cell.title} ({entry.cell.signature[:8]}), {entry.reason}", markup=False)
@@ -102,10 +106,12 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
         try:
             while True:
                 entries = watch.turn()
-                board.show(entries)
+                board.show(entries, watch.silence)
                 if watch.over(entries):
                     break
                 if not options.wait:
+                    if watch.silence:
+                        raise Silent(watch.silence)
                     detached = True  # a turn that submits looks once more
                     break
                 recorder.sometimes(entries)
@@ -116,6 +122,14 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
             entries = watch.look() if detached else watch.stop()
     recorder.now()
     return LaunchReport(entries, sweep, interrupted, detached)
+
+
+def check_data(wanted: Sequence[Entry]) -> None:
+    """Raise UserError, before anything is submitted, where the masks of a cell's lists lack a class."""
+    from gta.data.present import check_present
+
+    for cell in (entry.cell for entry in wanted if not entry.cell.folder.checkpoint_file.exists()):
+        check_present(cell.config.data, cell.split, cell.config.schedule.eval_images)
 
 
 def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:
@@ -131,11 +145,11 @@ def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:
 
 
 def _slurm(master: DictConfig, cells: Sequence[Cell]) -> Cluster:
-    """Raises UserError where no controller answers, or where cells cannot share a GPU."""
+    """Raises UserError where there is no Slurm, or where cells cannot share a GPU. One that is silent is waited for."""
     from launch.submit.slurm_array import SlurmCluster
 
-    if not slurm.available():
-        raise UserError("No Slurm controller answers here: run this on a login node, or use hydra/launcher=local.")
+    if not slurm.configured():
+        raise UserError("No Slurm is set up here: run this on a login node, or use hydra/launcher=local.")
     for site in (cell.config.site for cell in cells):
         if site.cells_per_gpu > 1 and (ranks := site.ranks * site.nodes) > 1:
             raise UserError(

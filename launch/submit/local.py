@@ -12,8 +12,9 @@ from typing import Any
 
 import submitit
 
+from gta.cellfolder import Submitted
 from launch.job.attempt import Job
-from launch.state.jobs import HeldJob
+from launch.state.jobs import HeldJob, Unknown
 from launch.state.ledger import Entry
 from launch.state.submission import ToSubmit, record_submission
 
@@ -66,8 +67,9 @@ class LocalCluster:
         whole = self.gpus * packed // self.ranks if self.gpus else cores // (threads * self.ranks)
         self.at_once = at_once or max(1, whole)
 
-    def recover(self, runs: Path) -> None:
+    def recover(self, runs: Path) -> Mapping[str, Unknown]:
         """Nothing is lost: a local job dies with its launcher, or is known by its heartbeat."""
+        return {}
 
     def avoid_failing_nodes(self, entries: Sequence[Entry]) -> None:
         """Jobs of this machine begin when they are started: none waits."""
@@ -86,7 +88,8 @@ class LocalCluster:
             self._jobs[job.job_id] = job
             self._slots[job.job_id] = slot
             log = str(job.paths.stdout)
-            record_submission(folder, job.job_id, self.name, log, one.after, one.asked, time.time())
+            sent = Submitted(job=job.job_id, cluster=self.name, log=log, time=time.time(), after=one.after)
+            record_submission(folder, sent, one.asked)
             made.append(job.job_id)
         return made
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gta.cellfolder import Death
 from gta.errors import UserError
 from launch.grid.names import find_all, of_grid
+from launch.show.filters import Filter
 from launch.state.ledger import RETRY, Entry, State, to_run
 
 
@@ -15,7 +16,8 @@ from launch.state.ledger import RETRY, Entry, State, to_run
 class Selection:
     """What is missing of the cells, and what failed or was cancelled where `retry` says so.
 
-    `cells`: names of cells (see `launch.grid.names`), of which alone it is about; none for all. `again`: not what is
+    `cells`: names of cells (see `launch.grid.names`), of which alone it is about; none for all. `states` and `methods`
+    say the same by the board's words (see `launch.show.filters`). `again`: not what is
     missing, but what failed or got lost, and, where it is named, also what was cancelled; `oom`: of these, the cells
     that ran out of memory. Raises UserError for a word of `retry` that means nothing.
     """
@@ -24,6 +26,8 @@ class Selection:
     cells: tuple[str, ...] = ()
     again: bool = False
     oom: bool = False
+    states: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.retry not in RETRY:
@@ -38,13 +42,16 @@ class Selection:
         if self.cells:
             self._refuse_what_is_well(named)
             lost |= {State.CANCELLED, State.NEVER_RUN}
+        if "cancelled" in self.states:
+            lost |= {State.CANCELLED}
         chosen = [entry for entry in named if entry.state in lost or (entry.state is State.NEVER_RUN and entry.job)]
         return [entry for entry in chosen if entry.cause is Death.MEMORY] if self.oom else chosen
 
     def named(self, entries: Sequence[Entry]) -> list[Entry]:
-        """The cells that it is about, whatever their state. Raises UserError for a name of no cell."""
+        """The cells that it is about. Raises UserError for a name of no cell."""
+        entries = Filter(self.states, self.methods).of(entries)
         if not self.cells:
-            return list(entries)
+            return entries
         found = {cell.signature for cell in find_all(self.cells, of_grid([entry.cell for entry in entries]))}
         return [entry for entry in entries if entry.cell.signature in found]
 

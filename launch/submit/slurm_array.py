@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import tempfile
@@ -12,21 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import submitit
-from submitit.core.utils import FailedJobError
+from submitit.core.utils import FailedJobError, FailedSubmissionError
 
 from gta.compose import sbatch
 from gta.config import SiteConfig
 from gta.errors import UserError
+from launch.slurm import cluster
 from launch.slurm import commands as slurm
-from launch.slurm.cluster import max_array_size
+from launch.slurm.reconcile import find
 from launch.state import submission
-from launch.state.jobs import HeldJob
+from launch.state.jobs import HeldJob, Silent, Unknown
 from launch.state.ledger import Entry, State, submitted_jobs
 from launch.state.submission import Submission, ToSubmit, write_submission
 
 if TYPE_CHECKING:
     from gta.cell import Cell
 
+# in what sbatch says where it does not refuse, but gets no answer, or not in time
+SILENCE = ("Unable to contact slurm controller", "timed out", "Connection refused", "Zero Bytes were transmitted")
 FAILURES = 2  # of a node, after which our jobs keep away from it
 LOOKS = 3  # at the accounting after a job was put back: it hears of a node's failure a little later
 
@@ -72,6 +76,18 @@ class ArrayExecutor(submitit.SlurmExecutor):
         command = f"{self.python} -P -u -m launch.job.start {shlex.quote(str(made.folder))}"
         return str(self._submit_command(command).job_id)
 
+    def _make_submission_command(self, submission_file_path: Path) -> list[str]:
+        return ["sbatch", "--parsable", str(submission_file_path)]
+
+    @staticmethod
+    def _get_job_id_from_submission_command(string: bytes | str) -> str:
+        """The id in what sbatch printed: a line of its own, `57` or `57;cluster`; a site may print others around it."""
+        text = string if isinstance(string, str) else string.decode(errors="replace")
+        found = re.findall(r"^(\d+)(?:;\S*)?\s*$", text, re.MULTILINE)
+        if len(found) != 1:
+            raise FailedSubmissionError(f"sbatch answered without a job's id: {' '.join(text.split())}")
+        return str(found[0])
+
 
 def one_job(params: Mapping[str, Any]) -> str:
     """The script by which one cell is sent, but for what it runs: what doctor asks sbatch about."""
@@ -103,22 +119,28 @@ class SlurmCluster:
         self._looks: Counter[tuple[str, int]] = Counter()  # (job, attempts at its cell) -> looks at the accounting
         self._avoided: list[str] = []
 
-    def recover(self, runs: Path) -> None:
-        if found := submission.recover(runs, slurm.find_job):
-            print(f"Found {found} submission(s) again that a launcher had left unrecorded.", flush=True)
+    def recover(self, runs: Path) -> Mapping[str, Unknown]:
+        made = submission.recover(runs, find)
+        if made.found:
+            print(f"Found {made.found} submission(s) again that a launcher had left unrecorded.", flush=True)
+        return made.unknown
 
     def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
-        """Raises UserError where sbatch refuses (a wrong partition, account, limit ...)."""
+        """Raises UserError where sbatch refuses (a wrong partition, account, limit ...), Silent where Slurm does not
+        answer: what was sent before that is recorded.
+        """
         jobs: dict[str, str] = {}
+        if (here := cluster.name()) is None:
+            raise Silent(Unknown("Slurm does not answer (scontrol)", silent=True))
         code = self._code()
         nodes = self._failing([one.cell for one in cells])
         for params, together, group in self._shapes(cells):
             if nodes:
                 params = _excluding(params, nodes)
-            most = max(1, max_array_size() - 1) * together
+            most = max(1, cluster.max_array_size() - 1) * together
             for start in range(0, len(group), most):
                 chunk = group[start : start + most]
-                made = self._send(params, together, chunk, code)
+                made = self._send(params, together, chunk, code, here)
                 jobs.update(zip((one.cell.signature for one in chunk), made, strict=True))
         return [jobs[one.cell.signature] for one in cells]
 
@@ -160,17 +182,17 @@ class SlurmCluster:
             shapes.setdefault(key, (params, site.cells_per_gpu, []))[2].append(one)
         return list(shapes.values())
 
-    def _send(self, params: dict[str, Any], together: int, cells: list[ToSubmit], code: Path | None) -> list[str]:
+    def _send(
+        self, params: dict[str, Any], together: int, cells: list[ToSubmit], code: Path | None, here: str
+    ) -> list[str]:
         runs = str(Path(cells[0].cell.config.paths.runs))
-        made = write_submission(self._sweep / "submissions", runs, str(params["name"]), together, cells)
+        made = write_submission(self._sweep / "submissions", runs, str(params["name"]), together, cells, here)
         executor = ArrayExecutor(params, made.folder)
         try:
             with slurm.outside_of_jobs():
                 number = executor.send(made, code)
-        except FailedJobError as error:
-            reason = " ".join(str(error).replace("sbatch: error: ", "").split())
-            shutil.rmtree(made.folder)  # it was never sent
-            raise UserError(f"sbatch refused the jobs ({reason}): mend the settings of the site.") from None
+        except (FailedJobError, FailedSubmissionError) as error:
+            number = _sent_all_the_same(made, " ".join(str(error).replace("sbatch: error: ", "").split()))
         return made.record(number)
 
     def held(self, jobs: Collection[str]) -> Mapping[str, HeldJob]:
@@ -178,5 +200,21 @@ class SlurmCluster:
         return {}
 
     def cancel(self, jobs: Collection[str]) -> None:
-        if jobs:
-            slurm.cancel(jobs)
+        """None of the jobs is this process's to end: see `held`."""
+
+
+def _sent_all_the_same(made: Submission, reason: str) -> str:
+    """The number of a job that Slurm has though sbatch failed: its answer may have been lost.
+
+    Raises UserError where sbatch refused; Silent where nobody knows: the submission's folder stays, and the next look
+    at what is unrecorded (`recover`) finds the job or frees the cells.
+    """
+    number = slurm.find_job(made.name)
+    if isinstance(number, str):
+        return number
+    if isinstance(number, Unknown):
+        raise Silent(number)
+    if any(word in reason for word in SILENCE):
+        raise Silent(Unknown(f"Slurm does not answer ({reason})", silent=True))
+    shutil.rmtree(made.folder)  # it was never sent
+    raise UserError(f"sbatch refused the jobs ({reason}): mend the settings of the site.") from None

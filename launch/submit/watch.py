@@ -10,13 +10,15 @@ from typing import Protocol
 
 from gta.cell import Cell
 from gta.cellfolder import BrokenRecord, Cancelled, Death, Failure
+from launch.slurm import reasons
 from launch.slurm.reconcile import reconcile
-from launch.state.jobs import HeldJob
-from launch.state.ledger import Entry, State, to_run
+from launch.state.jobs import HeldJob, Silent, Unknown
+from launch.state.ledger import Entry, State, silence, to_run
 from launch.state.policy import POLICY
 from launch.state.submission import ToSubmit, submission_lock
 from launch.submit.selection import Selection
 
+STUCK_LOOKS = 3  # in a row, before a job that is held is no longer waited for
 SAVE_SECONDS = 60.0  # for cells to save when they are asked to stop
 
 
@@ -26,11 +28,16 @@ class Cluster(Protocol):
     name: str
     at_once: int  # most cells at the same time; 0: the cluster knows
 
-    def recover(self, runs: Path) -> None:
-        """Finish the records of submissions that a launcher left when it was killed."""
+    def recover(self, runs: Path) -> Mapping[str, Unknown]:
+        """Finish the records of submissions that a launcher left when it was killed; cells of those of which nobody
+        knows whether they were sent, by their signatures.
+        """
 
     def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
-        """Start or queue jobs, and write what each cell was submitted as; the cells' jobs."""
+        """Start or queue jobs, and write what each cell was submitted as; the cells' jobs.
+
+        Raises Silent where the scheduler does not answer.
+        """
 
     def avoid_failing_nodes(self, entries: Sequence[Entry]) -> None:
         """Keep jobs that wait away from nodes that fail; asked at each look."""
@@ -50,8 +57,10 @@ class Watch:
         self.cluster = cluster
         self.runs = Path(cells[0].config.paths.runs)
         self.jobs: dict[str, str] = {}  # signature -> job that this process holds
+        self.silence: Unknown | None = None  # why nothing is submitted now
+        self._stuck: dict[str, int] = {}  # signature -> looks in a row at which its job could not start by itself
         with submission_lock(self.runs):
-            cluster.recover(self.runs)
+            self._unsure = cluster.recover(self.runs)  # cells that a launcher may have sent before it died
         self.first = self.look()
         for entry in self.first:
             if entry.state is State.DONE and not entry.cell.folder.frozen:  # somebody removed a broken one
@@ -64,6 +73,9 @@ class Watch:
         """The states of all cells; forgets jobs of ours that are over, and writes down verdicts that fade in Slurm."""
         held = self.cluster.held(self.jobs.values())
         entries = reconcile(self.cells, held)
+        self.silence = silence(entries)
+        stuck = [entry.cell.signature for entry in entries if entry.held and reasons.stuck(entry.held)]
+        self._stuck = {signature: self._stuck.get(signature, 0) + 1 for signature in stuck}
         for entry in entries:
             job = self.jobs.get(entry.cell.signature)
             if job is not None and job not in held and entry.state is not State.RUNNING:
@@ -79,14 +91,26 @@ class Watch:
     def turn(self) -> list[Entry]:
         """Look at all cells, and submit those that are missing as far as there is room."""
         entries = self.look()
+        if self.silence:
+            return entries
         self.cluster.avoid_failing_nodes(entries)
-        if not (self.wanted(entries) and self._room(entries)):
+        if not ((self.wanted(entries) or self._unsure) and self._room(entries)):
             return entries
         with submission_lock(self.runs):
+            self._unsure = self.cluster.recover(self.runs)
             entries = self.look()
-            if chosen := self.wanted(entries)[: self._room(entries)]:
-                self._submit(chosen)
-                entries = self.look()
+            chosen = [] if self.silence else self.wanted(entries)[: self._room(entries)]
+            return self._submitted(chosen) if chosen else entries
+
+    def _submitted(self, chosen: Sequence[Entry]) -> list[Entry]:
+        """Submits cells; what comes of it. Where the scheduler falls silent, the rest wait for another turn."""
+        silent = None
+        try:
+            self._submit(chosen)
+        except Silent as error:
+            silent = error.unknown
+        entries = self.look()
+        self.silence = self.silence or silent
         return entries
 
     def _room(self, entries: Sequence[Entry]) -> int:
@@ -108,14 +132,18 @@ class Watch:
 
     def _wanted(self, entry: Entry) -> bool:
         signature = entry.cell.signature
-        if signature in self.jobs or signature not in self.only:
+        if signature in self.jobs or signature not in self.only or signature in self._unsure:
             return False
-        return signature in self.retry or to_run(entry)
+        if signature in self.retry and entry.state not in (State.DONE, State.RUNNING, State.QUEUED):
+            return True
+        return to_run(entry)
 
     def over(self, entries: Sequence[Entry]) -> bool:
-        """Nothing of ours runs, nothing waits, and nobody else is at one of the cells."""
-        busy = any(entry.state in (State.RUNNING, State.QUEUED) for entry in entries)
-        return not self.jobs and not busy and not self.wanted(entries)
+        """Nothing of ours runs, nothing waits that could ever start, and nobody else is at one of the cells."""
+        going = [entry for entry in entries if self._stuck.get(entry.cell.signature, 0) < STUCK_LOOKS]
+        busy = any(entry.state in (State.RUNNING, State.QUEUED, State.UNKNOWN) for entry in going)
+        unsure = any(entry.cell.signature in self._unsure and entry.state is not State.DONE for entry in entries)
+        return not (self.jobs or busy or unsure or self.wanted(entries))
 
     def stop(self) -> list[Entry]:
         """End the jobs that this process holds: each saves at its next step boundary."""

@@ -22,7 +22,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     root = tmp_path_factory.mktemp("sweep")
     folders = [f"paths.{name}={root / name}" for name in ("data", "splits", "runs", "results")]
     words = [f"sweep={SWEEP}", "method=supervised,gta", "data.split=1/5,1/4", "seed=0,1", *SMALL_SCHEDULE, *folders]
-    words += ["data.generator.train=40", "data.generator.val=3", "site.workers=0", "site.device=cpu"]
+    words += ["data.generator.train=40", "data.generator.val=4", "site.workers=0", "site.device=cpu"]
     _, cells = composing.grid(words)
     for cell in cells[:-1]:
         cell.write()

@@ -64,7 +64,7 @@ def working(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
-    generate(ShapesConfig(train=40, val=2), folder / "data/mydata")
+    generate(ShapesConfig(train=40, val=4), folder / "data/mydata")
     train, val = [f"2007_{number:06}" for number in range(40)], ["2008_000001"]
     layouts.voc(folder / "data/voc", train, val)
     lists = folder / "splits/u2pl/pascal/662"

@@ -26,13 +26,17 @@ CONFIG = {"MaxArraySize": "1001", "ClusterName": "test", "AccountingStorageType"
 
 
 class FakeSlurm:
-    """The state that the stand-ins share: `up`, `accounting`, `refuse` (what sbatch says), `broken` {name: stderr}."""
+    """The state that the stand-ins share: `up`, `accounting`, `refuse` (what sbatch says), `banner` (lines that it
+    prints before its answer); of programs, by their names, `broken` (what they say, for ever), `failing` (how often
+    they do not reach the controller) and `slow` (seconds).
+    """
 
     def __init__(self, folder: Path):
         self.bin = folder / "bin"
         self.bin.mkdir(parents=True)
         self.path = folder / "state.json"
         empty: dict[str, Any] = {"jobs": {}, "calls": [], "scripts": {}, "next": 57, "config": CONFIG, "broken": {}}
+        empty |= {"failing": {}, "slow": {}, "banner": []}
         words = {"up": True, "accounting": True, "refuse": "", "crash_after_sbatch": False, "requeue_finished": False}
         self.path.write_text(json.dumps({**empty, **words}))
         for name in NAMES:
@@ -59,17 +63,20 @@ class FakeSlurm:
         """Jobs (57, 57_3) as if sbatch had taken them: pending, if nothing else is said."""
         plain = {"state": "PENDING", "reason": "Priority", "node": "", "restarts": 0, "exit": "0:0", "elapsed": 0}
         more = {"name": "gta", "comment": "", "submit": time.time(), "partition": "main", "options": {}, "gpus": 0}
+        more |= {"forgotten": False, "accounted": None}
         with self.state() as state:
             state["jobs"].update({job: {**plain, **more, **fields} for job in jobs})
 
     def set(self, job: str, **fields: Any) -> None:
-        """Change what Slurm knows of one job: state, reason, node, restarts, exit ("1:0"), elapsed (s), gpus."""
+        """Change what Slurm knows of one job: state, reason, node, restarts, exit ("1:0"), elapsed (s), gpus, forgotten
+        (by the controller), accounted (its state in an accounting that lags behind).
+        """
         with self.state() as state:
             assert not set(fields) - set(state["jobs"][job]), f"of {fields}"
             state["jobs"][job].update(fields)
 
     def switch(self, **words: Any) -> None:
-        """up, accounting, refuse, broken, crash_after_sbatch, requeue_finished, config."""
+        """up, accounting, refuse, banner, broken, failing, slow, crash_after_sbatch, requeue_finished, config."""
         with self.state() as state:
             assert not set(words) - set(state), f"of {words}"
             state.update(words)

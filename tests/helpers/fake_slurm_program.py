@@ -21,6 +21,9 @@ SHORT = {"PENDING": "PD", "RUNNING": "R", "COMPLETING": "CG", "COMPLETED": "CD",
 SHORT |= {"CANCELLED": "CA", "PREEMPTED": "PR", "NODE_FAIL": "NF", "OUT_OF_MEMORY": "OOM", "REQUEUED": "RQ"}
 
 
+NO_ANSWER = "error: Unable to contact slurm controller (connect failure)"
+
+
 class Refused(Exception):
     """What a program says on stderr before it leaves with code 1."""
 
@@ -33,6 +36,11 @@ def main(path, name, arguments):
         try:
             if name in state["broken"]:
                 raise Refused(state["broken"][name])
+            if state["failing"].get(name):
+                state["failing"][name] -= 1
+                raise Refused(f"{name}: {NO_ANSWER}")
+            if not state["up"] and name in ("sbatch", "squeue", "scancel"):
+                raise Refused(f"{name}: {NO_ANSWER}")
             lines, code = PROGRAMS[name](state, arguments), 0
         except Refused as error:
             lines, code = [], 1
@@ -40,6 +48,7 @@ def main(path, name, arguments):
         file.seek(0)
         file.truncate()
         json.dump(state, file)
+    time.sleep(state["slow"].get(name, 0))
     for line in lines:
         print(line)
     return code
@@ -87,14 +96,14 @@ def sbatch(state, arguments):
     job = {
         "state": "PENDING", "reason": "Priority", "node": "", "restarts": 0, "exit": "0:0", "elapsed": 0,
         "name": given.get("job-name", "wrap"), "comment": given.get("comment", ""), "submit": time.time(),
-        "partition": given.get("partition", "main"), "options": given, "gpus": 0,
+        "partition": given.get("partition", "main"), "options": given, "gpus": 0, "forgotten": False, "accounted": None,
     }  # fmt: skip
     for task in tasks or [None]:
         state["jobs"][f"{number}" if task is None else f"{number}_{task}"] = dict(job)
     state["scripts"][str(number)] = text
     if state["crash_after_sbatch"]:  # the answer is lost, the job is not
         raise Refused("sbatch: error: Socket timed out on send/recv operation")
-    return [str(number) if given.get("parsable") else f"Submitted batch job {number}"]
+    return [*state["banner"], str(number) if given.get("parsable") else f"Submitted batch job {number}"]
 
 
 def indices(written, most):
@@ -122,6 +131,8 @@ def squeue(state, arguments):
     asked = given["jobs"].split(",") if "jobs" in given else None
     lines = []
     for job, fields in state["jobs"].items():
+        if fields["forgotten"]:
+            continue
         if "ALL" not in wanted and fields["state"] not in (wanted or LIVE):
             continue
         if asked is not None and not of(job, asked):
@@ -146,6 +157,7 @@ def shown(job, fields, given):
         "k": fields["comment"] or "(null)", "u": getpass.getuser(), "P": fields["partition"],
         "M": clock(fields["elapsed"]), "R": fields["node"] or f"({fields['reason']})", "V": stamp(fields["submit"]),
         "D": "1", "C": "1",
+        "restarts": str(fields["restarts"]), "waited": str(waited(fields["exit"])),
         "l": fields["options"].get("time", "UNLIMITED"), "S": fields.get("start", "N/A"), "B": fields["node"] or "n/a",
     }  # fmt: skip
     if "Format" not in given:
@@ -154,15 +166,22 @@ def shown(job, fields, given):
         "jobarrayid": "i", "jobid": "A", "arrayjobid": "F", "arraytaskid": "K", "state": "T", "statecompact": "t",
         "reason": "r", "nodelist": "N", "name": "j", "comment": "k", "username": "u", "partition": "P", "timeused": "M",
         "reasonlist": "R", "submittime": "V", "timelimit": "l", "starttime": "S", "batchhost": "B",
+        "restartcnt": "restarts", "exit_code": "waited",
     }  # fmt: skip
     line = ""
     for part in given["Format"].split(","):
         name, _, size = part.partition(":")
         match = re.fullmatch(r"\.?(\d*)(.*)", size)
-        value = str(fields["restarts"]) if name.lower() == "restartcnt" else values[long[name.lower()]]
+        value = values[long[name.lower()]]
         width = int(match[1] or 20) if match and (match[1] or not match[2]) else 0
         line += (value[:width].ljust(width) if width else value) + (match[2] if match else "")
     return line
+
+
+def waited(exit_code):
+    """The wait status of sacct's `code:signal`."""
+    code, signal = map(int, exit_code.split(":"))
+    return code << 8 | signal
 
 
 def sacct(state, arguments):
@@ -188,10 +207,11 @@ def sacct(state, arguments):
 
 def account(job, fields, name):
     parent, _, task = job.partition("_")
-    over = fields["state"] not in LIVE
+    state = fields["accounted"] or fields["state"]
+    over = state not in LIVE
     values = {
         "jobid": job, "jobidraw": str(int(parent) + int(task or 0)), "jobname": fields["name"],
-        "state": fields["state"] + (" by 0" if fields["state"] == "CANCELLED" else ""), "exitcode": fields["exit"],
+        "state": state + (" by 0" if state == "CANCELLED" else ""), "exitcode": fields["exit"],
         "derivedexitcode": "0:0", "elapsed": clock(fields["elapsed"]), "elapsedraw": str(fields["elapsed"]),
         "nodelist": fields["node"] or "None assigned", "reason": fields["reason"] or "None",
         "alloctres": f"billing=1,cpu=1{',gres/gpu=' + str(fields['gpus']) if fields['gpus'] else ''},node=1",
@@ -216,7 +236,7 @@ def scontrol(state, arguments):
     if words[:1] == ["ping"]:
         return [f"Slurmctld(primary) at here is {'UP' if state['up'] else 'DOWN'}"]
     if not state["up"]:
-        raise Refused("slurm_load_jobs error: Unable to contact slurm controller (connect failure)")
+        raise Refused(f"slurm_load_ctl_conf error: {NO_ANSWER}")
     if words[:2] == ["show", "config"]:
         return [f"{key:<24}= {value}" for key, value in state["config"].items()]
     if words[:2] == ["show", "hostnames"]:

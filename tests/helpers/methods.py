@@ -76,6 +76,15 @@ def make_batch(iteration: int, images: int = 4) -> tuple[Labeled, Unlabeled]:
     return Labeled(image, mask), Unlabeled(weak, strong, padding, strong2=strong2)
 
 
+def doubles(labeled: Labeled, unlabeled: Unlabeled) -> tuple[Labeled, Unlabeled]:
+    """The same batch in float64."""
+    assert unlabeled.strong is not None
+    assert unlabeled.strong2 is not None
+    return Labeled(labeled.image.double(), labeled.mask), Unlabeled(
+        unlabeled.weak.double(), unlabeled.strong.double(), unlabeled.padding, 0, unlabeled.strong2.double()
+    )
+
+
 def train(method: Method, start: int, stop: int) -> list[dict[str, float]]:
     """Steps as the trainer makes them: dropout is keyed by the iteration."""
     values = []

@@ -6,7 +6,8 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from launch.state.jobs import HeldJob
+from gta.cellfolder import Submitted
+from launch.state.jobs import HeldJob, Unknown
 from launch.state.ledger import Entry
 from launch.state.submission import ToSubmit, record_submission
 from tests.helpers.cells import change_attempt, claim
@@ -25,8 +26,8 @@ class Played:
     def avoid_failing_nodes(self, entries: Sequence[Entry]) -> None:
         pass
 
-    def recover(self, runs: Path) -> None:
-        pass
+    def recover(self, runs: Path) -> Mapping[str, Unknown]:
+        return {}
 
     def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
         for one in cells:
@@ -34,7 +35,8 @@ class Played:
             change_attempt(one.cell, place="another host", host="n1")
             self.jobs.append(f"{len(self.jobs) + 1}")
             self.submitted.append(one.cell.signature)
-            record_submission(one.cell.folder, self.jobs[-1], self.name, "/log", one.after, one.asked, time.time())
+            sent = Submitted(job=self.jobs[-1], cluster=self.name, log="/log", time=time.time(), after=one.after)
+            record_submission(one.cell.folder, sent, one.asked)
         return self.jobs[-len(cells) :]
 
     def held(self, jobs: Collection[str]) -> Mapping[str, HeldJob]:

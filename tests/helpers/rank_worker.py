@@ -29,7 +29,9 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "gta": {"name": "gta", "cutmix_probability": 0.7},
     "fixmatch": {"name": "fixmatch", "threshold": 0.3},
     "unimatch": {"name": "unimatch", "threshold": 0.3, "model": {"auxiliary": True}},
-    "cps": {"name": "cps"},
+    "unimatch_levelled": {"name": "unimatch", "threshold": 0.3, "joint_batches": True},
+    "cps": {"name": "cps", "model": {"auxiliary": True}},
+    "cps_plain": {"name": "cps", "cutmix": False},
     "student_teacher": {"name": "student_teacher"},
     "gta_separate": {"name": "gta", "joint_batches": False, "confidence": "pseudo_label"},
     "gta_shared": {"name": "gta", "share_mask_predictor": True, "transfer": "all"},
@@ -43,6 +45,9 @@ ACCUMULATED["fixmatch"] = {"threshold": 0.3}
 ACCUMULATED["unimatch"] = {"threshold": 0.3}
 SYNCHRONISED = ("supervised", "gta", "unimatch", "cps")
 DROPOUT = 0.3  # of every network, but beside the reference, which knows none
+
+
+NORMALISED = ("gta", "mean_teacher", "cutmix", "fixmatch", "unimatch", "cps")
 
 
 def share(iteration: int, accumulate: int = 1) -> tuple[Labeled, Unlabeled]:
@@ -186,7 +191,7 @@ def more() -> dict[str, Any]:
     rank, world = distributed.rank(), distributed.world_size()
     answer: dict[str, Any] = {name: train(**scenario) for name, scenario in SCENARIOS.items()}
     answer["float64"] = float64()
-    answer["normalised"] = {name: accumulated(name, accumulate=2, frozen=False) for name in ("gta", "fixmatch")}
+    answer["normalised"] = {name: accumulated(name, accumulate=2, frozen=False) for name in NORMALISED}
     answer["batchnorm"] = batchnorm()
     counts = torch.tensor([2**40 + rank, 1])
     answer["collectives"] = {

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from gta.config import DataConfig
 from gta.data.spec import LABELED, train_path, val_path
 from gta.data.splits.draw import write_lists
-from gta.data.splits.known import KnownSet, describe, incomplete, known_list, known_name, set_in_folder, set_of
+from gta.data.splits.known import KnownSet, describe, incomplete, known_list, known_name, set_of, set_of_config
 from gta.data.splits.lists import as_text, digest, parse, read_ids, read_texts
 from gta.errors import UserError
 from gta.files import write_text
@@ -73,7 +73,7 @@ def import_lists(config: DataConfig, source_path: Path) -> Imported:
     is of another data set. Lists that are there already and equal are left alone. Raises UserError where nothing
     can be imported, or where other lists are in the place.
     """
-    known = set_in_folder(Path(config.split_dir).name)
+    known = set_of_config(config)
     inside = source_path / known.folder if known else source_path
     source = _of_set(read_public_lists(inside if inside.is_dir() else source_path, config.image_suffix), known)
     done = Imported(Path(config.split_dir))
@@ -126,7 +126,7 @@ def _wrong(
         return f"{len(shared)} images are labeled and unlabeled at once, {min(shared)} for one"
     if shared := {*labeled, *unlabeled} & set(val):
         return f"{len(shared)} images are in the validation list too, {min(shared)} for one"
-    if wrong := incomplete(labeled, unlabeled):
+    if wrong := incomplete(labeled, unlabeled, known):
         return wrong
     if known is None and train is not None and {*labeled, *unlabeled} != train:
         both = len({*labeled, *unlabeled})
@@ -135,13 +135,23 @@ def _wrong(
 
 
 def _val(config: DataConfig, source: PublicLists, known: KnownSet | None, done: Imported) -> list[str]:
-    """The validation ids: those that come with the lists, else those of the data set, else none."""
-    names = sorted((name for name in source.lists if PurePosixPath(name).name == "val.txt"), key=len)
-    ids = source.lists[names[0]] if names else []
+    """The validation ids: those that come with the lists, else those of the data set, else none.
+
+    A repository may hold a val.txt a data set. Of a known data set it is the list that is known as its own; of another
+    the one val.txt there is.
+    """
+    found = {name: ids for name, ids in source.lists.items() if PurePosixPath(name).name == "val.txt"}
+    different = {digest(ids): ids for name, ids in sorted(found.items(), key=lambda item: (len(item[0]), item[0]))}
+    known_ones = [ids for key, ids in different.items() if known and _is_val(key, known)]
+    if not known and len(different) > 1:
+        raise UserError(
+            f"The lists hold {len(different)} different validation lists ({', '.join(sorted(found))}): name the folder "
+            f"of {config.name} alone."
+        )
+    ids = next(iter([*known_ones, *different.values()]), [])
     if not ids and val_path(config).is_file():
         ids = read_ids(val_path(config), config.image_suffix)
-    found = known_list(digest(ids))
-    if ids and known and (found is None or found.set != known.key or found.kind != "val"):
+    if ids and known and not _is_val(digest(ids), known):
         done.refused.append(f"val.txt: {describe(ids)}, which is not {known.title}'s validation list")
         return []
     if not ids and not known:
@@ -149,6 +159,11 @@ def _val(config: DataConfig, source: PublicLists, known: KnownSet | None, done: 
     if not ids and known and val_path(config).parent == done.folder:
         done.refused.append(f"val.txt: there is none here, but {config.name} needs it in {done.folder}")
     return ids
+
+
+def _is_val(list_digest: str, known: KnownSet) -> bool:
+    found = known_list(list_digest)
+    return found is not None and found.set == known.key and found.kind == "val"
 
 
 def _train(config: DataConfig) -> set[str] | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from gta.config import DataConfig
 from gta.data.splits.lists import digest
 
 _FILE = Path(__file__).with_name("known_splits.json")
@@ -102,13 +103,31 @@ def describe(ids: Sequence[str]) -> str:
     return f"{name}, {len(ids)} ids, sha256 {full}"
 
 
-def incomplete(labeled: Sequence[str], unlabeled: Sequence[str]) -> str | None:
-    """What is wrong where the two lists are not together the whole training set of a known data set.
+def set_of_config(config: DataConfig) -> KnownSet | None:
+    """The known data set that a config is of: its lists are kept in the folder that public code keeps them in. Ids tell
+    nothing: other data sets (Pascal Context, say) have ids of the same form.
+    """
+    folder = Path(config.split_dir).name
+    return set_in_folder(folder) if folder != config.split_family else None
 
-    None where they are, or where their ids are of no known data set.
+
+def unlabeled_name(labeled: Sequence[str], unlabeled: Sequence[str]) -> str | None:
+    """The name of an unlabeled list that makes the whole training set with a published labeled one; else None."""
+    found = known_list(digest(labeled))
+    whole = found is not None and known_sets()[found.set].train == digest({*labeled, *unlabeled})
+    return f"{found.name}, its unlabeled list" if found and found.kind == "labeled" and whole else None
+
+
+def incomplete(labeled: Sequence[str], unlabeled: Sequence[str], known: KnownSet | None = None) -> str | None:
+    """What is wrong where the two lists are not together the whole training set of the data set `known`.
+
+    Without it the published list tells which: a labeled or an unlabeled list that is known by its digest. None where
+    they are whole, or where nothing is known of them.
     """
     both = {*labeled, *unlabeled}
-    known = set_of(sorted(both))
+    if known is None:
+        lists = (known_list(digest(labeled)), known_list(digest(unlabeled)))
+        known = next((known_sets()[found.set] for found in lists if found and found.kind == "labeled"), None)
     if known is None or digest(both) == known.train:
         return None
     counts = f"{len(labeled)} labeled and {len(unlabeled)} unlabeled ids"

@@ -68,6 +68,9 @@ LINES = {
     "gta table gt": [],
     "gta plan --cells c": ["cps/1/16/seed0"],
     "gta table --baseline mean": ["mean_teacher"],
+    "gta status --state ne": ["never-run"],
+    "gta status --state failed,los": ["failed,lost"],
+    "gta logs --method unim": ["unimatch"],
     "gta completion z": ["zsh"],
 }
 

@@ -142,7 +142,8 @@ def test_several_old_words_are_said_in_one_line(ask: Callable[..., Asked], capsy
         ("data", "make-shapes"),
         ("data chek", "chek: there is no such command; did you mean check?"),
         ("plan sweep=shapes --retyr failed", "--retyr: there is no such option; did you mean --retry?"),
-        ("plan sweep=shapes -m", "-m: there is no such option; there are --retry, --cells, --budget, --help."),
+        ("plan sweep=shapes -m", "-m: there is no such option; there are --retry, --cells, --state, "),
+        ("status sweep=shapes --state qeued", "--state qeued: there is no such state; did you mean queued?"),
         ("plan shapes", "shapes: not an override; write name=value"),
         ("plan --budget=nan", "'--budget': give GPU-hours, as in --budget 200."),
         ("plan --budget=-1", "'--budget': give GPU-hours"),
@@ -194,16 +195,17 @@ def test_a_new_option_is_meant() -> None:
         )
         for context, command in commands()
     }
+    picked = "--state --method"
     network = "--network --which --device --checkpoint"
     resources = "--mem --time --gpus --cpus --partition --account --qos --constraint --exclude"
     assert found == {
-        "plan": "--retry --cells --budget",
-        "multirun": "--retry --cells --wait --no-wait --budget",
-        "retry": f"--oom {resources} --wait --no-wait --budget",
+        "plan": f"--retry --cells {picked} --budget",
+        "multirun": f"--retry --cells {picked} --wait --no-wait --budget",
+        "retry": f"--oom {picked} {resources} --wait --no-wait --budget",
         "doctor": "",
-        "status": "--watch --json",
-        "logs": "-f --follow --rank --attempt",
-        "cancel": "--yes",
+        "status": f"--watch {picked} --all --json",
+        "logs": f"-f --follow --rank --attempt -n --lines {picked}",
+        "cancel": f"{picked} --yes",
         "gc": "--best --list --yes",
         "table": "--baseline --published --best --no-best --strict",
         "report": "--baseline --published --best --no-best",

@@ -36,9 +36,9 @@ def test_from_submission_to_retry(say: Run, small: list[str], tmp_path: Path, fa
     assert f"job {cancelled['job']}: cancelled" in said.stdout
     assert fake_slurm.calls("scancel") == [[cancelled["job"]]]
     now = board(say, grid)
-    assert now["counts"] == {"failed": 1, "cancelled": 1, "queued": 2}
+    assert now["counts"] == {"failed": 1, "cancelled": 1, "queued": 1, "starting": 1}
     shown = say("status", *grid).stdout
-    assert "4 cells: 2 queued, 1 cancelled, 1 failed" in shown
+    assert "4 cells: 1 queued, 1 cancelled, 1 starting, 1 failed" in shown
     assert "1 out of memory: give it more memory" in shown
 
     # nothing of a cell that could change its result can be changed on the way

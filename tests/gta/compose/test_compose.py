@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from omegaconf import OmegaConf
 
 from gta.compose import compose, overrides
 from gta.compose.hydra import ConfigLoaderImpl
-from gta.config import Config
+from gta.compose.paths import absolute
+from gta.config import Config, DataConfig, ModelConfig, PathsConfig
 from gta.errors import UserError
 from gta.methods import METHODS
 
@@ -137,6 +139,12 @@ def test_neutral_fields_may_depend_on_the_environment(
         ("site.sbatch.constraint=a100", "++site.sbatch.constraint=a100"),
         ("site.rates={gta: 1.9}", "++site.rates={gta: 1.9}"),
         ("schedule.iterations=10_000", "schedule.iterations='10_000'"),
+        ("data.root=~/größe", "data.root='~/größe'"),
+        ("data.root='~/größe'", "data.root='~/größe'"),
+        ("model.weights=w/epoch=09.pth", "model.weights='w/epoch=09.pth'"),
+        ("data.split=é 1_2,1_8", "data.split='é 1_2','1_8'"),
+        ("seed=range(0,3)", "seed=range(0,3)"),
+        ("data.root=${paths.data}/x", "data.root=${paths.data}/x"),
     ],
 )
 def test_splits_that_look_like_numbers_stay_names(loader: ConfigLoaderImpl, written: str, protected: str) -> None:
@@ -146,3 +154,42 @@ def test_splits_that_look_like_numbers_stay_names(loader: ConfigLoaderImpl, writ
 def test_a_protected_number_is_still_a_number(loader: ConfigLoaderImpl) -> None:
     config = compose.typed(compose.Composer(loader).compose([overrides.protect("schedule.iterations=10_000")]))
     assert config.schedule.iterations == 10000
+
+
+@pytest.mark.parametrize("path", ["/a/größe", "w/epoch=09.pth", "it's (1)/b", "x&y#z", "/a b/c", "/a/b.c-d"])
+def test_a_path_of_any_letters_is_what_is_written(loader: ConfigLoaderImpl, path: str) -> None:
+    written = [overrides.protect(f"{name}={path}") for name in ("data.root", "model.weights")]
+    overrides.check_overrides(loader, written)
+    config = compose.typed(compose.Composer(loader).compose(written))
+    assert (config.data.root, config.model.weights) == (path, path)
+
+
+def test_a_tilde_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = Config(data=DataConfig(root="~/m", split_dir="~/s"), model=ModelConfig(weights="~/w.pth"))
+    made = absolute(replace(config, paths=PathsConfig(runs="~/runs", tracking_uri="sqlite:///~/m.db")))
+    found = [made.data.root, made.data.split_dir, made.model.weights, made.paths.runs, made.paths.tracking_uri]
+    assert found == [*(f"{tmp_path}/{name}" for name in ("m", "s", "w.pth", "runs")), f"sqlite:///{tmp_path}/m.db"]
+
+
+def test_a_yaml_says_what_is_written_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """YAML reads 1_4 as 14, 010 as 8 and 1:30 as 90; a field that is a number takes 10_000 all the same."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("conf/data", "sweeps"):
+        (tmp_path / name).mkdir(parents=True)
+    head = "defaults: [shapes, _self_]\nname: mine  # 1_8 is none\n"
+    for split in ("1_4", "'1_4'", "010", "1:30", "662"):
+        name = split.strip("'").replace(":", "_")
+        (tmp_path / f"conf/data/s{name}.yaml").write_text(f"{head}split: {split}\ngenerator:\n  train: 1_000\n")
+        made = compose.start().config_loader
+        assert isinstance(made, ConfigLoaderImpl)
+        data = compose.typed(compose.Composer(made).compose([f"data=s{name}"])).data
+        assert (data.split, data.name, data.split_family) == (split.strip("'"), "mine", "seed0")
+        assert data.generator is not None
+        assert data.generator.train == 1000
+    (tmp_path / "sweeps/mine.yaml").write_text("hydra:\n  sweeper:\n    params:\n      data.split: 1_16\n")
+    made = compose.start().config_loader
+    assert isinstance(made, ConfigLoaderImpl)
+    assert (
+        made.load_configuration("config", ["sweep=mine"], RunMode.MULTIRUN).hydra.sweeper.params["data.split"] == "1_16"
+    )

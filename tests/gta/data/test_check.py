@@ -107,3 +107,95 @@ def test_the_command(
     assert capsys.readouterr().out.count("BROKEN") == 21
     assert main(["data", "check", "data=voc_blender"]) == 2
     assert "MISSING" in capsys.readouterr().err
+
+
+def said(config: DataConfig) -> tuple[list[str], list[str]]:
+    report = walk(config)
+    return report.problems, [str(advice) for advice in report.advice]
+
+
+def masks(config: DataConfig, make: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Writes the masks anew: `make` is given labels 0 and 1, of which each row holds all."""
+    for item in "abcdef":
+        picture = Image.fromarray(make(np.array([[0, 1, 0, 1, 1, 0]] * 4, np.uint8)).astype(np.uint8))
+        picture.save(Path(config.root) / config.masks / f"{item}.png")
+
+
+@pytest.mark.parametrize(
+    ("make", "words", "mends"),
+    [
+        (lambda labels: labels * 255, "masks hold 0 and 255: a binary mask?", {"label_map": [[0, 0], [255, 1]]}),
+        (lambda labels: labels * 127, "masks hold 0 and 127: a binary mask?", {"label_map": [[0, 0], [127, 1]]}),
+        (lambda labels: labels + 1, "labels that begin with 1?", {"label_map": [[1, 0], [2, 1]]}),
+        (
+            lambda labels: np.where(np.arange(6) == 0, 0, labels + 1),
+            "labels that begin with 1?",
+            {"label_map": [[0, 255], [1, 0], [2, 1]]},
+        ),
+        (lambda labels: labels * 100 + 50, "as many, in this order?", {"label_map": [[50, 0], [150, 1]]}),
+        (
+            lambda labels: np.dstack([labels * 200, labels, labels]),
+            "2 colours: colour masks?",
+            {"colour_map": [[0, 0, 0, 0], [200, 1, 1, 1]]},
+        ),
+        (
+            lambda labels: np.dstack([labels] * 3),
+            "gray levels in three channels",
+            {"colour_map": [[0, 0, 0, 0], [1, 1, 1, 1]]},
+        ),
+    ],
+)
+def test_masks_of_another_kind_are_told_and_the_lines_that_are_said_mend_them(
+    tiny: Tiny, make: Callable[[np.ndarray], np.ndarray], words: str, mends: dict[str, object]
+) -> None:
+    config = tiny()
+    masks(config, make)
+    problems, advice = said(config)
+    assert problems
+    assert len(advice) == 1
+    assert words in advice[0]
+    ((name, value),) = mends.items()
+    assert f"{name}: {value}" in advice[0]
+    assert said(replace(config, **mends)) == ([], [])  # type: ignore[arg-type]
+
+
+def test_colours_of_the_palette_are_told_by_it(tiny: Tiny) -> None:
+    config = tiny(palette=[[200, 0, 0], [0, 0, 0]])
+    masks(config, lambda labels: np.dstack([labels * 200, labels * 0, labels * 0]))
+    assert "colour_map: [[0, 0, 0, 1], [200, 0, 0, 0]]" in said(config)[1][0]
+
+
+def test_gray_levels_are_no_labels(tiny: Tiny) -> None:
+    config = tiny()
+    masks(config, lambda labels: np.arange(24).reshape(4, 6) * 9)
+    assert "resized or compressed" in said(config)[1][0]
+
+
+def test_deep_images_are_told_with_the_range_of_all_of_them(tiny: Tiny) -> None:
+    config = tiny(image_suffix=".png")
+    for number, item in enumerate("abcdef"):
+        picture = Image.fromarray(np.full((4, 6), 800 * number, np.uint16))
+        picture.save(Path(config.root) / config.images / f"{item}.png")
+    problems, advice = said(config)
+    assert len(problems) == 6
+    assert advice == ["images hold 0 to 4000: is that a part of the range below? image_range: [0,4095]"]
+    assert said(replace(config, image_range=[0, 4095])) == ([], [])
+
+
+def test_a_class_is_asked_of_each_list(tiny: Tiny) -> None:
+    config = tiny()
+    Image.fromarray(np.zeros((4, 6), np.uint8)).save(Path(config.root) / config.masks / "f.png")
+    assert said(config)[0] == ["The 1 val masks show no pixel of class 1 (thing)."]
+    assert said(replace(config, allow_absent_classes=True))[0] == []
+
+
+def test_an_orientation_is_counted_and_named_where_sizes_differ_by_it(tiny: Tiny) -> None:
+    config = tiny()
+    picture = Image.fromarray(np.zeros((4, 6, 3), np.uint8))
+    exif = picture.getexif()
+    exif[0x0112] = 3
+    picture.save(Path(config.root) / config.images / "a.jpg", exif=exif)
+    assert walk(config).turned == 1
+    exif[0x0112] = 6
+    picture.save(Path(config.root) / config.images / "a.jpg", exif=exif)
+    assert re.search(r"a\.jpg is 4x6, as its EXIF orientation 6 turns it, but .*remove the tag", said(config)[0][0])

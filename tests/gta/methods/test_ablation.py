@@ -1,4 +1,4 @@
-"""The named rows of the ablation: each composes, differs from plain GTA in what its name says, and trains."""
+"""The named rows: each composes, and differs from its method in what its name says."""
 
 from __future__ import annotations
 
@@ -33,6 +33,19 @@ ROWS: dict[str, dict[str, Any]] = {
     "gta_shared": {"share_mask_predictor": True},
     "gta_cityscapes": {"transfer_decay": 0.999},
 }
+# Rivals: their variants, and what they differ in from the method's own settings.
+LEVELLED = {"cutmix_boxes": "gta", "joint_batches": True}
+HARD = {"consistency": "cross_entropy", "training_labels": False}
+RIVALS: dict[str, dict[str, Any]] = {
+    "mean_teacher_levelled": {**HARD, "unsupervised_weight": 1.0},
+    "cutmix_levelled": {**LEVELLED, **HARD, "threshold": 0.0, "cutmix_probability": 0.5},
+    "fixmatch_levelled": {**LEVELLED, "loss_factor": 1.0},
+    "unimatch_levelled": {**LEVELLED, "loss_factor": 1.0},
+    "cps_levelled": {**LEVELLED, "cutmix_probability": 0.5, "training_labels": False},
+    "cps_cityscapes": {"unsupervised_weight": 5.0},
+    "cps_plain": {"cutmix": False, "unsupervised_weight": 1.5},
+    "cps_plain_cityscapes": {"cutmix": False, "unsupervised_weight": 6.0},
+}
 OTHERS = {"supervised", "student_teacher", "student_teacher_weight_none", "gta"}
 
 
@@ -40,11 +53,14 @@ def composed(loader: ConfigLoaderImpl, *overrides: str) -> Config:
     return compose.typed(compose.Composer(loader).compose(overrides))
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", [*ROWS, *RIVALS])
 @pytest.mark.slow
-def test_a_row_is_gta_but_for_what_it_says(row: str, loader: ConfigLoaderImpl) -> None:
-    plain, found = asdict(composed(loader, "method=gta").method), asdict(composed(loader, f"method={row}").method)
-    assert {key: value for key, value in found.items() if key != "label" and value != plain[key]} == ROWS[row]
+def test_a_row_is_its_method_but_for_what_it_says(row: str, loader: ConfigLoaderImpl) -> None:
+    found = asdict(composed(loader, f"method={row}").method)
+    plain = asdict(composed(loader, f"method={found['name']}").method)
+    assert row.startswith(found["name"])
+    expected = {**ROWS, **RIVALS}[row]
+    assert {key: value for key, value in found.items() if key != "label" and value != plain[key]} == expected
 
 
 def test_student_teacher_without_weights(loader: ConfigLoaderImpl) -> None:
@@ -54,13 +70,13 @@ def test_student_teacher_without_weights(loader: ConfigLoaderImpl) -> None:
 
 @pytest.mark.slow
 def test_every_file_is_a_row_of_the_sweep(loader: ConfigLoaderImpl) -> None:
-    """But that of Cityscapes, which is no ablation; no label is there twice."""
+    """But that of Cityscapes and the rivals', which are no ablation; no label is there twice."""
     sweep = OmegaConf.load(compose.SWEEPS / "ablation_gta.yaml")
     parser = OverridesParser.create(config_loader=loader)
     (override,) = parser.parse_overrides([f"method={sweep.hydra.sweeper.params.method}"])
     rows = list(override.sweep_string_iterator())
     assert set(rows) == set(ROWS) - {"gta_cityscapes"} | OTHERS
-    assert {path.stem for path in Path(compose.CONF / "method").glob("*.yaml")} <= {*ROWS, *OTHERS}
+    assert {path.stem for path in Path(compose.CONF / "method").glob("*.yaml")} <= {*ROWS, *RIVALS, *OTHERS}
     labels = [m.label or m.name for m in (composed(loader, f"method={row}").method for row in rows)]
     assert len(set(labels)) == len(labels)
 

@@ -44,9 +44,15 @@ class TestFullySupervised(MethodContract):
 class TestMeanTeacher(TeacherContract):
     method = MeanTeacher
 
+    def test_dropping_every_pseudo_label_leaves_supervised_loss_alone(self) -> None:
+        make = self.make
+        self.make = lambda **changes: make(on_labeled=False, **changes)  # type: ignore[method-assign]
+        super().test_dropping_every_pseudo_label_leaves_supervised_loss_alone()
+
 
 class TestCutMix(TeacherContract):
     method = CutMix
+    passes = 2  # labeled images, then mixed ones
 
 
 class TestFixMatch(MethodContract):
@@ -59,6 +65,11 @@ class TestUniMatch(MethodContract):
 
 class TestCPS(MethodContract):
     method = CPS
+
+
+class TestCPSWithoutCutMix(TestCPS):
+    def make(self, **changes: Any) -> Method:
+        return super().make(**{"cutmix": False, **changes})
 
 
 class TestStudentTeacher(TeacherContract):
@@ -162,6 +173,8 @@ def test_same_seed_same_initial_weights_whatever_was_drawn_before(make: Make) ->
         ("unimatch", {"feature_dropout": 2.0}),
         ("fixmatch", {"threshold": -1.0}),
         ("cps", {"cutmix_probability": 3.0}),
+        ("cps", {"cutmix_boxes": "four"}),
+        ("unimatch", {"cutmix_boxes": "half"}),
     ],
 )
 def test_wrong_settings_are_user_errors(name: str, wrong: dict[str, Any], make: Make) -> None:

@@ -112,6 +112,7 @@ COSTS: dict[str, tuple[str, dict[str, Any]]] = {
     "fixmatch": ("fixmatch", {}),
     "unimatch": ("unimatch", {}),
     "cps": ("cps", {}),
+    "cps_plain": ("cps", {"cutmix": False}),
     "supervised": ("supervised", {}),
     "fully_supervised": ("fully_supervised", {}),
 }

@@ -38,6 +38,63 @@ def test_boxes_have_half_the_area_and_a_place_of_their_own() -> None:
     assert max(top + height for _, top, _, height in found) == 20
 
 
+def many(kind: str, side: int = 200, images: int = 400) -> torch.Tensor:
+    return cutmix_mask(batch(images, side, side), 4, 1.0, seed=3, iteration=0, boxes=kind)
+
+
+def test_unimatch_boxes_are_2_to_40_percent_and_0_3_to_3_3_times_as_high_as_wide() -> None:
+    found = boxes(many("unimatch"))
+    areas = [width * height / 200**2 for _, _, width, height in found]
+    assert 0.015 < min(areas) < 0.04
+    assert 0.36 < max(areas) <= 0.4
+    assert 0.19 < sum(areas) / len(areas) < 0.23, "uniform: 0.21 on average"
+    ratios = [height / width for _, _, width, height in found]
+    assert 0.28 < min(ratios) < 0.5
+    assert 2.5 < max(ratios) < 3.5
+    assert max(left + width for left, _, width, _ in found) > 190
+
+
+def test_cutmix_seg_boxes_have_half_the_area_and_the_logarithm_of_their_height_is_uniform() -> None:
+    found = boxes(many("cutmix_seg"))
+    assert all(abs(width * height / 200**2 - 0.5) < 0.01 for _, _, width, height in found)
+    heights = sorted(height / 200 for _, _, _, height in found)
+    assert 0.5 <= heights[0] < 0.52
+    assert heights[-1] > 0.98
+    assert 0.68 < heights[200] < 0.74, "median: the root of 1/2"
+
+
+def test_cps_boxes_are_three_a_third_of_25_to_50_percent_each_and_overlaps_undo_each_other() -> None:
+    """Each 1/8 of the image on average; placed freely, an odd number of them covers (1 - (3/4)^3) / 2 = 29% of it."""
+    inside = many("cps")
+    shares = inside.float().mean((1, 2))
+    assert 0.2 < float(shares.mean()) < 0.3
+    assert float(shares.max()) < 0.5
+    assert all(float(share) > 0.02 for share in shares)
+    full = [bool(image[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1].all())
+            for image in inside for ys, xs in [torch.nonzero(image, as_tuple=True)]]  # fmt: skip
+    assert sum(full) < 40, "hardly ever one rectangle"
+
+
+@pytest.mark.parametrize("kind", ["unimatch", "cutmix_seg", "cps"])
+def test_an_image_is_mixed_with_the_given_probability_by_itself(kind: str) -> None:
+    mixed = torch.cat([cutmix_mask(batch(6), 3, 0.5, 1, i, boxes=kind).flatten(1).any(1) for i in range(100)])
+    assert 0.4 < float(mixed.float().mean()) < 0.6
+    groups = mixed.reshape(-1, 3).sum(1)
+    assert set(groups.tolist()) == {0, 1, 2, 3}, "a coin an image"
+    assert not cutmix_mask(batch(6), 3, 0.0, 1, 0, boxes=kind).any()
+    parts = [cutmix_mask(batch(3, first_group=g), 3, 0.8, 2, 7, boxes=kind) for g in (0, 1)]
+    assert torch.equal(cutmix_mask(batch(6), 3, 0.8, 2, 7, boxes=kind), torch.cat(parts)), "by group, not by rank"
+
+
+def test_what_is_pasted_may_be_other_values_than_those_outside() -> None:
+    inside = many("unimatch", side=20, images=4)
+    labels = torch.arange(4)[:, None, None].expand(4, 20, 20)
+    mixed = mix(labels, inside, 2, pasted=labels + 10)
+    for i, partner in enumerate((1, 0, 3, 2)):
+        assert (mixed[i][inside[i]] == partner + 10).all()
+        assert (mixed[i][~inside[i]] == i).all()
+
+
 def test_a_group_is_mixed_with_the_given_probability_all_or_none() -> None:
     masks = [cutmix_mask(batch(6), 3, 0.5, seed=1, iteration=i) for i in range(200)]
     mixed = [[bool(image.any()) for image in mask] for mask in masks]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,20 @@ def test_planes_of_the_published_network() -> None:
     assert count(network.auxiliary) == 9 * 1024 * d + d + bn + d * 21 + 21
     rates = [branch[0].dilation[0] for branch in network.feature_extractor.aspp.branches]
     assert rates == [1, 12, 24, 36]
+
+
+@pytest.mark.parametrize("encoder", ["resnet18", "tiny"])
+@pytest.mark.parametrize("training", [True, False])
+def test_an_untrained_network_is_unsure(encoder: str, training: bool) -> None:
+    """Cross-entropy on noise within 5% of ln C, in both heads, and no pixel whose pseudo-label would be believed."""
+    torch.manual_seed(0)
+    network = build_model(shipped(encoder, auxiliary=True, dropout=0.0), 21).train(training)
+    labels = torch.randint(21, (2, 65, 65))
+    with torch.no_grad():
+        heads = network(torch.randn(2, 3, 65, 65), auxiliary=True)
+    for logits in heads:
+        assert nn.functional.cross_entropy(logits, labels).item() == pytest.approx(math.log(21), rel=0.05)
+        assert logits.softmax(1).max() < 0.5
 
 
 def test_dropout_of_head_and_mask_predictor_follows_the_config() -> None:

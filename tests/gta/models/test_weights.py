@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
+from gta.cell import Cell
 from gta.config import ModelConfig
 from gta.errors import UserError
 from gta.models import SegmentationModel, build_model, load_initial_weights
+from tests.helpers.cells import config
+from tests.helpers.configs import changed
 from tests.helpers.trap import Trap
 
 
@@ -77,7 +81,6 @@ def test_a_torchvision_or_timm_file_fills_the_plain_encoder(
     model = network(encoder, "plain")
     report = load_initial_weights(model, tmp_path / "weights.pth")
     own = model.encoder.state_dict()
-    assert report.missing == report.reshaped == []
     assert report.unused == ["fc.weight"]
     assert len(report.matched) == len(own) == len(given) - 1
     assert all(torch.equal(own[name], tensor) for name, tensor in given.items() if not name.startswith("fc"))
@@ -92,8 +95,7 @@ def test_a_deep_stem_spelled_side_by_side_fills_the_encoder(tmp_path: Path) -> N
         flat[f"{'bn3' if module == 'bn1' else spelled.get(module, module)}.{part}"] = tensor
     torch.save(flat, tmp_path / "weights.pth")
     model = network()
-    report = load_initial_weights(model, tmp_path / "weights.pth")
-    assert report.missing == report.reshaped == []
+    load_initial_weights(model, tmp_path / "weights.pth")
     assert torch.equal(model.encoder.conv1[6].weight, usual["conv1.6.weight"])
     assert torch.equal(model.encoder.bn1.running_var, usual["bn1.running_var"])
     assert torch.equal(model.encoder.layer1[0].bn1.weight, usual["layer1.0.bn1.weight"])
@@ -136,7 +138,6 @@ def test_a_deep_stem_file_fills_the_encoder(tmp_path: Path, wrapping: str) -> No
     decoder = {n: p.clone() for n, p in model.state_dict().items() if ".encoder." not in n}
     report = load_initial_weights(model, tmp_path / "weights.pth")
     own = model.encoder.state_dict()
-    assert report.missing == report.reshaped == []
     assert report.unused == ["fc.bias", "fc.weight"]
     for name, tensor in given.items():
         if not name.startswith("fc"):
@@ -145,19 +146,63 @@ def test_a_deep_stem_file_fills_the_encoder(tmp_path: Path, wrapping: str) -> No
         assert torch.equal(model.state_dict()[name], tensor), name
 
 
-def test_what_did_not_match_is_listed(tmp_path: Path) -> None:
+def test_a_partly_random_encoder_is_refused(tmp_path: Path) -> None:
+    """What is missing and what has another shape is named, and nothing is half done."""
     given = deep_stem_file()
     del given["layer2.0.conv1.weight"]
     given["conv1.0.weight"] = torch.zeros(64, 3, 7, 7)
     torch.save(given, tmp_path / "weights.pth")
     model = network()
-    stem = model.encoder.state_dict()["conv1.0.weight"].clone()
-    report = load_initial_weights(model, tmp_path / "weights.pth")
-    assert report.missing == ["layer2.0.conv1.weight"]
-    assert report.reshaped == ["conv1.0.weight"]
-    assert torch.equal(model.encoder.state_dict()["conv1.0.weight"], stem)
-    for name in ("layer2.0.conv1.weight", "conv1.0.weight", "fc.bias"):
-        assert name in str(report)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with pytest.raises(UserError) as refused:
+        load_initial_weights(model, tmp_path / "weights.pth")
+    for words in (
+        r"1 of the encoder's \d+ tensors are missing \(layer2.0.conv1.weight\)",
+        r"1 have another shape \(conv1.0.weight is \(64, 3, 7, 7\) and the encoder's \(64, 3, 3, 3\)\)",
+    ):
+        assert re.search(words, str(refused.value))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("file", "encoder", "says"),
+    [
+        ("resnet18", "resnet34", r"missing \(layer1\.2\.conv1\.weight"),
+        ("resnet34", "resnet18", r"holds \d+ tensors that the encoder does not have \(layer1\.2\."),
+        ("resnet34", "resnet50", r"another shape \(layer1\.0\.conv1\.weight is \(64, 64, 3, 3\)"),
+    ],
+)
+def test_a_file_of_another_depth_is_refused(tmp_path: Path, file: str, encoder: str, says: str) -> None:
+    """A shallower one, a deeper one, one of other blocks: each matches in hundreds of tensors."""
+    torch.save(network(file, "plain").encoder.state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=says):
+        load_initial_weights(network(encoder, "plain"), tmp_path / "weights.pth")
+
+
+def test_a_file_that_does_not_fit_is_refused_before_anything_is_submitted(tmp_path: Path) -> None:
+    torch.save(network("resnet18", "plain").encoder.state_dict(), tmp_path / "weights.pth")
+    for encoder, fits in (("resnet18", True), ("resnet34", False)):
+        model = {"model.encoder": encoder, "model.stem": "plain", "model.weights": str(tmp_path / "weights.pth")}
+        wrong = changed(config(), {"data.root": str(tmp_path / "data"), **model})
+        with pytest.raises(UserError, match="is not there|description" if fits else "of another network") as refused:
+            Cell.prepare(wrong, {})
+        assert ("weights" in str(refused.value)) != fits
+
+
+def test_a_stem_spelled_as_one_module_fills_the_encoder(tmp_path: Path) -> None:
+    """stem.0 to stem.7, as the ResNet-V1c files have it (of 64, 64 and 128 planes, as our deep stem has)."""
+    spelled = {"conv1.0": "stem.0", "conv1.1": "stem.1", "conv1.3": "stem.3", "conv1.4": "stem.4", "conv1.6": "stem.6"}
+    usual, v1c = deep_stem_file(), {}
+    for name, tensor in usual.items():
+        module, _, part = name.rpartition(".")
+        v1c[f"{'stem.7' if module == 'bn1' else spelled.get(module, module)}.{part}"] = tensor
+    torch.save({"state_dict": {f"backbone.{name}": tensor for name, tensor in v1c.items()}}, tmp_path / "v1c.pth")
+    model = network()
+    load_initial_weights(model, tmp_path / "v1c.pth")
+    own = model.encoder.state_dict()
+    assert all(torch.equal(own[name], tensor) for name, tensor in usual.items() if not name.startswith("fc"))
+    with pytest.raises(UserError, match=r"deep stem.*use model\.stem=deep"):
+        load_initial_weights(network(stem="plain"), tmp_path / "v1c.pth")
 
 
 def test_a_file_that_matches_nothing_is_refused(tmp_path: Path) -> None:

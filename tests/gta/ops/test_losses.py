@@ -13,6 +13,7 @@ from gta.ops.losses import (
     cross_entropy,
     ohem_cross_entropy,
     percentile,
+    squared_difference,
     thresholded_cross_entropy,
     weighted_cross_entropy,
 )
@@ -200,3 +201,25 @@ def test_losses_keep_float64() -> None:
     assert weighted_cross_entropy(*double, 2, 80.0)[0].dtype == torch.float64
     assert thresholded_cross_entropy(*double, 0.5, 2)[0].dtype == torch.float64
     assert cross_entropy(logits.bfloat16(), labels, 2).dtype == torch.float32
+
+
+def test_squared_difference_weighs_a_group_by_its_sure_share() -> None:
+    """By loops, in float64; a group without a valid pixel is 0."""
+    generator = torch.Generator().manual_seed(4)
+    logits, other = torch.randn(2, 6, 3, 4, 5, generator=generator, dtype=torch.float64)
+    chances, valid = other.softmax(1), torch.rand(6, 4, 5, generator=generator) > 0.3
+    valid[4:] = False
+    means, shares = [], []
+    for start in (0, 2, 4):
+        total, sure, count = 0.0, 0, 0
+        for i, y, x in torch.nonzero(valid[start : start + 2]).tolist():
+            soft = torch.exp(logits[start + i, :, y, x])
+            soft = soft / soft.sum()
+            total += float(((soft - chances[start + i, :, y, x]) ** 2).sum())
+            sure += int(chances[start + i, :, y, x].max() >= 0.6)
+            count += 1
+        means.append(total * sure / count**2 if count else 0.0)
+        shares.append(sure / count if count else 0.0)
+    assert 0 < sum(shares) / 3 < 2 / 3
+    found = squared_difference(logits, chances, valid, 2, 0.6)
+    assert [value.item() for value in found] == pytest.approx([sum(means) / 3, sum(shares) / 3], abs=1e-12)

@@ -16,6 +16,7 @@ from gta.data.dataset import SegmentationDataset
 from gta.data.transforms import normalise
 from gta.errors import UserError
 from gta.models import build_model
+from gta.models.resnet import initialise
 from gta.train import inference
 from gta.train.evaluate import confusion_matrices
 from tests.helpers.configs import changed
@@ -33,8 +34,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def network() -> nn.Module:
+    """It says several classes of an image, where an untrained network is of one mind."""
     torch.manual_seed(3)
-    return build_model(ModelConfig(encoder="tiny", width=4, decoder_channels=8, weights="random"), 5).eval()
+    made = build_model(ModelConfig(encoder="tiny", width=4, decoder_channels=8, weights="random"), 5)
+    initialise(made)
+    return made.eval()
 
 
 def config_of(folder: Path, **evaluation: object) -> Config:

@@ -78,6 +78,18 @@ def test_images_of_a_folder_and_of_a_list(cell: Path, say: Say, tmp_path: Path) 
     say("predict", cell, "--out", "out", "--images", "pictures", "evaluation.scales=[0.5,1.0]", "evaluation.flip=true")
     sizes = {path.name: Image.open(path).size for path in (tmp_path / "out/masks").iterdir()}
     assert sizes == {"berlin_000000_000019.png": (40, 30), "gray.png": (20, 50)}
+    for name in ("pictures/berlin/berlin_000000_000019_leftImg8bit.png", "pictures/gray.jpg"):
+        (tmp_path / name).unlink()
+    for number, ending in enumerate(("tif", "BMP", "webp", "TIFF")):
+        Image.new("RGB", (30 + number, 20), "red").save(tmp_path / f"pictures/{ending.lower()}.{ending}")
+    (tmp_path / "pictures/notes.txt").write_text("no picture")
+    assert "passed over, as no pictures by their names: pictures/notes.txt" in say(
+        "predict", cell, "--out", "more", "--images", "pictures"
+    )
+    sizes = {path.name: Image.open(path).size for path in (tmp_path / "more/masks").iterdir()}
+    assert sizes == {"tif.png": (30, 20), "bmp.png": (31, 20), "webp.png": (32, 20), "tiff.png": (33, 20)}
+    Image.fromarray(np.full((4, 6), 700, np.uint16)).save(tmp_path / "pictures/deep.png")
+    assert "data.image_range=[0,1023]" in say("predict", cell, "--out", "o", "--images", "pictures", code=2)
 
     (tmp_path / "some.txt").write_text("val_00003\nval_00001\n")
     shown = say(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,43 @@ def test_stopped_and_killed_runs_become_the_undisturbed_one(folder: Path, tmp_pa
         for name, network in whole["networks"].items():
             for key, value in network.items():
                 assert torch.equal(mine["networks"][name][key], value), f"{name}.{key}"
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"time": 1.0, "kind": "metr'])
+@pytest.mark.slow
+def test_a_machine_that_loses_power_loses_no_value(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bytes
+) -> None:
+    """Of the journal is left what the kernel was made to write, and a piece of a line: the rest is made again."""
+    config = make(folder, "supervised")
+    assert train_in(tmp_path / "whole", config)
+
+    cell = tmp_path / "cut"
+    written: list[tuple[str, int]] = []  # name and size of what reached the disk
+    fsync = os.fsync
+
+    def recorded(descriptor: int) -> None:
+        fsync(descriptor)
+        path = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
+        written.append((path.name, path.stat().st_size))
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    for steps in (5, 4):
+        with pytest.raises(KeyboardInterrupt):
+            train_in(cell, config, control=DieAfter(steps))
+        kept = max(size for name, size in written if name == "journal.jsonl")
+        lost = (cell / "journal.jsonl").read_bytes()
+        assert 0 < kept < len(lost)
+        (cell / "journal.jsonl").write_bytes(lost[:kept] + torn)
+    assert train_in(cell, config)
+    assert points(cell) == points(tmp_path / "whole")
+
+    names = [re.sub(r"^\.(.*)\.\d+-\w+\.tmp$", r"\1", name) for name, _ in written]
+    order = [name for name in names if name in ("journal.jsonl", "checkpoint.pt", "result.json")]
+    saves = [order[at - 1] for at, name in enumerate(order) if name != "journal.jsonl"]
+    assert len(saves) == 5
+    assert set(saves) == {"journal.jsonl"}, "the journal comes before each"
+    assert names.count("cut") >= 5, "and the folder's entries"
 
 
 def test_two_runs_of_one_config_give_the_same_numbers(folder: Path, tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,10 @@ from gta import journal
 from gta.cell import Cell
 from gta.cli.composing import grid
 from gta.errors import UserError
-from launch.job.attempt import run_cell
+from launch.job.attempt import _Control, run_cell, run_rank
+from launch.job.rendezvous import Place
 from launch.state.ledger import State, look
-from tests.helpers.cells import claim, last_attempt
+from tests.helpers.cells import cancelled, claim, last_attempt, submitted
 from tests.helpers.training import points
 
 pytestmark = pytest.mark.slow
@@ -39,10 +42,21 @@ def test_a_done_cell_is_left_as_it_is(cell: Cell) -> None:
 def test_lists_that_changed_since_are_refused(cell: Cell) -> None:
     labeled = Path(cell.config.data.split_dir) / "1_5" / "labeled.txt"
     labeled.write_text("\n".join(labeled.read_text().split()[:4]))
-    with pytest.raises(UserError, match=r"changed after the cell .* was frozen"):
+    with pytest.raises(UserError, match=r"The labeled list changed after the cell .* was frozen"):
         run_cell(cell.folder)
     assert look(cell).state is State.FAILED
     assert not cell.folder.done
+
+
+def test_a_config_that_was_edited_since_is_refused_as_that(cell: Cell) -> None:
+    whole = cell.folder.config_file.read_text()
+    cell.folder.config_file.write_text(whole.replace("iterations: 8", "iterations: 9"))
+    said = r"config.yaml was edited after the cell .* was frozen: schedule.iterations=9 \(was 8\).*gta retry"
+    with pytest.raises(UserError, match=said):
+        run_cell(cell.folder)
+    cell.folder.identity_file.unlink()
+    with pytest.raises(UserError, match="The config, the split lists or the initial weights changed"):
+        run_cell(cell.folder)
 
 
 def test_a_cell_that_another_process_has_is_taken(cell: Cell) -> None:
@@ -50,6 +64,44 @@ def test_a_cell_that_another_process_has_is_taken(cell: Cell) -> None:
     assert run_cell(cell.folder) == "taken"
     other.end("interrupted")
     assert run_cell(cell.folder) == "done"
+
+
+def test_a_cell_that_was_cancelled_while_its_job_waited_is_left_alone(
+    cell: Cell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = Place("57", "log")
+    cancelled(cell)
+    submitted(cell, "57", time.time() - 60)
+    assert run_cell(cell.folder, place) == "cancelled"
+    assert "This cell was cancelled after its submission; leaving it alone." in capsys.readouterr().out
+    assert cell.folder.attempts() == []
+    submitted(cell, "58", time.time() + 1)  # a person's retry
+    assert run_cell(cell.folder, place) == "done"
+
+
+def test_a_cell_that_is_cancelled_while_it_trains_saves_and_leaves_by_itself(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No signal reaches it: the word in its folder is enough."""
+    monkeypatch.setattr("launch.state.attempts.BEAT_SECONDS", 0.02)
+    submitted(cell, "57", time.time() - 60)
+    saw = _Control.began
+
+    def cancel_now(self: _Control, iteration: int) -> None:
+        saw(self, iteration)
+        cancelled(cell, job="57")
+        assert self.mine
+        deadline = time.monotonic() + 60
+        while not self.mine.cancelled and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    monkeypatch.setattr(_Control, "began", cancel_now)
+    assert run_cell(cell.folder, Place("57", "log")) == "interrupted"
+    left = last_attempt(cell)
+    assert (left.ended, left.why, left.saved) == ("interrupted", "cancelled", 1)
+    assert look(cell).state is State.CANCELLED
+    monkeypatch.setattr(_Control, "began", saw)
+    assert run_cell(cell.folder) == "done", "by hand, without a job, a person means it"
 
 
 def test_a_failure_of_a_superseded_attempt_is_not_recorded(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,9 +116,38 @@ def test_a_failure_of_a_superseded_attempt_is_not_recorded(cell: Cell, monkeypat
     assert cell.folder.failure() is None
 
 
-def test_torchrun_trains_on_two_ranks_what_one_process_does_and_then_finds_it_done(
+def test_a_cell_whose_folder_is_deleted_while_it_runs_stops_and_leaves_it_deleted(
     small: list[str], tmp_path: Path
 ) -> None:
+    words = ["-m", "gta", "train", *small, "method=supervised", "schedule.iterations=100000", "schedule.eval_every=50"]
+    process = subprocess.Popen([sys.executable, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("iteration"):
+            break
+    (folder,) = tmp_path.glob("runs/cells/*")
+    shutil.rmtree(folder)
+    said = process.communicate(timeout=100)[0]
+    assert process.returncode == 3, said
+    assert "is gone: the cell's folder was deleted or moved, and is left as it is." in said
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("world", [1, 2])
+def test_a_job_whose_cell_was_deleted_while_it_waited_does_not_make_it_anew(
+    cell: Cell, world: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(cell.folder.path)
+    with pytest.raises(SystemExit) as ended:
+        run_rank(cell.folder, Place("57", "log", world=world))
+    assert ended.value.code == 1
+    assert "the cell's folder was deleted or moved after it was submitted." in capsys.readouterr().err
+    with pytest.raises(UserError):
+        run_cell(cell.folder)
+    assert not cell.folder.path.exists()
+
+
+def test_two_ranks_of_torchrun_train_what_one_process_does(small: list[str], tmp_path: Path) -> None:
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = ["-m", "gta", "train", *small, "method=gta", "schedule.group_size=4"]
     for said in ("gta 1/5 seed 0: done", "is done"):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from rich.console import Console
 from gta.cell import Cell
 from gta.cellfolder import Death
 from gta.journal import Journal
-from launch.show import board
+from launch.show import board, words
 from launch.show.rows import BoardRow, row, rows
 from launch.slurm.reconcile import reconcile
 from tests.helpers.cells import cancelled, change_attempt, claim, config, failed, finish, split, submitted
@@ -82,7 +84,7 @@ def test_every_state_is_told(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
         "waiting": "queued", "running": "running", "again": "requeued", "done": "done", "failed": "failed",
         "memory": "failed", "cancelled": "cancelled", "lost": "lost", "stopped": "stopped", "never": "never run",
     }  # fmt: skip
-    assert "(Priority)" in told["waiting"].what
+    assert told["waiting"].what == "others come first (Priority)"
     assert "(BeginTime)" in told["again"].what
     assert told["done"].miou == 71.25125, "all its digits"
     assert told["failed"].what == "exception: ValueError: boom"
@@ -90,7 +92,7 @@ def test_every_state_is_told(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     assert told["cancelled"].what == "by ada"
     assert told["lost"].what == "stopped near iteration 120 (node failure)"
     assert (told["running"].node, told["running"].job) == ("n1", "57_1")
-    assert [len(fake_slurm.calls(name)) for name in ("squeue", "sacct")] == [1, 1], "one question to each"
+    assert [len(fake_slurm.calls(name)) for name in ("squeue", "sacct")] == [1, 0], "one question"
 
 
 def test_speed_time_left_and_cost(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
@@ -119,8 +121,8 @@ def test_hours_are_of_what_an_attempt_held_whatever_is_typed_now(cells: list[Cel
     attempt(cells[0], "interrupted", device="cpu", hours=1.0, gpus=0.0, cores=2.0)
     attempt(cells[0], "done", hours=1.0, gpus=4.0, cores=0.0)
     finish(cells[0])
-    for words in ({}, {"site.ranks": 8, "site.nodes": 2, "site.cells_per_gpu": 2, "site.cpus_per_rank": 16}):
-        told = row(reconcile([replace(cells[0], config=changed(cells[0].config, words))])[0])
+    for changes in ({}, {"site.ranks": 8, "site.nodes": 2, "site.cells_per_gpu": 2, "site.cpus_per_rank": 16}):
+        told = row(reconcile([replace(cells[0], config=changed(cells[0].config, changes))])[0])
         assert told.gpu_hours == pytest.approx(4.0, abs=0.02)
         assert told.core_hours == pytest.approx(2.0, abs=0.02)
 
@@ -148,45 +150,36 @@ def test_without_sacct_and_without_slurm(
     assert told["lost"].state == "running", "its heartbeat is fresh: nobody can know better"
     path = cells[7].folder.attempt_file(1)
     os.utime(path, (0, 0))
-    assert row(reconcile(cells)[7]).state == "lost"
+    assert row(reconcile(cells)[7]).state == "unknown", "nobody can be asked what became of its job"
+    assert told["waiting"].state == "queued", "as its folder has it"
 
 
-def shown(table: list[BoardRow], width: int) -> list[str]:
-    console = Console(width=width, highlight=False)
-    with console.capture() as capture:
-        console.print(board.table(table, width))
-    return capture.get().splitlines()
+def test_what_waits_starts_or_is_held_is_told_apart(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    play(cells, fake_slurm)
+    fake_slurm.set("57_0", reason="BadConstraints")
+    fake_slurm.set("57_2", state="CONFIGURING", node="n2")
+    submitted(cells[9], "57_9", time.time() - 60)
+    fake_slurm.set("57_9", reason="QOSMaxJobsPerUserLimit")
+    told = dict(zip(NAMES, rows(reconcile(cells)), strict=True))
+    assert told["waiting"].state == "held"
+    assert "no node has what it asks for (BadConstraints); cancel it" in told["waiting"].what
+    assert (told["again"].state, told["again"].node) == ("starting", "n2")
+    assert told["never"].state == "queued"
+    assert told["never"].what == "at the QOS's limit of jobs for a user (QOSMaxJobsPerUserLimit)"
 
 
-def test_the_board_is_readable_at_every_width(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
-    told = list(play(cells, fake_slurm).values())
-    for width in (80, 120, 200):
-        lines = shown(told, width)
-        assert max(map(len, lines)) <= width
-        assert not any("…" in line for line in lines), "no text of a column is cut"
-        text = "\n".join(lines)
-        for words in ("71.25", "requeued", "250/1000", "boom"):
-            assert words in text
-    header = [set(shown(told, width)[0].split()) for width in (80, 120, 200)]
-    assert {"it/s", "node", "GPU-h", "loss", "left", "tries"} <= header[2]
-    assert header[0] < header[1] <= header[2]
+def test_a_cell_that_runs_is_on_its_node(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    fake_slurm.add("57_0", state="RUNNING", node="gpu7")
+    attempt(cells[0], node="gpu7")
+    told = row(reconcile(cells[:1])[0])
+    assert (told.node, told.what) == ("gpu7", "on gpu7, job 57_0"), "and not on its host's own name, n1"
 
 
 def test_totals_and_advice(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     told = list(play(cells, fake_slurm).values())
-    assert board.totals(told).startswith("10 cells: 1 done, 1 never run, 1 queued, 1 cancelled, 1 stopped")
-    assert "GPU-hours used" in board.totals(told)
-    assert [line.partition(":")[0] for line in board.advice(told)] == ["1 cancelled", "1 exception", "1 out of memory"]
-
-
-def test_a_board_that_is_taller_than_the_window_shows_what_needs_a_look(
-    cells: list[Cell], fake_slurm: FakeSlurm
-) -> None:
-    told = list(play(cells, fake_slurm).values())
-    first, more = board.fitting(told, 5)
-    assert [line.state for line in first] == ["running", "failed", "failed", "lost"]
-    assert more == "... and 1 requeued, 1 stopped, 1 cancelled, 1 queued, 1 never run, 1 done"
-    assert board.fitting(told, 10) == (told, "")
+    assert words.totals(told).startswith("10 cells: 1 done, 1 never run, 1 queued, 1 cancelled, 1 stopped")
+    assert "GPU-hours used" in words.totals(told)
+    assert [line.partition(":")[0] for line in words.advice(told)] == ["1 cancelled", "1 exception", "1 out of memory"]
 
 
 def test_a_row_is_plain_json(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
@@ -207,3 +200,36 @@ def test_where_no_terminal_looks_on_changes_are_lines(cells: list[Cell], fake_sl
     assert "iteration 250/1000, loss 0.750, left 6 min" in first
     assert change.strip() == "gta 1/8 seed 0: cancelled in Slurm"
     assert second.startswith("10 cells: 1 done")
+
+
+def test_the_last_picture_stays_on_a_terminal(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    play(cells, fake_slurm)
+    console = Console(width=80, height=24, highlight=False, force_terminal=True, color_system=None)
+    with console.capture() as capture, suppress(KeyboardInterrupt), board.Board(console) as live:
+        live.show(reconcile(cells))
+        live.say("Slurm does not answer; waiting")
+        raise KeyboardInterrupt
+    before, _, after = capture.get().rpartition("10 cells: 1 done")
+    assert before
+    assert "Slurm does not answer; waiting" in after
+    assert "mIoU 71.25" in after
+    assert "\x1b[2K" not in after, "nothing of it is wiped"
+
+
+def test_a_slurm_that_is_silent_is_said_once_and_since_when(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    play(cells, fake_slurm)
+    console = Console(width=200, highlight=False, force_terminal=False)
+    with console.capture() as capture, board.Board(console) as live:
+        live.show(reconcile(cells))
+        fake_slurm.switch(broken={"squeue": "slurm_load_jobs error: Unable to contact slurm controller"})
+        live.show(reconcile(cells))
+        live.show(reconcile(cells))
+        fake_slurm.switch(broken={})
+        live.show(reconcile(cells))
+    said = capture.get()
+    assert len(re.findall(r"since \d\d:\d\d: .*waiting", said)) == 1
+    assert "Slurm answers again" in said.rpartition("waiting")[2]
+    fake_slurm.switch(broken={"squeue": "slurm_load_jobs error: Unable to contact slurm controller"})
+    told = dict(zip(NAMES, rows(reconcile(cells)), strict=True))
+    assert (told["waiting"].state, told["stopped"].state) == ("queued", "unknown"), "nobody knows better"
+    assert "does not answer" in told["waiting"].what or "Unable to contact" in told["waiting"].what

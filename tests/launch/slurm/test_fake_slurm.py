@@ -36,10 +36,10 @@ def test_the_life_of_an_array(fake_slurm: FakeSlurm, script: str) -> None:
     assert ask("sacct", "-XnP", "-j", "57_1", columns) == "57_1|FAILED|1:0|61|n2\n"
     ask("scontrol", "requeue", "57_0")
     assert fake_slurm.jobs()["57_0"]["restarts"] == 1
-    slurm.cancel(["57"])
-    assert {job["state"] for job in fake_slurm.jobs().values()} == {"CANCELLED", "FAILED"}
-    assert slurm.live(["57_0", "57_2"]) == set()
-    assert fake_slurm.calls("scancel") == [["57"]]
+    assert slurm.cancel({"57_0": "gta-shapes", "57_1": "gta-shapes", "57_2": "other"}) == {"57_0"}
+    assert [job["state"] for job in fake_slurm.jobs().values()] == ["CANCELLED", "FAILED", "PENDING"]
+    assert slurm.live(["57_0", "57_2"]) == {"57_2"}
+    assert fake_slurm.calls("scancel") == [["57_0"]]
 
 
 def test_what_does_not_answer(fake_slurm: FakeSlurm, script: str) -> None:

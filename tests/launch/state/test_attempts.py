@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -84,6 +85,32 @@ def test_a_superseded_attempt_notices(folder: CellFolder) -> None:
     Attempt().write(folder.attempt_file(2))
     with pytest.raises(attempts.Superseded):
         mine.check()
+
+
+def test_an_attempt_whose_record_is_gone_notices_and_does_not_make_it_anew(
+    folder: CellFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(attempts, "BEAT_SECONDS", 0.01)
+    mine = attempts.claim(folder)
+    assert mine is not None
+    mine.start()
+    shutil.rmtree(folder.path)
+    for write in (lambda: mine.began(0), lambda: mine.saved(3), lambda: mine.end("done")):
+        with pytest.raises(attempts.Superseded, match=r"0001.json is gone: the cell's folder was deleted or moved"):
+            write()
+    assert not folder.path.exists()
+    assert mine.lost is not None, "the heartbeat found out as well"
+
+
+def test_a_record_that_a_file_system_misses_for_a_moment_is_not_gone(
+    folder: CellFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = attempts.claim(folder)
+    assert mine is not None
+    away = mine.path.rename(mine.path.with_suffix(".away"))
+    monkeypatch.setattr(attempts.time, "sleep", lambda seconds: seconds and away.exists() and away.rename(mine.path))
+    mine.check()
 
 
 def test_the_heartbeat_beats(folder: CellFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gta.cell import Cell
-from gta.cellfolder import Death
+from gta.cellfolder import Death, Submitted
 from gta.config import Config, DataConfig, ModelConfig, PathsConfig, ScheduleConfig
 from gta.data.splits.split import Split
 from gta.journal import Journal
 from gta.methods import METHODS
-from launch.state.jobs import EndedJob, HeldJob
-from launch.state.ledger import State, ledger, look, submitted_jobs, to_run
+from launch.state.jobs import EndedJob, HeldJob, Unknown, Word
+from launch.state.ledger import State, ledger, look, silence, submitted_jobs, to_run
 from launch.submit.watch import settle
 from tests.helpers.cells import change_attempt, claim, failed, finish, submitted
 from tests.helpers.configs import changed
+
+SILENT = Unknown("Slurm does not answer", silent=True)
+
+
+class Says:
+    """A scheduler that holds nothing, and says one thing of how any job ended; None: it has forgotten all of them."""
+
+    def __init__(self, fate: Word | None):
+        self.fate = fate
+
+    def words(self, sent: Sequence[Submitted]) -> list[Word | None]:
+        return [EndedJob(one.job) for one in sent]
+
+    def fates(self, sent: Sequence[Submitted]) -> list[Word]:
+        return [self.fate or EndedJob(one.job) for one in sent]
 
 
 @pytest.fixture
@@ -35,14 +51,14 @@ def cell(tmp_path: Path) -> Cell:
 def test_the_life_of_a_cell(cell: Cell) -> None:
     assert look(cell).state is State.NEVER_RUN
     submitted(cell, "57_3", 1.0)
-    waiting = look(cell, {"57_3": HeldJob("57_3", "PENDING", "Priority")})
+    waiting = look(cell, HeldJob("57_3", "PENDING", "Priority"))
     assert (waiting.state, waiting.detail) == (State.QUEUED, "job 57_3 (Priority)")
-    assert look(cell, {}).state is State.NEVER_RUN, "the job is gone and nothing was begun"
+    assert look(cell, EndedJob("57_3")).state is State.NEVER_RUN, "the job is gone and nothing was begun"
     mine = claim(cell)
-    assert look(cell, {"57_3": HeldJob("57_3", "RUNNING")}).state is State.RUNNING
+    assert look(cell, HeldJob("57_3", "RUNNING")).state is State.RUNNING
     Journal(cell.folder.journal_file).metrics(4, {"loss/supervised": 1.0})
     mine.end("interrupted")
-    resumable = look(cell)
+    resumable = look(cell, EndedJob("57_3"))
     assert resumable.state is State.RESUMABLE
     assert "iteration 4" in resumable.detail
     second = claim(cell)
@@ -69,8 +85,9 @@ def test_a_failed_cell_that_was_submitted_again_waits(cell: Cell) -> None:
     claim(cell).end("failed")
     failed(cell)
     submitted(cell, "58", 3.0)
-    assert look(cell, {"58": HeldJob("58", "PENDING")}).state is State.QUEUED
-    assert look(cell, {}).state is State.FAILED, "that job is gone too"
+    assert look(cell, HeldJob("58", "PENDING")).state is State.QUEUED
+    assert look(cell, SILENT).state is State.QUEUED, "as far as anybody knows"
+    assert look(cell, EndedJob("58")).state is State.FAILED, "that job is gone too"
     assert submitted_jobs([cell], "slurm") == ["58"]
     assert submitted_jobs([cell], "local") == []
 
@@ -87,10 +104,11 @@ def test_a_job_that_slurm_no_longer_holds_is_not_waited_for(cell: Cell) -> None:
     submitted(cell, "57", 1.0)
     claim(cell, job="57")
     change_attempt(cell, place="another host", host="n7")
-    assert look(cell, {"57": HeldJob("57", "RUNNING")}).state is State.RUNNING
-    assert look(cell).state is State.RUNNING, "nobody could be asked: the heartbeat is fresh"
-    assert look(cell, {}).state is State.RESUMABLE
-    again = look(cell, {"57": HeldJob("57", "PENDING", "BeginTime")})
+    assert look(cell, HeldJob("57", "RUNNING")).state is State.RUNNING
+    assert look(cell, SILENT).state is State.RUNNING, "nobody could be asked: the heartbeat is fresh"
+    assert look(cell, EndedJob("57")).state is State.RUNNING, "nobody says that it ended, and its heart beats"
+    assert look(cell, EndedJob("57", "NODE_FAIL")).state is State.RESUMABLE
+    again = look(cell, HeldJob("57", "PENDING", "BeginTime"))
     assert (again.state, again.detail) == (State.QUEUED, "job 57, queued again after attempt 1 (BeginTime)")
 
 
@@ -110,18 +128,21 @@ def test_a_job_that_slurm_no_longer_holds_is_not_waited_for(cell: Cell) -> None:
 def test_every_death_has_its_policy(cell: Cell, slurm_says: EndedJob | None, state: State, cause: Death) -> None:
     submitted(cell, "57", 1.0)
     claim(cell, job="57")
-    (entry,) = ledger([cell], {}, lambda jobs: {"57": slurm_says} if slurm_says else {})
+    if slurm_says is None:
+        dead(cell)
+    (entry,) = ledger([cell], Says(slurm_says))
     assert (entry.state, entry.cause) == (state, cause)
     assert to_run(entry) == (state is State.RESUMABLE)
     settle(entry)
-    (later,) = ledger([cell], {}, lambda jobs: {})
+    dead(cell)
+    (later,) = ledger([cell], Says(None))
     assert later.state is state, "the verdict stands when Slurm has forgotten the job"
     assert to_run(later, retry="all")
 
 
 def test_a_job_that_fails_before_the_cell_begins_is_not_sent_again(cell: Cell) -> None:
     submitted(cell, "57", 1.0)
-    (entry,) = ledger([cell], {}, lambda jobs: {"57": EndedJob("57", "FAILED", code=127)})
+    (entry,) = ledger([cell], Says(EndedJob("57", "FAILED", code=127)))
     assert entry.state is State.FAILED
     assert "exit code 127" in entry.detail
 
@@ -136,14 +157,14 @@ def test_attempts_without_progress_end(cell: Cell) -> None:
     assert (entry.state, entry.cause) == (State.FAILED, Death.GAVE_UP)
     assert "3 attempts without progress" in entry.detail
     submitted(cell, "60", 1.0, after=3, base=3)  # a person asked for it again
-    assert to_run(look(cell, {}))
+    assert to_run(look(cell, EndedJob("60")))
     fourth = claim(cell, after=3)
     fourth.began(4)
     fourth.saved(6)
     dead(cell)
     claim(cell, after=4).began(6)
     dead(cell)
-    assert to_run(look(cell, {})), "one of the last three got on"
+    assert to_run(look(cell, EndedJob("60"))), "one of the last three got on"
 
 
 def dead(cell: Cell) -> None:
@@ -153,8 +174,38 @@ def dead(cell: Cell) -> None:
 
 def test_a_cell_is_not_submitted_for_ever_when_nothing_begins(cell: Cell) -> None:
     submitted(cell, "57", 1.0, tries=5)
-    entry = look(cell, {})
+    entry = look(cell, EndedJob("57"))
     assert (entry.state, entry.cause) == (State.FAILED, Death.GAVE_UP)
     claim(cell)
     dead(cell)
-    assert to_run(look(cell, {})), "the fifth did begin"
+    assert to_run(look(cell, EndedJob("57"))), "the fifth did begin"
+
+
+def test_silence_is_no_answer(cell: Cell) -> None:
+    """Nothing is submitted again, or called lost, because nobody says anything."""
+    assert to_run(look(cell, None)), "it was never sent: there is nobody to ask"
+    submitted(cell, "57", 1.0)
+    for word in (SILENT, None, EndedJob("56"), HeldJob("58", "PENDING")):  # no word, and words of other jobs
+        entry = look(cell, word)
+        assert (entry.state, to_run(entry, "all")) == (State.QUEUED, False)
+        assert entry.unknown
+    assert silence([look(cell, SILENT)]) is SILENT
+    claim(cell, job="57")
+    dead(cell)
+    entry = look(cell, SILENT)
+    assert (entry.state, to_run(entry, "all")) == (State.UNKNOWN, False)
+    assert entry.detail == "stopped before its first iterations; Slurm does not answer"
+    over = look(cell, Unknown("job 57 is over, and the accounting still calls it RUNNING", over=True))
+    assert (over.state, to_run(over, "all")) == (State.UNKNOWN, False)
+    assert silence([over]) is None, "others can be submitted meanwhile"
+    finish(cell)
+    assert look(cell, SILENT).state is State.DONE
+
+
+def test_an_attempt_of_another_job_with_the_same_id_is_no_attempt_of_this_one(cell: Cell) -> None:
+    """Ids come round again, and other clusters have the same ones."""
+    claim(cell, job="57").end("interrupted")
+    submitted(cell, "57", 5.0, after=1)
+    assert look(cell, SILENT).state is State.QUEUED
+    entry = look(cell, EndedJob("57", "FAILED", code=1))
+    assert (entry.state, entry.cause) == (State.FAILED, Death.EXCEPTION), "it failed before its cell began"

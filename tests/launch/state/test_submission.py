@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from gta.cell import Cell
 from gta.cellfolder import Submitted
 from gta.files import write_json
 from launch.state import submission
+from launch.state.jobs import Unknown
 from launch.state.submission import ToSubmit, read_submission, submission_lock, write_submission
 from tests.helpers.cells import of_seeds
 
@@ -24,6 +26,11 @@ def cells(tmp_path: Path) -> list[Cell]:
 def send(cells: list[Cell], tmp_path: Path, together: int = 1, asked: bool = False) -> submission.Submission:
     chosen = [ToSubmit(cell, 0, asked) for cell in cells]
     return write_submission(tmp_path / "sweeps/toy/submissions", str(tmp_path), "gta-toy", together, chosen)
+
+
+def by_name(jobs: Mapping[str, str | Unknown]) -> Callable[[submission.Submission], str | Unknown | None]:
+    """What Slurm knows, job's name -> id."""
+    return lambda made: jobs.get(made.name)
 
 
 def submitted(cell: Cell) -> Submitted:
@@ -50,11 +57,23 @@ def test_a_crash_after_sbatch_is_found_again(cells: list[Cell], tmp_path: Path, 
     if numbered:  # the job's id was written, the cells' records were not
         write_json(lost.folder / "job.json", {"job": "57"})
     in_slurm = {lost.name: "57"}
-    assert submission.recover(tmp_path, in_slurm.get) == 1
+    assert submission.recover(tmp_path, by_name(in_slurm)).found == 1
     assert [submitted(cell).job for cell in cells[:2]] == ["57_0", "57_1"]
     assert not cells[2].folder.submitted_file.exists()
-    assert submission.recover(tmp_path, {lost.name: "1", never_sent.name: "2"}.get) == 0, "settled once and for all"
+    again = submission.recover(tmp_path, by_name({lost.name: "1", never_sent.name: "2"}))
+    assert again == submission.Recovered(), "settled once and for all"
     assert [submitted(cell).tries for cell in cells[:2]] == [1, 1]
+
+
+def test_where_nobody_knows_whether_it_was_sent_its_cells_wait(cells: list[Cell], tmp_path: Path) -> None:
+    lost = send(cells[:2], tmp_path)
+    silent = Unknown("Slurm does not answer", silent=True)
+    waiting = submission.Recovered(0, {cell.signature: silent for cell in cells[:2]})
+    for _ in range(3):
+        assert submission.recover(tmp_path, by_name({lost.name: silent})) == waiting
+    assert submission.recover(tmp_path, by_name({lost.name: "57"})) == submission.Recovered(1)
+    assert [submitted(cell).job for cell in cells[:2]] == ["57_0", "57_1"]
+    assert {submitted(cell).name for cell in cells[:2]} == {lost.name}, "an id alone may be another job's one day"
 
 
 def test_a_submission_that_cannot_be_read_is_named_and_passed_over(
@@ -62,7 +81,7 @@ def test_a_submission_that_cannot_be_read_is_named_and_passed_over(
 ) -> None:
     lost, broken = send(cells[:1], tmp_path), send(cells[1:2], tmp_path)
     (broken.folder / "submission.json").write_text("")
-    assert submission.recover(tmp_path, {lost.name: "57"}.get) == 1
+    assert submission.recover(tmp_path, by_name({lost.name: "57"})).found == 1
     assert "submission.json is empty: see whether its job is held" in capsys.readouterr().err
     cells[0].folder.submitted_file.write_text("{")
     lost.record("58")

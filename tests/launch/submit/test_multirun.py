@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -147,15 +148,17 @@ def test_a_failing_cell_stops_no_other(say: Run, small: list[str], generated: Pa
 
 @pytest.mark.slow
 def test_ctrl_c_saves_and_leaves(say: Run, small: list[str], tmp_path: Path) -> None:
-    words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, "schedule.iterations=400"]
+    words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, "schedule.iterations=400", "--retry", "failed"]
     words.append("schedule.checkpoint_every=1000")  # what is saved was saved because of the signal
+    words.append(f"paths.results={tmp_path}/with blanks")
     command = [sys.executable, "-m", "gta", *words]
     launcher = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: any("metrics" in path.read_text() for path in tmp_path.glob("runs/cells/*/journal.jsonl")))
     launcher.send_signal(signal.SIGINT)
     _, said = launcher.communicate(timeout=60)
     assert launcher.returncode == 130
-    assert "the same command goes on" in said
+    advised = said.rpartition("go on with\n")[2].strip()
+    assert shlex.split(advised) == ["gta", *words], "what was typed, as a shell takes it"
     assert list(tmp_path.glob("runs/cells/*/checkpoint.pt"))
-    status = say("status", *words[1:])
+    status = say("status", "sweep=shapes", "method=gta", "seed=0", *small, *words[-2:], "schedule.iterations=400")
     assert "1 stopped" in status.stdout

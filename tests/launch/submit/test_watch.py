@@ -13,9 +13,10 @@ from gta.cellfolder import DEAD_SECONDS
 from launch.state import attempts
 from launch.state.ledger import State
 from launch.submit.selection import Selection
-from launch.submit.watch import Watch
-from tests.helpers.cells import config, last_attempt, split
+from launch.submit.watch import STUCK_LOOKS, Watch
+from tests.helpers.cells import config, finish, last_attempt, of_seeds, split, submitted
 from tests.helpers.configs import changed
+from tests.helpers.fake_slurm import FakeSlurm
 from tests.helpers.played import Played
 
 
@@ -51,3 +52,22 @@ def test_an_attempt_that_cannot_be_read_ages_and_is_followed(cell: Cell) -> None
     later = attempts.claim(cell.folder)
     assert later is not None
     assert later.number == 2
+
+
+def test_jobs_that_nobody_will_start_are_not_watched_for_ever(tmp_path: Path, fake_slurm: FakeSlurm) -> None:
+    held, waiting = of_seeds(2, tmp_path)
+    for number, cell in enumerate((held, waiting)):
+        cell.write()
+        submitted(cell, f"57_{number}", time.time())
+    fake_slurm.add("57_0", reason="JobHeldUser")
+    fake_slurm.add("57_1", reason="Priority")
+    watch = Watch([held, waiting], Played(), Selection())
+    for _ in range(2 * STUCK_LOOKS):
+        assert not watch.over(watch.turn()), "the other one will run"
+    finish(waiting)
+    fake_slurm.set("57_1", state="COMPLETED")
+    assert watch.over(watch.turn()), "Slurm will not start what is left"
+    fake_slurm.set("57_0", reason="Priority")
+    assert not watch.over(watch.turn()), "somebody let it go"
+    fake_slurm.set("57_0", reason="BadConstraints")
+    assert not watch.over(watch.turn()), "Slurm may say so for a moment"

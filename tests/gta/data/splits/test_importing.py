@@ -172,3 +172,37 @@ def test_several_lists_of_one_length_keep_apart(tmp_path: Path) -> None:
     assert import_lists(config, source).refused == []
     found = {path.name: read_ids(path / "labeled.txt") for path in Path(config.split_dir).iterdir() if path.is_dir()}
     assert found == {"1": ["b"], "1_3_split_0": ["a"]}, "the shortest name has the count; split_1 is the same list"
+
+
+def test_of_a_whole_repository_the_validation_list_is_that_of_the_data_set(shared: Path, tmp_path: Path) -> None:
+    """Whatever lies nearer, and whatever its ids look like."""
+    real, public = shared / "splits/u2pl", tmp_path / "public"
+    for name in ("labeled", "unlabeled"):
+        (public / "lists/voc/183").mkdir(parents=True, exist_ok=True)
+        (public / f"lists/voc/183/{name}.txt").write_text((real / f"pascal/183/{name}.txt").read_text())
+    (public / "lists/voc/splits").mkdir()
+    (public / "lists/voc/splits/val.txt").write_text((real / "pascal/val.txt").read_text())
+    (public / "val.txt").write_text("2008_000001\n2008_000002\n")
+    config = _config(tmp_path, "mine")
+    done = import_lists(config, public)
+    assert done.refused == []
+    assert digest(read_ids(Path(config.split_dir) / "val.txt")).startswith("cdc1326d")
+    own = DataConfig(name="own", root=str(tmp_path), classes=["a", "b"], split_dir=str(tmp_path / "splits/own/mine"))
+    with pytest.raises(UserError, match="2 different validation lists"):
+        import_lists(own, public)
+
+
+@pytest.mark.parametrize("family", ["semiovs", "pascal"])
+def test_lists_of_another_data_set_whose_ids_look_like_vocs(tmp_path: Path, family: str) -> None:
+    ids = [f"{2008 + number % 4}_{number:06}" for number in range(40)]
+    source = tmp_path / "public"
+    (source / "1_32").mkdir(parents=True)
+    for name, part in (("1_32/labeled", ids[:3]), ("1_32/unlabeled", ids[3:30]), ("val", ids[30:])):
+        (source / f"{name}.txt").write_text("\n".join(part))
+    config = DataConfig(
+        name="context", root=str(tmp_path), classes=["a", "b"], split_family=family,
+        split_dir=str(tmp_path / "splits/context" / family),
+    )  # fmt: skip
+    done = import_lists(config, source)
+    assert done.refused == []
+    assert _folders(config) == {"3", "val.txt"}

@@ -49,6 +49,8 @@ def test_whole_training_sets(shared: Path) -> None:
     swapped = ["aachen_999999_999999", *other[1:]]
     assert "not the same images" in str(incomplete(one, swapped))
     assert incomplete(["a"], ["b"]) is None, "of an unknown data set nothing is known"
+    assert incomplete(["2007_000032"], ["2007_000033"]) is None, "other data sets have ids of this form too"
+    assert "not the 10582" in str(incomplete(["2007_000032"], ["2007_000033"], known_sets()["voc"]))
 
 
 def test_unknown_and_lonely_lists() -> None:
@@ -79,3 +81,17 @@ def test_show_says_what_a_list_is_and_fails_on_a_broken_one(
     assert "unlabeled.txt: unknown list, 9919 ids, sha256 " in said
     assert "NOT the whole training set: 662 labeled and 9919 unlabeled ids are 10581 images" in said
     assert f"BROKEN: {mine}/all.txt line 2: '2008_0048222009_000898' is two ids glued together" in said
+
+
+def test_an_unlabeled_list_is_named_by_the_labeled_one_beside_it(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where its own digest is not on record."""
+    from gta.data.splits import known
+
+    real = shared / "splits/u2pl/pascal/92"
+    own = known_list(digest(read_ids(real / "labeled.txt")))
+    assert own is not None
+    monkeypatch.setattr(known, "_by_digest", lambda: {own.digest: own})
+    assert main(["splits", "show", str(real)]) == 0
+    assert f"{own.name}, its unlabeled list, 10490 ids" in capsys.readouterr().out

@@ -1,0 +1,81 @@
+"""Whether the masks that a cell trains and is scored on show its classes at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+
+import numpy as np
+
+from gta.config import DataConfig
+from gta.data.advice import of_labels
+from gta.data.dataset import SegmentationDataset
+from gta.data.splits.lists import digest
+from gta.data.splits.split import Split
+from gta.errors import UserError
+
+AT_ONCE = 32  # masks that are read before it is asked whether they were enough
+
+_passed: set[tuple[str, ...]] = set()  # what this process looked at already: cells share their lists
+
+
+def check_present(config: DataConfig, split: Split, scored: int = 0) -> None:
+    """Raise UserError where no labeled or no validation mask shows a pixel of some class, or where the `scored` first
+    validation masks (0: all) show no labeled pixel at all, so that there is nothing to score; and where the first image
+    of a list cannot be read.
+
+    Masks are read, in a random order, until every class was seen: some dozens of them as a rule, the whole list only
+    where a class is rare or absent. `data.allow_absent_classes` asks for one labeled pixel a list.
+    """
+    key = str(asdict(config))
+    for name, ids in (("labeled", split.labeled), ("unlabeled", split.unlabeled), ("validation", split.val)):
+        if (looked := (key, name, digest(ids))) not in _passed:
+            SegmentationDataset(config, ids[:1]).image(0)
+            if name != "unlabeled":
+                _check(config, name, ids)
+            _passed.add(looked)
+    some = split.val[:scored]
+    if some and not any(count[:-1].any() for _, count in _counts(config, some)):
+        raise UserError(
+            f"The {len(some)} validation masks that schedule.eval_images={scored} scores hold no labeled pixel: "
+            "score more."
+        )
+
+
+def _check(config: DataConfig, name: str, ids: Sequence[str]) -> None:
+    classes = np.zeros(len(config.classes) + 1, np.int64)
+    written = np.zeros(256, np.int64)
+    order = np.random.default_rng(0).permutation(len(ids))
+    for labels, count in _counts(config, [ids[place] for place in order]):
+        classes += count
+        written += labels
+        if classes[:-1].any() if config.allow_absent_classes else classes[:-1].all():
+            return
+    raise UserError("\n  ".join(absent(config, name, len(ids), classes, written)))
+
+
+def _counts(config: DataConfig, ids: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    dataset = SegmentationDataset(config, list(ids))
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding runs outside of the interpreter's lock
+        for start in range(0, len(ids), AT_ONCE):
+            yield from pool.map(dataset.counted, range(start, min(start + AT_ONCE, len(ids))))
+
+
+def absent(config: DataConfig, name: str, masks: int, classes: np.ndarray, written: np.ndarray) -> list[str]:
+    """What is wrong with `masks` masks of the list `name` that hold `classes` (C + 1,) pixels of each class, in
+    sentences, and what to do; nothing where they show every class.
+    """
+    missing = [f"{place} ({config.classes[place]})" for place in np.flatnonzero(classes[:-1] == 0)]
+    nothing = len(missing) == len(config.classes)
+    if not missing or (config.allow_absent_classes and not nothing):
+        return []
+    which = "class " + missing[0] if len(missing) == 1 else f"{len(missing)} classes: {', '.join(missing)}"
+    said = [f"The {masks} {name} masks show no pixel of {'any class' if nothing else which}."]
+    found = of_labels(config, written)
+    if found:
+        said.append(str(found))
+    elif not nothing:
+        said.append("Where that is meant, data.allow_absent_classes=true trains all the same.")
+    return said
