@@ -65,16 +65,24 @@ class DataConfig:
         "${paths.data}/${data.name}", "Folder of the data set; never written to (but for generated data)."
     )
     images: str = result("JPEGImages", "Folder of the images below the root.")
-    image_suffix: str = result(".jpg", "What follows an id in an image's file name.")
+    image_suffix: str = result(
+        ".jpg", "What follows an id in an image's file name; several with spaces between, capital letters or not."
+    )
     image_range: list[float] = result(
         [],
         "Values [black, white] of images with more than 8 bits a channel (16-bit, float), which are scaled to 8 bits, "
         "what lies outside cut; empty: such images are refused.",
     )
     masks: str = result("SegmentationClass", "Folder of the index masks below the root.")
-    mask_suffix: str = result(".png", "What follows an id in a mask's file name.")
+    mask_suffix: str = result(".png", "What follows an id in a mask's file name; as image_suffix.")
     nested: bool = neutral(
         False, "Images and masks may lie in sub-folders of their folders (one a city, say); ids stay file names."
+    )
+    ids: str = neutral(
+        "name",
+        "What an id is: name (of the file, without suffix), or path (with its sub-folders below images), for data in "
+        "which two folders have files of one name.",
+        choices=("name", "path"),
     )
     label_map: list[list[int]] = result(
         [],

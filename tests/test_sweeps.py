@@ -10,8 +10,8 @@ from gta.cell import Cell
 from gta.cli.composing import grid
 from gta.compose.compose import sweep_files
 from gta.config import ShapesConfig
+from gta.data.lists import read_ids
 from gta.data.shapes import generate
-from gta.data.splits.lists import read_ids
 from launch.job.attempt import run_cell
 from launch.state.ledger import State, look
 from tests.helpers import layouts

@@ -92,8 +92,8 @@ def _progress(steps: Iterator[None], total: int) -> None:
 
 
 def _print(config: DataConfig, report: DataReport) -> None:
+    from gta.data.lists import digest
     from gta.data.splits.known import known_name, unlabeled_name
-    from gta.data.splits.lists import digest
 
     print(f"{config.name}: {config.root}")
     for name, ids in report.lists.items():

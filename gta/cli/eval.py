@@ -139,12 +139,12 @@ def _of_checkpoint(words: Words, network: str, which: str, device: str, checkpoi
 def val_ids(config: Config) -> list[str]:
     """The validation list of a config, sorted; embedded data are made where they are absent."""
     from gta.config import MISSING
+    from gta.data.listing import list_ids
     from gta.data.prepare import prepare
     from gta.data.spec import val_path
-    from gta.data.splits.lists import read_ids
 
     prepare(replace(config.data, split=MISSING))  # the lists of a split are not needed, nor drawn
-    return sorted(read_ids(val_path(config.data), config.data.image_suffix))
+    return sorted(list_ids(config.data, val_path(config.data)))
 
 
 def find(name: str, runs: Path) -> CellFolder:

@@ -84,13 +84,13 @@ def command(words: Words, out: str, ids: str | None, images: str | None, kind: s
 def _images(trained: Trained, chosen: str | None, folder: str | None) -> Iterator[tuple[str, np.ndarray]]:
     """(id, image (H, W, 3) uint8) of the images that were asked for."""
     from gta.data.dataset import SegmentationDataset
-    from gta.data.splits.lists import read_ids
+    from gta.data.listing import list_ids
 
     if folder:
         yield from _folder(Path(folder), trained.config.data)
         return
     config = trained.config
-    ids = read_ids(chosen, config.data.image_suffix) if chosen else val_ids(config)
+    ids = list_ids(config.data, Path(chosen)) if chosen else val_ids(config)
     dataset = SegmentationDataset(config.data, ids)
     for i, name in enumerate(ids):
         yield name, dataset.image(i)
@@ -102,7 +102,7 @@ def _folder(folder: Path, config: DataConfig) -> Iterator[tuple[str, np.ndarray]
     """
     from gta.data.pictures import read_image
 
-    suffixes = {*SUFFIXES, Path("x" + config.image_suffix).suffix.lower()}
+    suffixes = {*SUFFIXES, *(Path("x" + one).suffix.lower() for one in config.image_suffix.split())}
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     paths = [path for path in files if path.suffix.lower() in suffixes]
     if not paths:

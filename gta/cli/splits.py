@@ -28,9 +28,9 @@ def show(files: tuple[str, ...]) -> int:
     FILE is a list, a folder of lists, or an archive of them. Beside its unlabeled list it also says whether the two are
     the whole training set.
     """
+    from gta.data.lists import digest
     from gta.data.splits.importing import read_public_lists
     from gta.data.splits.known import describe, incomplete, unlabeled_name
-    from gta.data.splits.lists import digest
 
     wrong = 0
     for path in map(Path, files):

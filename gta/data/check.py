@@ -14,12 +14,11 @@ from gta.config import MISSING, DataConfig
 from gta.data.advice import Advice, Written, advice
 from gta.data.dataset import SegmentationDataset
 from gta.data.labels import StrayColour, StrayLabels, of_classes
-from gta.data.listing import image_files, image_path, mask_files, mask_path
+from gta.data.listing import image_files, image_path, list_ids, mask_files, mask_path
 from gta.data.pictures import ColourMask, UndeclaredRange
 from gta.data.present import absent
 from gta.data.spec import LABELED, UNLABELED, check_layout, own_ratio, split_folder, train_path, val_path
 from gta.data.splits.known import incomplete
-from gta.data.splits.lists import read_ids
 from gta.errors import UserError
 
 AHEAD = 256  # pictures handed to the threads before their turn
@@ -84,13 +83,13 @@ def check_dataset(config: DataConfig, progress: Callable[[Iterator[None], int], 
     there = []
     for item in ids:
         if item not in images:
-            problems.append(f"the image {image_path(config, item)} is not there.")
+            problems.append(images.absent("image", item, image_path(config, item)))
         else:
             there.append(item)
             if item not in masks:
                 report.without_mask += 1
                 if item in must:
-                    problems.append(f"the mask {mask_path(config, item)} is not there.")
+                    problems.append(masks.absent("mask", item, mask_path(config, item)))
     for name in ("labeled", "val") if "labeled" in lists else ("train", "val"):
         if name in lists:
             report.by_list[name] = Counted(np.zeros(classes + 1, np.int64), np.zeros(256, np.int64))
@@ -113,7 +112,7 @@ def read_lists(config: DataConfig, problems: list[str]) -> dict[str, list[str]]:
         if name == "train" and not path.is_file():
             continue  # only needed to draw lists
         try:
-            lists[name] = read_ids(path, config.image_suffix)
+            lists[name] = list_ids(config, path)
         except UserError as error:
             problems.append(str(error))
     for one, other in (("labeled", "unlabeled"), ("labeled", "val"), ("unlabeled", "val"), ("train", "val")):

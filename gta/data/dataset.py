@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,9 @@ class SegmentationDataset:
         self.cache_bytes = cache_bytes
         self._kept: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray | None]] = {}
         self._root = Path(config.root)
-        # With sub-folders only the listing knows where an id is: looked up once, here.
-        self._images = _chosen(image_files(config), self.ids) if config.nested else {}
-        self._masks = _chosen(mask_files(config), self.ids) if config.nested else {}
+        # With sub-folders, or suffixes in other letters, only the listing knows where an id is: looked up once, here.
+        self._images = _chosen(image_files, config, config.images, self.ids)
+        self._masks = _chosen(mask_files, config, config.masks, self.ids)
         self._labels = Labels(config)
 
     def __len__(self) -> int:
@@ -115,5 +115,10 @@ class SegmentationDataset:
         return self._root / self.config.masks / found if found else mask_path(self.config, self.ids[index])
 
 
-def _chosen(files: Mapping[str, str], ids: list[str]) -> dict[str, str]:
-    return {item: files[item] for item in ids if item in files}
+def _chosen(
+    files: Callable[[DataConfig], Mapping[str, str]], config: DataConfig, folder: str, ids: list[str]
+) -> dict[str, str]:
+    if not (Path(config.root) / folder).is_dir():
+        return {}  # images without masks, say; what is asked for all the same is said to be missing
+    found = files(config)
+    return {item: found[item] for item in ids if item in found}

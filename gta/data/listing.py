@@ -5,56 +5,169 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gta.config import DataConfig
+from gta.data.lists import Entry, read_entries
+from gta.data.spec import list_paths, shown_suffix
 from gta.errors import UserError
 
 DEPTH = 6  # of sub-folders; also the end of a link that leads back up
 
 
-def image_files(config: DataConfig) -> Mapping[str, str]:
-    """Id -> path below `root/images` of every image. Raises UserError for an absent folder, or an id that is there
-    twice.
+class Files(dict[str, str]):
+    """Id -> path below its folder. `doubles`: id -> the files that it may mean, where no list says which."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+        self.doubles: dict[str, list[str]] = {}
+
+    def absent(self, kind: str, item: str, expected: Path) -> str:
+        """What to say of an id that is not in here."""
+        if item not in self.doubles:
+            return f"the {kind} {expected} is not there."
+        first, second = (self.folder / name for name in self.doubles[item][:2])
+        return (
+            f"{first} and {second} have one name: an id must mean one file. Write its path into the list, or name "
+            "images by their paths (data.ids=path)."
+        )
+
+
+def image_files(config: DataConfig) -> Files:
+    """Id -> path below `root/images` of every image. Raises UserError for an absent folder."""
+    found = _images(config)
+    doubled = any(len(names) > 1 for names in found.values())
+    named = {item: entry.image for item, entry in _named(config, found).items()} if doubled else {}
+    return _decided(Path(config.root) / config.images, found, named)
+
+
+def mask_files(config: DataConfig) -> Files:
+    """Id -> path below `root/masks` of every mask; as `image_files`. A mask of another name than its image is found by
+    the list that names both.
     """
-    return _files(Path(config.root) / config.images, config.image_suffix, config.nested)
-
-
-def mask_files(config: DataConfig) -> Mapping[str, str]:
-    """Id -> path below `root/masks` of every mask; as `image_files`."""
-    return _files(Path(config.root) / config.masks, config.mask_suffix, config.nested)
+    folder = Path(config.root) / config.masks
+    found = _candidates(folder, _words(config.mask_suffix), config)
+    images = _images(config) if config.ids == "path" else {}
+    named = {item: entry.mask for item, entry in _named(config, images).items() if entry.mask}
+    every = {name: [name] for names in found.values() for name in names}
+    for item, path in named.items():
+        if item not in found and (name := _tail(path, every)):
+            found[item] = [name]
+    return _decided(folder, found, named)
 
 
 def image_path(config: DataConfig, item: str) -> Path:
     """Where the image of an id belongs: `**` stands for the sub-folder that it may be in."""
-    return _place(Path(config.root) / config.images, item + config.image_suffix, config.nested)
+    return _place(Path(config.root) / config.images, item + shown_suffix(config.image_suffix), config)
 
 
 def mask_path(config: DataConfig, item: str) -> Path:
     """Where the mask of an id belongs; as `image_path`."""
-    return _place(Path(config.root) / config.masks, item + config.mask_suffix, config.nested)
+    return _place(Path(config.root) / config.masks, item + shown_suffix(config.mask_suffix), config)
 
 
-def _place(folder: Path, name: str, nested: bool) -> Path:
-    return folder / "**" / name if nested else folder / name
+def list_lines(config: DataConfig, path: Path) -> list[tuple[str, int]]:
+    """(id, line number) of a list of this data set. Raises UserError as `read_entries` does.
+
+    With data.ids=path an id is an image's path below its folder, without suffix; a list may write more in front.
+    """
+    entries = read_entries(path, config.image_suffix, config.ids == "path")
+    if config.ids != "path":
+        return [(entry.item, entry.line) for entry in entries]
+    images = _images(config)
+    return [(_tail(entry.item, images) or entry.item, entry.line) for entry in entries]
 
 
-def _files(folder: Path, suffix: str, nested: bool) -> dict[str, str]:
-    found: dict[str, str] = {}
-    _collect(folder, "", suffix, DEPTH if nested else 0, found)
+def list_ids(config: DataConfig, path: Path) -> list[str]:
+    """The ids of a list of this data set, in its order; as `list_lines`."""
+    return [item for item, _ in list_lines(config, path)]
+
+
+def _words(suffix: str) -> tuple[str, ...]:
+    return tuple(suffix.split()) or ("",)
+
+
+def _place(folder: Path, name: str, config: DataConfig) -> Path:
+    return folder / "**" / name if config.nested and config.ids != "path" else folder / name
+
+
+def _images(config: DataConfig) -> dict[str, list[str]]:
+    return _candidates(Path(config.root) / config.images, _words(config.image_suffix), config)
+
+
+def _candidates(folder: Path, suffixes: tuple[str, ...], config: DataConfig) -> dict[str, list[str]]:
+    """Id -> the files that it may mean, those of an exact suffix before those of one in other letters (.JPG)."""
+    names: list[str] = []
+    _collect(folder, "", DEPTH if config.nested or config.ids == "path" else 0, names)
+    found: dict[str, list[str]] = {}
+    for wanted, change in ((suffixes, str), (tuple(suffix.lower() for suffix in suffixes), str.lower)):
+        for name in names:
+            suffix = next((suffix for suffix in wanted if change(name).endswith(suffix)), None)
+            if suffix is None:
+                continue
+            item = name[: len(name) - len(suffix)]
+            item = item if config.ids == "path" else item.rpartition("/")[2]
+            there = found.setdefault(item, [])
+            if name not in there and (change is str or not any(_beside(name, other) for other in there)):
+                there.append(name)
     return found
 
 
-def _collect(top: Path, below: str, suffix: str, depth: int, found: dict[str, str]) -> None:
+def _beside(name: str, other: str) -> bool:
+    """Whether two files lie in one folder: of an id's a.jpg and a.JPG there, the first is meant."""
+    return name.rpartition("/")[0] == other.rpartition("/")[0]
+
+
+def _decided(folder: Path, found: Mapping[str, list[str]], named: Mapping[str, str]) -> Files:
+    """One file an id: the only one, else the one that a list names, else the one right below the folder."""
+    files = Files(folder)
+    for item, names in found.items():
+        chosen = names[0] if len(names) == 1 else _tail(named.get(item, ""), {name: [name] for name in names})
+        top = [name for name in names if "/" not in name]
+        chosen = chosen or (top[0] if len(top) == 1 else "")
+        if chosen:
+            files[item] = chosen
+        else:
+            files.doubles[item] = names
+    return files
+
+
+def _tail(path: str, known: Mapping[str, list[str]]) -> str:
+    """The longest end of a path (with folders) that is known; empty where none is."""
+    parts = PurePosixPath(path).parts
+    ends = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((end for end in ends if end in known), "")
+
+
+def _named(config: DataConfig, images: Mapping[str, list[str]]) -> dict[str, Entry]:
+    """The paths that the lists which are there write for each id. `images` knows ids that are paths."""
+    named: dict[str, Entry] = {}
+    paths = config.ids == "path"
+    for path in list_paths(config):
+        if path.is_file():
+            status = path.stat()
+            for entry in _entries(str(path), status.st_mtime_ns, status.st_size, config.image_suffix, paths):
+                item = (_tail(entry.item, images) or entry.item) if paths else entry.item
+                known = named.get(item, entry)  # a list of bare ids takes nothing away
+                named[item] = Entry(item, entry.line, entry.image or known.image, entry.mask or known.mask)
+    return named
+
+
+@lru_cache(maxsize=64)
+def _entries(path: str, changed: int, size: int, suffix: str, paths: bool) -> tuple[Entry, ...]:
+    """Of a list that can be read; what is wrong with another is said where it is asked for."""
+    try:
+        return tuple(read_entries(Path(path), suffix, paths))
+    except UserError:
+        return ()
+
+
+def _collect(top: Path, below: str, depth: int, found: list[str]) -> None:
     names, folders = _listed(top / below)
-    for name in names:
-        if name.endswith(suffix):
-            item, path = name.removesuffix(suffix), below + name
-            if item in found:
-                raise UserError(f"{top / found[item]} and {top / path} have one name: an id must mean one file.")
-            found[item] = path
+    found.extend(below + name for name in names)
     for name in folders if depth else ():
-        _collect(top, f"{below}{name}/", suffix, depth - 1, found)
+        _collect(top, f"{below}{name}/", depth - 1, found)
 
 
 def _listed(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -70,7 +183,7 @@ def _listing(folder: str, changed: int) -> tuple[tuple[str, ...], tuple[str, ...
     with os.scandir(folder) as entries:
         pairs = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
     return (
-        tuple(name for name, is_folder in pairs if not is_folder),
+        tuple(sorted(name for name, is_folder in pairs if not is_folder)),
         tuple(sorted(name for name, is_folder in pairs if is_folder)),
     )
 

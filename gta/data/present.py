@@ -12,7 +12,7 @@ import numpy as np
 from gta.config import DataConfig
 from gta.data.advice import of_labels
 from gta.data.dataset import SegmentationDataset
-from gta.data.splits.lists import digest
+from gta.data.lists import digest
 from gta.data.splits.split import Split
 from gta.errors import UserError
 

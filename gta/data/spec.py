@@ -40,10 +40,24 @@ def val_path(config: DataConfig) -> Path:
     return _list_path(config, config.val_list)
 
 
+def list_paths(config: DataConfig) -> list[Path]:
+    """All lists that a config names, there or not."""
+    paths = [train_path(config), val_path(config)]
+    if config.split != MISSING:
+        paths += [split_folder(config) / name for name in (LABELED, UNLABELED)]
+    return paths
+
+
 def _list_path(config: DataConfig, name: str) -> Path:
     """Below the root; `{split_dir}/NAME` is beside the splits, where public lists of some data sets lie."""
     beside = name.removeprefix("{split_dir}/")
     return Path(config.root) / name if beside == name else Path(config.split_dir) / beside
+
+
+def shown_suffix(suffix: str) -> str:
+    """`.jpg`, or `{.jpg,.png}` where there are several."""
+    words = suffix.split()
+    return words[0] if len(words) == 1 else "{" + ",".join(words) + "}" if words else ""
 
 
 @dataclass(frozen=True)
@@ -90,12 +104,13 @@ class Layout:
 
 def layout(config: DataConfig) -> Layout:
     """The layout of a data set. The two split lists are part of it unless this program can draw them."""
-    root, below = Path(config.root), "**/" if config.nested else ""
+    root, below = Path(config.root), "**/" if config.nested or config.ids == "path" else ""
     kind = "colour masks, by data.colour_map" if config.colour_map else "index masks, "
     labels = "by data.label_map" if config.label_map else f"0 to {len(config.classes) - 1}"
+    image, mask = (f"{below}ID{shown_suffix(suffix)}" for suffix in (config.image_suffix, config.mask_suffix))
     wanted = [
-        (root / config.images, f"{below}ID{config.image_suffix}", "images"),
-        (root / config.masks, f"{below}ID{config.mask_suffix}", kind if config.colour_map else kind + labels),
+        (root / config.images, image, "images"),
+        (root / config.masks, mask, kind if config.colour_map else kind + labels),
         (val_path(config), "", "validation ids, one a line"),
     ]
     if config.split != MISSING and own_ratio(config) is None:

@@ -16,11 +16,11 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gta.config import Config, DataConfig
 from gta.data.listing import image_files, mask_files
-from gta.data.spec import val_path
+from gta.data.spec import train_path, val_path
 from gta.data.splits.split import Split
 from gta.errors import UserError
 from gta.files import lock, write_json
@@ -73,10 +73,11 @@ def needed(data: DataConfig, split: Split) -> list[str]:
     """
     images, masks = image_files(data), mask_files(data)
     ids = sorted({*split.labeled, *split.unlabeled, *split.val})
-    names = [f"{data.images}/{images[item]}" for item in ids]
-    names += [f"{data.masks}/{masks[item]}" for item in ids if item in masks]
-    if val_path(data).is_relative_to(data.root):
-        names.append(val_path(data).relative_to(data.root).as_posix())
+    names = [PurePosixPath(data.images, images[item]).as_posix() for item in ids]
+    names += [PurePosixPath(data.masks, masks[item]).as_posix() for item in ids if item in masks]
+    for path in (train_path(data), val_path(data)):  # which may say where a file is
+        if path.is_relative_to(data.root) and path.is_file():
+            names.append(path.relative_to(data.root).as_posix())
     return names
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from gta.config import MISSING, Config, DataConfig, ModelConfig
+from gta.data.lists import digest
 from gta.data.spec import LABELED, UNLABELED, check_classes, layout, own_ratio, split_folder
 from gta.data.splits.known import known_name
-from gta.data.splits.lists import digest
 from gta.data.splits.split import load_split
 from gta.errors import UserError
 from gta.finding import Finding, missing, ok, problem

@@ -7,8 +7,9 @@ from fractions import Fraction
 from pathlib import Path
 
 from gta.config import DataConfig
+from gta.data.listing import list_ids
+from gta.data.lists import as_text, digest, read_entries
 from gta.data.spec import LABELED, UNLABELED, own_seed, split_folder, train_path
-from gta.data.splits.lists import as_text, digest, read_ids
 from gta.errors import UserError
 from gta.files import make_folder
 
@@ -28,7 +29,7 @@ def draw(config: DataConfig, ratios: list[str], seed: int) -> list[Path]:
             f"Lists drawn with seed {seed} belong in data.split_family=seed{seed}, not {config.split_family}."
         )
     train_list = train_path(config)
-    ids = sorted(read_ids(train_list, config.image_suffix))
+    ids = sorted(list_ids(config, train_list))
     counts = {ratio: _labeled_count(ratio, len(ids), train_list) for ratio in ratios}
     from gta.data.splits.balance import balanced_order, shown_classes  # reads masks: NumPy and Pillow
 
@@ -64,8 +65,7 @@ def write_lists(folder: Path, labeled: list[str], unlabeled: list[str]) -> None:
             (new / name).write_text(as_text(ids), encoding="utf-8")
 
     make_folder(folder, fill)
-    if (digest(read_ids(folder / LABELED)), digest(read_ids(folder / UNLABELED))) != (
-        digest(labeled),
-        digest(unlabeled),
-    ):
+    paths = any("/" in item for item in (*labeled, *unlabeled))
+    there = [digest(e.item for e in read_entries(folder / name, paths=paths)) for name in (LABELED, UNLABELED)]
+    if there != [digest(labeled), digest(unlabeled)]:
         raise UserError(f"{folder} holds other lists than the new ones: remove it, or use another family.")

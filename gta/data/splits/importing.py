@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from gta.config import DataConfig
+from gta.data.listing import list_ids
+from gta.data.lists import as_text, digest, parse, read_ids, read_texts
 from gta.data.spec import LABELED, train_path, val_path
 from gta.data.splits.draw import write_lists
 from gta.data.splits.known import KnownSet, describe, incomplete, known_list, known_name, set_of, set_of_config
-from gta.data.splits.lists import as_text, digest, parse, read_ids, read_texts
 from gta.errors import UserError
 from gta.files import write_text
 
@@ -41,7 +42,9 @@ def read_public_lists(path: Path, suffix: str = "") -> PublicLists:
     for name, content in read_texts(path).items():
         where = name or path.name
         try:
-            source.lists[where] = [item for item, _ in parse(content, f"{path}/{name}" if name else str(path), suffix)]
+            source.lists[where] = [
+                entry.item for entry in parse(content, f"{path}/{name}" if name else str(path), suffix)
+            ]
         except UserError as error:
             source.problems[where] = str(error)
     if not source.lists and not source.problems:
@@ -150,7 +153,7 @@ def _val(config: DataConfig, source: PublicLists, known: KnownSet | None, done: 
         )
     ids = next(iter([*known_ones, *different.values()]), [])
     if not ids and val_path(config).is_file():
-        ids = read_ids(val_path(config), config.image_suffix)
+        ids = list_ids(config, val_path(config))
     if ids and known and not _is_val(digest(ids), known):
         done.refused.append(f"val.txt: {describe(ids)}, which is not {known.title}'s validation list")
         return []
@@ -168,7 +171,7 @@ def _is_val(list_digest: str, known: KnownSet) -> bool:
 
 def _train(config: DataConfig) -> set[str] | None:
     path = train_path(config)
-    return set(read_ids(path, config.image_suffix)) if path.is_file() else None
+    return set(list_ids(config, path)) if path.is_file() else None
 
 
 def _whole(known: KnownSet | None) -> set[str]:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from gta.config import DataConfig
-from gta.data.splits.lists import digest
+from gta.data.lists import digest
 
 _FILE = Path(__file__).with_name("known_splits.json")
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gta.config import DataConfig
-from gta.data.listing import image_files, image_path, mask_files, mask_path
+from gta.data.listing import image_files, image_path, list_lines, mask_files, mask_path
+from gta.data.lists import digest
 from gta.data.spec import LABELED, UNLABELED, split_folder, val_path
 from gta.data.splits.known import incomplete, known_name
-from gta.data.splits.lists import digest, read_lines
 from gta.errors import UserError
 
 
@@ -46,7 +46,7 @@ def load_split(config: DataConfig) -> Split:
     """
     folder = split_folder(config)
     paths = {"labeled": folder / LABELED, "unlabeled": folder / UNLABELED, "val": val_path(config)}
-    lists = {name: read_lines(path, config.image_suffix) for name, path in paths.items()}
+    lists = {name: list_lines(config, path) for name, path in paths.items()}
     seen: dict[str, tuple[Path, int]] = {}
     for name, lines in lists.items():
         for item, line in lines:
@@ -60,10 +60,10 @@ def load_split(config: DataConfig) -> Split:
     images, masks = image_files(config), mask_files(config)
     for name, lines in lists.items():
         for item, line in lines:
-            if item not in images:
-                raise UserError(f"{paths[name]} line {line}: the image {image_path(config, item)} is not there.")
-            if name != "unlabeled" and item not in masks:
-                raise UserError(f"{paths[name]} line {line}: the mask {mask_path(config, item)} is not there.")
+            for files, kind, expected in ((images, "image", image_path), (masks, "mask", mask_path)):
+                if item not in files and (kind == "image" or name != "unlabeled"):
+                    said = files.absent(kind, item, expected(config, item))
+                    raise UserError(f"{paths[name]} line {line}: {said}")
     split = Split(**{name: [item for item, _ in lines] for name, lines in lists.items()}, ratio_base=config.ratio_base)
     known = known_name(digest(split.labeled))
     if known and (wrong := incomplete(split.labeled, split.unlabeled)):

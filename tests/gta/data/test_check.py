@@ -15,7 +15,7 @@ from PIL import Image
 from gta.cli.main import main
 from gta.config import DataConfig
 from gta.data.check import DataReport, check_dataset
-from gta.data.splits.lists import digest
+from gta.data.lists import digest
 from gta.errors import UserError
 
 Tiny = Callable[..., DataConfig]

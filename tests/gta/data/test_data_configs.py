@@ -10,9 +10,9 @@ from omegaconf import OmegaConf
 import gta
 from gta.compose.hydra import schema as schema_of
 from gta.config import Config, DataConfig
+from gta.data.lists import digest, read_ids
 from gta.data.prepare import prepare
 from gta.data.spec import check_label_map
-from gta.data.splits.lists import digest, read_ids
 from gta.data.splits.split import load_split
 from gta.errors import UserError
 

@@ -123,9 +123,12 @@ def test_any_data_set_may_have_sub_folders(tiny: Tiny) -> None:
 def test_two_files_of_one_id_are_refused(tiny: Tiny) -> None:
     config = tiny(nested=True)
     images = Path(config.root) / config.images
-    (images / "more").mkdir()
-    (images / "more/a.jpg").write_bytes((images / "a.jpg").read_bytes())
-    with pytest.raises(UserError, match=r"JPEGImages/a\.jpg and .*JPEGImages/more/a\.jpg have one name"):
+    for name in ("less", "more"):
+        (images / name).mkdir()
+        (images / name / "a.jpg").write_bytes((images / "a.jpg").read_bytes())
+    assert image_files(config)["a"] == "a.jpg", "the one where an id without a folder would be"
+    (images / "a.jpg").unlink()
+    with pytest.raises(UserError, match=r"JPEGImages/less/a\.jpg and .*JPEGImages/more/a\.jpg have one name"):
         load_split(config)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from gta.cli.main import main
 from gta.config import DataConfig
+from gta.data.lists import digest, read_ids
 from gta.data.splits.importing import import_lists
-from gta.data.splits.lists import digest, read_ids
 from gta.errors import UserError
 
 

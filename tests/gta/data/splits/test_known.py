@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from gta.cli.main import main
+from gta.data.lists import digest, read_ids
 from gta.data.splits.known import describe, incomplete, known_list, known_name, known_sets, set_of
-from gta.data.splits.lists import digest, read_ids
 
 
 @pytest.mark.slow

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from gta.config import DataConfig
+from gta.data.lists import read_ids
 from gta.data.splits.balance import balanced_order, shown_classes
 from gta.data.splits.draw import draw
-from gta.data.splits.lists import read_ids
 from gta.data.splits.split import Split, load_split
 from gta.errors import UserError
 

@@ -7,15 +7,18 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gta.errors import UserError
 
-_PUBLISHED = re.compile(r"(_leftImg8bit)?\.(jpe?g|png)$", re.IGNORECASE)  # what published lists have after an id
+_PICTURE = re.compile(r"\.(jpe?g|png|tiff?|bmp|webp|ppm|pgm|gif)$", re.IGNORECASE)
+_PUBLISHED = re.compile(
+    r"(_leftImg8bit)?\.(jpe?g|png|tiff?|bmp|webp)$", re.IGNORECASE
+)  # what published lists have after an id
 # Two entries of one list in one word: two VOC ids, or a path that goes on after the image's suffix.
 _GLUED = re.compile(r"\d{4}_\d{6}\d{4}_\d{6}|.*\.(jpe?g|png)[^/\s.].*\.(jpe?g|png)", re.IGNORECASE)
 _BYTES = 64 * 2**20  # more than any list; what claims to be larger is not read
-Lines = list[tuple[str, int]]  # (id, line number)
 
 
 def digest(ids: Iterable[str]) -> str:
@@ -34,34 +37,46 @@ def read_ids(path: str | Path, suffix: str = "") -> list[str]:
     """The ids of a list, in its order.
 
     A line is a bare id, an image path (`JPEGImages/ID.jpg`, `leftImg8bit/train/aachen/ID_leftImg8bit.png`, with or
-    without a leading slash), or either with a label path in a second column, which is not used. `suffix` is what
-    follows an id in the data set's image names, where that is none of the usual ones. Raises UserError, naming the
+    without a leading slash), or either with a label path in a second column. `suffix` is what follows an id in the data
+    set's image names (several with spaces between), where that is none of the usual ones. Raises UserError, naming the
     line, for an id that is a path (`../x`), for two ids glued together, a third column, an id given twice, and for a
     list that is empty or absent.
     """
-    return [item for item, _ in read_lines(Path(path), suffix)]
+    return [entry.item for entry in read_entries(Path(path), suffix)]
 
 
-def read_lines(path: Path, suffix: str = "") -> Lines:
-    """(id, line number) of each line of the file that is not blank. Raises UserError as `read_ids` does."""
+@dataclass(frozen=True)
+class Entry:
+    """A line of a list: the id, and the paths of image and mask as they are written (empty where they are not)."""
+
+    item: str
+    line: int
+    image: str = ""
+    mask: str = ""
+
+
+def read_entries(path: Path, suffix: str = "", paths: bool = False) -> list[Entry]:
+    """The lines of the file that are not blank; with `paths` an id is a whole path without suffix. Raises UserError as
+    `read_ids` does.
+    """
     try:
         content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"The list {path} is not there.") from None
     except OSError as error:
         raise UserError(f"The list {path} cannot be read as text: {error}.") from None
-    return parse(content, str(path), suffix)
+    return parse(content, str(path), suffix, paths)
 
 
-def parse(content: bytes, name: str, suffix: str = "") -> Lines:
-    """(id, line number) of each line that is not blank; `name` stands for the list in what UserError says."""
+def parse(content: bytes, name: str, suffix: str = "", paths: bool = False) -> list[Entry]:
+    """As `read_entries`, of a list's content; `name` stands for the list in what UserError says."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"The list {name} cannot be read as text: {error}.") from None
-    first: dict[str, int] = {}
+    first: dict[str, Entry] = {}
     for line, written in enumerate(text.splitlines(), start=1):
-        columns = written.split()
+        columns = _columns(written, suffix)
         if not columns:
             continue
         if len(columns) > 2:
@@ -72,28 +87,55 @@ def parse(content: bytes, name: str, suffix: str = "") -> Lines:
             raise UserError(
                 f"{name} line {line}: {columns[0]!r} is two ids glued together; put a line end between them."
             )
-        item = _id(columns[0], suffix)
+        item = _id(columns[0], suffix, paths)
         if item is None:
             raise UserError(
                 f"{name} line {line}: {columns[0]!r} is no image id (a file name without folder and suffix)."
             )
         if item in first:
-            raise UserError(f"{name} line {line}: {item} is there twice (first in line {first[item]}).")
-        first[item] = line
+            raise UserError(f"{name} line {line}: {item} is there twice (first in line {first[item].line}).")
+        first[item] = Entry(item, line, columns[0] if columns[0] != item else "", "".join(columns[1:]))
     if not first:
         raise UserError(f"The list {name} is empty.")
-    return list(first.items())
+    return list(first.values())
 
 
-def _id(entry: str, suffix: str) -> str | None:
+def _columns(written: str, suffix: str) -> list[str]:
+    """The columns of a line: an id or an image's path, and where there is one a mask's path.
+
+    Names may hold spaces, so a space ends a column only where what is before it ends as a picture's name does, or
+    where what follows it is a path.
+    """
+    if "\t" in written:
+        return [column.strip() for column in written.split("\t") if column.strip()]
+    words = written.split(" ")
+    columns: list[str] = []
+    current = ""
+    for number, word in enumerate(words):
+        current = f"{current} {word}" if current else word
+        rest = [further for further in words[number + 1 :] if further]
+        if _ends(current.rstrip(), suffix) or (
+            not columns and len(rest) == 1 and "/" in rest[0] and _ends(rest[0], suffix)
+        ):
+            columns.append(current.strip())
+            current = ""
+    return [*columns, *([current.strip()] if current.strip() else [])]
+
+
+def _ends(word: str, suffix: str) -> bool:
+    return bool(_PICTURE.search(word)) or any(word.endswith(one) for one in suffix.split())
+
+
+def _id(entry: str, suffix: str, paths: bool) -> str | None:
     """The id in a list's first column; None where it could leave the data folder or is no image's path."""
     path = PurePosixPath(entry)
     if ".." in path.parts or "\\" in entry or "\0" in entry:
         return None
-    name = path.name.removesuffix(suffix) if suffix and path.name.endswith(suffix) else _PUBLISHED.sub("", path.name)
-    if name in ("", ".") or (len(path.parts) > 1 and name == path.name):
+    own = next((one for one in suffix.split() if path.name.lower().endswith(one.lower())), "")
+    name = path.name[: len(path.name) - len(own)] if own else _PUBLISHED.sub("", path.name)
+    if name in ("", ".") or (not paths and len(path.parts) > 1 and name == path.name):
         return None
-    return name
+    return "/".join([*(part for part in path.parts[:-1] if part != "/"), name]) if paths else name
 
 
 def read_texts(source: Path) -> dict[str, bytes]:

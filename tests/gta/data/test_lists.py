@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gta.data.splits.lists import digest, read_ids, read_texts
+from gta.data.lists import digest, read_entries, read_ids, read_texts
 from gta.errors import UserError
 
 
@@ -58,7 +58,8 @@ def test_a_data_sets_own_suffix_is_taken_off(tmp_path: Path) -> None:
         ("a\n\n..\\x\n", 3, "is no image id"),
         ("2007_000032\n2008_0048222009_000898\n", 2, "'2008_0048222009_000898' is two ids glued together"),
         ("leftImg8bit/train/a/a_1_leftImg8bit.pngleftImg8bit/train/b/b_1_leftImg8bit.png\n", 1, "glued together"),
-        ("a b c\n", 1, "3 columns"),
+        ("a.jpg a.png c\n", 1, "3 columns"),
+        ("a\tb\tc\n", 1, "3 columns"),
         ("a\nb\na\n", 3, "a is there twice (first in line 1)"),
     ],
 )
@@ -117,3 +118,32 @@ def test_a_broken_archive_and_nothing_at_all(tmp_path: Path) -> None:
         read_ids(tmp_path / "l.tar.gz")
     with pytest.raises(UserError, match="nowhere is not there"):
         read_texts(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("my image 000", ("my image 000", "", "")),
+        ("my image 000.jpg", ("my image 000", "my image 000.jpg", "")),
+        ("in/my image.jpg out/my image.png", ("my image", "in/my image.jpg", "out/my image.png")),
+        ("in/my image.TIF  out/my image.png", ("my image", "in/my image.TIF", "out/my image.png")),
+        ("a.b.c", ("a.b.c", "", "")),
+        ("in/a.b.c.jpeg", ("a.b.c", "in/a.b.c.jpeg", "")),
+        ("a.b.c out/a.b.c.png", ("a.b.c", "", "out/a.b.c.png")),
+        ("my image\tout/my image.png", ("my image", "", "out/my image.png")),
+    ],
+)
+def test_names_with_spaces_and_dots(tmp_path: Path, line: str, expected: tuple[str, str, str]) -> None:
+    (tmp_path / "list.txt").write_text(f"{line}\n")
+    (entry,) = read_entries(tmp_path / "list.txt", ".jpg")
+    assert (entry.item, entry.image, entry.mask) == expected
+
+
+def test_an_id_that_is_a_path(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("/data/train/000.jpg\n/data/val/000.jpg\ntest/000\n")
+    assert [e.item for e in read_entries(tmp_path / "list.txt", paths=True)] == [
+        "data/train/000", "data/val/000", "test/000",
+    ]  # fmt: skip
+    (tmp_path / "list.txt").write_text("/data/train/000.jpg\n/data/val/000.jpg\n")
+    with pytest.raises(UserError, match="000 is there twice"):
+        read_ids(tmp_path / "list.txt")
