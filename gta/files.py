@@ -64,16 +64,17 @@ def make_folder(path: str | Path, fill: Callable[[Path], None]) -> bool:
 
 
 @contextmanager
-def lock(path: str | Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+def lock(path: str | Path, waiting: Callable[[], None] | None = None, after: float = 0) -> Iterator[None]:
     """One process at a time: holds the lock file `path`, which is made with its folder and stays.
 
-    The kernel lets go of it when its holder ends, however that ends. `waiting` is called once where another holds it.
+    The kernel lets go of it when its holder ends, however that ends. `waiting` is called once where another holds it
+    for longer than `after` seconds.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(path)
     try:
-        held.acquire(timeout=0 if waiting else -1)
+        held.acquire(timeout=after if waiting else -1)
     except Timeout:
         assert waiting is not None
         waiting()

@@ -82,8 +82,8 @@ def lines(overrides: Sequence[str]) -> Iterator[Finding]:
     name = str(master.hydra.runtime.choices["site"])
     from gta.cli.checks import data, machine, places
     from launch.slurm import check as slurm_check
+    from launch.submit.executor import one_job
     from launch.submit.launcher import slurm_params
-    from launch.submit.slurm_array import one_job
 
     def script() -> str:
         return one_job(slurm_params(master, config.site))

@@ -13,6 +13,7 @@ from gta.finding import Finding, missing, ok, problem
 from launch.slurm import cluster
 from launch.slurm import commands as slurm
 from launch.slurm.cluster import Partition
+from launch.slurm.limits import submit_limits
 
 LEAST_SECONDS = 60  # between a job's start and its warning: Slurm may send the warning early by so much
 SBATCH_SECONDS = 10.0
@@ -71,6 +72,7 @@ def check_cluster(config: SiteConfig, launcher: str, script: Callable[[], str]) 
     known = cluster.partitions()
     yield ok("Slurm", f"Slurm partitions: {'; '.join(_shown(found) for found in known.values()) or 'none is shown'}")
     if wanted:
+        yield _submit_limits(config)
         yield from _partition(config, known)
         yield _test_only(script())
 
@@ -98,6 +100,19 @@ def _accounting() -> Finding:
             "accounting", "on, but sacct does not answer", "The cells' folders and heartbeats tell meanwhile."
         )
     return ok("accounting", "on: sacct tells how jobs ended")
+
+
+def _submit_limits(config: SiteConfig) -> Finding:
+    """How many jobs this user may have in the queue."""
+    given = sbatch.words(config.sbatch)
+    names = [given.get(name, getattr(config, name)) for name in ("account", "qos", "partition")]
+    limits = sorted(submit_limits(*names), key=lambda limit: limit.most)
+    if not limits:
+        return missing("submit limits", "none is set, or nobody tells", "Nothing to do: a refusal for one is heard.")
+    shown = ", ".join(map(str, limits))
+    if limits[0].most == 0:
+        return problem("submit limits", shown, "Another site.account or site.qos: no job is taken with this one.")
+    return ok("submit limits", f"{shown}: of a larger sweep the rest is sent as jobs end")
 
 
 def _partition(config: SiteConfig, known: dict[str, Partition]) -> Iterator[Finding]:

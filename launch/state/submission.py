@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +24,8 @@ from gta.cellfolder import BrokenRecord, CellFolder, Submitted, readable
 from gta.jsonrecord import JsonRecord
 from launch.state.jobs import Unknown
 from launch.state.ledger import Entry
+
+PATIENCE_SECONDS = 5.0  # with another launcher, before it is named
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Submission(JsonRecord):
     tasks: list[Task]
     time: float
     cluster_name: str = ""  # of the Slurm that it is sent to
+    parallel: int = 0  # tasks that may run at once; 0: all of them
 
     @property
     def array(self) -> bool:
@@ -127,7 +132,13 @@ def recorded_file(folder: Path) -> Path:
 
 
 def write_submission(
-    folder: Path, runs: str, name: str, together: int, cells: Sequence[ToSubmit], cluster_name: str = ""
+    folder: Path,
+    runs: str,
+    name: str,
+    together: int,
+    cells: Sequence[ToSubmit],
+    cluster_name: str = "",
+    parallel: int = 0,
 ) -> Submission:
     """A new submission in a folder of its own under `folder`, not yet sent."""
     token = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
@@ -139,6 +150,7 @@ def write_submission(
         tasks=[Task(one.cell.signature, one.after, one.asked) for one in cells],
         time=time.time(),
         cluster_name=cluster_name,
+        parallel=parallel,
     )
     made.write(made.folder / "submission.json")
     return made
@@ -204,8 +216,33 @@ def record_submission(folder: CellFolder, sent: Submitted, asked: bool) -> None:
     replace(sent, tries=tries, base=base).write(folder.submitted_file)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Holder(JsonRecord):
+    """.submit.holder.json: who holds the lock, and since when; of one that is free, who held it last."""
+
+    host: str
+    pid: int
+    command: str
+    time: float
+
+
 @contextmanager
-def submission_lock(runs: Path) -> Iterator[None]:
-    """One launcher at a time between looking at the cells and recording their jobs."""
-    with files.lock(runs / ".submit.lock"):
+def submission_lock(runs: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+    """One launcher at a time between looking at the cells and recording their jobs.
+
+    Who waits for longer than `patience` seconds says for whom, once, and goes on waiting.
+    """
+    holder_file = runs / ".submit.holder.json"
+
+    def say() -> None:
+        found = readable(lambda: Holder.read(holder_file), say=lambda _: None)
+        who = "another launcher"
+        if found:
+            since = time.strftime("%d %B, %H:%M:%S", time.localtime(found.time))
+            who = f"{found.command} (process {found.pid} on {found.host}, since {since})"
+        print(f"Waiting for {who}: it is submitting, and one does at a time.", file=sys.stderr, flush=True)
+
+    with files.lock(runs / ".submit.lock", say, patience):
+        command = " ".join(["gta", *sys.argv[1:]])
+        Holder(host=socket.gethostname(), pid=os.getpid(), command=command, time=time.time()).write(holder_file)
         yield

@@ -74,8 +74,12 @@ class LocalCluster:
     def avoid_failing_nodes(self, entries: Sequence[Entry]) -> None:
         """Jobs of this machine begin when they are started: none waits."""
 
-    def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
-        made = []
+    def ready(self, entries: Sequence[Entry]) -> bool:
+        """This machine refuses nothing; `at_once` is what it can hold."""
+        return True
+
+    def submit(self, cells: Sequence[ToSubmit], entries: Sequence[Entry]) -> dict[str, str]:
+        made = {}
         for one in cells:
             slot = self._free_slot()
             if self.gpus:
@@ -90,7 +94,7 @@ class LocalCluster:
             log = str(job.paths.stdout)
             sent = Submitted(job=job.job_id, cluster=self.name, log=log, time=time.time(), after=one.after)
             record_submission(folder, sent, one.asked)
-            made.append(job.job_id)
+            made[one.cell.signature] = job.job_id
         return made
 
     def _free_slot(self) -> int:

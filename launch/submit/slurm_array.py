@@ -2,96 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import re
-import shlex
 import shutil
-import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import submitit
-from submitit.core.utils import FailedJobError, FailedSubmissionError
-
+from gta.cellfolder import BrokenRecord
 from gta.compose import sbatch
 from gta.config import SiteConfig
 from gta.errors import UserError
-from launch.slurm import cluster
+from launch.slurm import cluster, submitting
 from launch.slurm import commands as slurm
+from launch.slurm.limits import submit_limits
 from launch.slurm.reconcile import find
 from launch.state import submission
 from launch.state.jobs import HeldJob, Silent, Unknown
 from launch.state.ledger import Entry, State, submitted_jobs
-from launch.state.submission import Submission, ToSubmit, write_submission
+from launch.state.submission import Submission, ToSubmit, read_submission, write_submission
+from launch.submit.executor import ArrayExecutor
+from launch.submit.fitting import DOUBT_SECONDS, Full, shares
 
 if TYPE_CHECKING:
     from gta.cell import Cell
 
-# in what sbatch says where it does not refuse, but gets no answer, or not in time
-SILENCE = ("Unable to contact slurm controller", "timed out", "Connection refused", "Zero Bytes were transmitted")
 FAILURES = 2  # of a node, after which our jobs keep away from it
 LOOKS = 3  # at the accounting after a job was put back: it hears of a node's failure a little later
-
-
-class ArrayExecutor(submitit.SlurmExecutor):
-    """submitit's executor, sending jobs that read what to do from a submission instead of from pickles.
-
-    A pickle gets its name only after sbatch has answered; a launcher that dies between the two would leave jobs that
-    find nothing to do.
-    """
-
-    def __init__(self, params: Mapping[str, Any], folder: Path):
-        """`params`: those of hydra-submitit-launcher's SlurmLauncher; `folder`: for the script and the logs."""
-        given = {key: value for key, value in params.items() if value is not None}
-        del given["submitit_folder"]  # of pickles
-        super().__init__(folder, max_num_timeout=given.pop("max_num_timeout", 0))
-        # put back into the queue after a preemption or the failure of a node, whatever the cluster's default
-        words = sbatch.words({"requeue": "true", **given.pop("additional_parameters", {})})
-        given = self._convert_parameters(given)  # name -> job_name, mem_gb -> mem ...
-        given = {key: value for key, value in given.items() if key.replace("_", "-") not in sbatch.rivals(words)}
-        # one dead rank ends the others at once; ranks get the job's environment under SBATCH_EXPORT=NONE as well, and
-        # their share of its CPUs, which srun does not read from the job since Slurm 22.05
-        given["srun_args"] = ["--kill-on-bad-exit=1", "--export=ALL"]
-        if cpus := given.get("cpus_per_task", words.get("cpus-per-task")):
-            given["srun_args"].append(f"--cpus-per-task={cpus}")
-        given["stderr_to_stdout"] = True
-        given["additional_parameters"] = sbatch.flags(words)
-        # without submitit's own ideas: a key that clusters which check them refuse, and five minutes
-        self.update_parameters(**{"wckey": None, "time": None, **given})
-
-    def send(self, made: Submission, code: Path | None) -> str:
-        """The number of the job (array) that runs a submission, with the code at `code` (None: as it is installed).
-
-        Raises FailedJobError where sbatch refuses.
-        """
-        self.update_parameters(job_name=made.name, comment=made.name)
-        if made.array:
-            self.parameters["map_count"] = made.length
-        if code is not None:
-            path = f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"'
-            self.parameters["setup"] = [*(self.parameters.get("setup") or []), path]
-        # -P: the folder where it was submitted from must not come before the code that was submitted
-        command = f"{self.python} -P -u -m launch.job.start {shlex.quote(str(made.folder))}"
-        return str(self._submit_command(command).job_id)
-
-    def _make_submission_command(self, submission_file_path: Path) -> list[str]:
-        return ["sbatch", "--parsable", str(submission_file_path)]
-
-    @staticmethod
-    def _get_job_id_from_submission_command(string: bytes | str) -> str:
-        """The id in what sbatch printed: a line of its own, `57` or `57;cluster`; a site may print others around it."""
-        text = string if isinstance(string, str) else string.decode(errors="replace")
-        found = re.findall(r"^(\d+)(?:;\S*)?\s*$", text, re.MULTILINE)
-        if len(found) != 1:
-            raise FailedSubmissionError(f"sbatch answered without a job's id: {' '.join(text.split())}")
-        return str(found[0])
-
-
-def one_job(params: Mapping[str, Any]) -> str:
-    """The script by which one cell is sent, but for what it runs: what doctor asks sbatch about."""
-    return ArrayExecutor(params, Path(tempfile.gettempdir()))._make_submission_file_text("true", "")
 
 
 def _excluding(params: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Any]:
@@ -101,9 +41,37 @@ def _excluding(params: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Any
     return {**params, "additional_parameters": {**words, "exclude": text}}
 
 
+def _in_hand(entries: Sequence[Entry]) -> frozenset[str]:
+    """The jobs of cells that wait or run."""
+    return frozenset(entry.job for entry in entries if entry.state in (State.QUEUED, State.RUNNING) and entry.job)
+
+
+def _held() -> Mapping[str, HeldJob]:
+    """All jobs of this user. Raises Silent where nobody knows."""
+    found = slurm.queue()
+    if isinstance(found, Unknown):
+        raise Silent(found)
+    return found
+
+
 def _nodes(given: str | None, more: Sequence[str]) -> str:
     """A list of nodes as Slurm reads it: those of the site, and more."""
     return ",".join(dict.fromkeys([*([given] if given else []), *more]))
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """How cells of one shape of resources are sent."""
+
+    params: dict[str, Any]  # of the launcher
+    together: int  # cells on a GPU
+    code: Path | None  # None: the installed
+    cluster_name: str  # Slurm's
+
+    @property
+    def parallelism(self) -> int:
+        """Most jobs of the sweep that run at the same time."""
+        return int(self.params["array_parallelism"])
 
 
 class SlurmCluster:
@@ -116,33 +84,124 @@ class SlurmCluster:
         self._params_of = params_of
         self._sweep = sweep
         self._code = code
+        self._full = Full()
+        self._doubts: dict[str, float] = {}  # name of a submission that sbatch did not answer -> when
+        self._said: set[str] = set()
         self._looks: Counter[tuple[str, int]] = Counter()  # (job, attempts at its cell) -> looks at the accounting
         self._avoided: list[str] = []
 
     def recover(self, runs: Path) -> Mapping[str, Unknown]:
-        made = submission.recover(runs, find)
+        made = submission.recover(runs, self._find)
         if made.found:
-            print(f"Found {made.found} submission(s) again that a launcher had left unrecorded.", flush=True)
+            print(f"Found {made.found} submission(s) again whose jobs were not on record.", flush=True)
         return made.unknown
 
-    def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
-        """Raises UserError where sbatch refuses (a wrong partition, account, limit ...), Silent where Slurm does not
-        answer: what was sent before that is recorded.
+    def _find(self, made: Submission) -> str | Unknown | None:
+        """As `find`; of a submission that sbatch did not answer, only time tells that it was never sent."""
+        number = find(made)
+        since = self._doubts.get(made.name)
+        if number is None and since is not None and time.monotonic() - since < DOUBT_SECONDS:
+            return Unknown(f"sbatch did not answer, and job {made.name} is not seen yet")
+        return number
+
+    def ready(self, entries: Sequence[Entry]) -> bool:
+        """Whether there may be room for more jobs than when the cluster took no more."""
+        return self._full.again(_in_hand(entries))
+
+    def submit(self, cells: Sequence[ToSubmit], entries: Sequence[Entry]) -> dict[str, str]:
+        """The jobs of the cells that were sent, by signature; the others are to be sent later, when it is `ready`.
+
+        Raises UserError where sbatch refuses (a wrong partition, account ...), now and later; Silent where Slurm does
+        not answer: what was sent before that is recorded.
         """
         jobs: dict[str, str] = {}
         if (here := cluster.name()) is None:
             raise Silent(Unknown("Slurm does not answer (scontrol)", silent=True))
+        self._full.clear()
         code = self._code()
         nodes = self._failing([one.cell for one in cells])
         for params, together, group in self._shapes(cells):
-            if nodes:
-                params = _excluding(params, nodes)
-            most = max(1, cluster.max_array_size() - 1) * together
-            for start in range(0, len(group), most):
-                chunk = group[start : start + most]
-                made = self._send(params, together, chunk, code, here)
-                jobs.update(zip((one.cell.signature for one in chunk), made, strict=True))
-        return [jobs[one.cell.signature] for one in cells]
+            shape = _Shape(_excluding(params, nodes) if nodes else params, together, code, here)
+            jobs |= self._send_what_fits(shape, group)
+        if self._full:
+            self._full.saw(_in_hand(entries) | frozenset(jobs.values()))
+        return jobs
+
+    def _send_what_fits(self, shape: _Shape, cells: list[ToSubmit]) -> dict[str, str]:
+        """Send cells of one shape in as few arrays as the cluster takes, as long as it takes any."""
+        jobs: dict[str, str] = {}
+        size = max(1, cluster.max_array_size() - 1)  # tasks of an array
+        room, left = self._parallel_room(shape), list(cells)
+        while left and not self._full:
+            tasks = -(-len(left) // shape.together)
+            arrays = [size] * (tasks // size) + ([tasks % size] if tasks % size else [])
+            if not (parallel := shares(room, arrays)[0]):
+                self._wait(f"site.array_parallelism={shape.parallelism} jobs of the sweep are there")
+                break
+            chunk = left[: arrays[0] * shape.together]
+            answer, made = self._send(shape, chunk, parallel)
+            if isinstance(answer, submitting.Sent):
+                jobs.update(zip((one.cell.signature for one in chunk), made.record(answer.number), strict=True))
+                left, room = left[len(chunk) :], room - parallel
+            elif isinstance(answer, submitting.Later) and arrays[0] > 1:
+                size = self._smaller(shape, arrays[0])
+            elif isinstance(answer, submitting.Later) and (answer.sure or jobs or _held()):
+                self._wait(answer.why)
+            else:
+                raise UserError(f"sbatch refused the jobs ({answer.why}): mend the settings of the site.")
+        return jobs
+
+    def _send(
+        self, shape: _Shape, cells: list[ToSubmit], parallel: int
+    ) -> tuple[submitting.Sent | submitting.Later | submitting.Refused, Submission]:
+        """One array. Of what was certainly not sent nothing is left.
+
+        Raises Silent where nobody knows: the submission's folder stays, and the next look at what is unrecorded
+        (`recover`) finds the job by its name, or frees the cells.
+        """
+        runs = str(Path(cells[0].cell.config.paths.runs))
+        name = str(shape.params["name"])
+        made = write_submission(
+            self._sweep / "submissions", runs, name, shape.together, cells, shape.cluster_name, parallel
+        )
+        answer = ArrayExecutor(shape.params, made.folder).send(made, shape.code)
+        if isinstance(answer, submitting.Doubt):
+            self._doubts[made.name] = time.monotonic()
+            found = slurm.find_job(made.name)
+            if not isinstance(found, str):
+                why = found.why if isinstance(found, Unknown) else f"Slurm does not answer ({answer.why})"
+                raise Silent(Unknown(why, silent=True))
+            answer = submitting.Sent(found)
+        if not isinstance(answer, submitting.Sent):
+            shutil.rmtree(made.folder)
+        return answer, made
+
+    def _wait(self, why: str) -> None:
+        """The cluster takes no more now: said once for each reason."""
+        self._full.saw(frozenset())
+        if why not in self._said:
+            self._said.add(why)
+            print(
+                f"Slurm takes no more of the jobs now ({why}): the rest is sent as jobs end, by this command while it "
+                "watches, or else by the next multirun.", flush=True,
+            )  # fmt: skip
+
+    def _smaller(self, shape: _Shape, size: int) -> int:
+        """How many tasks to try where `size` are too many: what the limits leave, as far as they are known, or half."""
+        words = sbatch.words(shape.params["additional_parameters"])
+        names = [words.get(name, shape.params.get(name)) for name in ("account", "qos", "partition")]
+        limits = [limit for limit in submit_limits(*names) if limit.name != "MaxJobCount"]
+        room = min((limit.most for limit in limits), default=0) - len(_held())
+        return room if 0 < room < size else size // 2
+
+    def _parallel_room(self, shape: _Shape) -> int:
+        """Jobs of the sweep that may run beside those that Slurm holds of it already, each array with its share."""
+        taken = 0
+        for name, count in Counter(job.name for job in _held().values()).items():
+            folder = self._sweep / "submissions" / "-".join(name.split("-")[-3:])
+            with contextlib.suppress(BrokenRecord):  # of another sweep, or one that is named elsewhere
+                taken += min(read_submission(folder).parallel or count, count)
+        return shape.parallelism - taken
 
     def avoid_failing_nodes(self, entries: Sequence[Entry]) -> None:
         """Keep jobs that wait away from nodes that failed twice: what Slurm puts back, it could send there again."""
@@ -182,39 +241,9 @@ class SlurmCluster:
             shapes.setdefault(key, (params, site.cells_per_gpu, []))[2].append(one)
         return list(shapes.values())
 
-    def _send(
-        self, params: dict[str, Any], together: int, cells: list[ToSubmit], code: Path | None, here: str
-    ) -> list[str]:
-        runs = str(Path(cells[0].cell.config.paths.runs))
-        made = write_submission(self._sweep / "submissions", runs, str(params["name"]), together, cells, here)
-        executor = ArrayExecutor(params, made.folder)
-        try:
-            with slurm.outside_of_jobs():
-                number = executor.send(made, code)
-        except (FailedJobError, FailedSubmissionError) as error:
-            number = _sent_all_the_same(made, " ".join(str(error).replace("sbatch: error: ", "").split()))
-        return made.record(number)
-
     def held(self, jobs: Collection[str]) -> Mapping[str, HeldJob]:
         """None: Slurm holds the jobs, whatever becomes of this process."""
         return {}
 
     def cancel(self, jobs: Collection[str]) -> None:
         """None of the jobs is this process's to end: see `held`."""
-
-
-def _sent_all_the_same(made: Submission, reason: str) -> str:
-    """The number of a job that Slurm has though sbatch failed: its answer may have been lost.
-
-    Raises UserError where sbatch refused; Silent where nobody knows: the submission's folder stays, and the next look
-    at what is unrecorded (`recover`) finds the job or frees the cells.
-    """
-    number = slurm.find_job(made.name)
-    if isinstance(number, str):
-        return number
-    if isinstance(number, Unknown):
-        raise Silent(number)
-    if any(word in reason for word in SILENCE):
-        raise Silent(Unknown(f"Slurm does not answer ({reason})", silent=True))
-    shutil.rmtree(made.folder)  # it was never sent
-    raise UserError(f"sbatch refused the jobs ({reason}): mend the settings of the site.") from None

@@ -33,10 +33,14 @@ class Cluster(Protocol):
         knows whether they were sent, by their signatures.
         """
 
-    def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
-        """Start or queue jobs, and write what each cell was submitted as; the cells' jobs.
+    def ready(self, entries: Sequence[Entry]) -> bool:
+        """Whether it may take more jobs than it did when it was last asked."""
 
-        Raises Silent where the scheduler does not answer.
+    def submit(self, cells: Sequence[ToSubmit], entries: Sequence[Entry]) -> dict[str, str]:
+        """Start or queue jobs, and write what each cell was submitted as; the cells' jobs by signature.
+
+        Those that it does not take now are left out: they are submitted later. `entries`: all cells of the grid. Raises
+        Silent where the scheduler does not answer.
         """
 
     def avoid_failing_nodes(self, entries: Sequence[Entry]) -> None:
@@ -94,24 +98,26 @@ class Watch:
         if self.silence:
             return entries
         self.cluster.avoid_failing_nodes(entries)
-        if not ((self.wanted(entries) or self._unsure) and self._room(entries)):
+        wanted = self.wanted(entries) and self.cluster.ready(entries)
+        if not ((wanted or self._unsure) and self._room(entries)):
             return entries
         with submission_lock(self.runs):
             self._unsure = self.cluster.recover(self.runs)
             entries = self.look()
-            chosen = [] if self.silence else self.wanted(entries)[: self._room(entries)]
-            return self._submitted(chosen) if chosen else entries
+            quiet = self.silence or not self.cluster.ready(entries)
+            chosen = [] if quiet else self.wanted(entries)[: self._room(entries)]
+            return self._submitted(chosen, entries) if chosen else entries
 
-    def _submitted(self, chosen: Sequence[Entry]) -> list[Entry]:
+    def _submitted(self, chosen: Sequence[Entry], entries: Sequence[Entry]) -> list[Entry]:
         """Submits cells; what comes of it. Where the scheduler falls silent, the rest wait for another turn."""
         silent = None
         try:
-            self._submit(chosen)
+            self._submit(chosen, entries)
         except Silent as error:
             silent = error.unknown
-        entries = self.look()
+        after = self.look()
         self.silence = self.silence or silent
-        return entries
+        return after
 
     def _room(self, entries: Sequence[Entry]) -> int:
         if not self.cluster.at_once:
@@ -119,16 +125,16 @@ class Watch:
         elsewhere = [e for e in entries if e.here and e.state is State.RUNNING and e.cell.signature not in self.jobs]
         return max(0, self.cluster.at_once - len(self.jobs) - len(elsewhere))
 
-    def _submit(self, entries: Sequence[Entry]) -> None:
-        chosen = [ToSubmit.of(entry, entry.cell.signature in self.retry) for entry in entries]
-        for one in chosen:
+    def _submit(self, chosen: Sequence[Entry], entries: Sequence[Entry]) -> None:
+        cells = [ToSubmit.of(entry, entry.cell.signature in self.retry) for entry in chosen]
+        for one in cells:
             one.cell.write()
-        jobs = self.cluster.submit(chosen)
-        held = self.cluster.held(jobs)
-        for one, job in zip(chosen, jobs, strict=True):
+        jobs = self.cluster.submit(cells, entries)
+        held = self.cluster.held(jobs.values())
+        for signature, job in jobs.items():
             if job in held:
-                self.jobs[one.cell.signature] = job
-            self.retry.discard(one.cell.signature)
+                self.jobs[signature] = job
+            self.retry.discard(signature)
 
     def _wanted(self, entry: Entry) -> bool:
         signature = entry.cell.signature

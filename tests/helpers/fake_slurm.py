@@ -28,7 +28,8 @@ CONFIG = {"MaxArraySize": "1001", "ClusterName": "test", "AccountingStorageType"
 class FakeSlurm:
     """The state that the stand-ins share: `up`, `accounting`, `refuse` (what sbatch says), `banner` (lines that it
     prints before its answer); of programs, by their names, `broken` (what they say, for ever), `failing` (how often
-    they do not reach the controller) and `slow` (seconds).
+    they do not reach the controller) and `slow` (seconds). `most_jobs` may be held; `limit` is that limit's name
+    (empty: not said, as by old versions).
     """
 
     def __init__(self, folder: Path):
@@ -38,7 +39,8 @@ class FakeSlurm:
         empty: dict[str, Any] = {"jobs": {}, "calls": [], "scripts": {}, "next": 57, "config": CONFIG, "broken": {}}
         empty |= {"failing": {}, "slow": {}, "banner": []}
         words = {"up": True, "accounting": True, "refuse": "", "crash_after_sbatch": False, "requeue_finished": False}
-        self.path.write_text(json.dumps({**empty, **words}))
+        limits = {"most_jobs": None, "limit": "QOSMaxSubmitJobPerUserLimit"}
+        self.path.write_text(json.dumps({**empty, **words, **limits}))
         for name in NAMES:
             (self.bin / name).write_text(f'#!/bin/sh\nexec {sys.executable} -IS {PROGRAM} {self.path} {name} "$@"\n')
             (self.bin / name).chmod(0o755)
@@ -76,7 +78,9 @@ class FakeSlurm:
             state["jobs"][job].update(fields)
 
     def switch(self, **words: Any) -> None:
-        """up, accounting, refuse, banner, broken, failing, slow, crash_after_sbatch, requeue_finished, config."""
+        """up, accounting, refuse, banner, broken, failing, slow, crash_after_sbatch, requeue_finished, config, most_jobs,
+        limit.
+        """
         with self.state() as state:
             assert not set(words) - set(state), f"of {words}"
             state.update(words)

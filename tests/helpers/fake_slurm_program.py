@@ -91,6 +91,11 @@ def sbatch(state, arguments):
     if state["refuse"]:
         raise Refused(f"sbatch: error: {state['refuse']}")
     tasks = indices(given.get("array"), int(state["config"]["MaxArraySize"]))
+    held = sum(fields["state"] in LIVE for fields in state["jobs"].values())
+    if state["most_jobs"] is not None and held + max(1, len(tasks)) > state["most_jobs"]:
+        policy = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+        name = f"sbatch: error: {state['limit']}\n" if state["limit"] else ""
+        raise Refused(f"{name}sbatch: error: Batch job submission failed: {policy}")
     number = state["next"]
     state["next"] += max(1, len(tasks))
     job = {

@@ -29,7 +29,10 @@ class Played:
     def recover(self, runs: Path) -> Mapping[str, Unknown]:
         return {}
 
-    def submit(self, cells: Sequence[ToSubmit]) -> list[str]:
+    def ready(self, entries: Sequence[Entry]) -> bool:
+        return True
+
+    def submit(self, cells: Sequence[ToSubmit], entries: Sequence[Entry]) -> dict[str, str]:
         for one in cells:
             claim(one.cell, one.after)
             change_attempt(one.cell, place="another host", host="n1")
@@ -37,7 +40,7 @@ class Played:
             self.submitted.append(one.cell.signature)
             sent = Submitted(job=self.jobs[-1], cluster=self.name, log="/log", time=time.time(), after=one.after)
             record_submission(one.cell.folder, sent, one.asked)
-        return self.jobs[-len(cells) :]
+        return dict(zip((one.cell.signature for one in cells), self.jobs[-len(cells) :], strict=True))
 
     def held(self, jobs: Collection[str]) -> Mapping[str, HeldJob]:
         return {}

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
+import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -103,6 +107,26 @@ def _hold(runs: Path, log: Path) -> None:
             file.flush()
             time.sleep(0.002)
             file.write("out ")
+
+
+def _hold_until(runs: Path, told: Event) -> None:
+    with submission_lock(runs):
+        told.wait(60)
+
+
+def test_who_waits_for_another_launcher_says_for_whom_and_waits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = multiprocessing.Event()
+    other = multiprocessing.Process(target=_hold_until, args=(tmp_path, told))
+    other.start()
+    while not (tmp_path / ".submit.holder.json").exists():
+        time.sleep(0.01)
+    threading.Timer(0.5, told.set).start()
+    with submission_lock(tmp_path, patience=0.1):
+        other.join()
+    said = capsys.readouterr().err
+    assert re.fullmatch(rf"Waiting for gta .*\(process {other.pid} on {socket.gethostname()}, since .*\): .*\n", said)
 
 
 def test_one_launcher_at_a_time(tmp_path: Path) -> None:

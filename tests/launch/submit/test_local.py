@@ -18,7 +18,7 @@ def given_to(tmp_path: Path, cells: int, gpus: int, ranks: int = 1) -> list[str]
     params = {"submitit_folder": f"{tmp_path}/jobs/%j", "tasks_per_node": ranks, "timeout_min": 10, "name": "toy"}
     cluster = LocalCluster(params, 0, 1, gpus)
     assert cluster.at_once == max(1, cluster.gpus // ranks)
-    jobs = cluster.submit([ToSubmit(cell) for cell in of_seeds(cells, tmp_path / "runs")])
+    jobs = list(cluster.submit([ToSubmit(cell) for cell in of_seeds(cells, tmp_path / "runs")], []).values())
     found = [Path(f"/proc/{job}/environ").read_text().split("\0") for job in jobs]  # a job is its controller's pid
     cluster.cancel(jobs)
     return [line.partition("=")[2] for lines in found for line in lines if line.startswith("CUDA_VISIBLE_DEVICES=")]

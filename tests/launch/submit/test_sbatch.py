@@ -18,8 +18,8 @@ from gta.compose.sbatch import settled
 from launch.grid.grid import composer
 from launch.slurm import commands as slurm
 from launch.state.jobs import HeldJob, Unknown
+from launch.submit.executor import one_job
 from launch.submit.launcher import slurm_params
-from launch.submit.slurm_array import one_job
 from tests.helpers.cells import config
 from tests.helpers.configs import changed
 from tests.helpers.program import Run
