@@ -78,8 +78,8 @@ class FakeSlurm:
             state["jobs"][job].update(fields)
 
     def switch(self, **words: Any) -> None:
-        """up, accounting, refuse, banner, broken, failing, slow, crash_after_sbatch, requeue_finished, config, most_jobs,
-        limit.
+        """up, accounting, refuse, banner, broken, failing, slow, crash_after_sbatch, requeue_finished, config,
+        most_jobs, limit.
         """
         with self.state() as state:
             assert not set(words) - set(state), f"of {words}"

@@ -175,10 +175,10 @@ def shown(job, fields, given):
     }  # fmt: skip
     line = ""
     for part in given["Format"].split(","):
-        name, _, size = part.partition(":")
+        name, colon, size = part.partition(":")
         match = re.fullmatch(r"\.?(\d*)(.*)", size)
         value = values[long[name.lower()]]
-        width = int(match[1] or 20) if match and (match[1] or not match[2]) else 0
+        width = int(match[1] or 0) if match and colon else 0 if colon else 20
         line += (value[:width].ljust(width) if width else value) + (match[2] if match else "")
     return line
 

@@ -55,6 +55,16 @@ class Slurm:
         assert answer.returncode == 0, answer.stderr
         return answer.stdout
 
+    @contextmanager
+    def limit(self, **limits: int) -> Iterator[None]:
+        """Limits of the QOS of all jobs, as sacctmgr names them, meanwhile; there must be accounting."""
+        change = ("sacctmgr", "--immediate", "modify", "qos", "normal", "set")
+        self.ask(*change, *(f"{name}={most}" for name, most in limits.items()))
+        try:
+            yield
+        finally:
+            self.ask(*change, *(f"{name}=-1" for name in limits))
+
     def jobs(self) -> dict[str, str]:
         """State of every job and array task, those that are over as well (for MinJobAge, five minutes)."""
         lines = self.ask("squeue", "--noheader", "--states=all", "--array", "--format=%i %T").splitlines()

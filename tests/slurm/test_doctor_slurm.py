@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
@@ -18,13 +19,15 @@ def test_a_site_is_held_against_the_cluster(say: Run, slurm: Slurm, monkeypatch:
     for name, value in slurm.environment.items():
         monkeypatch.setenv(name, value)
     before = slurm.jobs()
-    fits = say("doctor", *SITE, "site.partition=main")
+    with slurm.limit(MaxSubmitJobsPerUser=3) if slurm.accounting else contextlib.nullcontext():
+        fits = say("doctor", *SITE, "site.partition=main")
     assert fits.returncode == 0, fits.stdout
     for line in (
         r"ok +Slurm +\d+\.\d+",
         r"ok +Slurm +MaxArraySize \d+",
         r"ok +Slurm partition main +has what the site asks for",
         r"ok +sbatch +takes a job of this site",
+        r"ok +submit limits +MaxSubmitJobsPerUser 3 \(QOS normal\), .*MaxJobCount" if slurm.accounting else "",
     ):
         assert re.search(line, fits.stdout), f"{line}\n{fits.stdout}"
     refused = say("doctor", *SITE, "site.partition=main", "site.cpus_per_rank=99", "site.sbatch.constraint=none_such")

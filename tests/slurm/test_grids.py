@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,7 +54,9 @@ def test_twelve_cells_of_two_tasks_one_of_which_fails(gta: Run, small: list[str]
 
 
 def test_cells_that_share_a_gpu(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
+    """Asked for in the site's own words, which count more than the profile's fields; the later of two counts."""
     site = ["hydra/launcher=slurm", "site=slurm", "site.device=cpu", "site.cells_per_gpu=2", "site.workers=0"]
+    site += ["site.sbatch.gpus-per-node=2", "site.sbatch.mem-per-gpu=100M", "site.mem_gb=1"]
     words = ["multirun", "sweep=shapes", *small, "seed=0,1,2", "method=supervised", "site.cpus_per_rank=2"]
     said = gta(*words, *site, **slurm.environment)
     assert said.returncode == 0, said.stdout + said.stderr
@@ -63,7 +66,26 @@ def test_cells_that_share_a_gpu(gta: Run, small: list[str], tmp_path: Path, slur
     logs = [Path(attempt.log or "") for attempt in made]
     assert len(set(logs)) == 3
     assert all("iteration 8/8" in log.read_text() for log in logs)
-    assert {slurm.jobs()[attempt.job] for attempt in made} == {"COMPLETED"}
+    until(lambda: {slurm.jobs()[str(attempt.job)] for attempt in made} == {"COMPLETED"})  # a moment after its result
+    shown = slurm.ask("scontrol", "show", "job", str(made[0].job))
+    assert re.search(r"TresPerNode=\S*gpu:2\b", shown), shown
+    assert "MinMemoryNode=1G" in shown
+
+
+def test_more_cells_than_a_user_may_submit(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
+    """Five cells where two jobs may be held: without a launcher what fits is sent; one that watches sends the rest."""
+    if not slurm.accounting:
+        pytest.skip("limits want Slurm's accounting: slurmdbd and MariaDB")
+    words = ["multirun", "sweep=shapes", *small, "method=supervised", "seed=0,1,2,3,4", *SITE, "site.ranks=1"]
+    with slurm.limit(MaxSubmitJobsPerUser=2):
+        sent = gta(*words, "--no-wait", **slurm.environment)
+        assert sent.returncode == 0, sent.stdout + sent.stderr
+        assert "Slurm takes no more of the jobs now (QOSMaxSubmitJobPerUserLimit)" in sent.stdout
+        assert len(submitted(tmp_path / "runs")) == 2
+        watched = gta(*words, **slurm.environment)
+    assert watched.returncode == 0, watched.stdout + watched.stderr
+    assert "5 cells: 5 done" in watched.stdout
+    assert [attempt.ended for attempt in attempts(tmp_path / "runs")] == ["done"] * 5
 
 
 def test_a_cell_on_two_nodes(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
