@@ -20,7 +20,7 @@ from gta.data.splits.known import known_name
 from gta.data.splits.split import Split, load_split
 from gta.errors import UserError
 from gta.fields import params, result_fields
-from gta.files import write_text
+from gta.files import Put, write_text
 from gta.maths import versions
 from gta.methods import METHODS
 from gta.models import check_weights
@@ -159,14 +159,15 @@ class Cell:
         """Dotted name -> text of every setting that can change a result, and of the versions of the maths."""
         return params(self.config) | {MATHS + part: str(version) for part, version in _maths(self.config).items()}
 
-    def write(self) -> None:
-        """Freeze the cell: its config and its identity in its folder, atomically.
+    def write(self, put: Put = write_text) -> None:
+        """Freeze the cell: its config and its identity in its folder, atomically; `put`: with other cells
+        (`gta.files.together`).
 
         Called when the cell is submitted; what a new submission can change is result-neutral (paths, site).
         """
         folder = self.folder
         folder.path.mkdir(parents=True, exist_ok=True)
-        write_text(folder.config_file, dump(self.config))
+        put(folder.config_file, dump(self.config))
         identity = Identity(
             signature=self.signature,
             method=self.config.method.name,
@@ -184,7 +185,7 @@ class Cell:
             params=self.params,
             created=time.time(),
         )
-        identity.write(folder.identity_file)
+        identity.write(folder.identity_file, put)
 
 
 def _maths(config: Config) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import glob
 import json
 import os
@@ -27,8 +28,7 @@ def replacing(path: str | Path, flush: bool = True) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Unique per writer: two processes writing the same file must not share a temporary one.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+    temporary = _beside(path)
     try:
         yield temporary
         if flush:
@@ -39,6 +39,60 @@ def replacing(path: str | Path, flush: bool = True) -> Iterator[Path]:
         raise
     if flush:
         to_disk(path.parent)
+
+
+def _beside(path: Path) -> Path:
+    """A temporary path, unique: two processes that write the same file must not share one."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.tmp")
+
+
+Put = Callable[[Path, str], None]  # writes a text to a path
+
+
+@contextmanager
+def together(folder: str | Path) -> Iterator[Put]:
+    """Yield what writes texts to paths on the file system of `folder`, for many files at once.
+
+    As `write_text`, but they take their places at the end, when the data of all have reached the disk: by one flush of
+    the file system instead of two for every file. When the block raises, no file is changed.
+    """
+    waiting: list[tuple[Path, Path]] = []
+
+    def put(path: Path, text: str) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(path)
+        waiting.append((temporary, path))
+        temporary.write_text(text, encoding="utf-8")
+
+    try:
+        yield put
+        flush_file_system(folder)
+        for temporary, path in waiting:  # in their order: who comes last may vouch for those before
+            os.replace(temporary, path)
+    except BaseException:
+        for temporary, _ in waiting:
+            temporary.unlink(missing_ok=True)
+        raise
+    flush_file_system(folder)
+
+
+def flush_file_system(folder: str | Path) -> None:
+    """Make the kernel write what waits for the file system that `folder` is on (made where it is missing)."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        if _syncfs(descriptor):
+            os.sync()  # of all file systems
+    finally:
+        os.close(descriptor)
+
+
+def _syncfs(descriptor: int) -> int:
+    """Linux' syncfs(2); not 0 where it fails, or is not there."""
+    try:
+        return int(ctypes.CDLL(None).syncfs(descriptor))
+    except (OSError, AttributeError):
+        return -1
 
 
 def make_folder(path: str | Path, fill: Callable[[Path], None]) -> bool:

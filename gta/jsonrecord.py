@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
 
 from gta.errors import UserError
-from gta.files import write_text
+from gta.files import Put, write_text
 
 VERSION = 1  # of the records; one without a version is of the first
 
@@ -81,9 +81,9 @@ class JsonRecord:
         """What is written. Raises ValueError for NaN and infinity, which JSON does not know."""
         return json.dumps({"version": VERSION, **self.as_dict()}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
-    def write(self, path: Path) -> None:
-        """Write the record to `path`, atomically."""
-        write_text(path, self.text())
+    def write(self, path: Path, put: Put = write_text) -> None:
+        """Write the record to `path`, atomically; `put`: with others (`gta.files.together`)."""
+        put(path, self.text())
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,21 @@ def read_config(path: Path) -> Config:
 
 def dump(config: Config) -> str:
     """The resolved config as YAML, without the `hydra` node: what is frozen in a cell's folder."""
-    return to_yaml(asdict(config))  # the dataclasses are resolved and typed already
+    return "".join(_section(item.name, getattr(config, item.name)) for item in fields(config))
+
+
+_SECTIONS: dict[tuple[str, str], str] = {}  # (name, repr) -> YAML: the cells of a grid differ in few of them
+_MOST_SECTIONS = 1000
+
+
+def _section(name: str, value: Any) -> str:
+    """A field of the config as YAML; the dataclasses are resolved and typed already."""
+    key = (name, repr(value))
+    if key not in _SECTIONS:
+        if len(_SECTIONS) >= _MOST_SECTIONS:
+            _SECTIONS.clear()
+        _SECTIONS[key] = to_yaml({name: asdict(value) if is_dataclass(value) else value})  # type: ignore[arg-type]
+    return _SECTIONS[key]
 
 
 def _refuse_volatile(config: DictConfig) -> None:

@@ -113,12 +113,13 @@ class Submission(JsonRecord):
         """Write down the job's id, then what each cell was submitted as; the jobs of the cells."""
         JobNumber(job=number, time=time.time(), cluster_name=self.cluster_name).write(job_file(self.folder))
         jobs = [self.job(number, index) for index in range(len(self.tasks))]
-        for index, (task, job) in enumerate(zip(self.tasks, jobs, strict=True)):
-            sent = Submitted(
-                job=job, cluster="slurm", log=self.log_of(job, index), time=self.time, after=task.after, name=self.name,
-                cluster_name=self.cluster_name,
-            )  # fmt: skip
-            record_submission(self.cell_folder(index), sent, task.asked)
+        with files.together(self.runs) as put:
+            for index, (task, job) in enumerate(zip(self.tasks, jobs, strict=True)):
+                sent = Submitted(
+                    job=job, cluster="slurm", log=self.log_of(job, index), time=self.time, after=task.after,
+                    name=self.name, cluster_name=self.cluster_name,
+                )  # fmt: skip
+                record_submission(self.cell_folder(index), sent, task.asked, put)
         Recorded(time=time.time()).write(recorded_file(self.folder))
         return jobs
 
@@ -202,8 +203,9 @@ def recover(runs: Path, find: Callable[[Submission], str | Unknown | None]) -> R
     return Recovered(found, unknown)
 
 
-def record_submission(folder: CellFolder, sent: Submitted, asked: bool) -> None:
-    """Write what a cell was submitted as, `submitted.json`, and count what bounds its attempts.
+def record_submission(folder: CellFolder, sent: Submitted, asked: bool, put: files.Put = files.write_text) -> None:
+    """Write what a cell was submitted as, `submitted.json`, and count what bounds its attempts; `put`: with those of
+    other cells.
 
     `tries`: submissions since an attempt last began; `base`: attempts that a person's retry (`asked`) made history. A
     record that was broken is replaced, and counts begin anew.
@@ -213,7 +215,7 @@ def record_submission(folder: CellFolder, sent: Submitted, asked: bool) -> None:
         return  # found again after a crash, and noted before it
     tries = before.tries + 1 if before is not None and not asked and before.after == sent.after else 1
     base = sent.after if asked else before.base if before else 0
-    replace(sent, tries=tries, base=base).write(folder.submitted_file)
+    replace(sent, tries=tries, base=base).write(folder.submitted_file, put)
 
 
 @dataclass(frozen=True, kw_only=True)

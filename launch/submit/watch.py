@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from gta import files
 from gta.cell import Cell
 from gta.cellfolder import BrokenRecord, Cancelled, Death, Failure
 from launch.slurm import reasons
@@ -18,6 +20,7 @@ from launch.state.policy import POLICY
 from launch.state.submission import ToSubmit, submission_lock
 from launch.submit.selection import Selection
 
+MANY = 20  # cells, of which it is said what is done meanwhile
 STUCK_LOOKS = 3  # in a row, before a job that is held is no longer waited for
 SAVE_SECONDS = 60.0  # for cells to save when they are asked to stop
 
@@ -127,8 +130,13 @@ class Watch:
 
     def _submit(self, chosen: Sequence[Entry], entries: Sequence[Entry]) -> None:
         cells = [ToSubmit.of(entry, entry.cell.signature in self.retry) for entry in chosen]
-        for one in cells:
-            one.cell.write()
+        if len(cells) > MANY:
+            print(f"writing the folders of {len(cells):,} cells ...", file=sys.stderr, flush=True)
+        with files.together(self.runs) as put:
+            for one in cells:
+                one.cell.write(put)
+        if len(cells) > MANY:
+            print(f"submitting {len(cells):,} cells ...", file=sys.stderr, flush=True)
         jobs = self.cluster.submit(cells, entries)
         held = self.cluster.held(jobs.values())
         for signature, job in jobs.items():

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from gta.files import remove_leftovers, replacing, write_json, write_text
+from gta.files import remove_leftovers, replacing, together, write_json, write_text
 
 
 def test_text_and_json_arrive_whole_and_leave_nothing_else(tmp_path):
@@ -71,3 +72,24 @@ def test_new_files_have_the_usual_permissions(tmp_path):
     (tmp_path / "plain").write_text("")
     write_text(tmp_path / "ours", "")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_many_files_take_their_places_together_or_not_at_all(tmp_path: Path) -> None:
+    paths = [tmp_path / f"cells/{number}/a.txt" for number in range(3)]
+    write_text(paths[0], "old")
+    with together(tmp_path) as put:
+        for path in paths:
+            put(path, "new")
+        assert paths[0].read_text() == "old"
+        assert not paths[1].exists()
+    assert [path.read_text() for path in paths] == ["new"] * 3
+
+    def write_half() -> None:
+        with together(tmp_path) as put:
+            put(paths[0], "newer")
+            raise RuntimeError("in the midst")
+
+    with pytest.raises(RuntimeError, match="in the midst"):
+        write_half()
+    assert paths[0].read_text() == "new"
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["a.txt"] * 3, "no temporary file is left"
