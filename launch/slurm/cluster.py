@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 ASK_SECONDS = 8.0  # sinfo by itself would try for a minute where there is no slurm.conf
+_DEFAULTS = ("SINFO_", "SCONTROL_", "SLURM_CLUSTERS")  # of a user, that would hide things, or speak of another cluster
 MAX_ARRAY_SIZE = 1001  # Slurm's own default
 
 
@@ -131,8 +132,7 @@ def ask(*command: str) -> str | None:
 @lru_cache(maxsize=32)
 def _asked(command: tuple[str, ...], path: str, slurm_conf: str) -> str:
     """Raises where there is no answer, so that only answers are kept."""
-    # the user's SINFO_PARTITION and the like would hide things
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SINFO_", "SCONTROL_"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_DEFAULTS)}
     answer = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, env=environment)
     if answer.returncode:
         raise subprocess.CalledProcessError(answer.returncode, command)

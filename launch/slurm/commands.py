@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeVar
 
+from gta.errors import UserError
 from launch.slurm import cluster
-from launch.state.jobs import FINAL, EndedJob, HeldJob, Queue, Unknown
+from launch.state.jobs import FINAL, EndedJob, HeldJob, Queue, Silent, Unknown
 
 TRIES = 2  # a busy controller refuses a question now and then; who waits asks again anyway
 PAUSE_SECONDS = 1.0
@@ -46,6 +47,19 @@ def configured() -> bool:
     return "Slurmctld" in answer.stdout
 
 
+def this_cluster() -> str:
+    """The name of the Slurm that jobs are sent to. Raises Silent, and UserError where the environment names others."""
+    for name in ("SBATCH_CLUSTERS", "SLURM_CLUSTERS"):
+        if other := os.environ.get(name):
+            raise UserError(
+                f"{name}={other}: cells are watched where they were sent from; unset it, and run this on a login node "
+                "of that cluster."
+            )
+    if (here := cluster.name()) is None:
+        raise Silent(Unknown("Slurm does not answer (scontrol)", silent=True))
+    return here
+
+
 def queue() -> Queue:
     """All jobs of this user that Slurm holds, each task of an array by itself: pending, running, on their way out."""
     held = _patiently(_held)
@@ -67,26 +81,13 @@ def remembered() -> dict[str, HeldJob | EndedJob] | Unknown:
     return jobs if isinstance(jobs, Unknown) else {job.job: job for job in jobs}
 
 
-def accounted(jobs: set[str]) -> dict[str, EndedJob | Unknown]:
-    """How jobs ended that the controller has forgotten, as the accounting has it: nothing where there is none.
+def accounted(jobs: set[str]) -> dict[str, EndedJob] | Unknown:
+    """What the accounting says of jobs, each by its latest start; empty where the cluster keeps none.
 
-    It is written later, for hours where its database is down, and calls jobs RUNNING that are over.
+    It is written after the fact, for hours where its database is down, and calls jobs RUNNING that are over.
     """
     lines = _sacct(jobs)
-    if isinstance(lines, Unknown):
-        return {
-            job: Unknown(f"job {job} is over, and how it ended is not known: {lines.why}", over=True) for job in jobs
-        }
-    known: dict[str, EndedJob | Unknown] = {}
-    for ended in map(_parsed, lines):
-        if ended.job not in jobs:
-            continue
-        known[ended.job] = (
-            ended
-            if ended.state in FINAL
-            else Unknown(f"job {ended.job} is over, and the accounting still calls it {ended.state}", over=True)
-        )
-    return known
+    return lines if isinstance(lines, Unknown) else {one.job: one for one in map(_parsed, lines) if one.job in jobs}
 
 
 def failing_nodes(jobs: Iterable[str], times: int) -> list[str]:
@@ -160,12 +161,14 @@ def _held() -> list[HeldJob] | Unknown:
 
 def _remembered() -> list[HeldJob | EndedJob] | Unknown:
     """The jobs that the controller holds, and those that it has not forgotten yet, with their wait status."""
-    columns = "--Format=JobArrayID:|,State:|,Reason:|,NodeList:|,exit_code:|,Name:"
+    # with a bar behind it, a column is as wide as it needs to be
+    columns = "--Format=JobArrayID:|,State:|,Reason:|,NodeList:|,exit_code:|,Name:|"
     lines = _squeue(columns, 6, "--states=all")
     if isinstance(lines, Unknown):
         return lines
     found: list[HeldJob | EndedJob] = []
     for job, state, reason, node, status, name in lines:
+        name = name.removesuffix("|")
         if state in FINAL:
             waited = int(status) if status.isdigit() else 0
             found.append(EndedJob(job, state, waited >> 8, waited & 0x7F, node, name))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gta.cellfolder import Submitted
 from launch.slurm import cluster
 from launch.slurm import commands as slurm
-from launch.state.jobs import EndedJob, HeldJob, Unknown, Word
+from launch.state.jobs import FINAL, EndedJob, HeldJob, Unknown, Word
 from launch.state.ledger import Entry, ledger
 from launch.state.submission import Submission
 
@@ -43,14 +43,21 @@ class SlurmAndHere:
         """As `launch.state.jobs.Jobs`: by one sacct, where the controller has forgotten any."""
         words = [word(one, self._known) for one in sent]
         forgotten = {said.job for said in words if isinstance(said, EndedJob) and not said.state}
-        accounts = slurm.accounted(forgotten) if forgotten else {}
+        accounts: Mapping[str, EndedJob] | Unknown = slurm.accounted(forgotten) if forgotten else {}
         pairs = zip(sent, words, strict=True)
         return [_accounted(one, accounts) if one.job in forgotten else said for one, said in pairs]
 
 
-def _accounted(sent: Submitted, accounts: Mapping[str, EndedJob | Unknown]) -> Word:
-    said = accounts.get(sent.job, EndedJob(sent.job))
-    return said if isinstance(said, Unknown) or ours(said, sent) else EndedJob(sent.job)
+def _accounted(sent: Submitted, accounts: Mapping[str, EndedJob] | Unknown) -> EndedJob | Unknown:
+    """How a job ended that the controller has forgotten, as the accounting has it."""
+    if isinstance(accounts, Unknown):
+        return Unknown(f"job {sent.job} is over, and how it ended is not known: {accounts.why}", over=True)
+    said = accounts.get(sent.job)
+    if said is None or not ours(said, sent):
+        return EndedJob(sent.job)
+    if said.state in FINAL:
+        return said
+    return Unknown(f"job {sent.job} is over, and the accounting still calls it {said.state}", over=True)
 
 
 def find(made: Submission) -> str | Unknown | None:

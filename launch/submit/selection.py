@@ -45,6 +45,8 @@ class Selection:
         if "cancelled" in self.states:
             lost |= {State.CANCELLED}
         chosen = [entry for entry in named if entry.state in lost or (entry.state is State.NEVER_RUN and entry.job)]
+        if self._one_by_one:
+            chosen += [entry for entry in named if entry.unknown and entry not in chosen]
         return [entry for entry in chosen if entry.cause is Death.MEMORY] if self.oom else chosen
 
     def named(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -55,11 +57,21 @@ class Selection:
         found = {cell.signature for cell in find_all(self.cells, of_grid([entry.cell for entry in entries]))}
         return [entry for entry in entries if entry.cell.signature in found]
 
+    @property
+    def _one_by_one(self) -> bool:
+        """Whether cells are named themselves, by no pattern."""
+        return bool(self.cells) and not any(set(name) & set("*?[") for name in self.cells)
+
     def _refuse_what_is_well(self, named: Sequence[Entry]) -> None:
-        """Of a pattern that is fine; a cell that is named itself was meant."""
-        if any(set(name) & set("*?[") for name in self.cells):
-            return
-        for entry in named:
+        """Of a pattern that is fine; a cell that is named itself was meant, also where nobody else will ever know what
+        became of its job.
+        """
+        for entry in named if self._one_by_one else ():
+            if entry.unknown and not entry.unknown.silent:
+                continue
+            if entry.unknown:
+                name = f"{entry.cell.title} ({entry.cell.signature[:8]})"
+                raise UserError(f"{name}: nobody knows what became of its job; {entry.unknown.why}. Try again later.")
             if entry.state in (State.DONE, State.RUNNING, State.QUEUED):
                 raise UserError(f"{entry.cell.title} ({entry.cell.signature[:8]}) is {entry.state}: nothing to retry.")
             if entry.state is State.BROKEN:

@@ -115,8 +115,7 @@ class SlurmCluster:
         not answer: what was sent before that is recorded.
         """
         jobs: dict[str, str] = {}
-        if (here := cluster.name()) is None:
-            raise Silent(Unknown("Slurm does not answer (scontrol)", silent=True))
+        here = slurm.this_cluster()
         self._full.clear()
         code = self._code()
         nodes = self._failing([one.cell for one in cells])

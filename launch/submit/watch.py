@@ -148,9 +148,10 @@ class Watch:
         signature = entry.cell.signature
         if signature in self.jobs or signature not in self.only or signature in self._unsure:
             return False
-        if signature in self.retry and entry.state not in (State.DONE, State.RUNNING, State.QUEUED):
-            return True
-        return to_run(entry)
+        if signature not in self.retry:
+            return to_run(entry)
+        nobody_knows = entry.unknown is not None and not entry.unknown.silent
+        return nobody_knows or entry.state not in (State.DONE, State.RUNNING, State.QUEUED)
 
     def over(self, entries: Sequence[Entry]) -> bool:
         """Nothing of ours runs, nothing waits that could ever start, and nobody else is at one of the cells."""

@@ -59,9 +59,9 @@ def programs(tmp_path: Path) -> Programs:
 def test_the_script_of_a_site(gta: Run, small: list[str], tmp_path: Path, programs: Programs) -> None:
     path = programs(
         srun="exit 1",
-        scontrol="echo 'Slurmctld(primary) at here is UP'",
+        scontrol="echo 'Slurmctld(primary) at here is UP'; echo 'ClusterName = test'",
         squeue="exit 0",
-        sbatch=f"cp $1 {tmp_path}/script.sh; echo 'sbatch: error: Invalid qos specification' >&2; exit 1",
+        sbatch=f"cp $2 {tmp_path}/script.sh; echo 'sbatch: error: Invalid qos specification' >&2; exit 1",
     )
     (tmp_path / "conf/site").mkdir(parents=True)
     (tmp_path / "conf/site/mine.yaml").write_text(SITE)
