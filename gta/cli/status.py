@@ -55,13 +55,16 @@ def command(
     What waits (with Slurm's reason), is held (by somebody, or it asks for what no node has: Slurm will not start it),
     starts, runs (iteration, iterations a second, time left, node), is done (mIoU), failed (the cause and the error),
     was cancelled, stopped (saved, it can go on), is lost (its process died without a word) or broken (a record in its
-    folder cannot be read); attempts and hours used. It asks Slurm where there is one; elsewhere heartbeats tell.
+    folder cannot be read); attempts and hours used. It asks Slurm where there is one; elsewhere heartbeats tell. Where
+    Slurm does not answer that is said, and states are those of the cells' folders: what waited waits, and of what had
+    begun and beats no more they are unknown.
 
     A line a cell at any width; what has no room there is said below. --state and --method pick cells.
 
-    With --json one object: sweep, time, counts {state: cells}, gpu_hours, core_hours, and cells, each with signature,
-    method, split, seed, state, iteration, iterations, loss, rate (iterations/s), left (s), miou (%), node, job,
-    attempts, gpu_hours, core_hours, cause, what, log; null where unknown.
+    With --json one object: sweep, time, counts {state: cells}, gpu_hours, core_hours, silence (why Slurm cannot be
+    asked), and cells, each with signature, method, split, seed, state, iteration, iterations, loss, rate
+    (iterations/s), left (s), miou (%), node, job, attempts, gpu_hours, core_hours, cause, what, log; null where
+    unknown.
     """
     if watch is not None and json:
         raise UserError("--watch and --json: a script asks again by itself; leave one of them out.")
@@ -69,16 +72,20 @@ def command(
     from launch.grid.names import of_grid
     from launch.show.filters import Filter
     from launch.show.rows import rows
+    from launch.state.ledger import silence
 
     only = Filter(states, methods)
     if watch is not None:
         only.of_names(of_grid(cells))  # refuses a method that no cell has
         return keep_watching(cells, watch, only)
-    found = rows(only.of(composing.look(cells)))
+    entries = only.of(composing.look(cells))
+    found, silent = rows(entries), silence(entries)
     if json:
-        print(dumps(as_json(str(master.sweep_name), found), indent=1))
+        print(dumps({**as_json(str(master.sweep_name), found), "silence": silent and silent.why}, indent=1))
         return 0
     show(found, every)
+    if silent:
+        print(f"  {silent.why}; state as of the cells' folders")
     return 0
 
 
