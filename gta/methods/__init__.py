@@ -12,6 +12,7 @@ from gta.methods.mean_teacher import MeanTeacher
 from gta.methods.student_teacher import StudentTeacher
 from gta.methods.supervised import Supervised
 from gta.methods.unimatch import UniMatch
+from gta.methods.unimatch_v2 import UniMatchV2
 
 __all__ = ["METHODS", "Method"]
 
@@ -22,6 +23,7 @@ METHODS: dict[str, type[Method]] = {
     "cutmix": CutMix,
     "fixmatch": FixMatch,
     "unimatch": UniMatch,
+    "unimatch_v2": UniMatchV2,
     "cps": CPS,
     "student_teacher": StudentTeacher,
     "gta": GTA,

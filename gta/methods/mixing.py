@@ -96,16 +96,19 @@ def cutmix_mask(
     return inside.to(unlabeled.padding.device)
 
 
-def mix(values: Tensor, inside: Tensor, group_size: int, pasted: Tensor | None = None) -> Tensor:
+def mix(values: Tensor, inside: Tensor, group_size: int, pasted: Tensor | None = None, reverse: bool = False) -> Tensor:
     """Values (B, h, w) or (B, C, h, w), with those of the next image of the group (cyclic) inside the box.
 
-    `pasted`: what is taken inside the box where it is not `values`, in the order of the images.
+    `pasted`: what is taken inside the box where it is not `values`, in the order of the images. `reverse`: from the
+    first image of the group for the last, and so on, not from the next one.
     """
     source = values if pasted is None else pasted
-    partner = source.reshape(-1, group_size, *source.shape[1:]).roll(-1, dims=1).reshape(source.shape)
+    groups = source.reshape(-1, group_size, *source.shape[1:])
+    partner = (groups.flip(1) if reverse else groups.roll(-1, dims=1)).reshape(source.shape)
     return torch.where(inside if values.dim() == 3 else inside[:, None], partner, values)
 
 
-def mix_all(shown: PseudoLabeled, inside: Tensor, group_size: int) -> PseudoLabeled:
+def mix_all(shown: PseudoLabeled, inside: Tensor, group_size: int, reverse: bool = False) -> PseudoLabeled:
     """Images, pseudo-labels and confidences mixed alike."""
-    return PseudoLabeled(*(mix(values, inside, group_size) for values in (shown.image, shown.pseudo, shown.confidence)))
+    fields = (shown.image, shown.pseudo, shown.confidence)
+    return PseudoLabeled(*(mix(values, inside, group_size, reverse=reverse) for values in fields))

@@ -42,6 +42,27 @@ def drop_planes(x: Tensor, probability: float) -> Tensor:
     return x * (kept.to(x.dtype) / (1 - probability))[:, :, None, None]
 
 
+def drop_complements(features: Sequence[Tensor], group_size: int) -> tuple[Tensor, ...]:
+    """Features, each (2 N, C, h, w) of two views of N images, of which each view keeps the planes that the other loses.
+
+    Each plane of an image is kept, and doubled, in the first or the second view, by a coin; in features of one width
+    it is the same plane. Half of the images of each group (rounded down), at random, keep all planes in both views as
+    they are. Raises RuntimeError outside of a step's passes.
+    """
+    if _going_on is None:
+        raise RuntimeError(_OUTSIDE)
+    places = _going_on.uniform(1).view(-1, group_size).argsort(1).argsort(1)
+    whole = (places < group_size // 2).view(-1, 1)
+    factors: dict[int, Tensor] = {}  # width -> (2 N, C)
+    dropped = []
+    for x in features:
+        if x.shape[1] not in factors:
+            first = 2.0 * (_going_on.uniform(x.shape[1]) < 0.5)
+            factors[x.shape[1]] = torch.cat([torch.where(whole, 1.0, one) for one in (first, 2.0 - first)])
+        dropped.append(x * factors[x.shape[1]].to(x.device, x.dtype, non_blocking=True)[:, :, None, None])
+    return tuple(dropped)
+
+
 class Draws:
     """What dropout draws within one step, for all networks."""
 
@@ -97,13 +118,22 @@ class _Pass:
 
     def kept(self, images: int, planes: int, probability: float) -> Tensor:
         """Which planes stay: bool (images, planes), of this rank's images in each of the views."""
-        self.begun = self.begun or self.draws.begin(self.network)
-        generator, first, share = self.begun
+        generator, first, share = self._begin()
         views, rest = divmod(images, share)
         assert rest == 0, f"{images} images are not views of {share}"
         assert first + share <= self.draws.batch_size, "a rank's images are some of the global batch"
         drawn = generator.random((views, self.draws.batch_size, planes), dtype="float32")
         return torch.from_numpy((drawn[:, first : first + share] >= probability).reshape(images, planes))
+
+    def uniform(self, numbers: int) -> Tensor:
+        """float32 (images, numbers), uniform in 0 to 1, of this rank's images."""
+        generator, first, share = self._begin()
+        drawn = generator.random((self.draws.batch_size, numbers), dtype="float32")
+        return torch.from_numpy(drawn[first : first + share])
+
+    def _begin(self) -> tuple[seeds.Generator, int, int]:
+        self.begun = self.begun or self.draws.begin(self.network)
+        return self.begun
 
 
 _going_on: _Pass | None = None

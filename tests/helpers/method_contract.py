@@ -238,7 +238,7 @@ class TeacherContract(MethodContract):
         train(method, 0, WARM_UP)
         images, everywhere = torch.randn(4, 3, 24, 24), torch.ones(4, 24, 24, dtype=torch.bool)
         labeled = Labeled(images, torch.zeros(4, 24, 24, dtype=torch.long))
-        values = method.step(labeled, Unlabeled(images, images, everywhere), WARM_UP)
+        values = method.step(labeled, Unlabeled(images, images, everywhere, strong2=images), WARM_UP)
         assert values["loss/unsupervised"] == 0
         assert torch.isfinite(values["loss/supervised"])
         assert all(torch.isfinite(p).all() for p in method.headline_network()[1].parameters())

@@ -30,6 +30,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "fixmatch": {"name": "fixmatch", "threshold": 0.3},
     "unimatch": {"name": "unimatch", "threshold": 0.3, "model": {"auxiliary": True}},
     "unimatch_levelled": {"name": "unimatch", "threshold": 0.3, "joint_batches": True},
+    "unimatch_v2": {"name": "unimatch_v2", "threshold": 0.3},
     "cps": {"name": "cps", "model": {"auxiliary": True}},
     "cps_plain": {"name": "cps", "cutmix": False},
     "student_teacher": {"name": "student_teacher"},
@@ -43,7 +44,8 @@ SCENARIOS: dict[str, dict[str, Any]] = {
 ACCUMULATED: dict[str, dict[str, Any]] = {name: {} for name in METHODS if name != "fully_supervised"}
 ACCUMULATED["fixmatch"] = {"threshold": 0.3}
 ACCUMULATED["unimatch"] = {"threshold": 0.3}
-SYNCHRONISED = ("supervised", "gta", "unimatch", "cps")
+ACCUMULATED["unimatch_v2"] = {"threshold": 0.3}
+SYNCHRONISED = ("supervised", "gta", "unimatch", "unimatch_v2", "cps")
 DROPOUT = 0.3  # of every network, but beside the reference, which knows none
 
 

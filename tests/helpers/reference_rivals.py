@@ -61,12 +61,14 @@ class Rival(Reference):
                 total = total + loss
         return total / max(count, 1)
 
-    def mixed(self, values: Tensor, boxes: Tensor, pasted: Tensor | None = None) -> Tensor:
-        """Inside the boxes, the pixels of the next image of the group; those of `pasted` where that is another."""
+    def mixed(self, values: Tensor, boxes: Tensor, pasted: Tensor | None = None, reverse: bool = False) -> Tensor:
+        """Inside the boxes, the pixels of the next image of the group (`reverse`: of image B - 1 - i of its B images);
+        those of `pasted` where that is another.
+        """
         size, source, out = self.setting.group_size, values if pasted is None else pasted, values.clone()
         for i in range(len(values)):
             start = i // size * size
-            partner = start + (i + 1 - start) % size
+            partner = start + (size - 1 - (i - start) if reverse else (i + 1 - start) % size)
             out[i][..., boxes[i]] = source[partner][..., boxes[i]]
         return out
 
@@ -230,3 +232,56 @@ def differences(logits: Tensor, chances: Tensor, nowhere: Tensor) -> list[tuple[
     for i, y, x in torch.nonzero(~nowhere).tolist():
         found.append((((soft[i, :, y, x] - chances[i, :, y, x]) ** 2).sum(), chances[i, :, y, x].max()))
     return found
+
+
+class UniMatchV2Reference(Rival):
+    """Teacher's labels, two views through complementary dropout; L = (L_x + (L_1 + L_2) / 2) / 2."""
+
+    def semi_supervised(self, labeled: Labeled, unlabeled: Unlabeled, boxes: list[Tensor], iteration: int) -> Answer:
+        student, count = self.networks["student"], len(labeled.image)
+        if "teacher" not in self.networks:
+            self.networks["teacher"] = copy.deepcopy(student)
+        with torch.no_grad():
+            labels, sure = labels_of(self.networks["teacher"].eval()(unlabeled.weak), unlabeled.padding)
+        student.train()
+        strong = [view for view in (unlabeled.strong, unlabeled.strong2)[: len(boxes)] if view is not None]
+        views = [self.mixed(view, inside, reverse=True) for view, inside in zip(strong, boxes, strict=True)]
+        if self.knobs["joint"]:
+            on_labeled, *learners = student(torch.cat([labeled.image, *views])).split(count)
+        else:
+            on_labeled = student(labeled.image)
+            learners = list(self.complementary(student, torch.cat(views), count).split(count))
+        supervised = self.mean_loss(on_labeled, labeled.mask)
+        losses = []
+        for logits, inside in zip(learners, boxes, strict=True):
+            target, chance = (self.mixed(values, inside, reverse=True) for values in (labels, sure))
+            losses.append(self.mean_loss(logits, target, chance, self.knobs["threshold"]))
+        unsupervised = torch.stack(losses).sum() / len(losses)
+        self.descend("student", (supervised + unsupervised) / 2, iteration)
+        self.average("teacher", "student", iteration - self.setting.warm_up, self.knobs["decay"], ("",), buffers=True)
+        return {"loss/supervised": supervised.item(), "loss/unsupervised": unsupervised.item()}
+
+    def complementary(self, student: Any, images: Tensor, count: int) -> Tensor:
+        """Logits of two views; of each image half of the planes, doubled, in the one, and the others in the other."""
+        draws, size = seeds.dropout(0, "student", self.iteration, 0), self.setting.group_size
+        order = draws.random((count, 1), dtype="float32")[:, 0]
+        whole = []
+        for group in self.groups(count):
+            ranked = sorted(range(group.start, group.stop), key=lambda i: order[i])
+            whole += ranked[: size // 2]
+        masks: dict[int, Tensor] = {}
+        features = []
+        for x in student.encoder(images):
+            if x.shape[1] not in masks:
+                coins = draws.random((count, x.shape[1]), dtype="float32")
+                masks[x.shape[1]] = torch.tensor([[2.0 if coin < 0.5 else 0.0 for coin in row] for row in coins])
+            lost = x.clone()
+            for i in range(count):
+                for plane, first in enumerate(masks[x.shape[1]][i].tolist()):
+                    lost[i, plane] = x[i, plane] * (1.0 if i in whole else first)
+                    lost[count + i, plane] = x[count + i, plane] * (1.0 if i in whole else 2.0 - first)
+            features.append(lost)
+        extractor, (low, _, top) = student.feature_extractor, features
+        context = upsample(extractor.head(extractor.aspp(top)), low.shape[2:])
+        fused = torch.cat([extractor.low_level(low), context], 1)
+        return upsample(student.mask_predictor(fused), images.shape[2:])

@@ -23,6 +23,7 @@ from gta.methods.mean_teacher import MeanTeacher
 from gta.methods.student_teacher import StudentTeacher
 from gta.methods.supervised import Supervised
 from gta.methods.unimatch import UniMatch
+from gta.methods.unimatch_v2 import UniMatchV2
 from gta.ops.batch import Labeled, Part, Unlabeled
 from gta.ops.losses import cross_entropy
 from tests.helpers.method_contract import MethodContract, TeacherContract, same
@@ -61,6 +62,15 @@ class TestFixMatch(MethodContract):
 
 class TestUniMatch(MethodContract):
     method = UniMatch
+
+
+class TestUniMatchV2(TeacherContract):
+    method = UniMatchV2
+    passes = 2  # labeled images, then strong ones
+
+    def make(self, **changes: Any) -> Method:
+        cap = changes.get("schedule", {}).get("ema_decay", 0.9)  # the contract sets it there
+        return super().make(**{"teacher_decay": cap, **changes})
 
 
 class TestCPS(MethodContract):

@@ -111,6 +111,8 @@ COSTS: dict[str, tuple[str, dict[str, Any]]] = {
     "cutmix": ("cutmix", {}),
     "fixmatch": ("fixmatch", {}),
     "unimatch": ("unimatch", {}),
+    "unimatch_v2": ("unimatch_v2", {}),
+    "fixmatch_v2": ("unimatch_v2", {"views": 1, "joint_batches": True}),
     "cps": ("cps", {}),
     "cps_plain": ("cps", {"cutmix": False}),
     "supervised": ("supervised", {}),

@@ -86,6 +86,14 @@ def test_an_image_is_mixed_with_the_given_probability_by_itself(kind: str) -> No
     assert torch.equal(cutmix_mask(batch(6), 3, 0.8, 2, 7, boxes=kind), torch.cat(parts)), "by group, not by rank"
 
 
+def test_in_reverse_the_partner_is_the_mirror_image_of_the_group() -> None:
+    inside = many("unimatch", side=20, images=6)
+    labels = torch.arange(6)[:, None, None].expand(6, 20, 20)
+    mixed = mix(labels, inside, 3, reverse=True)
+    for i, partner in enumerate((2, 1, 0, 5, 4, 3)):
+        assert (mixed[i][inside[i]] == partner).all()
+
+
 def test_what_is_pasted_may_be_other_values_than_those_outside() -> None:
     inside = many("unimatch", side=20, images=4)
     labels = torch.arange(4)[:, None, None].expand(4, 20, 20)

@@ -21,7 +21,16 @@ pytestmark = pytest.mark.slow
 
 WORKER = ROOT / "tests/helpers/rank_worker.py"
 SUPERVISED = ["supervised", "supervised_ohem"]
-WITH_TEACHER = ["mean_teacher", "cutmix", "student_teacher", "gta", "gta_auxiliary", "gta_separate", "gta_shared"]
+WITH_TEACHER = [
+    "unimatch_v2",
+    "mean_teacher",
+    "cutmix",
+    "student_teacher",
+    "gta",
+    "gta_auxiliary",
+    "gta_separate",
+    "gta_shared",
+]
 SCENARIOS = [*SUPERVISED, "fixmatch", "unimatch", "unimatch_levelled", "cps", "cps_plain", *WITH_TEACHER]
 Answers = dict[tuple[int, int], dict[str, Any]]
 

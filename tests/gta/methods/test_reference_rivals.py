@@ -19,6 +19,7 @@ from tests.helpers.reference_rivals import (
     MeanTeacherReference,
     Rival,
     UniMatchReference,
+    UniMatchV2Reference,
 )
 
 pytestmark = pytest.mark.slow
@@ -44,6 +45,9 @@ CASES: dict[str, tuple[str, dict[str, Any], type[Rival], dict[str, Any]]] = {
                           {**SURE, "weights": [1.0], "joint": True, "divisor": 1}),
     "unimatch": ("unimatch", SURE, UniMatchReference, UNIMATCH),
     "unimatch levelled": ("unimatch", SURE | LEVELLED, UniMatchReference, {**UNIMATCH, "joint": True, "divisor": 1}),
+    "unimatch_v2": ("unimatch_v2", SURE, UniMatchV2Reference, {**SURE, "joint": False, "decay": 0.996}),
+    "fixmatch_v2": ("unimatch_v2", {**SURE, "views": 1, "joint_batches": True, "teacher_decay": 0.6},
+                    UniMatchV2Reference, {**SURE, "joint": True, "decay": 0.6}),
     "cps": ("cps", {}, CPSReference, {"cutmix": True, "training": True, "weight": 1.0}),
     "cps on Cityscapes": ("cps", {"unsupervised_weight": 5.0}, CPSReference,
                           {"cutmix": True, "training": True, "weight": 5.0}),

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from gta.config import ScheduleConfig
 from gta.ops import dropout
 from gta.ops.batch import Labeled, labeled_parts, positions
-from gta.ops.dropout import Draws, Dropout2d, drop_planes
+from gta.ops.dropout import Draws, Dropout2d, drop_complements, drop_planes
 
 BATCH, GROUP, VIEWS, PLANES = 16, 2, 3, 64
 
@@ -98,3 +98,42 @@ def test_a_pass_outside_of_a_step_is_refused() -> None:
         assert Dropout2d(0.5)(torch.ones(2, 3, 4, 4)).shape == (2, 3, 4, 4)
     with draws.of_pass("student"), pytest.raises(RuntimeError, match="or within the loss"):
         Dropout2d(0.5)(torch.ones(2, 3, 4, 4))
+
+
+def complements_of(world: int, accumulate: int) -> list[Tensor]:
+    """Factors of two views of each image (view, image, plane), of two features of one width and one of another."""
+    schedule = ScheduleConfig(batch_size=BATCH, group_size=4, accumulate=accumulate)
+    found = [torch.full((2, BATCH, planes), -1.0) for planes in (64, 64, 32)]
+    for rank in range(world):
+        mine = torch.tensor(positions(schedule, world, rank))
+        parts = labeled_parts(
+            Labeled(torch.zeros(len(mine), 3, 1, 1), mine[:, None, None], int(mine[0]) // 4), schedule
+        )
+        draws = Draws(0, 5, schedule, parts)
+        for number, part in enumerate(parts):
+            features = [torch.ones(2 * len(part.image), x.shape[2], 2, 3) for x in found]
+            with draws.of_part(number), draws.of_pass("student"):
+                dropped = drop_complements(features, 4)
+            for x, one in zip(found, dropped, strict=True):
+                x[:, part.mask.flatten()] = one[:, :, 0, 0].view(2, -1, x.shape[2])
+    return found
+
+
+def test_two_views_keep_complementary_planes_of_half_of_the_images() -> None:
+    first, second, other = complements_of(1, 1)
+    assert torch.equal(first, second), "one draw for features of one width"
+    for factors in (first, other):
+        assert torch.equal(factors[0] + factors[1], torch.full_like(factors[0], 2.0))
+        whole = (factors == 1).all(2)
+        assert torch.equal(whole[0], whole[1])
+        assert whole[0].view(-1, 4).sum(1).tolist() == [2] * 4, "of each group, half is left as it is"
+        assert set(factors[:, ~whole[0]].unique().tolist()) == {0.0, 2.0}
+    share = (first[0][~(first[0] == 1).all(1)] == 2).float().mean()
+    assert 0.4 < share < 0.6
+    assert len({tuple(row.tolist()) for row in first[0]}) == 9, "each image has draws of its own"
+
+
+@pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (1, 2), (2, 2), (4, 1)])
+def test_complements_know_no_ranks_and_no_parts(world: int, accumulate: int) -> None:
+    for mine, whole in zip(complements_of(world, accumulate), complements_of(1, 1), strict=True):
+        assert torch.equal(mine, whole)
