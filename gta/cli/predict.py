@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from gta.config import DataConfig
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".gif", ".jp2")
 NAMED = 5  # files that are passed over and said so one by one
 
 
@@ -101,6 +100,7 @@ def _folder(folder: Path, config: DataConfig) -> Iterator[tuple[str, np.ndarray]
     without Cityscapes' own. A file that is no picture is passed over, and said so.
     """
     from gta.data.pictures import read_image
+    from gta.data.spec import SUFFIXES
 
     suffixes = {*SUFFIXES, *(Path("x" + one).suffix.lower() for one in config.image_suffix.split())}
     files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))

@@ -14,6 +14,8 @@ def absolute(config: Config) -> Config:
     if model.weights != "random":
         model = replace(model, weights=_absolute(model.weights))
     data = replace(data, root=_absolute(data.root), split_dir=_absolute(data.split_dir))
+    if data.unlabeled_root:
+        data = replace(data, unlabeled_root=_absolute(data.unlabeled_root))
     return replace(config, data=data, model=model, paths=absolute_paths(config.paths))
 
 

@@ -17,8 +17,9 @@ from gta.data.labels import StrayColour, StrayLabels, of_classes
 from gta.data.listing import image_files, image_path, list_ids, mask_files, mask_path
 from gta.data.pictures import ColourMask, UndeclaredRange
 from gta.data.present import absent
-from gta.data.spec import LABELED, UNLABELED, check_layout, own_ratio, split_folder, train_path, val_path
+from gta.data.spec import LABELED, UNLABELED, all_labeled, check_layout, own_ratio, split_folder, train_path, val_path
 from gta.data.splits.known import incomplete
+from gta.data.splits.split import extra_ids
 from gta.errors import UserError
 
 AHEAD = 256  # pictures handed to the threads before their turn
@@ -77,6 +78,8 @@ def check_dataset(config: DataConfig, progress: Callable[[Iterator[None], int], 
     classes = len(config.classes)
     report = DataReport(lists, np.zeros(classes + 1, np.int64), np.zeros(classes + 1, np.int64), problems=problems)
     images, masks = image_files(config), mask_files(config)
+    if config.unlabeled_root:
+        lists["unlabeled_root"] = extra_ids(config, images, {item for ids in lists.values() for item in ids})
     ids = sorted({item for name in lists for item in lists[name]})
     must = {item for name in ("labeled", "val") for item in lists.get(name, ())}
     must |= set() if "labeled" in lists else set(lists.get("train", ()))
@@ -105,7 +108,10 @@ def check_dataset(config: DataConfig, progress: Callable[[Iterator[None], int], 
 def read_lists(config: DataConfig, problems: list[str]) -> dict[str, list[str]]:
     """The lists that are there, by name (train, labeled, unlabeled, val); what is wrong with them joins `problems`."""
     paths = {"train": train_path(config), "val": val_path(config)}
-    if config.split != MISSING and (own_ratio(config) is None or split_folder(config).is_dir()):
+    if all_labeled(config):
+        paths |= {"labeled": train_path(config)}
+        del paths["train"]
+    elif config.split != MISSING and (own_ratio(config) is None or split_folder(config).is_dir()):
         paths |= {"labeled": split_folder(config) / LABELED, "unlabeled": split_folder(config) / UNLABELED}
     lists: dict[str, list[str]] = {}
     for name, path in paths.items():

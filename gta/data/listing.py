@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from gta.config import DataConfig
+from gta.data.extra import extra_files
 from gta.data.lists import Entry, read_entries
 from gta.data.spec import list_paths, shown_suffix
 from gta.errors import UserError
@@ -35,11 +36,15 @@ class Files(dict[str, str]):
 
 
 def image_files(config: DataConfig) -> Files:
-    """Id -> path below `root/images` of every image. Raises UserError for an absent folder."""
+    """Id -> path below `root/images` of every image (absolute, where `data.unlabeled_root` found it). Raises UserError
+    for an absent folder.
+    """
     found = _images(config)
     doubled = any(len(names) > 1 for names in found.values())
     named = {item: entry.image for item, entry in _named(config, found).items()} if doubled else {}
-    return _decided(Path(config.root) / config.images, found, named)
+    files = _decided(Path(config.root) / config.images, found, named)
+    files.update(extra_files(config, _below))
+    return files
 
 
 def mask_files(config: DataConfig) -> Files:
@@ -161,6 +166,12 @@ def _entries(path: str, changed: int, size: int, suffix: str, paths: bool) -> tu
         return tuple(read_entries(Path(path), suffix, paths))
     except UserError:
         return ()
+
+
+def _below(folder: Path) -> list[str]:
+    names: list[str] = []
+    _collect(folder, "", DEPTH, names)
+    return names
 
 
 def _collect(top: Path, below: str, depth: int, found: list[str]) -> None:

@@ -11,6 +11,8 @@ from gta.errors import UserError
 
 IGNORE = 255  # the label that counts nowhere, in every mask that leaves `gta.data`, whatever it is on disk
 LABELED, UNLABELED = "labeled.txt", "unlabeled.txt"
+ALL = "all"  # the split in which the whole train list is labeled; data.unlabeled_root has the unlabeled images
+SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".gif", ".jp2")  # of pictures
 
 
 def own_seed(config: DataConfig) -> int | None:
@@ -28,6 +30,11 @@ def own_ratio(config: DataConfig) -> str | None:
 def split_folder(config: DataConfig) -> Path:
     """The folder of the split's two lists; the split 1/8 is in the folder `1_8`."""
     return Path(config.split_dir) / config.split.replace("/", "_")
+
+
+def all_labeled(config: DataConfig) -> bool:
+    """Whether no lists of a split are asked for, as the whole train list is labeled."""
+    return config.split == ALL and bool(config.unlabeled_root)
 
 
 def train_path(config: DataConfig) -> Path:
@@ -113,7 +120,9 @@ def layout(config: DataConfig) -> Layout:
         (root / config.masks, mask, kind if config.colour_map else kind + labels),
         (val_path(config), "", "validation ids, one a line"),
     ]
-    if config.split != MISSING and own_ratio(config) is None:
+    if all_labeled(config):
+        wanted.append((train_path(config), "", "training ids, one a line"))
+    elif config.split != MISSING and own_ratio(config) is None:
         wanted += [
             (split_folder(config) / LABELED, "", "labeled ids, one a line"),
             (split_folder(config) / UNLABELED, "", "unlabeled ids, one a line"),

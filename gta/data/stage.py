@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from gta.config import Config, DataConfig
+from gta.data.extra import is_extra
 from gta.data.listing import image_files, mask_files
 from gta.data.spec import train_path, val_path
 from gta.data.splits.split import Split
@@ -67,12 +68,13 @@ def place(text: str) -> Path:
 
 
 def needed(data: DataConfig, split: Split) -> list[str]:
-    """Paths below `data.root` that a cell reads: images of all its lists, the masks there are, the validation list.
+    """Paths below `data.root` that a cell reads: images of all its lists, the masks there are, the train and val lists.
 
-    Splits of one data set need the same files where their lists are together the training set: they share a copy.
+    What data.unlabeled_root found is read from where it is. Splits of one data set need the same files where their
+    lists are together the training set: they share a copy.
     """
     images, masks = image_files(data), mask_files(data)
-    ids = sorted({*split.labeled, *split.unlabeled, *split.val})
+    ids = sorted(item for item in {*split.labeled, *split.unlabeled, *split.val} if not is_extra(item))
     names = [PurePosixPath(data.images, images[item]).as_posix() for item in ids]
     names += [PurePosixPath(data.masks, masks[item]).as_posix() for item in ids if item in masks]
     for path in (train_path(data), val_path(data)):  # which may say where a file is

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gta.config import MISSING, Config, DataConfig, ModelConfig
 from gta.data.lists import digest
-from gta.data.spec import LABELED, UNLABELED, check_classes, layout, own_ratio, split_folder
+from gta.data.spec import LABELED, UNLABELED, all_labeled, check_classes, layout, own_ratio, split_folder
 from gta.data.splits.known import known_name
 from gta.data.splits.split import load_split
 from gta.errors import UserError
@@ -27,7 +27,7 @@ def chosen(splits: Sequence[DataConfig]) -> Iterator[Finding]:
     absent = []
     for split in splits:
         folder = split_folder(split)
-        if all((folder / name).is_file() for name in (LABELED, UNLABELED)):
+        if all((folder / name).is_file() for name in (LABELED, UNLABELED)) or all_labeled(split):
             yield _loaded(split)
         elif own_ratio(split) is not None and not folder.exists():
             yield ok(f"split {split.split}", "drawn from the train list on first use")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gta.config import DataConfig
+from gta.data.extra import is_extra
 from gta.data.listing import image_files, image_path, list_lines, mask_files, mask_path
 from gta.data.lists import digest
-from gta.data.spec import LABELED, UNLABELED, split_folder, val_path
+from gta.data.spec import LABELED, UNLABELED, all_labeled, split_folder, train_path, val_path
 from gta.data.splits.known import incomplete, known_name
 from gta.errors import UserError
 
@@ -46,6 +49,8 @@ def load_split(config: DataConfig) -> Split:
     """
     folder = split_folder(config)
     paths = {"labeled": folder / LABELED, "unlabeled": folder / UNLABELED, "val": val_path(config)}
+    if all_labeled(config):
+        paths = {"labeled": train_path(config), "val": val_path(config)}
     lists = {name: list_lines(config, path) for name, path in paths.items()}
     seen: dict[str, tuple[Path, int]] = {}
     for name, lines in lists.items():
@@ -64,10 +69,24 @@ def load_split(config: DataConfig) -> Split:
                 if item not in files and (kind == "image" or name != "unlabeled"):
                     said = files.absent(kind, item, expected(config, item))
                     raise UserError(f"{paths[name]} line {line}: {said}")
-    split = Split(**{name: [item for item, _ in lines] for name, lines in lists.items()}, ratio_base=config.ratio_base)
-    known = known_name(digest(split.labeled))
-    if known and (wrong := incomplete(split.labeled, split.unlabeled)):
+    ids = {"unlabeled": [], **{name: [item for item, _ in lines] for name, lines in lists.items()}}
+    known = known_name(digest(ids["labeled"]))
+    if known and not all_labeled(config) and (wrong := incomplete(ids["labeled"], ids["unlabeled"])):
         raise UserError(
             f"{folder}: the labeled list is {known}, but {wrong}: take the unlabeled list that was published with it."
         )
-    return split
+    ids["unlabeled"] += extra_ids(config, images, seen)
+    if not ids["unlabeled"]:
+        raise UserError(f"data.unlabeled_root={config.unlabeled_root} holds nothing but images that the lists name.")
+    return Split(**ids, ratio_base=config.ratio_base)
+
+
+def extra_ids(config: DataConfig, images: Mapping[str, str], listed: Iterable[str]) -> list[str]:
+    """The ids of what `data.unlabeled_root` found, without the images that the lists name (the validation images are
+    among them).
+    """
+    if not config.unlabeled_root:
+        return []
+    folder = Path(config.root) / config.images
+    known = {os.path.realpath(folder / images[item]) for item in listed if item in images}
+    return [item for item in images if is_extra(item) and os.path.realpath(images[item]) not in known]

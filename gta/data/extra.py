@@ -1,0 +1,60 @@
+"""data.unlabeled_root: images without masks from any folder, unlabeled without a list that names them.
+
+Their ids are `+` and the path below the folder (of a glob: below its part without wildcards), suffix and all; so their
+digest is in the signature as that of a list is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from gta.config import DataConfig
+from gta.data.spec import SUFFIXES
+from gta.errors import UserError
+
+MARK = "+"
+_WILD = re.compile(r"[*?\[]")
+_TOKENS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def is_extra(item: str) -> bool:
+    """Whether an id is of an image that `data.unlabeled_root` found."""
+    return item.startswith(MARK)
+
+
+def extra_files(config: DataConfig, names_below: Callable[[Path], Iterable[str]]) -> dict[str, str]:
+    """Id -> absolute path of each picture of `data.unlabeled_root`; `names_below` lists a folder with its sub-folders.
+
+    Raises UserError where the folder is absent or there is none.
+    """
+    if not config.unlabeled_root:
+        return {}
+    folder, pattern = _cut(Path(config.unlabeled_root))
+    matches = _matcher(pattern)
+    found = {
+        MARK + name: os.path.join(os.path.abspath(folder), name)
+        for name in names_below(folder)
+        if name.lower().endswith(SUFFIXES) and matches(name)
+    }
+    if not found:
+        raise UserError(
+            f"data.unlabeled_root={config.unlabeled_root}: there is no picture ({', '.join(SUFFIXES)}) there."
+        )
+    return found
+
+
+def _cut(path: Path) -> tuple[Path, str]:
+    """The folder without wildcards, and the pattern below it; a folder alone means all that is below it."""
+    parts = path.parts
+    first = next((place for place, part in enumerate(parts) if _WILD.search(part)), len(parts))
+    return Path(*parts[:first]), "/".join(parts[first:]) or "**"
+
+
+def _matcher(pattern: str) -> Callable[[str], bool]:
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", pattern)
+    wild = (_TOKENS.get(piece) or (piece if piece.startswith("[") else re.escape(piece)) for piece in pieces)
+    compiled = re.compile("".join(wild))
+    return lambda name: compiled.fullmatch(name) is not None

@@ -1,0 +1,106 @@
+"""data.unlabeled_root: images without masks from any folder, without a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gta.cell import Cell
+from gta.compose.paths import absolute
+from gta.config import Config, DataConfig
+from gta.data.check import check_dataset
+from gta.data.dataset import SegmentationDataset
+from gta.data.prepare import prepare
+from gta.data.splits.split import load_split
+from gta.data.stage import needed
+from gta.errors import UserError
+from gta.methods import METHODS
+
+Tiny = Callable[..., DataConfig]
+
+
+@pytest.fixture
+def more(tmp_path: Path) -> Path:
+    """Pictures of several kinds in sub-folders, and a text."""
+    folder = tmp_path / "more"
+    for number, name in enumerate(("x.jpg", "day 1/x.PNG", "day 1/y.tif", "day 2/a/z.bmp")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((5, 7, 3), 20 * number, np.uint8)).save(folder / name)
+    (folder / "notes.txt").write_text("no picture")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("glob", "found"),
+    [
+        ("", {"x.jpg", "day 1/x.PNG", "day 1/y.tif", "day 2/a/z.bmp"}),
+        ("/**", {"x.jpg", "day 1/x.PNG", "day 1/y.tif", "day 2/a/z.bmp"}),
+        ("/*", {"x.jpg"}),
+        ("/*/*", {"day 1/x.PNG", "day 1/y.tif"}),
+        ("/**/*.[tb]??", {"day 1/y.tif", "day 2/a/z.bmp"}),
+        ("/day 1/*.tif", {"y.tif"}),
+    ],
+)
+def test_a_folder_or_a_glob_is_unlabeled_too(tiny: Tiny, more: Path, glob: str, found: set[str]) -> None:
+    config = tiny(unlabeled_root=f"{more}{glob}")
+    split = load_split(config)
+    assert set(split.unlabeled) == {"c", "d", "e", *(f"+{name}" for name in found)}
+    assert (split.labeled, split.val) == (["a", "b"], ["f"])
+    dataset = SegmentationDataset(config, split.unlabeled)
+    assert [dataset.image(place).shape for place in range(len(found))] == [(5, 7, 3)] * len(found)
+    assert not any("more" in name for name in needed(config, split)), "they are not copied to the nodes"
+
+
+def test_the_train_list_is_labeled_and_these_alone_are_unlabeled(tiny: Tiny, more: Path) -> None:
+    config = tiny(unlabeled_root=str(more), split="all")
+    prepare(config)
+    split = load_split(config)
+    assert (split.labeled, len(split.unlabeled), split.val) == (list("abcde"), 4, ["f"])
+    report = check_dataset(config, lambda steps, total: list(steps).clear())
+    assert report.problems == []
+    assert (report.images, report.masks, len(report.lists["unlabeled_root"])) == (10, 6, 4)
+    with pytest.raises(UserError, match=r"all/labeled\.txt"):
+        prepare(replace(config, unlabeled_root=""))
+
+
+def test_what_the_lists_name_is_left_out(tiny: Tiny) -> None:
+    """The folder of the images itself: every image that is in no list, and no validation image."""
+    config = tiny(split="all")
+    root = Path(config.root)
+    Image.new("RGB", (6, 4)).save(root / "JPEGImages/g.jpg")
+    (root.parent / "link").symlink_to(root)
+    config = replace(config, unlabeled_root=str(root.parent / "link/JPEGImages"))
+    assert load_split(config).unlabeled == ["+g.jpg"]
+    (root / "JPEGImages/g.jpg").unlink()
+    with pytest.raises(UserError, match="nothing but images that the lists name"):
+        load_split(config)
+
+
+def test_no_folder_and_no_picture(tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    config = tiny()
+    for place, says in (("nowhere", "nowhere is not there"), ("empty", "there is no picture")):
+        with pytest.raises(UserError, match=says):
+            load_split(replace(config, unlabeled_root=str(tmp_path / place)))
+
+
+def test_the_signature_sees_them_and_their_place_does_not_count(
+    tiny: Tiny, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = Config(data=tiny(), method=METHODS["supervised"].Config())
+
+    def signature(place: str) -> str:
+        made = absolute(replace(config, data=replace(config.data, unlabeled_root=place)))
+        return Cell.of(replace(made, model=replace(made.model, weights="random")), load_split(made.data)).signature
+
+    first = signature("more")
+    assert first == signature(str(more)) == signature(f"{more}/**")
+    assert len({first, signature(""), signature("more/*")}) == 3
+    more.rename(tmp_path / "moved")
+    assert signature("moved") == first
