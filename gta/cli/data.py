@@ -1,4 +1,4 @@
-"""`gta data check` and `gta data make-shapes`."""
+"""`gta data check`, `gta data init` and `gta data make-shapes`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHOWN = 20
 
 @click.group("data", cls=Group)
 def command() -> None:
-    """Check a data set, or generate the embedded one."""
+    """Check a data set, begin one of your own, or generate the embedded one."""
 
 
 @command.command(
@@ -76,6 +76,25 @@ def check(words: Words, every: bool) -> int:
             print(f"  {advice.yaml}")
     print(f"{config.name}: {f'{len(report.problems)} problems' if report.problems else 'nothing is missing or broken'}")
     return 2 if report.problems else 0
+
+
+@command.command(
+    "init",
+    exit_codes="0 written, 2 no images with masks can be told, or the file is there",
+    examples=["gta data init /datasets/mine", "gta data init ~/scans --name scans"],
+)
+@click.argument("folder", type=click.Path(), metavar="FOLDER")
+@option("--name", metavar="NAME", default="", help="Name of the data set; the folder's where it is left out.")
+def init(folder: str, name: str) -> int:
+    """Look at a folder of images and masks, and write conf/data/NAME.yaml for it, to be read and changed.
+
+    What follows a name in images and masks, sub-folders, which labels or colours the masks hold, and the range of
+    16-bit images are looked at; lists are written to splits/NAME/ where the folder has no train.txt and val.txt. The
+    folder itself is never written to.
+    """
+    from gta.cli.data_init import write
+
+    return write(folder, name)
 
 
 def _progress(steps: Iterator[None], total: int) -> None:

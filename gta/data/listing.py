@@ -43,7 +43,7 @@ def image_files(config: DataConfig) -> Files:
     doubled = any(len(names) > 1 for names in found.values())
     named = {item: entry.image for item, entry in _named(config, found).items()} if doubled else {}
     files = _decided(Path(config.root) / config.images, found, named)
-    files.update(extra_files(config, _below))
+    files.update(extra_files(config, below))
     return files
 
 
@@ -168,7 +168,8 @@ def _entries(path: str, changed: int, size: int, suffix: str, paths: bool) -> tu
         return ()
 
 
-def _below(folder: Path) -> list[str]:
+def below(folder: Path) -> list[str]:
+    """Every file below a folder, sub-folders to a depth of `DEPTH` too. Raises UserError for an absent folder."""
     names: list[str] = []
     _collect(folder, "", DEPTH, names)
     return names

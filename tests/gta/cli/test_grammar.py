@@ -216,6 +216,7 @@ def test_a_new_option_is_meant() -> None:
         "eval": network,
         "predict": f"--out --list --images --format {network}",
         "data check": "--all",
+        "data init": "--name",
         "data make-shapes": "",
         "splits show": "",
         "splits import": "--family",

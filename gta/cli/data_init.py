@@ -1,0 +1,65 @@
+"""What `gta data init` writes: the YAML of a data set and its lists, from what a folder looks like."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from gta.data.guess import Guess, guess
+from gta.data.lists import as_text
+from gta.errors import UserError
+from gta.files import write_text
+
+CROP = 321  # pixels; less where the images are smaller
+
+
+def write(folder: str, name: str) -> int:
+    """Writes conf/data/NAME.yaml, and the lists that it needs beside it; prints what it is. Raises UserError."""
+    root = Path(folder).expanduser().absolute()
+    name = name or re.sub(r"\W+", "_", root.name).strip("_").lower()
+    path = Path("conf/data") / f"{name}.yaml"
+    if path.exists():
+        raise UserError(f"{path} is there already: remove it, or give another name with --name.")
+    found = guess(root)
+    lists = {"train_list": found.train_list, "val_list": found.val_list}
+    if not all(lists.values()):
+        for key, ids in zip(lists, found.lists(), strict=True):
+            place = Path("splits").absolute() / name / f"{key.removesuffix('_list')}.txt"
+            write_text(place, as_text(ids))
+            lists[key] = str(place)
+    text = yaml_of(name, root, found, lists)
+    write_text(path, text)
+    print(f"{path}:\n\n{text}\nRead it, name the classes, then: gta data check data={name}")
+    return 0
+
+
+def yaml_of(name: str, root: Path, found: Guess, lists: dict[str, str]) -> str:
+    """The YAML file, a line a setting; what has to be looked at says so."""
+    lines = [
+        f"# What {root} looks like to `gta data init`: {len(found.ids)} images with masks. Check it before it is used.",
+        f"name: {name}",
+        f"root: {_text(str(root))}",
+        f"images: {_text(found.images)}",
+        f"image_suffix: {_text(found.image_suffix)}",
+        f"masks: {_text(found.masks)}",
+        f"mask_suffix: {_text(found.mask_suffix)}",
+        *(["nested: true"] if found.nested else []),
+        *([f"image_range: {found.image_range}   # black and white; look at the images"] if found.image_range else []),
+        f"classes: [{', '.join(found.classes)}]   # name them, in this order",
+        *([f"label_map: {found.label_map}"] if found.label_map else []),
+        *([f"colour_map: {found.colour_map}   # red, green, blue, class"] if found.colour_map else []),
+        *(f"{key}: {_text(place)}" for key, place in lists.items()),
+        "split: 1/8",
+        f"crop_size: {max(16, min(CROP, found.side)) if found.side else CROP}",
+    ]
+    if found.bare:
+        lines.append(
+            f"# {found.bare} images have no mask: unlabeled_root: {root / found.images} makes them unlabeled ones"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: str) -> str:
+    """As YAML reads it: in quotes, where letters might mean something there."""
+    return value if re.fullmatch(r"[\w./-]+", value, re.ASCII) else json.dumps(value, ensure_ascii=False)

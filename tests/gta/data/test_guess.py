@@ -1,0 +1,89 @@
+"""`gta data init` on folders as people have them: what it writes passes `data check`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gta.cli.main import main
+
+LABELS = np.kron(np.array([[0, 1, 2], [2, 0, 1]], np.uint8), np.ones((10, 10), np.uint8))
+RNG = np.random.default_rng(0)
+
+
+def folder(root: Path, image: str, mask: str, make: Callable[[np.ndarray], np.ndarray], deep: bool = False) -> Path:
+    """Sixteen images of noise and their masks; `{}` in the names is a number."""
+    for number in range(16):
+        noise = RNG.integers(0, 256, (20, 30, 3), dtype=np.uint8)
+        picture = Image.fromarray(noise[..., 0].astype(np.uint16) * 16 if deep else noise)
+        for name, one in ((image, picture), (mask, Image.fromarray(make(LABELS).astype(np.uint8)))):
+            path = root / name.format(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            one.save(path)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "make", "deep", "says"),
+    [
+        ("images/{}.jpg", "masks/{}.png", lambda m: m, False, ["classes: [class_0, class_1, class_2]"]),
+        ("in/a{}/x{}.JPG", "out/a{}/x{}_L.png", lambda m: m + 1, False, ["nested: true", "label_map: [[1, 0], [2, 1]"]),
+        ("my images/s {}.bmp", "labels/s {}.png", lambda m: (m > 0) * 255, False, ["label_map: [[0, 0], [255, 1]]"]),
+        ("{}.png", "{}_mask.png", lambda m: m, False, ["mask_suffix: _mask.png", "images: ."]),
+        (
+            "i/{}.tif",
+            "m/{}.png",
+            lambda m: np.dstack([m * 90, m, m]),
+            True,
+            ["colour_map: [[0", "image_range: [0,4095]"],
+        ),
+    ],
+)
+def test_what_is_written_can_be_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    image: str,
+    mask: str,
+    make: Callable[[np.ndarray], np.ndarray],
+    deep: bool,
+    says: list[str],
+) -> None:
+    data = folder(tmp_path / "own data", image.replace("a{}", "a"), mask.replace("a{}", "a"), make, deep)
+    before = sorted(data.rglob("*"))
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    assert main(["data", "init", str(data)]) == 0
+    written = (work / "conf/data/own_data.yaml").read_text()
+    assert all(part in written for part in says), written
+    assert main(["data", "check", "data=own_data"]) == 0, capsys.readouterr().out
+    assert sorted(data.rglob("*")) == before
+    assert main(["data", "init", str(data)]) == 2
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_lists_of_its_own_and_images_without_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = folder(tmp_path / "own", "i/{}.jpg", "m/{}.png", lambda m: m)
+    (data / "lists").mkdir()
+    (data / "lists/train.txt").write_text("".join(f"{number}\n" for number in range(12)))
+    (data / "lists/val.txt").write_text("12\n13\n")
+    (data / "m/15.png").unlink()
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "init", "own", "--name", "mine"]) == 0
+    written = (tmp_path / "conf/data/mine.yaml").read_text()
+    assert "train_list: lists/train.txt" in written
+    assert "# 1 images have no mask" in written
+    assert main(["data", "check", "data=mine"]) == 0
+
+
+def test_a_folder_without_masks_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder(tmp_path / "own", "i/{}.jpg", "m/{}.png", lambda m: m)
+    for path in (tmp_path / "own/m").iterdir():
+        path.unlink()
+    assert main(["data", "init", str(tmp_path / "own")]) == 2
+    assert "no images and masks can be told" in capsys.readouterr().err
