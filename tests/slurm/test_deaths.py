@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from gta import journal
-from gta.cellfolder import Attempt, cell_folders
+from gta.cellfolder import Attempt, CellFolder, cell_folders
 from tests.helpers.program import SMALL_SHAPES, Run, run_gta
 from tests.helpers.slurm import (
     PATIENCE,
@@ -229,6 +230,41 @@ def test_the_time_limit_twice(grid: list[str], tmp_path: Path, slurm: Slurm, tru
     for before, after in itertools.pairwise(made):
         assert after.began == before.saved, "not a step was lost"
     same(runs, truth)
+
+
+def test_the_last_task_of_an_array_is_put_back_alone_while_the_controller_is_away(
+    grid: list[str], gta: Run, tmp_path: Path, slurm: Slurm
+) -> None:
+    """Of four cells one fails, one is cancelled, one is done; the last alone nears its time limit, and runs again."""
+    runs = tmp_path / "runs"
+    words = [*grid[1:], "seed=0,1,2,3", "site.ranks=1"]
+    listed = json.loads(gta("status", *[word for word in words if word not in SITE], "--json").stdout)["cells"]
+    failing, ended, other, last = (CellFolder(runs / "cells" / cell["signature"]) for cell in listed)
+    failing.path.mkdir(parents=True)
+    failing.checkpoint_file.write_bytes(b"no checkpoint")
+    with launcher(["multirun", *words], tmp_path, slurm) as watching:
+        (log,) = tmp_path.glob("launcher-*.log")
+        until(lambda: ((found := last.latest_attempt()) and found.saved) or last.done)
+        jobs = {folder.path.name: record.job for folder in cell_folders(runs) if (record := folder.submitted())}
+        array = {job.partition("_")[0] for job in jobs.values()}
+        assert jobs[last.signature] == f"{array.pop()}_3"
+        slurm.ask("scancel", "--signal=USR2", jobs[last.signature])
+        slurm.ask("scancel", jobs[ended.signature])
+        until(lambda: failing.failure() and last.attempts()[0].ended)
+        until(lambda: slurm.jobs()[jobs[last.signature]] == "PENDING")
+        slurm.ask(str(SCRIPT), "silence")
+        until(lambda: "Slurm does not answer" in log.read_text())
+        assert watching.poll() is None
+        shown = gta("status", *words, **slurm.environment)
+        assert "state as of the cells' folders" in shown.stdout
+        assert " lost" not in shown.stdout
+        slurm.ask(str(SCRIPT), "answer")
+        assert watching.wait(PATIENCE) == 1, "one failed and one was cancelled"
+    assert "4 cells: 2 done, 1 failed, 1 cancelled" in log.read_text()
+    first, second = last.attempts()
+    assert (first.ended, first.why, second.ended, second.restart) == ("interrupted", "time limit", "done", 1)
+    assert (first.job, second.began) == (second.job, first.saved)
+    assert [len(folder.attempts()) for folder in (failing, ended, other)] == [1, 1, 1], "no other ran again"
 
 
 def trained(runs: Path, number: int) -> Attempt | None:
