@@ -18,6 +18,7 @@ import psutil
 
 from gta.cellfolder import BrokenRecord, CellFolder, readable
 from gta.tracking.sync_cache import sweeps_of
+from launch.slurm import cluster
 from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State
 from launch.state.submission import JobNumber, Recorded, job_file, recorded_file
@@ -96,13 +97,14 @@ def _of_cell(entry: Entry, best: bool) -> Iterator[Removable]:
 def of_jobs(sweep: Path, cells: Iterable[CellFolder], held: Mapping[str, HeldJob] | None) -> Iterator[Removable]:
     """What can go of a sweep's folder: of its jobs that are over.
 
-    `cells`: the folders of ALL cells there are, since any of them may have its log here. `held`: what Slurm holds; None
-    where it cannot be asked, and then nothing can be told to be over. Raises BrokenRecord where a cell's record hides
-    which log is its own.
+    `cells`: the folders of ALL cells there are, since any of them may have its log here. `held`: what the Slurm of this
+    machine holds, which says nothing of another cluster's jobs; None where it cannot be asked, and then nothing can be
+    told to be over. Raises BrokenRecord where a cell's record hides which log is its own.
     """
     if held is None:
         return
     wanted = {log.parent for folder in cells for log in _logs(folder)}
+    here = cluster.name()
     for folder in sorted((sweep / "jobs").glob("*")):
         job = folder.name
         local = job.isdigit() and psutil.pid_exists(int(job))  # named by the process that started it
@@ -115,7 +117,8 @@ def of_jobs(sweep: Path, cells: Iterable[CellFolder], held: Mapping[str, HeldJob
     for folder in sorted((sweep / "submissions").glob("*")):
         job_number = readable(partial(JobNumber.read, job_file(folder)), say=lambda _: None)
         recorded = readable(partial(Recorded.read, recorded_file(folder)), say=lambda _: None)
-        if recorded and (not recorded.sent or (job_number and not _held(job_number.job, held))):
+        over = job_number and job_number.cluster_name in ("", here) and not _held(job_number.job, held)
+        if recorded and folder not in wanted and (over or not recorded.sent):
             yield from _existing([folder], SUBMISSIONS, None)
 
 

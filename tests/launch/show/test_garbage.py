@@ -12,7 +12,8 @@ from gta.files import write_json
 from launch.show import gc as garbage
 from launch.state.jobs import HeldJob
 from launch.state.ledger import ledger
-from tests.helpers.cells import attempt
+from tests.helpers.cells import attempt, submitted
+from tests.helpers.fake_slurm import FakeSlurm
 
 
 @pytest.fixture
@@ -52,20 +53,21 @@ def test_what_another_sweep_has_stays_unless_it_is_named(grid: list[Cell]) -> No
     assert garbage.CHECKPOINT in names(garbage.plan(ledger(grid), "toy", named=True).pieces)
 
 
-def test_folders_of_jobs(grid: list[Cell], tmp_path: Path) -> None:
+def test_folders_of_jobs(grid: list[Cell], tmp_path: Path, fake_slurm: FakeSlurm) -> None:
     sweep = tmp_path / "runs/sweeps/toy"
     for job in ("57_0", "57_1", "9000099", "%j"):
         (sweep / "jobs" / job).mkdir()
         (sweep / "jobs" / job / "log.out").write_text("old")
-    for token, job in (("a", "57"), ("b", "58")):
-        write_json(sweep / "submissions" / token / "job.json", {"job": job})
+    for token, job, name in (("a", "57", ""), ("b", "58", "test"), ("c", "59", "other"), ("d", "60", "")):
+        write_json(sweep / "submissions" / token / "job.json", {"job": job, "cluster_name": name})
         write_json(sweep / "submissions" / token / "recorded.json", {"time": 0.0})
+    submitted(grid[2], "60", log=str(sweep / "submissions/d/60_0_log.out"))
     folders = [cell.folder for cell in grid]
     held = {"57_1": HeldJob("57_1", "RUNNING")}
     found = names(list(garbage.of_jobs(sweep, folders, held)))  # no process of this machine has a number so high
     assert found[garbage.JOBS] == ["57_0", "9000099"], "57_1 runs; the others hold the last logs of cells"
     assert sorted(found[garbage.PICKLES]) == [f"900010{i}_submitted.pkl" for i in (1, 2, 3)]
-    assert found[garbage.SUBMISSIONS] == ["b"]
+    assert found[garbage.SUBMISSIONS] == ["b"], "57 is held, 59 another cluster's, and the last log of a cell is in d"
     assert list(garbage.of_jobs(sweep, folders, None)) == [], "nobody knows what is over"
 
 
