@@ -103,7 +103,7 @@ def test_a_picture_has_a_text_for_who_cannot_see_it(shown: Page) -> None:
     for attributes in shown.named("svg"):
         assert attributes["role"] == "img"
         assert re.search(r"percent .*\d", attributes["aria-label"])
-    assert len(shown.named("img")) == 3 * 2, "three validation images, two methods"
+    assert len(shown.named("img")) == 4 * 2, "four validation images, two methods"
     assert all(re.match(r"Image val_0000\d: .*(supervised|gta)", image["alt"]) for image in shown.named("img"))
 
 

@@ -95,3 +95,8 @@ def test_an_unlabeled_list_is_named_by_the_labeled_one_beside_it(
     monkeypatch.setattr(known, "_by_digest", lambda: {own.digest: own})
     assert main(["splits", "show", str(real)]) == 0
     assert f"{own.name}, its unlabeled list, 10490 ids" in capsys.readouterr().out
+
+
+def test_the_unlabeled_list_of_cps_732_is_on_record() -> None:
+    unlabeled = "35137b872592782214fbffc87e56ee7482f74a75fc595316b193803ab1f9abf4"  # VOC's training set less CPS's 732
+    assert known_name(unlabeled) == "cps 732 (VOC classic, 1/2), its unlabeled list"
