@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gta.cellfolder import Submitted
 from launch.slurm import cluster
 from launch.slurm import commands as slurm
+from launch.slurm.answers import Accounts, Answers, Known, NewAnswers
 from launch.state.jobs import FINAL, EndedJob, HeldJob, Unknown, Word
 from launch.state.ledger import Entry, ledger
 from launch.state.submission import Submission
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     from gta.cell import Cell
 
 
-def reconcile(cells: Sequence[Cell], local: Mapping[str, HeldJob] | None = None) -> list[Entry]:
-    """The states of cells. `local`: the caller's own jobs on this machine.
+def reconcile(
+    cells: Sequence[Cell], local: Mapping[str, HeldJob] | None = None, answers: Answers | None = None
+) -> list[Entry]:
+    """The states of cells. `local`: the caller's own jobs on this machine; `answers`: Slurm's, if not new ones.
 
     Where cells were sent to Slurm and it does not answer, their entries say so (`Entry.unknown`).
     """
-    return ledger(cells, SlurmAndHere(local or {}))
+    return ledger(cells, SlurmAndHere(local or {}, answers or NewAnswers()))
 
 
 class SlurmAndHere:
@@ -29,26 +32,27 @@ class SlurmAndHere:
     knows at once what the accounting learns later.
     """
 
-    def __init__(self, local: Mapping[str, HeldJob]):
+    def __init__(self, local: Mapping[str, HeldJob], answers: Answers):
         self._local = local
-        self._known: Mapping[str, HeldJob | EndedJob] | Unknown = {}
+        self._answers = answers
+        self._known: Known = {}
 
     def words(self, sent: Sequence[Submitted]) -> list[Word | None]:
         """As `launch.state.jobs.Jobs`: by one squeue, where any was sent to Slurm."""
         if any(one.cluster == "slurm" for one in sent):
-            self._known = slurm.remembered()
+            self._known = self._answers.remembered()
         return [word(one, self._known) if one.cluster == "slurm" else self._local.get(one.job) for one in sent]
 
     def fates(self, sent: Sequence[Submitted]) -> list[Word]:
         """As `launch.state.jobs.Jobs`: by one sacct, where the controller has forgotten any."""
         words = [word(one, self._known) for one in sent]
         forgotten = {said.job for said in words if isinstance(said, EndedJob) and not said.state}
-        accounts: Mapping[str, EndedJob] | Unknown = slurm.accounted(forgotten) if forgotten else {}
+        accounts = self._answers.accounted(forgotten) if forgotten else {}
         pairs = zip(sent, words, strict=True)
         return [_accounted(one, accounts) if one.job in forgotten else said for one, said in pairs]
 
 
-def _accounted(sent: Submitted, accounts: Mapping[str, EndedJob] | Unknown) -> EndedJob | Unknown:
+def _accounted(sent: Submitted, accounts: Accounts) -> EndedJob | Unknown:
     """How a job ended that the controller has forgotten, as the accounting has it."""
     if isinstance(accounts, Unknown):
         return Unknown(f"job {sent.job} is over, and how it ended is not known: {accounts.why}", over=True)
@@ -66,7 +70,7 @@ def find(made: Submission) -> str | Unknown | None:
     return elsewhere or slurm.find_job(made.name)
 
 
-def word(sent: Submitted, known: Mapping[str, HeldJob | EndedJob] | Unknown) -> Word:
+def word(sent: Submitted, known: Known) -> Word:
     """What Slurm says of a cell's job: held, over, or unknown. One of another cluster is unknown on this one.
 
     `known`: the jobs that the controller holds, and maybe those that it remembers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from gta import files
 from gta.cell import Cell
 from gta.cellfolder import BrokenRecord, Cancelled, Death, Failure
 from launch.slurm import reasons
-from launch.slurm.reconcile import reconcile
+from launch.slurm.patience import PatientLook
 from launch.state.jobs import HeldJob, Silent, Unknown
 from launch.state.ledger import Entry, State, silence, to_run
 from launch.state.policy import POLICY
@@ -59,12 +59,15 @@ class Cluster(Protocol):
 class Watch:
     """Submits what is missing, a turn at a time. It keeps nothing that the cells' folders do not say."""
 
-    def __init__(self, cells: list[Cell], cluster: Cluster, selection: Selection):
+    def __init__(
+        self, cells: list[Cell], cluster: Cluster, selection: Selection, clock: Callable[[], float] = time.time
+    ):
         self.cells = cells
         self.cluster = cluster
         self.runs = Path(cells[0].config.paths.runs)
         self.jobs: dict[str, str] = {}  # signature -> job that this process holds
         self.silence: Unknown | None = None  # why nothing is submitted now
+        self._reconciled = PatientLook(self.runs, clock)
         self._stuck: dict[str, int] = {}  # signature -> looks in a row at which its job could not start by itself
         with submission_lock(self.runs):
             self._unsure = cluster.recover(self.runs)  # cells that a launcher may have sent before it died
@@ -76,13 +79,16 @@ class Watch:
         self.only = {e.cell.signature for e in (chosen if selection.again else selection.named(self.first))}
         self.retry = {e.cell.signature for e in chosen if not to_run(e)}
 
-    def look(self) -> list[Entry]:
-        """The states of all cells; forgets jobs of ours that are over, and writes down verdicts that fade in Slurm."""
+    def look(self, now: bool = False) -> list[Entry]:
+        """The states of all cells; forgets jobs of ours that are over, and writes down verdicts that fade in Slurm.
+
+        Slurm's answer may be of a while ago (see `launch.slurm.patience`), but where it is wanted `now`.
+        """
         held = self.cluster.held(self.jobs.values())
-        entries = reconcile(self.cells, held)
+        entries = self._reconciled(self.cells, held, now)
         self.silence = silence(entries)
         stuck = [entry.cell.signature for entry in entries if entry.held and reasons.stuck(entry.held)]
-        self._stuck = {signature: self._stuck.get(signature, 0) + 1 for signature in stuck}
+        self._stuck = {signature: self._stuck.get(signature, 0) + self._reconciled.new for signature in stuck}
         for entry in entries:
             job = self.jobs.get(entry.cell.signature)
             if job is not None and job not in held and entry.state is not State.RUNNING:
@@ -106,7 +112,7 @@ class Watch:
             return entries
         with submission_lock(self.runs):
             self._unsure = self.cluster.recover(self.runs)
-            entries = self.look()
+            entries = self.look(now=True)  # another launcher may have sent jobs since
             quiet = self.silence or not self.cluster.ready(entries)
             chosen = [] if quiet else self.wanted(entries)[: self._room(entries)]
             return self._submitted(chosen, entries) if chosen else entries
@@ -118,7 +124,7 @@ class Watch:
             self._submit(chosen, entries)
         except Silent as error:
             silent = error.unknown
-        after = self.look()
+        after = self.look(now=True)
         self.silence = self.silence or silent
         return after
 
