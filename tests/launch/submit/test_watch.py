@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from pathlib import Path
@@ -61,7 +62,8 @@ def test_jobs_that_nobody_will_start_are_not_watched_for_ever(tmp_path: Path, fa
         submitted(cell, f"57_{number}", time.time())
     fake_slurm.add("57_0", reason="JobHeldUser")
     fake_slurm.add("57_1", reason="Priority")
-    watch = Watch([held, waiting], Played(), Selection())
+    later = itertools.count(1e9, 120.0).__next__  # each look is minutes after the one before: no old answer serves
+    watch = Watch([held, waiting], Played(), Selection(), later)
     for _ in range(2 * STUCK_LOOKS):
         assert not watch.over(watch.turn()), "the other one will run"
     finish(waiting)
