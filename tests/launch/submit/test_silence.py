@@ -16,6 +16,7 @@ from gta.compose.hydra import ConfigLoaderImpl
 from gta.errors import UserError
 from launch.slurm import cluster as facts
 from launch.slurm import commands as slurm
+from launch.slurm import patience
 from launch.slurm.reconcile import reconcile
 from launch.state.jobs import Unknown
 from launch.state.ledger import State
@@ -30,6 +31,8 @@ from tests.helpers.fake_slurm import FakeSlurm
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "PAUSE_SECONDS", 0.0)
+    for name in ("AT_ONCE", "SHORT", "LONG"):  # looks are minutes apart
+        monkeypatch.setattr(patience, name, 0.0)
 
 
 @pytest.fixture
