@@ -9,7 +9,7 @@ own number, in its class (`gta.methods.base.Method.maths`): cells of other metho
 from __future__ import annotations
 
 PARTS = {
-    "data": 1,  # pictures, masks and their random changes: gta.data
+    "data": 2,  # pictures, masks and their random changes: gta.data. 2: EXIF; label_map goes before ignore_index
     "model": 2,  # networks and their initial weights: gta.models. 2: PyTorch's initial values outside the encoder
     "training": 2,  # optimizers, schedules and what methods share: gta.train, gta.ops, gta.methods.base
     "evaluation": 1,  # from a network to its score: gta.train.evaluate, gta.train.inference
