@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from json import dumps
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gta.cli import composing, grammar, options
@@ -107,12 +108,13 @@ def show(board: list[BoardRow], every: bool = False, last: str = "") -> None:
 def keep_watching(cells: list[Cell], pause: float, only: Filter) -> int:
     """Show the board again and again until Ctrl-C; a Slurm that does not answer for a while is said, and waited for."""
     from launch.show.board import Board
+    from launch.slurm.patience import PatientLook
 
-    board = Board()
+    board, look = Board(), PatientLook(Path(cells[0].config.paths.runs))
     try:
         with board:
             while True:
-                board.show(only.of(composing.look(cells)))
+                board.show(only.of(look(cells)))
                 time.sleep(pause)
     except KeyboardInterrupt:
         return 0

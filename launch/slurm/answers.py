@@ -51,6 +51,7 @@ class SharedAnswers:
         self.asked = 0.0  # when the last answer was asked for
         self._runs = runs
         self._clock = clock
+        self._kept: tuple[float, Known | None] = (0.0, None)  # where nothing is shared
         self._ended: dict[str, EndedJob] = {}
         # beside the answer of that time: jobs of which the accounting knows no end yet, or that it does not answer
         self._beside = 0.0
@@ -60,14 +61,25 @@ class SharedAnswers:
     def remembered(self) -> Known:
         path = self._path()
         if path is None:
-            self.asked = self._clock()
-            return slurm.remembered()
+            kept = self._young(*self._kept)
+            return self._new() if kept is None else kept
         with files.lock(path.with_suffix(".lock")):
-            now = self._clock()
-            self.asked, known = _read(path)
-            if known is None or not 0 <= now - self.asked < self.patience:
-                self.asked, known = now, slurm.remembered()
-                files.write_text(path, _text(now, known))
+            if (known := self._young(*_read(path))) is None:
+                known = self._new()
+                files.write_text(path, _text(self.asked, known))
+        return known
+
+    def _young(self, asked: float, known: Known | None) -> Known | None:
+        """An answer that serves still."""
+        if known is None or not 0 <= self._clock() - asked < self.patience:
+            return None
+        self.asked = asked
+        return known
+
+    def _new(self) -> Known:
+        self.asked = self._clock()
+        known = slurm.remembered()
+        self._kept = (self.asked, known)
         return known
 
     def accounted(self, jobs: set[str]) -> Accounts:
@@ -85,14 +97,15 @@ class SharedAnswers:
 
     def forget(self) -> None:
         """What was answered up to now holds no more: jobs were sent."""
+        self._kept = (0.0, None)
         if (path := self._path()) is not None:
             with files.lock(path.with_suffix(".lock")):
                 path.unlink(missing_ok=True)
 
     def _path(self) -> Path | None:
-        """None where the cluster does not say its name: then nothing is shared."""
+        """None where nothing can be shared: the cluster does not say its name, or the folder is another user's."""
         name = cluster.name()
-        return self._runs / f".queue.{name}.{os.getuid()}.json" if name else None
+        return self._runs / f".queue.{name}.{os.getuid()}.json" if name and os.access(self._runs, os.W_OK) else None
 
 
 def _text(asked: float, known: Known) -> str:

@@ -120,6 +120,19 @@ def test_silence_is_shared_too_and_a_broken_file_is_no_answer(
     assert not isinstance(other.remembered(), Unknown)
 
 
+def test_where_nothing_can_be_shared_one_is_patient_alone(fake_slurm: FakeSlurm, tmp_path: Path, clock: Clock) -> None:
+    answers = SharedAnswers(tmp_path / "absent", clock)
+    answers.patience = SHORT
+    assert answers.remembered() == answers.remembered() == {}
+    assert asked(fake_slurm) == 1
+    answers.forget()
+    answers.remembered()
+    clock.now += SHORT
+    answers.remembered()
+    assert asked(fake_slurm) == 3
+    assert not list(tmp_path.glob("absent"))
+
+
 def test_how_a_job_ended_is_asked_once(fake_slurm: FakeSlurm, tmp_path: Path, clock: Clock) -> None:
     fake_slurm.add("57", state="TIMEOUT")
     fake_slurm.add("58", state="RUNNING")  # the accounting is late
