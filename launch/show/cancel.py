@@ -10,14 +10,16 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder, Submitted, readable
 from launch.grid.names import Named
 from launch.slurm import commands as slurm
 from launch.slurm.reconcile import word
 from launch.state.jobs import HeldJob, Queue, Unknown
+from launch.state.submission import read_submission
 
 WAIT_SECONDS = 15.0  # for local cells to save and leave
 _BY_ITSELF = "told by its folder: it leaves at its next step, or when it starts"
@@ -95,9 +97,16 @@ def _unfinished(cell: Named) -> bool:
 
 
 def _sent(folder: CellFolder) -> Submitted | None:
-    """What a cell was sent to Slurm as. Raises BrokenRecord."""
+    """What a cell was sent to Slurm as; the job's name, which an old record does not have, is in the submission. Raises
+    BrokenRecord.
+    """
     submitted = folder.submitted()
-    return submitted if submitted and submitted.cluster == "slurm" else None
+    if submitted is None or submitted.cluster != "slurm":
+        return None
+    made = (
+        None if submitted.name else readable(partial(read_submission, Path(submitted.log).parent), say=lambda _: None)
+    )
+    return replace(submitted, name=made.name) if made else submitted
 
 
 def cancel(chosen: Sequence[Target], wait: float = WAIT_SECONDS) -> dict[str, str]:

@@ -12,7 +12,7 @@ import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
 
-ASK_SECONDS = 8.0  # sinfo by itself would try for a minute where there is no slurm.conf
+ASK_SECONDS = 30.0  # for a controller that is busy; sinfo would try for a minute where there is no slurm.conf
 _DEFAULTS = ("SINFO_", "SCONTROL_", "SLURM_CLUSTERS")  # of a user, that would hide things, or speak of another cluster
 MAX_ARRAY_SIZE = 1001  # Slurm's own default
 

@@ -68,7 +68,7 @@ class Silent(UserError):
     """Something could not be done because the scheduler does not answer: it is to be tried again, for ever."""
 
     def __init__(self, unknown: Unknown):
-        super().__init__(f"{unknown.why}: nothing was submitted; try again later.")
+        super().__init__(f"{unknown.why}: nothing more was submitted; try again later.")
         self.unknown = unknown
 
 

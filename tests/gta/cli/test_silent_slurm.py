@@ -29,7 +29,7 @@ def test_a_day_without_a_controller(
     early = say(*launch)
     assert early.returncode == 2, early.stdout + early.stderr
     assert "Slurm does not answer" in early.stderr
-    assert "nothing was submitted; try again later" in early.stderr
+    assert "nothing more was submitted; try again later" in early.stderr
     fake_slurm.switch(up=True)
     assert say(*launch).returncode == 0
     assert len(fake_slurm.jobs()) == 2

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from launch.show import cancel as cancelling
 from launch.slurm import commands as slurm
 from launch.state.jobs import Unknown
 from launch.state.ledger import State, look
+from launch.state.submission import ToSubmit, write_submission
 from tests.helpers.cells import attempt, change_attempt, submitted
 from tests.helpers.fake_slurm import FakeSlurm
 
@@ -104,6 +106,17 @@ def test_a_strangers_job_that_has_the_id_by_now_is_left_alone(cells: list[Cell],
         "starts",
     ]
     assert fake_slurm.calls("scancel") == []
+
+
+def test_the_job_of_an_old_record_is_known_by_its_submission(
+    cells: list[Cell], fake_slurm: FakeSlurm, tmp_path: Path
+) -> None:
+    made = write_submission(tmp_path / "submissions", str(tmp_path), "gta-toy", 1, [ToSubmit(cells[0])])
+    fake_slurm.add("57", name=made.name)
+    submitted(cells[0], "57", log=made.log_of("57", 0))
+    everyone = names.of_grid(cells[:1])
+    said = cancelling.cancel(cancelling.targets(everyone, everyone, slurm.queue()))
+    assert list(said.values()) == ["job 57: cancelled"]
 
 
 def test_what_is_out_of_reach_leaves_by_itself(cells: list[Cell]) -> None:
