@@ -83,12 +83,12 @@ class Cell:
         """
         check_config(config)
         config = absolute(config)
-        check_weights(config.model)
         key = json.dumps(asdict(config.data), sort_keys=True)
         if key not in splits:
             prepare(config.data)
             splits[key] = load_split(config.data)
         split = splits[key]
+        check_weights(config.model)
         config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
         check_warm_up(config)
         return cls.of(config, split)

@@ -124,7 +124,8 @@ def test_a_dry_run_on_the_real_lists_ends_in_a_table(
     words = [f"sweep={sweep}", "schedule=dry", f"method={','.join(methods)}", f"data.split={split}", "seed=0"]
     answer = say("multirun", *words, *folders)
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert f"{len(methods)} cells: {len(methods)} done" in answer.stdout
+    cells = "1 cell" if len(methods) == 1 else f"{len(methods)} cells"
+    assert f"{cells}: {len(methods)} done" in answer.stdout
     table = (tmp_path / f"results/dry/{sweep}/table.md").read_text()
     assert column in table
     rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")][2:]
