@@ -9,10 +9,11 @@ from pathlib import Path
 
 from launch.slurm.commands import outside_of_jobs
 
-SBATCH_SECONDS = 90.0  # it tries for two minutes itself where the controller holds MaxJobCount jobs
+SBATCH_SECONDS = 60.0  # where the controller holds MaxJobCount jobs, it tries for two minutes by itself
 
 # how many jobs may be held at all, of a user, an account, a QOS; other limits are of a job's shape
 _TOO_MANY = re.compile(r"\b(?:QOS|Assoc)?(?:Max|Grp)SubmitJob\w*")
+MAX_JOB_COUNT = "MaxJobCount"
 _FULL = ("temporarily unable to accept job", "job queue full", "creation temporarily disabled", "MaxJobCount")
 _UNSAID = "violates accounting/QOS policy"  # old versions do not say which limit
 _LIMIT = re.compile(r"\b(?:QOS|Assoc)\w*(?:Limit|Per\w+)\b")
@@ -41,9 +42,10 @@ class Later:
 
 @dataclass(frozen=True)
 class Doubt:
-    """No answer: the job may have been taken, or not."""
+    """No answer: the job may have been taken, or not. `full`: what was said last is that there are too many jobs."""
 
     why: str
+    full: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def send(script: Path) -> Answer:
             )
     except subprocess.TimeoutExpired as error:
         said = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""
-        return Doubt(_sentence(said) or f"sbatch said nothing for {SBATCH_SECONDS:.0f} s")
+        return Doubt(_sentence(said) or f"sbatch said nothing for {SBATCH_SECONDS:.0f} s", any(map(said.count, _FULL)))
     except OSError as error:
         return Refused(f"sbatch cannot be run: {error.strerror}")
     if answer.returncode:
@@ -80,7 +82,7 @@ def refusal(said: str) -> Answer:
     if found := _TOO_MANY.search(said):
         return Later(found[0])
     if any(words in said for words in _FULL):
-        return Later("MaxJobCount")
+        return Later(MAX_JOB_COUNT)
     if _SILENCE.search(said):
         return Doubt(_sentence(said))
     if _UNSAID in said and not _LIMIT.search(said):

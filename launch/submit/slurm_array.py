@@ -142,7 +142,7 @@ class SlurmCluster:
             if isinstance(answer, submitting.Sent):
                 jobs.update(zip((one.cell.signature for one in chunk), made.record(answer.number), strict=True))
                 left, room = left[len(chunk) :], room - parallel
-            elif isinstance(answer, submitting.Later) and arrays[0] > 1:
+            elif isinstance(answer, submitting.Later) and arrays[0] > 1 and answer.why != submitting.MAX_JOB_COUNT:
                 size = self._smaller(shape, arrays[0])
             elif isinstance(answer, submitting.Later) and (answer.sure or jobs or _held()):
                 self._wait(answer.why)
@@ -167,6 +167,9 @@ class SlurmCluster:
         if isinstance(answer, submitting.Doubt):
             self._doubts[made.name] = time.monotonic()
             found = slurm.find_job(made.name)
+            if found is None and answer.full:
+                shutil.rmtree(made.folder)
+                return submitting.Later(submitting.MAX_JOB_COUNT), made
             if not isinstance(found, str):
                 why = found.why if isinstance(found, Unknown) else f"Slurm does not answer ({answer.why})"
                 raise Silent(Unknown(why, silent=True))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gta.cli.retry import as_settings, minutes
+from tests.helpers.fake_slurm import FakeSlurm
+from tests.helpers.program import Run
 
 
 def test_resources_are_settings_of_the_site() -> None:
@@ -21,3 +26,19 @@ def test_resources_are_settings_of_the_site() -> None:
 )
 def test_times(text: str, value: int) -> None:
     assert minutes(text) == value
+
+
+@pytest.mark.slow
+def test_more_memory_on_a_site_that_asks_for_it_by_gpu(
+    say: Run, small: list[str], tmp_path: Path, fake_slurm: FakeSlurm
+) -> None:
+    (tmp_path / "conf/site").mkdir(parents=True)
+    words = "sbatch: {mem-per-gpu: 1G, gpus_per_node: 'a100:2'}"
+    (tmp_path / "conf/site/mine.yaml").write_text(f"defaults: [slurm]\n{words}\n")
+    grid = ["sweep=shapes", "method=supervised", "seed=0", *small, "hydra/launcher=slurm", "site=mine", "--no-wait"]
+    assert say("multirun", *grid).returncode == 0
+    fake_slurm.set("57", state="OUT_OF_MEMORY")
+    again = say("retry", *grid, "--oom", "--mem", "4")
+    assert again.returncode == 0, again.stdout + again.stderr
+    asked = [re.findall(r"--((?:mem|gpus)\S*)", script) for script in fake_slurm.scripts().values()]
+    assert asked == [["gpus-per-node=a100:2", "mem-per-gpu=1G"], ["gpus-per-node=a100:2", "mem=4GB"]]

@@ -56,4 +56,4 @@ def test_the_number_of_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert answer("echo 'sbatch: error: Invalid partition' >&2; exit 1") == Refused("Invalid partition")
     monkeypatch.setattr(submitting, "SBATCH_SECONDS", 0.3)
     busy = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying"
-    assert answer(f"echo '{busy}' >&2; exec sleep 60") == Doubt(busy.removeprefix("sbatch: error: "))
+    assert answer(f"echo '{busy}' >&2; exec sleep 60") == Doubt(busy.removeprefix("sbatch: error: "), full=True)

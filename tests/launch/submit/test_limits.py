@@ -10,6 +10,7 @@ import pytest
 
 from gta.cell import Cell
 from gta.errors import UserError
+from launch.slurm import submitting
 from launch.state.ledger import State
 from launch.submit.fitting import AGAIN_SECONDS, Full, shares
 from launch.submit.selection import Selection
@@ -134,6 +135,23 @@ def test_an_answer_of_sbatch_that_is_lost(fake_slurm: FakeSlurm, cells: list[Cel
     entries = watch.turn()
     assert {entry.state for entry in entries} == {State.QUEUED}, "the jobs are found by their name"
     assert len(fake_slurm.calls("sbatch")) == 1
+
+
+def test_a_controller_that_holds_all_the_jobs_it_can(
+    fake_slurm: FakeSlurm, cells: list[Cell], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitting, "SBATCH_SECONDS", 0.5)
+    program = fake_slurm.bin / "sbatch"
+    taking = program.read_text()
+    words = "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying"
+    program.write_text(f"#!/bin/sh\necho '{words}' >&2\nexec sleep 60\n")
+    watch = watching(cells, tmp_path)
+    entries = watch.turn()
+    assert {entry.state for entry in entries} == {State.NEVER_RUN}
+    assert not watch.over(entries)
+    assert watch.silence is None, "it did answer"
+    program.write_text(taking)
+    assert {entry.state for entry in watching(cells, tmp_path).turn()} == {State.QUEUED}
 
 
 def test_shares_of_what_may_run_at_once() -> None:
