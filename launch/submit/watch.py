@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -87,6 +88,7 @@ class Watch:
         held = self.cluster.held(self.jobs.values())
         entries = self._reconciled(self.cells, held, now)
         self.silence = silence(entries)
+        entries = [self._doubted(entry) for entry in entries]
         stuck = [entry.cell.signature for entry in entries if entry.held and reasons.stuck(entry.held)]
         self._stuck = {signature: self._stuck.get(signature, 0) + self._reconciled.new for signature in stuck}
         for entry in entries:
@@ -96,6 +98,11 @@ class Watch:
             with contextlib.suppress(BrokenRecord):  # since the look: the next one says so
                 settle(entry)
         return entries
+
+    def _doubted(self, entry: Entry) -> Entry:
+        """The entry of a cell that a launcher may have sent before it died says so."""
+        doubt = self._unsure.get(entry.cell.signature)
+        return replace(entry, unknown=doubt) if doubt and to_run(entry) else entry
 
     def wanted(self, entries: Sequence[Entry]) -> list[Entry]:
         """What is to be submitted now or later."""

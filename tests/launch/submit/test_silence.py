@@ -14,12 +14,14 @@ from gta.cell import Cell
 from gta.cellfolder import Death
 from gta.compose.hydra import ConfigLoaderImpl
 from gta.errors import UserError
+from launch.show.rows import rows
 from launch.slurm import cluster as facts
 from launch.slurm import commands as slurm
 from launch.slurm import patience
 from launch.slurm.reconcile import reconcile
 from launch.state.jobs import Unknown
 from launch.state.ledger import State
+from launch.state.submission import ToSubmit, write_submission
 from launch.submit.launcher import slurm_params
 from launch.submit.selection import Selection
 from launch.submit.slurm_array import SlurmCluster
@@ -129,6 +131,7 @@ def test_an_answer_of_sbatch_that_is_lost(cells: list[Cell], cluster: SlurmClust
             entries = watch.turn()
             assert [entry.state for entry in entries] == [State.QUEUED, State.NEVER_RUN, State.NEVER_RUN]
             assert not watch.over(entries)
+        assert rows(entries)[1].what == "Slurm does not answer"
     assert sent(fake_slurm) == 2, "not sent again while nobody knows"
     assert states(watch) == [State.QUEUED] * 3
     assert sent(fake_slurm) == 2
@@ -185,6 +188,24 @@ def test_a_second_cluster_on_the_same_files(
     assert not there.over(entries)
     finish(waiting)
     assert there.turn()[1].state is State.DONE
+
+
+def test_a_launcher_that_died_on_another_cluster_before_it_noted_its_jobs(
+    cells: list[Cell], cluster: SlurmCluster, fake_slurm: FakeSlurm, tmp_path: Path
+) -> None:
+    """Whether they were sent is known there: nothing of them is submitted here, and why is said."""
+    folder = tmp_path / "runs/sweeps/toy/submissions"
+    chosen = [ToSubmit(cell) for cell in cells[:2]]
+    made = write_submission(folder, str(tmp_path / "runs"), "gta-toy", 1, chosen, "other")
+    there = Watch(cells, cluster, Selection())
+    entries = there.turn()
+    assert [entry.state for entry in entries] == [State.NEVER_RUN, State.NEVER_RUN, State.QUEUED]
+    assert rows(entries)[0].what == f"the submission {made.name} is one of the cluster other, and this is test"
+    finish(cells[2])
+    assert not there.over(there.turn())
+    made.record("57")  # what the next launcher does there
+    assert states(there) == [State.QUEUED, State.QUEUED, State.DONE]
+    assert sent(fake_slurm) == 1
 
 
 def test_an_id_that_came_round_again_is_not_our_job(watch: Watch, fake_slurm: FakeSlurm) -> None:
