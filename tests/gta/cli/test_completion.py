@@ -55,8 +55,8 @@ LINES = {
     "gta status sweep=sh": ["sweep=shapes"],
     "gta status sweep=m": ["sweep=mine"],
     "gta plan site=my": ["site=my_cluster"],
-    "gta plan sweep=shapes method=unim": ["method=unimatch"],
-    "gta plan method=gta,cp": ["method=gta,cps"],
+    "gta plan sweep=shapes method=sup": ["method=supervised"],
+    "gta plan method=gta,full": ["method=gta,fully_supervised"],
     "gta plan hydra/launcher=s": ["hydra/launcher=slurm"],
     "gta plan schedule.iter": ["schedule.iterations="],
     "gta plan method.thresh": ["method.threshold="],
@@ -70,7 +70,7 @@ LINES = {
     "gta table --baseline mean": ["mean_teacher"],
     "gta status --state ne": ["never-run"],
     "gta status --state failed,los": ["failed,lost"],
-    "gta logs --method unim": ["unimatch"],
+    "gta logs --method sup": ["supervised"],
     "gta completion z": ["zsh"],
 }
 
