@@ -31,7 +31,7 @@ def test_twelve_cells_of_two_tasks_one_of_which_fails(gta: Run, small: list[str]
     spoilt = tmp_path / "runs/cells" / signatures[5] / "checkpoint.pt"
     spoilt.parent.mkdir(parents=True)
     spoilt.write_bytes(b"no checkpoint")
-    site = [*SITE, "site.array_parallelism=3"]  # what two cores can bear
+    site = [*SITE, "site.array_parallelism=5"]  # of both arrays: what two cores can bear
 
     first = gta("multirun", *words, *site, **slurm.environment)
     assert first.returncode == 1, first.stdout + first.stderr
