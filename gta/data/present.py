@@ -21,10 +21,14 @@ AT_ONCE = 32  # masks that are read before it is asked whether they were enough
 _passed: set[tuple[str, ...]] = set()  # what this process looked at already: cells share their lists
 
 
+class ClassAbsent(UserError):
+    """The masks of a list lack a class, or have nothing to score."""
+
+
 def check_present(config: DataConfig, split: Split, scored: int = 0) -> None:
-    """Raise UserError where no labeled or no validation mask shows a pixel of some class, or where the `scored` first
-    validation masks (0: all) show no labeled pixel at all, so that there is nothing to score; and where the first image
-    of a list cannot be read.
+    """Raise ClassAbsent where no labeled or no validation mask shows a pixel of some class, or where the `scored` first
+    validation masks (0: all) show no labeled pixel at all, so that there is nothing to score; UserError where the
+    first image of a list, or a mask, cannot be read.
 
     Masks are read, in a random order, until every class was seen: some dozens of them as a rule, the whole list only
     where a class is rare or absent. `data.allow_absent_classes` asks for one labeled pixel a list.
@@ -38,7 +42,7 @@ def check_present(config: DataConfig, split: Split, scored: int = 0) -> None:
             _passed.add(looked)
     some = split.val[:scored]
     if some and not any(count[:-1].any() for _, count in _counts(config, some)):
-        raise UserError(
+        raise ClassAbsent(
             f"The {len(some)} validation masks that schedule.eval_images={scored} scores hold no labeled pixel: "
             "score more."
         )
@@ -53,7 +57,7 @@ def _check(config: DataConfig, name: str, ids: Sequence[str]) -> None:
         written += labels
         if classes[:-1].any() if config.allow_absent_classes else classes[:-1].all():
             return
-    raise UserError("\n  ".join(absent(config, name, len(ids), classes, written)))
+    raise ClassAbsent("\n  ".join(absent(config, name, len(ids), classes, written)))
 
 
 def _counts(config: DataConfig, ids: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -125,11 +125,19 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
 
 
 def check_data(wanted: Sequence[Entry]) -> None:
-    """Raise UserError, before anything is submitted, where the masks of a cell's lists lack a class."""
-    from gta.data.present import check_present
+    """Raise UserError, before anything is submitted, where the masks of a cell's lists lack a class, or images need a
+    range. A file that is broken stops its own cell alone, which says so.
+    """
+    from gta.data.pictures import UndeclaredRange
+    from gta.data.present import ClassAbsent, check_present
 
     for cell in (entry.cell for entry in wanted if not entry.cell.folder.checkpoint_file.exists()):
-        check_present(cell.config.data, cell.split, cell.config.schedule.eval_images)
+        try:
+            check_present(cell.config.data, cell.split, cell.config.schedule.eval_images)
+        except (ClassAbsent, UndeclaredRange):
+            raise
+        except UserError:
+            continue
 
 
 def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.helpers.program import SMALL_SHAPES, Run
 
@@ -162,3 +163,18 @@ def test_ctrl_c_saves_and_leaves(say: Run, small: list[str], tmp_path: Path) -> 
     assert list(tmp_path.glob("runs/cells/*/checkpoint.pt"))
     status = say("status", "sweep=shapes", "method=gta", "seed=0", *small, *words[-2:], "schedule.iterations=400")
     assert "1 stopped" in status.stdout
+
+
+@pytest.mark.slow
+def test_masks_that_lack_a_class_are_refused_before_anything_is_submitted(
+    say: Run, small: list[str], generated: Path, tmp_path: Path
+) -> None:
+    data = tmp_path / "bare"
+    shutil.copytree(generated / "shapes", data / "shapes")
+    for path in (data / "shapes/SegmentationClass").glob("val_*.png"):
+        Image.new("L", (48, 48)).save(path)
+    words = ["multirun", "sweep=shapes", "method=supervised", "seed=0", *small, f"paths.data={data}"]
+    answer = say(*words)
+    assert answer.returncode == 2
+    assert "The 6 validation masks show no pixel of 4 classes: 1 (red)" in answer.stderr
+    assert not list((tmp_path / "runs/cells").rglob("journal*"))
