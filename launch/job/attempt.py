@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bdb
 import contextlib
 import os
 import sys
@@ -107,7 +108,7 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         return how
     except Superseded as error:
         _stop(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, bdb.BdbQuit):  # the latter: somebody left a debugger
         if mine:
             with contextlib.suppress(Superseded):
                 mine.end("interrupted")

@@ -21,7 +21,7 @@ class Place:
     """Where a process stands in its job."""
 
     job: str
-    log: str
+    log: str | None  # None: a terminal
     rank: int = 0
     world: int = 1
     local_rank: int = 0
@@ -30,7 +30,7 @@ class Place:
     node: str | None = None  # Slurm's name of it
 
     @classmethod
-    def of(cls, environment: Any, log: str) -> Place:
+    def of(cls, environment: Any, log: str | None) -> Place:
         """From submitit's JobEnvironment."""
         return cls(
             environment.job_id, log, environment.global_rank, environment.num_tasks, environment.local_rank,

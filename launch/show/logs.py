@@ -61,7 +61,7 @@ def find(folder: CellFolder, attempt: int | None = None, say: Callable[[str], No
         say(record.broken)
     submitted = readable(folder.submitted, say)
     # submitted again: the next attempt has not begun; its job's log is what there is to see, once it is there
-    if attempt is None and submitted and (record is None or submitted.time > (record.time or 0.0)):
+    if attempt is None and submitted and submitted.log and (record is None or submitted.time > (record.time or 0.0)):
         waiting = Path(submitted.log)
         if waiting.exists() or record is None:
             return Log(waiting, 0, _rank(waiting))
@@ -71,7 +71,7 @@ def find(folder: CellFolder, attempt: int | None = None, say: Callable[[str], No
     failure = readable(lambda: folder.failure_of(number), say)
     log = (failure.log if failure else None) or record.log
     if log is None:
-        raise UserError("This cell has no log: it ran in a terminal (`gta train`), where its words went.")
+        raise UserError("This cell has no log: it ran in a terminal (`gta train`, `gta debug`), where its words went.")
     return Log(Path(log), record.number, _rank(Path(log)))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +20,8 @@ from tests.helpers.program import ROOT, SMALL_SCHEDULE, SMALL_SHAPES, Run
 from tests.helpers.slurm import ARRAY, RANKS, SITE, Slurm, attempts, launcher, numbers, paths, submitted, until
 
 pytestmark = pytest.mark.slurm
+
+DEBUGGED = "supervised/1/5/seed0"
 
 TWELVE = ("method=supervised,mean_teacher", "seed=0,1,2", "data.split=1/5,1/10")
 
@@ -136,3 +141,43 @@ def test_what_is_edited_while_cells_wait_changes_nothing_for_them(
     local = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert local.returncode == 0, local.stdout + local.stderr
     assert numbers(tmp_path / "local") == numbers(runs)
+
+
+def test_a_cell_in_the_foreground_of_a_terminal(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
+    """`gta debug`: Ctrl-C at the terminal reaches both ranks through srun; without a terminal it goes on to the end."""
+    grid = ["sweep=shapes", "method=supervised", "seed=0", *small, *SITE[1:], *RANKS, "schedule.iterations=400"]
+    words = ["debug", DEBUGGED, *grid, "schedule.checkpoint_every=1000"]
+    mine, theirs = pty.openpty()
+    command = [sys.executable, "-m", "gta", *words]
+    environment = {**os.environ, **slurm.environment}
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    said: list[bytes] = []
+    reader = threading.Thread(target=read_to_the_end, args=(mine, said))
+    reader.start()
+    try:
+        until(lambda: any("metrics" in path.read_text() for path in tmp_path.glob("runs/cells/*/journal.jsonl")))
+        os.write(mine, b"\x03")
+        assert process.wait(120) == 1, b"".join(said)
+    finally:
+        process.kill()
+    (attempt,) = attempts(tmp_path / "runs")
+    assert (attempt.ended, attempt.log) == ("interrupted", None), b"".join(said)
+    assert attempt.job in submitted(tmp_path / "runs")
+    status = json.loads(gta("status", *words[2:], "--json", **slurm.environment).stdout)["cells"][0]
+    assert (status["state"], status["node"]) == ("stopped", None)
+
+    again = gta(*words, **slurm.environment)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "by srun, 2 ranks" in again.stdout
+    assert [attempt.ended for attempt in attempts(tmp_path / "runs")] == ["interrupted", "done"]
+
+
+def read_to_the_end(terminal: int, said: list[bytes]) -> None:
+    """What a terminal shows, until nobody writes to it any more."""
+    with contextlib.suppress(OSError):
+        while data := os.read(terminal, 4096):
+            said.append(data)
+    os.close(terminal)

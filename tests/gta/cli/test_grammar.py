@@ -213,6 +213,7 @@ def test_a_new_option_is_meant() -> None:
         "diff": "--json",
         "sync": "",
         "train": "",
+        "debug": "--here --pdb",
         "eval": network,
         "predict": f"--out --list --images --format {network}",
         "data check": "--all",
