@@ -96,8 +96,8 @@ def _srun(master: DictConfig, cell: Cell, pdb: bool) -> int:
     """As a job of Slurm, with the code as it is here."""
     import launch
     from launch.slurm.interactive import in_foreground, srun_command
+    from launch.submit.executor import one_job
     from launch.submit.launcher import slurm_params
-    from launch.submit.slurm_array import one_job
 
     site = cell.config.site
     params = slurm_params(master, site)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from gta.compose.hydra import Hydra
-    from gta.config import Config, DataConfig
+    from gta.config import Config, DataConfig, SiteConfig
     from gta.finding import Finding
 
 WIDTH = 26
+LAUNCHER = "hydra/launcher="
 MOST_CELLS = 100  # of a grid whose data and weights are looked at
 
 
@@ -32,8 +33,8 @@ def command(words: Words) -> int:
 
     Looks at everything a run with these words needs, and says of each what is there (ok), what is not there and not
     needed (missing), and what is in the way (problem), with what to do: python and packages, torch, CUDA, GPUs, NCCL
-    and gloo, Slurm with its limits and accounting, the site profile, folders, MLflow, data sets, initial weights.
-    Nothing is run or changed.
+    and gloo, Slurm with its limits and accounting, the site profile, folders, MLflow, data sets, initial weights. A
+    site of Slurm's is looked at as that, also without hydra/launcher=slurm. Nothing is run or changed.
     """
     from gta.finding import Status
 
@@ -61,7 +62,7 @@ def show(line: Finding) -> None:
 def lines(overrides: Sequence[str]) -> Iterator[Finding]:
     """All answers. Raises UserError for a wrong override only."""
     from gta.cli.checks import versions
-    from gta.finding import guarded, problem
+    from gta.finding import guarded, missing, problem
 
     yield from guarded("packages", versions.python_and_packages)
     try:
@@ -74,12 +75,19 @@ def lines(overrides: Sequence[str]) -> Iterator[Finding]:
             "Install the project again: make clean install.",
         )
         return
-    master = grid.master_config(hydra, composing.protected(overrides))
+    written = composing.protected(overrides)
+    master = grid.master_config(hydra, written)
     compose = _composer(hydra, master)
     configs = [compose(words) for words in _cells(hydra, master)]
     config = configs[0]
-    launcher = str(master.hydra.runtime.choices["hydra/launcher"])
     name = str(master.hydra.runtime.choices["site"])
+    if _of_slurm(config.site) and not any(word.startswith(LAUNCHER) for word in written):
+        yield missing(
+            "site", f"{name} is a site of Slurm: looked at as with {LAUNCHER}slurm",
+            f"Say {LAUNCHER}slurm to plan and multirun, too: without it they run the cells on this machine.",
+        )  # fmt: skip
+        master = grid.master_config(hydra, [*written, f"{LAUNCHER}slurm"])
+    launcher = str(master.hydra.runtime.choices["hydra/launcher"])
     from gta.cli.checks import data, machine, places
     from launch.slurm import check as slurm_check
     from launch.submit.executor import one_job
@@ -101,6 +109,11 @@ def lines(overrides: Sequence[str]) -> Iterator[Finding]:
     asked_for = [config.model for config in configs]
     yield from guarded("data", lambda: data.others(_options(hydra, compose, "data", config), config.data.name))
     yield from guarded("weights", lambda: data.weights(asked_for, _options(hydra, compose, "model", config)))
+
+
+def _of_slurm(site: SiteConfig) -> bool:
+    """Whether a site asks for what only a cluster gives."""
+    return any([site.partition, site.account, site.qos, site.constraint, site.gpus_per_node, site.mem_gb, site.sbatch])
 
 
 def _by_data_set(configs: list[Config]) -> list[list[DataConfig]]:

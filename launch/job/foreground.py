@@ -30,6 +30,7 @@ def main(arguments: list[str]) -> int:
     import submitit
 
     folder, asked = CellFolder(Path(arguments[0])), float(arguments[1])
+    os.environ.update(SUBMITIT_EXECUTOR="slurm", SUBMITIT_FOLDER=str(folder.path))  # as submitit tells its jobs
     place = Place.of(submitit.JobEnvironment(), None)
     if place.rank == 0 and not _sent(folder, asked, place):
         return 1

@@ -147,6 +147,10 @@ def test_a_cell_in_the_foreground_of_a_terminal(gta: Run, small: list[str], tmp_
     """`gta debug`: Ctrl-C at the terminal reaches both ranks through srun; without a terminal it goes on to the end."""
     grid = ["sweep=shapes", "method=supervised", "seed=0", *small, *SITE[1:], *RANKS, "schedule.iterations=400"]
     words = ["debug", DEBUGGED, *grid, "schedule.checkpoint_every=1000"]
+
+    def journals() -> list[Path]:
+        return list(tmp_path.glob("runs/cells/*/journal.jsonl"))
+
     mine, theirs = pty.openpty()
     command = [sys.executable, "-m", "gta", *words]
     environment = {**os.environ, **slurm.environment}
@@ -158,7 +162,8 @@ def test_a_cell_in_the_foreground_of_a_terminal(gta: Run, small: list[str], tmp_
     reader = threading.Thread(target=read_to_the_end, args=(mine, said))
     reader.start()
     try:
-        until(lambda: any("metrics" in path.read_text() for path in tmp_path.glob("runs/cells/*/journal.jsonl")))
+        until(lambda: process.poll() is not None or "metrics" in "".join(map(Path.read_text, journals())))
+        assert process.poll() is None, b"".join(said)
         os.write(mine, b"\x03")
         assert process.wait(120) == 1, b"".join(said)
     finally:

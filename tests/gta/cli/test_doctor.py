@@ -44,11 +44,12 @@ def test_what_is_asked_for_and_not_there_is_a_problem(
     say: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    slurm = ("site=slurm", "hydra/launcher=slurm", "site.device=cpu")
+    slurm = ("site=slurm", "site.device=cpu")
     answer = say("doctor", "sweep=voc_blender", "method=gta", "seed=0", *slurm)
     assert answer.returncode == 2
     said = answer.stdout
     for line in (
+        r"missing +site +slurm is a site of Slurm: .*\n +-> Say hydra/launcher=slurm to plan and multirun",
         r"problem +Slurm +its programs are not on the PATH\n +-> Run on a login node",
         r"problem +site +site.device=cpu, and 1 GPUs a node",
         r"problem +data voc_blender +the folder .*/data/voc is not there",
