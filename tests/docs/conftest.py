@@ -36,6 +36,7 @@ defaults:
   - override /data: voc_blender
   - override /model: resnet101
   - override /schedule: voc
+model: {weights: random}
 hydra: {sweeper: {params: {method: "supervised,gta", data.split: "662", seed: "0"}}}
 """,
 }
