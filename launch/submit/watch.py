@@ -12,7 +12,7 @@ from typing import Protocol
 
 from gta import files
 from gta.cell import Cell
-from gta.cellfolder import BrokenRecord, Cancelled, Death, Failure
+from gta.cellfolder import BrokenRecord, Cancelled, Death, Failure, readable
 from launch.slurm import reasons
 from launch.slurm.patience import PatientLook
 from launch.state.jobs import HeldJob, Silent, Unknown
@@ -68,6 +68,7 @@ class Watch:
         self.runs = Path(cells[0].config.paths.runs)
         self.jobs: dict[str, str] = {}  # signature -> job that this process holds
         self.silence: Unknown | None = None  # why nothing is submitted now
+        self.retry: dict[str, tuple[str, float] | None] = {}  # asked for again -> as what they were sent before
         self._reconciled = PatientLook(self.runs, clock)
         self._stuck: dict[str, int] = {}  # signature -> looks in a row at which its job could not start by itself
         with submission_lock(self.runs):
@@ -78,7 +79,7 @@ class Watch:
                 entry.cell.write()
         chosen = selection.of(self.first)
         self.only = {e.cell.signature for e in (chosen if selection.again else selection.named(self.first))}
-        self.retry = {e.cell.signature for e in chosen if not to_run(e)}
+        self.retry = {e.cell.signature: _sent(e.cell) for e in chosen if not to_run(e)}
 
     def look(self, now: bool = False) -> list[Entry]:
         """The states of all cells; forgets jobs of ours that are over, and writes down verdicts that fade in Slurm.
@@ -89,6 +90,9 @@ class Watch:
         entries = self._reconciled(self.cells, held, now)
         self.silence = silence(entries)
         entries = [self._doubted(entry) for entry in entries]
+        for cell in (entry.cell for entry in entries if entry.cell.signature in self.retry):
+            if (sent := _sent(cell)) and sent != self.retry[cell.signature]:  # by whomever: it is asked for once
+                del self.retry[cell.signature]
         stuck = [entry.cell.signature for entry in entries if entry.held and reasons.stuck(entry.held)]
         self._stuck = {signature: self._stuck.get(signature, 0) + self._reconciled.new for signature in stuck}
         for entry in entries:
@@ -155,7 +159,7 @@ class Watch:
         for signature, job in jobs.items():
             if job in held:
                 self.jobs[signature] = job
-            self.retry.discard(signature)
+            self.retry.pop(signature, None)
 
     def _wanted(self, entry: Entry) -> bool:
         signature = entry.cell.signature
@@ -181,6 +185,12 @@ class Watch:
         while self.cluster.held(mine) and time.monotonic() < deadline:
             time.sleep(0.2)
         return self.look()
+
+
+def _sent(cell: Cell) -> tuple[str, float] | None:
+    """As which job the cell was last submitted, and when; None where that cannot be read."""
+    found = readable(cell.folder.submitted, say=lambda _: None)
+    return (found.job, found.time) if found else None
 
 
 def settle(entry: Entry) -> None:

@@ -26,7 +26,7 @@ from launch.submit.launcher import slurm_params
 from launch.submit.selection import Selection
 from launch.submit.slurm_array import SlurmCluster
 from launch.submit.watch import Watch
-from tests.helpers.cells import cancelled, change_attempt, claim, finish, of_seeds
+from tests.helpers.cells import cancelled, change_attempt, claim, failed, finish, of_seeds
 from tests.helpers.fake_slurm import FakeSlurm
 
 
@@ -249,3 +249,22 @@ def test_a_person_may_ask_for_a_cell_of_which_nobody_knows_anything(
     silent = replace(reconcile(cells)[0], state=State.UNKNOWN, unknown=Unknown("Slurm does not answer", silent=True))
     with pytest.raises(UserError, match="nobody knows"):
         Selection(again=True, cells=(cells[0].signature,)).of([silent])
+
+
+def test_a_retry_whose_sbatch_was_not_answered_is_sent_once_and_cancelled_for_good(
+    cells: list[Cell], cluster: SlurmCluster, fake_slurm: FakeSlurm
+) -> None:
+    failed(cells[0], attempt=0)
+    again = Watch(cells[:1], cluster, Selection(again=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(slurm, "find_job", lambda name: None)
+        fake_slurm.switch(crash_after_sbatch=True)
+        again.turn()
+        assert again.silence
+    fake_slurm.switch(crash_after_sbatch=False)
+    assert states(again) == [State.QUEUED], "found by its name"
+    fake_slurm.set("57", state="CANCELLED")
+    cancelled(cells[0])
+    assert states(again) == [State.CANCELLED]
+    assert states(again) == [State.CANCELLED]
+    assert sent(fake_slurm) == 1
