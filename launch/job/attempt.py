@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import torch
 
 from gta.cell import Cell
-from gta.cellfolder import CellFolder, Failure, readable
+from gta.cellfolder import CellFolder, Failure, Submitted, readable
 from gta.compose.compose import read_config
 from gta.config import Config
 from gta.errors import UserError
@@ -46,13 +46,24 @@ class Job:
         return run_rank(CellFolder(Path(self.folder)), Place.of(job, str(job.paths.stdout)))
 
 
-def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, after: int = 0) -> str:
+@dataclass(frozen=True)
+class Sent:
+    """What a Slurm job knows of itself before its cell's `submitted.json` is written: attempts up to `after` are over,
+    a scheduler said so; when it was made; and whether a person asked for the cell again.
+    """
+
+    after: int = 0
+    time: float = 0.0
+    asked: bool = False
+
+
+def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, sent: Sent = Sent()) -> str:
     """What `run_cell` says; a failure is printed, and leaves the process with exit code 1 for the scheduler to see."""
     try:
         if not folder.path.is_dir():  # the ranks would make it anew to meet there
             raise UserError(f"{folder.path} is gone: the cell's folder was deleted or moved after it was submitted.")
         with rendezvous(folder, place):
-            return run_cell(folder, place, signals, after)
+            return run_cell(folder, place, signals, sent)
     except Exception as error:
         if isinstance(error, UserError):
             print(f"error: {error}", file=sys.stderr, flush=True)
@@ -61,13 +72,15 @@ def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, a
         sys.exit(1)  # the log has the cause: let that be its end, not the way up through submitit
 
 
-def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | None = None, after: int = 0) -> str:
+def run_cell(
+    folder: CellFolder, place: Place | None = None, signals: Signals | None = None, sent: Sent = Sent()
+) -> str:
     """One attempt at the cell in `folder`, on every rank: `done`, `interrupted` (saved; it can go on), or not begun:
     `taken` by another process, or `cancelled` while its job waited.
 
     `place`: where this process stands in its job, with this rank's log; None outside of jobs. `signals`: those heard so
-    far, where somebody listens already. `after`: attempts up to this number are over, a scheduler said so. Raises what
-    the attempt raises, after the failure and the log were written; UserError where the cell was tried too often.
+    far, where somebody listens already. Raises what the attempt raises, after the failure and the log were written;
+    UserError where the cell was tried too often.
     """
     number, mine, left = None, None, "taken"
     listening = signals or Signals()
@@ -75,11 +88,11 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         config = read_config(folder.config_file)
         # a cell that another launcher finished while this process started is no attempt at it
         if int(os.environ.get("RANK", 0)) == 0 and not folder.done:
-            if given_up := policy.exhausted(folder.attempts(), config.site, folder.submitted()):
+            if given_up := policy.exhausted(folder.attempts(), config.site, _submitted(folder, sent)):
                 raise UserError(f"This cell is given up after {given_up}; `gta retry` runs it again.")
-            if place is not None and _cancelled(folder):
+            if place is not None and _cancelled(folder, sent):
                 left = "cancelled"
-            elif mine := _claim(folder, config, place, after):
+            elif mine := _claim(folder, config, place, sent):
                 number = mine.number
                 mine.start()
         distributed.init_from_env(config.site.device)
@@ -122,9 +135,18 @@ def run_cell(folder: CellFolder, place: Place | None = None, signals: Signals | 
         distributed.shutdown()
 
 
-def _cancelled(folder: CellFolder) -> bool:
+def _cancelled(folder: CellFolder, sent: Sent) -> bool:
     """Whether somebody ended the cell since it was submitted; a broken record says nothing."""
-    return readable(folder.cancelled, say=lambda _: None) is not None
+    found = readable(folder.cancelled, say=lambda _: None)
+    return found is not None and found.time > sent.time
+
+
+def _submitted(folder: CellFolder, sent: Sent) -> Submitted | None:
+    """What the cell was submitted as. A retry's job may begin before that is written: what is there is history."""
+    found = folder.submitted()
+    if sent.asked and (found is None or found.time < sent.time):
+        return Submitted(job="", cluster="slurm", log="", time=sent.time, after=sent.after, base=sent.after)
+    return found
 
 
 def _why(mine: Claim, signals: Signals) -> str | None:
@@ -138,13 +160,13 @@ def _stop(error: Superseded) -> NoReturn:
     os._exit(3)
 
 
-def _claim(folder: CellFolder, config: Config, place: Place | None, after: int) -> Claim | None:
+def _claim(folder: CellFolder, config: Config, place: Place | None, sent: Sent) -> Claim | None:
     """The next attempt, with what is known of this process and of what it holds in its record."""
     holds = held(config, gpus_here=torch.cuda.is_available())
     found: dict[str, Any] = {"gpus": holds.gpus, "cores": holds.cores, "environment": environment()}
     if place is not None:
         found |= {"job": place.job, "restart": place.restart, "log": place.log, "node": place.node}
-    return claim(folder, after, **found)
+    return claim(folder, sent.after, since=sent.time, **found)
 
 
 class _Control(Control):

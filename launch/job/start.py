@@ -42,13 +42,14 @@ def run_one(made: Submission, index: int, signals: Signals, alone: bool) -> int:
     os.environ["SUBMITIT_FOLDER"] = str(made.folder)
     import submitit
 
-    from launch.job.attempt import run_rank
+    from launch.job.attempt import Sent, run_rank
     from launch.job.rendezvous import Place
 
     environment = submitit.JobEnvironment()
     log = made.log_of(environment.job_id, index, environment.global_rank)
     place = Place.of(environment, log)
-    how = run_rank(made.cell_folder(index), place, signals, after=made.tasks[index].after)
+    task = made.tasks[index]
+    how = run_rank(made.cell_folder(index), place, signals, Sent(task.after, made.time, task.asked))
     print(f"{how}.", flush=True)
     if how != "interrupted":
         return 0

@@ -26,6 +26,7 @@ def claim(
     folder: CellFolder,
     after: int = 0,
     *,
+    since: float = 0.0,
     job: str | None = None,
     restart: int | None = None,
     log: str | None = None,
@@ -37,8 +38,8 @@ def claim(
     """The next attempt at the cell in `folder`, or None when another process is at it or was faster.
 
     An attempt up to number `after` is over, a scheduler said so; and so is one of the very `job` that claims now, which
-    was requeued (`restart`: how often): neither has to be waited for until its heartbeat is old. The rest is written
-    into the attempt's record.
+    was requeued (`restart`: how often): neither has to be waited for until its heartbeat is old. A cancellation counts
+    only if it is later than `since`. The rest is written into the attempt's record.
     """
     before = folder.latest_attempt()
     over = before is None or before.number <= after or before.of_requeued(job, restart)
@@ -71,19 +72,19 @@ def claim(
         return None
     finally:
         os.unlink(file.name)
-    return Claim(folder, attempt)
+    return Claim(folder, attempt, since)
 
 
 class Claim:
     """An attempt that is this process's: `start` its heartbeat, `check` before writing, `end` it."""
 
-    def __init__(self, folder: CellFolder, attempt: Attempt):
+    def __init__(self, folder: CellFolder, attempt: Attempt, since: float = 0.0):
         self.attempt = attempt
         self.path = folder.attempt_file(attempt.number)
         self._next = folder.attempt_file(attempt.number + 1)
         self.lost: Superseded | None = None  # what the heartbeat found out
         self.cancelled = False  # likewise: somebody wants the cell to end
-        self._folder = folder
+        self._folder, self._since = folder, since
         # a job begins only where nobody cancelled the cell; who trains it by hand means it all the same
         self._known = None if attempt.job else readable(folder.cancelled, say=lambda _: None)
         self._stop = threading.Event()
@@ -102,7 +103,8 @@ class Claim:
             try:
                 self.check()
                 os.utime(self.path)
-                self.cancelled = readable(self._folder.cancelled, say=lambda _: None) not in (None, self._known)
+                word = readable(self._folder.cancelled, say=lambda _: None)
+                self.cancelled = word is not None and word != self._known and word.time > self._since
             except Superseded as error:
                 self.lost = error
                 return

@@ -14,7 +14,7 @@ from gta import journal
 from gta.cell import Cell
 from gta.cli.composing import grid
 from gta.errors import UserError
-from launch.job.attempt import _Control, run_cell, run_rank
+from launch.job.attempt import Sent, _Control, run_cell, run_rank
 from launch.job.rendezvous import Place
 from launch.state.ledger import State, look
 from tests.helpers.cells import cancelled, claim, last_attempt, submitted
@@ -77,6 +77,23 @@ def test_a_cell_that_was_cancelled_while_its_job_waited_is_left_alone(
     assert cell.folder.attempts() == []
     submitted(cell, "58", time.time() + 1)  # a person's retry
     assert run_cell(cell.folder, place) == "done"
+
+
+def test_a_retried_job_that_starts_before_its_record_is_written_obeys_no_old_verdict(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sbatch is that fast: the launcher has written no `submitted.json` yet."""
+    monkeypatch.setattr("launch.state.attempts.BEAT_SECONDS", 0.02)
+    place = Place("58", "log")
+    made = time.time() - 30
+    submitted(cell, "57", made - 60, tries=cell.config.site.max_idle_attempts)
+    cancelled(cell, when=made - 10, job="57")
+    with pytest.raises(UserError, match="given up"):
+        run_cell(cell.folder, place, sent=Sent(time=made))
+    cancelled(cell, when=made + 10)
+    assert run_cell(cell.folder, place, sent=Sent(time=made, asked=True)) == "cancelled", "since it was sent"
+    cancelled(cell, when=made - 10, job="57")
+    assert run_cell(cell.folder, place, sent=Sent(time=made, asked=True)) == "done"
 
 
 def test_a_cell_that_is_cancelled_while_it_trains_saves_and_leaves_by_itself(
