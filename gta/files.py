@@ -139,6 +139,25 @@ def lock(path: str | Path, waiting: Callable[[], None] | None = None, after: flo
         held.release()
 
 
+@contextmanager
+def lock_within(path: str | Path, seconds: float) -> Iterator[bool]:
+    """As `lock`, for who can do without: whether the lock was had, and not where it cannot be made (a full disk) or its
+    holder keeps it for longer than that (a process that was stopped).
+    """
+    held = FileLock(path)
+    try:
+        held.acquire(timeout=seconds)
+    except OSError:  # Timeout is one
+        mine = False
+    else:
+        mine = True
+    try:
+        yield mine
+    finally:
+        if mine:
+            held.release()
+
+
 def remove_leftovers(path: str | Path) -> None:
     """Remove the temporary files that writers of `path` left beside it when they were killed.
 

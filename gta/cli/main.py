@@ -91,11 +91,14 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
     except UserError as error:
         print(f"error: {masked_uri(str(error))}", file=sys.stderr)
         return 2
-    except PermissionError as error:
-        print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
-        return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
     except BrokenPipeError:  # `... | head`
         sys.stderr.close()
         return 0
+    except OSError as error:  # a full disk, a folder of somebody else's
+        if error.strerror is None:
+            raise
+        place = f": {error.filename}" if error.filename else ""
+        print(f"error: {error.strerror}{place}", file=sys.stderr)
+        return 2

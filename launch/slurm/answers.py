@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,7 @@ from launch.slurm import cluster
 from launch.slurm import commands as slurm
 from launch.state.jobs import FINAL, EndedJob, HeldJob, Unknown
 
+LOCK_SECONDS = slurm.TRIES * (slurm.ASK_SECONDS + slurm.PAUSE_SECONDS)  # the longest that who asks takes
 Known = Mapping[str, HeldJob | EndedJob] | Unknown
 Accounts = Mapping[str, EndedJob] | Unknown
 
@@ -42,8 +44,9 @@ class NewAnswers:
 class SharedAnswers:
     """Answers no older than `patience` seconds, whoever asked.
 
-    squeue's is in `runs/.queue.<cluster>.<user>.json`, under a lock while Slurm is asked: who comes meanwhile waits,
-    and reads. How jobs ended is kept by this process, and asked again only beside a new answer of squeue's.
+    squeue's is in `runs/.queue.<cluster>.<uid>.json`, under a lock while Slurm is asked: who comes meanwhile waits, and
+    reads; where the lock or the file cannot be had, each asks for itself. How jobs ended is kept by this process, and
+    asked again only beside a new answer of squeue's.
     """
 
     def __init__(self, runs: Path, clock: Callable[[], float] = time.time):
@@ -63,10 +66,15 @@ class SharedAnswers:
         if path is None:
             kept = self._young(*self._kept)
             return self._new() if kept is None else kept
-        with files.lock(path.with_suffix(".lock")):
-            if (known := self._young(*_read(path))) is None:
-                known = self._new()
-                files.write_text(path, _text(self.asked, known))
+        with files.lock_within(path.with_suffix(".lock"), LOCK_SECONDS) as mine:
+            for answer in (_read(path), self._kept):
+                if (known := self._young(*answer)) is not None:
+                    return known
+            known = self._new()
+            with suppress(OSError):
+                if mine:
+                    files.write_text(path, _text(self.asked, known))
+                    self._kept = (0.0, None)
         return known
 
     def _young(self, asked: float, known: Known | None) -> Known | None:
@@ -99,7 +107,7 @@ class SharedAnswers:
         """What was answered up to now holds no more: jobs were sent."""
         self._kept = (0.0, None)
         if (path := self._path()) is not None:
-            with files.lock(path.with_suffix(".lock")):
+            with files.lock_within(path.with_suffix(".lock"), LOCK_SECONDS), suppress(OSError):
                 path.unlink(missing_ok=True)
 
     def _path(self) -> Path | None:

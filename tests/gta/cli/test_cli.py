@@ -85,3 +85,12 @@ def test_train_eval_and_sync_of_one_cell(
     assert main(["eval", folder.name, "--network", "assistant"]) == 2
     say("sync")
     assert (tmp_path / "runs/mlflow.db").exists()
+
+
+def test_a_full_disk_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "runs/cells")
+
+    monkeypatch.setattr("gta.cli.version.described", full)
+    assert main(["--version"]) == 2
+    assert capsys.readouterr().err == "error: No space left on device: runs/cells\n"

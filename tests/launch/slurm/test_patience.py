@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from gta.cell import Cell
 from launch.slurm.answers import SharedAnswers
@@ -131,6 +133,30 @@ def test_where_nothing_can_be_shared_one_is_patient_alone(fake_slurm: FakeSlurm,
     answers.remembered()
     assert asked(fake_slurm) == 3
     assert not list(tmp_path.glob("absent"))
+
+
+@pytest.mark.parametrize("broken", ["lock", "json", "held"])
+def test_an_answer_that_cannot_be_shared_is_asked_for_alone(
+    fake_slurm: FakeSlurm, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """The disk is full (here: a folder is in the file's place), or somebody holds the lock and does not go on."""
+    monkeypatch.setattr("launch.slurm.answers.LOCK_SECONDS", 0.1)
+    fake_slurm.add("57")
+    place = tmp_path / f".queue.test.{os.getuid()}"
+    held = FileLock(place.with_suffix(".lock"))
+    if broken == "held":
+        held.acquire()
+    else:
+        place.with_suffix(f".{broken}").mkdir()
+    answers = SharedAnswers(tmp_path, clock)
+    answers.patience = SHORT
+    for _ in range(2):
+        assert answers.remembered() == {"57": HeldJob("57", "PENDING", "Priority", "", "gta")}
+    assert asked(fake_slurm) == 1, "patient all the same"
+    answers.forget()
+    answers.remembered()
+    assert asked(fake_slurm) == 2
+    held.release()
 
 
 def test_how_a_job_ended_is_asked_once(fake_slurm: FakeSlurm, tmp_path: Path, clock: Clock) -> None:
