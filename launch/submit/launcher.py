@@ -91,6 +91,8 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
     watch = Watch(cells, cluster, options)
     wanted = watch.wanted(watch.first)
     if options.again and not wanted:
+        if watch.doubt:
+            raise Silent(watch.doubt)
         return LaunchReport(watch.first, sweep, nothing=True)
     check_data(wanted)
     record.prepare(cells, sweep)

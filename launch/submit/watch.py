@@ -78,6 +78,9 @@ class Watch:
             if entry.state is State.DONE and not entry.cell.folder.frozen:  # somebody removed a broken one
                 entry.cell.write()
         chosen = selection.of(self.first)
+        named = {e.cell.signature for e in selection.named(self.first) if e.state is not State.DONE}
+        # why nobody knows whether there is something to run again
+        self.doubt = self.silence or next((why for cell, why in self._unsure.items() if cell in named), None)
         self.only = {e.cell.signature for e in (chosen if selection.again else selection.named(self.first))}
         self.retry = {e.cell.signature: _sent(e.cell) for e in chosen if not to_run(e)}
 

@@ -43,6 +43,9 @@ def test_a_day_without_a_controller(
     again = say(*launch)
     assert again.returncode == 2
     assert NO_ANSWER in again.stderr
+    retried = say("retry", *grid, "hydra/launcher=slurm")
+    assert retried.returncode == 2, "what failed may be hidden"
+    assert f"{NO_ANSWER}: nothing more was submitted; try again later." in retried.stderr
     ended = say("cancel", "supervised/1_5/seed0", *grid)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert f"{NO_ANSWER}; told by its folder: it leaves at its next step, or when it starts" in ended.stdout
