@@ -19,6 +19,7 @@ TRIES = 2  # a busy controller refuses a question now and then; who waits asks a
 PAUSE_SECONDS = 1.0
 ASK_SECONDS = 60.0
 _TOGETHER = 500  # jobs of one command line
+_OVER = ("Invalid job id", "already completing or completed")  # scancel of a job that is over
 _Job = TypeVar("_Job")
 _RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -141,6 +142,10 @@ def cancel(jobs: Mapping[str, str]) -> set[str] | Unknown:
         answer = _run(["scancel", *ours[start : start + _TOGETHER]])
         if answer is None:
             return Unknown("Slurm does not answer (scancel)", silent=True)
+        if answer.returncode:
+            said = [line.strip() for line in answer.stderr.splitlines() if line.strip()] or ["scancel failed"]
+            if against := [line for line in said if not any(words in line for words in _OVER)]:
+                return Unknown(against[-1], silent=True)
     return set(ours)
 
 

@@ -77,6 +77,21 @@ def test_jobs_of_slurm(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     assert look(cells[0]).state is State.CANCELLED
 
 
+def test_a_scancel_that_fails_is_no_end(
+    cells: list[Cell], fake_slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_slurm.add("57_0", "57_1", state="RUNNING", node="n1")
+    submitted(cells[0], "57_0", name="gta")
+    everyone = names.of_grid(cells[:1])
+    fake_slurm.switch(broken={"scancel": "scancel: error: Kill job error on job id 57_0: Access/permission denied"})
+    (said,) = cancelling.cancel(cancelling.targets(everyone, everyone, slurm.queue())).values()
+    assert said.startswith(
+        "scancel: error: Kill job error on job id 57_0: Access/permission denied; told by its folder"
+    )
+    fake_slurm.switch(broken={"scancel": "scancel: error: Kill job error on job id 57_0: Invalid job id specified"})
+    assert slurm.cancel({"57_0": "gta"}) == {"57_0"}, "over meanwhile"
+
+
 def test_a_job_that_runs_other_cells_too(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     fake_slurm.add("57")
     submitted(cells[0], "57", name="gta")
