@@ -85,7 +85,6 @@ class SlurmCluster:
         self._sweep = sweep
         self._code = code
         self._full = Full()
-        self._doubts: dict[str, float] = {}  # name of a submission that sbatch did not answer -> when
         self._said: set[str] = set()
         self._looks: Counter[tuple[str, int]] = Counter()  # (job, attempts at its cell) -> looks at the accounting
         self._avoided: list[str] = []
@@ -97,10 +96,10 @@ class SlurmCluster:
         return made.unknown
 
     def _find(self, made: Submission) -> str | Unknown | None:
-        """As `find`; of a submission that sbatch did not answer, only time tells that it was never sent."""
+        """As `find`; of one that was maybe given to sbatch, by whichever launcher, only time tells that it was not."""
         number = find(made)
-        since = self._doubts.get(made.name)
-        if number is None and since is not None and time.monotonic() - since < DOUBT_SECONDS:
+        young = abs(time.time() - made.time) < submitting.SBATCH_SECONDS + DOUBT_SECONDS
+        if number is None and young and (made.folder / "sbatch.sh").exists():
             return Unknown(f"sbatch did not answer, and job {made.name} is not seen yet")
         return number
 
@@ -165,7 +164,6 @@ class SlurmCluster:
         )
         answer = ArrayExecutor(shape.params, made.folder).send(made, shape.code)
         if isinstance(answer, submitting.Doubt):
-            self._doubts[made.name] = time.monotonic()
             found = slurm.find_job(made.name)
             if found is None and answer.full:
                 shutil.rmtree(made.folder)

@@ -17,11 +17,12 @@ from gta.errors import UserError
 from launch.show.rows import rows
 from launch.slurm import cluster as facts
 from launch.slurm import commands as slurm
-from launch.slurm import patience
+from launch.slurm import patience, submitting
 from launch.slurm.reconcile import reconcile
 from launch.state.jobs import Unknown
 from launch.state.ledger import State
 from launch.state.submission import ToSubmit, write_submission
+from launch.submit.fitting import DOUBT_SECONDS
 from launch.submit.launcher import slurm_params
 from launch.submit.selection import Selection
 from launch.submit.slurm_array import SlurmCluster
@@ -268,3 +269,21 @@ def test_a_retry_whose_sbatch_was_not_answered_is_sent_once_and_cancelled_for_go
     assert states(again) == [State.CANCELLED]
     assert states(again) == [State.CANCELLED]
     assert sent(fake_slurm) == 1
+
+
+def test_another_launcher_doubts_as_long_what_sbatch_was_maybe_given(
+    cells: list[Cell], cluster: SlurmCluster, fake_slurm: FakeSlurm, tmp_path: Path
+) -> None:
+    """Of two submissions whose launchers died, one has no script: that one was never sent."""
+    folder, runs = tmp_path / "runs/sweeps/toy/submissions", str(tmp_path / "runs")
+    maybe = write_submission(folder, runs, "gta-toy", 1, [ToSubmit(cells[0])], "test")
+    write_submission(folder, runs, "gta-toy", 1, [ToSubmit(cells[1])], "test")
+    (maybe.folder / "sbatch.sh").touch()
+    again = Watch(cells[:1], cluster, Selection(again=True))
+    assert again.doubt == Unknown(f"sbatch did not answer, and job {maybe.name} is not seen yet"), "retry says so"
+    there = Watch(cells[:2], cluster, Selection())
+    assert states(there) == [State.NEVER_RUN, State.QUEUED]
+    replace(maybe, time=maybe.time - submitting.SBATCH_SECONDS - DOUBT_SECONDS).write(maybe.folder / "submission.json")
+    assert states(there)[1] is State.QUEUED
+    assert states(there) == [State.QUEUED] * 2
+    assert sent(fake_slurm) == 2
