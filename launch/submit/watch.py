@@ -13,7 +13,7 @@ from typing import Protocol
 from gta import files
 from gta.cell import Cell
 from gta.cellfolder import BrokenRecord, Cancelled, Death, Failure, readable
-from launch.slurm import reasons
+from launch.slurm import patience, reasons
 from launch.slurm.patience import PatientLook
 from launch.state.jobs import HeldJob, Silent, Unknown
 from launch.state.ledger import Entry, State, silence, to_run
@@ -70,9 +70,10 @@ class Watch:
         self.silence: Unknown | None = None  # why nothing is submitted now
         self.retry: dict[str, tuple[str, float] | None] = {}  # asked for again -> as what they were sent before
         self._reconciled = PatientLook(self.runs, clock)
+        self._clock, self._pause = clock, 0.0  # between looks for submissions of which nobody knows
         self._stuck: dict[str, int] = {}  # signature -> looks in a row at which its job could not start by itself
         with submission_lock(self.runs):
-            self._unsure = cluster.recover(self.runs)  # cells that a launcher may have sent before it died
+            self._recover()
         self.first = self.look()
         for entry in self.first:
             if entry.state is State.DONE and not entry.cell.folder.frozen:  # somebody removed a broken one
@@ -121,15 +122,25 @@ class Watch:
         if self.silence:
             return entries
         self.cluster.avoid_failing_nodes(entries)
+        if self._unsure and self._clock() >= self._again:
+            with submission_lock(self.runs):
+                self._recover()
+            entries = self.look()
         wanted = self.wanted(entries) and self.cluster.ready(entries)
-        if not ((wanted or self._unsure) and self._room(entries)):
+        if not (wanted and self._room(entries)):
             return entries
         with submission_lock(self.runs):
-            self._unsure = self.cluster.recover(self.runs)
+            self._recover()
             entries = self.look(now=True)  # another launcher may have sent jobs since
             quiet = self.silence or not self.cluster.ready(entries)
             chosen = [] if quiet else self.wanted(entries)[: self._room(entries)]
             return self._submitted(chosen, entries) if chosen else entries
+
+    def _recover(self) -> None:
+        """Finish submissions that a launcher left; those of which nobody knows are looked for ever more seldom."""
+        self._unsure = self.cluster.recover(self.runs)  # cells that a launcher may have sent before it died
+        self._pause = min(patience.LONG, max(patience.SHORT, self._pause * patience.GROWTH)) if self._unsure else 0.0
+        self._again = self._clock() + self._pause
 
     def _submitted(self, chosen: Sequence[Entry], entries: Sequence[Entry]) -> list[Entry]:
         """Submits cells; what comes of it. Where the scheduler falls silent, the rest wait for another turn."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from gta.cell import Cell
 from gta.cellfolder import DEAD_SECONDS
 from launch.state import attempts
+from launch.state.jobs import Unknown
 from launch.state.ledger import State
 from launch.submit.selection import Selection
 from launch.submit.watch import STUCK_LOOKS, Watch
@@ -42,6 +44,29 @@ def test_a_cell_that_dies_elsewhere_is_waited_for_and_then_given_up(cell: Cell) 
     assert len(cluster.jobs) == cell.config.site.max_idle_attempts
     assert watch.over(entries)
     assert "gave up: 5 attempts without progress" in entries[0].reason
+
+
+def test_a_submission_of_which_nobody_knows_is_looked_for_ever_more_seldom(tmp_path: Path) -> None:
+    class Unsure(Played):
+        def __init__(self, signature: str) -> None:
+            super().__init__()
+            self.unknown, self.looks = {signature: Unknown("not seen yet")}, 0
+
+        def recover(self, runs: Path) -> Mapping[str, Unknown]:
+            self.looks += 1
+            return self.unknown
+
+    unsure, done = of_seeds(2, tmp_path)
+    finish(done)
+    cluster = Unsure(unsure.signature)
+    watch = Watch([unsure, done], cluster, Selection(), itertools.count(1e9, 1.0).__next__)
+    for _ in range(600):
+        assert not watch.over(watch.turn())
+    assert 5 < cluster.looks < 40
+    cluster.unknown = {}
+    for _ in range(90):
+        watch.turn()
+    assert cluster.submitted == [unsure.signature]
 
 
 def test_an_attempt_that_cannot_be_read_ages_and_is_followed(cell: Cell) -> None:
