@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from launch.state.submission import Submission
 
 UNFINISHED = 75  # exit code (EX_TEMPFAIL) of a rank that saved and left; a job must not read COMPLETED for it
+REQUEUE_SECONDS = 60.0  # in which a scontrol that is silent is asked again
+PAUSE_SECONDS = 5.0
 LEAVE_SECONDS = 30.0  # for Slurm to end a job that it was told to requeue
 
 
@@ -91,13 +93,19 @@ def _requeue(signals: Signals) -> None:
     if not signals.time_limit:
         return
     from launch.slurm import commands as slurm
+    from launch.state.jobs import Unknown
 
-    refused = slurm.requeue(this_job())
-    print(f"requeued{': ' + refused if refused else ''}.", flush=True)
-    if not refused:
-        for kind in KINDS:
-            signal.signal(kind, signal.SIG_DFL)
-        time.sleep(LEAVE_SECONDS)  # Slurm ends this process
+    deadline = time.monotonic() + REQUEUE_SECONDS
+    while isinstance(refused := slurm.requeue(this_job()), Unknown) and time.monotonic() < deadline:
+        time.sleep(PAUSE_SECONDS)
+    if refused:
+        why = refused.why if isinstance(refused, Unknown) else refused
+        print(f"not requeued ({why}); the next multirun sends it again.", flush=True)
+        return
+    print("requeued.", flush=True)
+    for kind in KINDS:
+        signal.signal(kind, signal.SIG_DFL)
+    time.sleep(LEAVE_SECONDS)  # Slurm ends this process
 
 
 def this_job() -> str:

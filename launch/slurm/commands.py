@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -20,6 +21,11 @@ PAUSE_SECONDS = 1.0
 ASK_SECONDS = 60.0
 _TOGETHER = 500  # jobs of one command line
 _OVER = ("Invalid job id", "already completing or completed")  # scancel of a job that is over
+SILENCE = re.compile(
+    r"timed? ?out|unable to contact|unable to connect|connection (?:refused|reset|timed)|communication|zero bytes|"
+    r"transport endpoint|not responding|slurm_receive",
+    re.IGNORECASE,
+)
 _Job = TypeVar("_Job")
 _RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -117,10 +123,13 @@ def find_job(name: str) -> str | Unknown | None:
     return lines[0].partition("_")[0] if lines else None
 
 
-def requeue(job: str) -> str:
-    """Puts a running job back into the queue; what scontrol had against it, or nothing."""
+def requeue(job: str) -> str | Unknown:
+    """Puts a running job back into the queue; what scontrol had against it, or nothing. Unknown where it is silent."""
     answer = _run(["scontrol", "requeue", job])
-    return "scontrol does not answer" if answer is None else answer.stderr.strip() if answer.returncode else ""
+    if answer is None:
+        return Unknown("scontrol does not answer", silent=True)
+    said = " ".join(answer.stderr.split()) or "scontrol failed" if answer.returncode else ""
+    return Unknown(said, silent=True) if SILENCE.search(said) else said
 
 
 def exclude(jobs: Iterable[str], nodes: str) -> None:

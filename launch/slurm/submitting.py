@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from launch.slurm.commands import outside_of_jobs
+from launch.slurm.commands import SILENCE, outside_of_jobs
 
 SBATCH_SECONDS = 60.0  # where the controller holds MaxJobCount jobs, it tries for two minutes by itself
 
@@ -17,11 +17,6 @@ MAX_JOB_COUNT = "MaxJobCount"
 _FULL = ("temporarily unable to accept job", "job queue full", "creation temporarily disabled", "MaxJobCount")
 _UNSAID = "violates accounting/QOS policy"  # old versions do not say which limit
 _LIMIT = re.compile(r"\b(?:QOS|Assoc)\w*(?:Limit|Per\w+)\b")
-_SILENCE = re.compile(
-    r"timed? ?out|unable to contact|unable to connect|connection (?:refused|reset|timed)|communication|zero bytes|"
-    r"transport endpoint|not responding|slurm_receive",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -83,7 +78,7 @@ def refusal(said: str) -> Answer:
         return Later(found[0])
     if any(words in said for words in _FULL):
         return Later(MAX_JOB_COUNT)
-    if _SILENCE.search(said):
+    if SILENCE.search(said):
         return Doubt(_sentence(said))
     if _UNSAID in said and not _LIMIT.search(said):
         return Later(_sentence(said), sure=False)
