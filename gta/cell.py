@@ -23,7 +23,6 @@ from gta.fields import params, result_fields
 from gta.files import Put, write_text
 from gta.maths import versions
 from gta.methods import METHODS
-from gta.models import check_weights
 
 SHOWN = 4  # settings in a sentence
 SIGNATURE_LENGTH = 16  # hex digits that name the folder and the tag; 8 are shown
@@ -91,7 +90,12 @@ class Cell:
         check_weights(config.model)
         config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
         check_warm_up(config)
-        return cls.of(config, split)
+        cell = cls.of(config, split)
+        if config.model.weights != "random" and not cell.folder.frozen:  # torch reads the file: before the cell is made
+            from gta.models import check_weights
+
+            check_weights(config.model)
+        return cell
 
     @classmethod
     def load(cls, folder: CellFolder, config: Config) -> Cell:
@@ -189,7 +193,7 @@ class Cell:
 
 
 def _maths(config: Config) -> dict[str, int]:
-    return versions(METHODS[config.method.name].maths)
+    return versions(METHODS.of(config.method.name).maths)
 
 
 def _other_maths(cell: Cell, folder: CellFolder) -> str:

@@ -7,6 +7,7 @@ beside the method (`gta/methods/*.py`, its `Config`), on top of `MethodConfig`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from gta.fields import neutral, result
 
@@ -16,6 +17,11 @@ MISSING = "???"  # OmegaConf's mark for a value that must be given
 
 @dataclass(frozen=True, kw_only=True)
 class MethodConfig:
+    """Of a method also what it is, whatever its settings; its class has the same (`gta.methods.base.Method`)."""
+
+    uses_unlabeled: ClassVar[bool] = False
+    maths: ClassVar[int] = 1
+
     name: str = result(MISSING, "Key of the method in gta.methods.METHODS.")
     label: str = neutral("", "Row name in tables; empty: the method's name.")
 

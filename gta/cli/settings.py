@@ -36,6 +36,7 @@ def every() -> dict[str, dict[str, Any]]:
     from gta.methods import METHODS
 
     rows = dict(describe(Config))
-    for name, method in METHODS.items():
-        rows |= {f"{key} ({name})": row for key, row in describe(method.Config, "method.").items() if key not in rows}
+    for name in METHODS:
+        method = describe(METHODS.config(name), "method.")
+        rows |= {f"{key} ({name})": row for key, row in method.items() if key not in rows}
     return rows

@@ -31,8 +31,8 @@ def start() -> Hydra:
     """Hydra with our schema, methods and sweeps; also a user's own `./conf` and `./sweeps`, where they exist."""
     store = ConfigStore.instance()
     store.store(name="schema", node=schema(Config))
-    for name, method in METHODS.items():
-        store.store(group="method", name=name, node=schema(method.Config))
+    for name in METHODS:
+        store.store(group="method", name=name, node=schema(METHODS.config(name)))
     for path in sweep_files().values():
         store.store(group="sweep", name=path.stem, node=_sweep_node(path), package="_global_")
     return create("gta", CONF, user=Path("conf") if Path("conf").is_dir() else None)
@@ -121,7 +121,7 @@ def read_config(path: Path) -> Config:
     try:
         stored = OmegaConf.load(path)
         node = schema(Config)
-        node.method = schema(METHODS[stored.method.name].Config)
+        node.method = schema(METHODS.config(stored.method.name))
         return typed(OmegaConf.merge(node, stored))  # type: ignore[arg-type]
     except (OmegaConfBaseException, yaml.YAMLError, KeyError, AttributeError, OSError) as error:
         raise UserError(f"{path} cannot be read as the config of a cell by this version: {first_line(error)}") from None
@@ -151,7 +151,7 @@ def _refuse_volatile(config: DictConfig) -> None:
     written = OmegaConf.to_container(config, resolve=False)
     if not re.search(r"\$\{(now|hydra|oc\.env)", str(written)):  # nowhere: the fields need no look one by one
         return
-    method = METHODS[config.method.name].Config
+    method = METHODS.config(config.method.name)
     rows = {**describe(Config), **describe(method, "method.")}
     for name in (name for name, row in rows.items() if not row["neutral"]):
         seen: set[str] = set()

@@ -24,8 +24,8 @@ GROUPS = ("method", "data", "model", "schedule", "site", "sweep", "hydra/launche
 def setting_names() -> frozenset[str]:
     """The dotted name of every setting, of every method too."""
     names = set(describe(Config))
-    for method in METHODS.values():
-        names |= set(describe(method.Config, "method."))
+    for method in METHODS:
+        names |= set(describe(METHODS.config(method), "method."))
     return frozenset(names)
 
 

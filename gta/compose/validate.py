@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from gta.compose.sbatch import check_site
 from gta.config import CROP, CROP_BACKGROUND, Config, ScheduleConfig
-from gta.data.shapes import check_options
-from gta.data.spec import check_classes
+from gta.data.spec import check_classes, check_options
+from gta.encoders import check_model
 from gta.errors import UserError
 from gta.fields import check_values
 from gta.methods import METHODS
-from gta.models import check_model
 
 SMALLEST_CROP = 16  # pixels; below it the encoders leave nothing to pool
 
@@ -101,7 +100,7 @@ def check_lengths(schedule: ScheduleConfig, unlabeled: int) -> None:
 def check_warm_up(config: Config) -> None:
     """Raise UserError where the warm-up leaves nothing of the schedule, which is in iterations by now."""
     schedule = config.schedule
-    if METHODS[config.method.name].uses_unlabeled and schedule.warm_up >= schedule.iterations:
+    if METHODS.of(config.method.name).uses_unlabeled and schedule.warm_up >= schedule.iterations:
         raise UserError(
             f"schedule.warm_up={schedule.warm_up} leaves nothing of schedule.iterations={schedule.iterations} for "
             f"{config.method.name}: its teacher would never start."

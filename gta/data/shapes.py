@@ -14,7 +14,7 @@ from PIL import Image
 
 from gta import seeds
 from gta.config import ShapesConfig
-from gta.errors import UserError
+from gta.data.spec import check_options
 
 CLASSES = ["background", "red", "green", "cyan", "violet"]  # in this order around the colour circle
 PALETTE = [(0, 0, 0), (230, 40, 40), (120, 220, 40), (40, 210, 220), (140, 40, 230)]
@@ -46,17 +46,6 @@ def generate(options: ShapesConfig, root: Path) -> None:
             indexed.putpalette(palette)
             indexed.save(folders["SegmentationClass"] / f"{item}.png")
         (folders["ImageSets/Segmentation"] / f"{part}.txt").write_text("".join(f"{i}\n" for i in ids), encoding="utf-8")
-
-
-def check_options(options: ShapesConfig) -> None:
-    """Raise UserError for options that make no data set."""
-    if options.train < 2 or options.val < 1 or options.size < 8:
-        raise UserError("The shapes data set needs at least 2 training images, 1 validation image and 8 pixels a side.")
-    if not 0 <= options.min_objects <= options.max_objects or options.max_objects < 1:
-        raise UserError(
-            "The shapes data set needs 0 <= min_objects <= max_objects, "
-            f"not {options.min_objects} and {options.max_objects}."
-        )
 
 
 def picture(options: ShapesConfig, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

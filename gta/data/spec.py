@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gta.config import MISSING, DataConfig
+from gta.config import MISSING, DataConfig, ShapesConfig
 from gta.errors import UserError
 
 IGNORE = 255  # the label that counts nowhere, in every mask that leaves `gta.data`, whatever it is on disk
@@ -210,3 +210,14 @@ def _is_class(label: int, config: DataConfig) -> bool:
 def _check_all(what: str, labels: set[int], config: DataConfig) -> None:
     if missing := set(range(len(config.classes))) - labels:
         raise UserError(f"{what} is mapped to class {min(missing)} ({config.classes[min(missing)]}).")
+
+
+def check_options(options: ShapesConfig) -> None:
+    """Raise UserError for options that make no data set."""
+    if options.train < 2 or options.val < 1 or options.size < 8:
+        raise UserError("The shapes data set needs at least 2 training images, 1 validation image and 8 pixels a side.")
+    if not 0 <= options.min_objects <= options.max_objects or options.max_objects < 1:
+        raise UserError(
+            "The shapes data set needs 0 <= min_objects <= max_objects, "
+            f"not {options.min_objects} and {options.max_objects}."
+        )

@@ -1,30 +1,39 @@
-"""Training methods by name. A new one is a file with a `Config` and a `Method`, and a line here."""
+"""Training methods by name. A new one is a file with a `Config` and a `Method`, and a line here: its class, or, so that
+commands which train nothing need not load torch, an `Entry` with its settings in `gta.methods.settings`.
+"""
 
 from __future__ import annotations
 
-from gta.methods.base import Method
-from gta.methods.cps import CPS
-from gta.methods.cutmix import CutMix
-from gta.methods.fixmatch import FixMatch
-from gta.methods.fully_supervised import FullySupervised
-from gta.methods.gta import GTA
-from gta.methods.mean_teacher import MeanTeacher
-from gta.methods.student_teacher import StudentTeacher
-from gta.methods.supervised import Supervised
-from gta.methods.unimatch import UniMatch
-from gta.methods.unimatch_v2 import UniMatchV2
+from typing import TYPE_CHECKING, Any
+
+from gta.methods import settings
+from gta.methods.registry import Entry, Methods
+
+if TYPE_CHECKING:
+    from gta.methods.base import Method
 
 __all__ = ["METHODS", "Method"]
 
-METHODS: dict[str, type[Method]] = {
-    "supervised": Supervised,
-    "fully_supervised": FullySupervised,
-    "mean_teacher": MeanTeacher,
-    "cutmix": CutMix,
-    "fixmatch": FixMatch,
-    "unimatch": UniMatch,
-    "unimatch_v2": UniMatchV2,
-    "cps": CPS,
-    "student_teacher": StudentTeacher,
-    "gta": GTA,
-}
+METHODS = Methods(
+    {
+        "supervised": Entry(settings.SupervisedConfig, "gta.methods.supervised:Supervised"),
+        "fully_supervised": Entry(settings.FullySupervisedConfig, "gta.methods.fully_supervised:FullySupervised"),
+        "mean_teacher": Entry(settings.MeanTeacherConfig, "gta.methods.mean_teacher:MeanTeacher"),
+        "cutmix": Entry(settings.CutMixConfig, "gta.methods.cutmix:CutMix"),
+        "fixmatch": Entry(settings.FixMatchConfig, "gta.methods.fixmatch:FixMatch"),
+        "unimatch": Entry(settings.UniMatchConfig, "gta.methods.unimatch:UniMatch"),
+        "unimatch_v2": Entry(settings.UniMatchV2Config, "gta.methods.unimatch_v2:UniMatchV2"),
+        "cps": Entry(settings.CPSConfig, "gta.methods.cps:CPS"),
+        "student_teacher": Entry(settings.StudentTeacherConfig, "gta.methods.student_teacher:StudentTeacher"),
+        "gta": Entry(settings.GTAConfig, "gta.methods.gta:GTA"),
+    }
+)
+
+
+def __getattr__(name: str) -> Any:
+    """`Method`, loaded when it is asked for."""
+    if name == "Method":
+        from gta.methods.base import Method
+
+        return Method
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -43,6 +43,14 @@ class Method:
     headline: ClassVar[str] = "student"  # name of the network whose score is the method's, once it exists
     reports: ClassVar[tuple[str, ...]] = ("loss/supervised",)  # names of what `step` returns after the warm-up
 
+    def __init_subclass__(cls) -> None:
+        """What settings that need no torch say of their method (`gta.methods.settings`), its class says as well."""
+        super().__init_subclass__()
+        declared = [kind.__dict__ for kind in cls.Config.__mro__ if kind is not MethodConfig]
+        for name in ("maths", "uses_unlabeled"):
+            if "Config" in cls.__dict__ and name not in cls.__dict__ and any(name in kind for kind in declared):
+                setattr(cls, name, getattr(cls.Config, name))
+
     def __init__(
         self,
         config: Any,

@@ -6,7 +6,6 @@ The numbers are those of github.com/charlesCXK/TorchSemiSeg (docs/explanation/me
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,32 +13,13 @@ import torch
 from torch import Tensor
 
 from gta import seeds
-from gta.config import MethodConfig, ScheduleConfig
-from gta.fields import result
+from gta.config import ScheduleConfig
 from gta.methods.base import Method
-from gta.methods.mixing import BOXES, cutmix_mask, mix
+from gta.methods.mixing import cutmix_mask, mix
+from gta.methods.settings import CPSConfig
 from gta.models import SegmentationModel
 from gta.ops.batch import Labeled, Part, Unlabeled, by_group
 from gta.ops.losses import IGNORE_INDEX, cross_entropy
-
-
-@dataclass(frozen=True, kw_only=True)
-class CPSConfig(MethodConfig):
-    name: str = result("cps", "Key of the method in gta.methods.METHODS.")
-    cutmix: bool = result(True, "CutMix of unlabeled images; else both students see them as they are, and cross "
-                          "supervision is on labeled images as well.")  # fmt: skip
-    cutmix_boxes: str = result("cps", "Whose CutMix: size of the boxes, and a coin an image or a group.", choices=BOXES)
-    cutmix_probability: float = result(1.0, "Probability that an image (or group) is mixed.", within=(0, 1))
-    unsupervised_weight: float = result(
-        1.0, "Weight of the cross supervision. With CutMix 1 (VOC) or 5 (Cityscapes), without 1.5 or 6."
-    )
-    training_labels: bool = result(
-        True, "With CutMix, labels are made in training mode (BatchNorm, dropout); else in evaluation mode."
-    )
-    joint_batches: bool = result(
-        False, "Labeled and unlabeled images pass as one batch (BatchNorm); else each pass by themselves."
-    )
-    strong: bool = result(False, "Both students see the strong view of unlabeled images; else the weak one.")
 
 
 class CPS(Method):
@@ -50,8 +30,6 @@ class CPS(Method):
     """
 
     Config = CPSConfig
-    maths = 2
-    uses_unlabeled = True
     scored = ("student", "student2")
     reports = ("loss/supervised", "loss/unsupervised", "loss/supervised2", "loss/unsupervised2")
 

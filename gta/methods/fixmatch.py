@@ -5,34 +5,17 @@ Sohn et al., 2020; the numbers are those of github.com/LiheYoung/UniMatch, fixma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from gta.config import MethodConfig
-from gta.fields import result
 from gta.methods.base import Method
-from gta.methods.mixing import BOXES, cutmix_mask, mix
+from gta.methods.mixing import cutmix_mask, mix
+from gta.methods.settings import FixMatchConfig
 from gta.ops.batch import Labeled, Part, Unlabeled
 from gta.ops.losses import IGNORE_INDEX, thresholded_cross_entropy
-
-
-@dataclass(frozen=True, kw_only=True)
-class FixMatchConfig(MethodConfig):
-    name: str = result("fixmatch", "Key of the method in gta.methods.METHODS.")
-    threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
-    cutmix_boxes: str = result("unimatch", "Whose CutMix: size of the boxes, and a coin an image or a group.",
-                               choices=BOXES)  # fmt: skip
-    cutmix_probability: float = result(
-        0.5, "Probability that an image (or group) is mixed, in each strong view by itself.", within=(0, 1)
-    )
-    loss_factor: float = result(0.5, "Factor of the whole loss: (supervised + unsupervised) / 2 in the public code.")
-    joint_batches: bool = result(
-        False, "All images pass as one batch (BatchNorm); else labeled and weak ones do, and strong ones by themselves."
-    )
-    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
 
 
 class FixMatch(Method):
@@ -42,8 +25,6 @@ class FixMatch(Method):
     """
 
     Config: ClassVar[type[MethodConfig]] = FixMatchConfig
-    maths = 2
-    uses_unlabeled = True
     reports = ("loss/supervised", "loss/unsupervised", "pseudo/kept")
 
     @property

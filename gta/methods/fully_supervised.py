@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from gta.config import MethodConfig
-from gta.fields import result
 from gta.methods.base import Method
-
-
-@dataclass(frozen=True, kw_only=True)
-class FullySupervisedConfig(MethodConfig):
-    name: str = result("fully_supervised", "Key of the method in gta.methods.METHODS.")
+from gta.methods.settings import FullySupervisedConfig
 
 
 class FullySupervised(Method):

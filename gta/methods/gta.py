@@ -10,21 +10,19 @@ departures, and what each setting costs: docs/explanation/method.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from gta.fields import result
-from gta.methods.student_teacher import StudentTeacher, StudentTeacherConfig
+from gta.methods.settings import GTAConfig
+from gta.methods.student_teacher import StudentTeacher
 from gta.models import SegmentationModel
 from gta.ops.batch import Labeled, Part, PseudoLabeled
 from gta.ops.distributed import unwrap
 from gta.ops.losses import weighted_cross_entropy
 from gta.ops.optim import ema_update, ramped_decay
 
-CONFIDENCES = ("second_pass", "pseudo_label")
 # What the student takes over of the assistant; never the auxiliary head, which the assistant does not have.
 TRANSFERS: dict[str, Callable[[SegmentationModel], Iterable[nn.Parameter]]] = {
     "none": lambda model: [],
@@ -32,39 +30,6 @@ TRANSFERS: dict[str, Callable[[SegmentationModel], Iterable[nn.Parameter]]] = {
     "feature_extractor": lambda model: model.feature_extractor_parameters(),
     "all": lambda model: [*model.feature_extractor_parameters(), *model.mask_predictor.parameters()],
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class GTAConfig(StudentTeacherConfig):
-    name: str = result("gta", "Key of the method in gta.methods.METHODS.")
-    confidence: str = result(
-        "second_pass",
-        "Whose c: second_pass (teacher, training mode, on the mixed batch) or pseudo_label (that of the label).",
-        choices=CONFIDENCES,
-    )
-    joint_batches: bool = result(
-        True, "Networks see labeled and unlabeled images as one batch (BatchNorm); else each loss has its own."
-    )
-    transfer: str = result(
-        "feature_extractor",
-        "What the student takes over of the assistant: none, encoder, feature_extractor, all.",
-        choices=TRANSFERS,
-    )
-    transfer_decay: float | None = result(
-        None,
-        "Cap of the decay by which the student follows the assistant; null: schedule.ema_decay.",
-        within=(0, 1),
-    )
-    teacher_decay: float | None = result(
-        None,
-        "Cap of the decay by which the teacher follows the student; null: schedule.ema_decay.",
-        within=(0, 1),
-    )
-    share_mask_predictor: bool = result(
-        False, "Student and assistant hold ONE mask predictor, as in the public code by mistake."
-    )
-    unsupervised_weight: float = result(1.0, "Weight of the assistant's loss.")
-    strong: bool = result(False, "Assistant and student see the strong view of unlabeled images; else the weak one.")
 
 
 class GTA(StudentTeacher):

@@ -13,35 +13,10 @@ import torch
 from torch import Tensor
 
 from gta.config import MethodConfig
-from gta.fields import result
 from gta.methods.base import Method
+from gta.methods.settings import MeanTeacherConfig
 from gta.ops.batch import Labeled, Part, Unlabeled, by_group
 from gta.ops.losses import IGNORE_INDEX, squared_difference, thresholded_cross_entropy
-
-CONSISTENCIES = ("mean_square", "sum_square", "cross_entropy")
-LOSSES = (
-    "mean_square or sum_square (over classes) of the two probabilities' difference, or cross_entropy to hard labels."
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeanTeacherConfig(MethodConfig):
-    name: str = result("mean_teacher", "Key of the method in gta.methods.METHODS.")
-    consistency: str = result("mean_square", LOSSES, choices=CONSISTENCIES)
-    unsupervised_weight: float = result(100.0, "Weight of the unsupervised loss.")
-    threshold: float = result(
-        0.0,
-        "cross_entropy leaves pixels of less confidence out; the others weigh all by the share that has as much.",
-        within=(0, 1),
-    )
-    on_labeled: bool = result(True, "The squares are on labeled images too (which have one view).")
-    training_labels: bool = result(
-        True, "The teacher predicts in training mode (BatchNorm, dropout); else in evaluation mode."
-    )
-    joint_batches: bool = result(
-        True, "Labeled and unlabeled images pass the student as one batch (BatchNorm); else each by themselves."
-    )
-    strong: bool = result(True, "The student sees the strong view of unlabeled images; else the weak one.")
 
 
 @dataclass
@@ -58,8 +33,6 @@ class MeanTeacher(Method):
     """The teacher is scored."""
 
     Config: ClassVar[type[MethodConfig]] = MeanTeacherConfig
-    maths = 2
-    uses_unlabeled = True
     teacher = True
     headline = "teacher"
     reports = ("loss/supervised", "loss/unsupervised", "pseudo/kept")

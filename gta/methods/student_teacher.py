@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from gta.config import MethodConfig
-from gta.fields import result
 from gta.methods.base import Method
 from gta.methods.mixing import cutmix_mask, mix_all
+from gta.methods.settings import StudentTeacherConfig
 from gta.ops.batch import Labeled, Part, PseudoLabeled, Unlabeled
-from gta.ops.losses import WEIGHTINGS, percentile, weighted_cross_entropy
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudentTeacherConfig(MethodConfig):
-    name: str = result("student_teacher", "Key of the method in gta.methods.METHODS.")
-    drop_percent: float = result(
-        80.0,
-        "Percentage of the pixels, the most confident ones, that the unlabeled loss keeps.",
-        within=(0, 100),
-    )
-    weighting: str = result(
-        "laplace", "Weight of a pixel of confidence c: laplace (1 + c), confidence (c), none (1).", choices=WEIGHTINGS
-    )
-    cutmix_probability: float = result(0.5, "Probability that a group is mixed.", within=(0, 1))
-    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
-    strong: bool = result(False, "The student sees the strong view of unlabeled images; else the weak one.")
+from gta.ops.losses import percentile, weighted_cross_entropy
 
 
 class StudentTeacher(Method):
     """Steps 1 to 9 of gta.py with one network in the place of student and assistant; the teacher is scored."""
 
     Config = StudentTeacherConfig
-    uses_unlabeled = True
     teacher = True
     headline = "teacher"
     reports: ClassVar[tuple[str, ...]] = ("loss/supervised", "loss/unsupervised", "pseudo/kept")

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from gta.config import MethodConfig
-from gta.fields import result
 from gta.methods.base import Method
-
-
-@dataclass(frozen=True, kw_only=True)
-class SupervisedConfig(MethodConfig):
-    name: str = result("supervised", "Key of the method in gta.methods.METHODS.")
+from gta.methods.settings import SupervisedConfig
 
 
 class Supervised(Method):

@@ -5,40 +5,17 @@ The numbers are those of github.com/LiheYoung/UniMatch, unimatch.py (docs/explan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from gta.config import MethodConfig
-from gta.fields import result
 from gta.methods.fixmatch import FixMatch
-from gta.methods.mixing import BOXES
+from gta.methods.settings import UniMatchConfig
 from gta.models import SegmentationModel
 from gta.ops.batch import Labeled, Unlabeled
 from gta.ops.distributed import unwrap
 from gta.ops.dropout import drop_planes
-
-
-@dataclass(frozen=True, kw_only=True)
-class UniMatchConfig(MethodConfig):
-    name: str = result("unimatch", "Key of the method in gta.methods.METHODS.")
-    threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
-    cutmix_boxes: str = result("unimatch", "Whose CutMix: size of the boxes, and a coin an image or a group.",
-                               choices=BOXES)  # fmt: skip
-    cutmix_probability: float = result(
-        0.5, "Probability that an image (or group) is mixed, in each strong view by itself.", within=(0, 1)
-    )
-    loss_factor: float = result(0.5, "Factor of the whole loss: (supervised + unsupervised) / 2 in the public code.")
-    joint_batches: bool = result(
-        False, "All images pass as one batch (BatchNorm); else labeled and weak ones do, and strong ones by themselves."
-    )
-    strong_weight: float = result(0.25, "Weight of the loss of each of the two strong views.")
-    feature_weight: float = result(0.5, "Weight of the loss of the view with dropped features.")
-    feature_dropout: float = result(
-        0.5, "Probability that a plane of the encoder's features is dropped there.", within=(0, 1)
-    )
 
 
 class UniMatch(FixMatch):

@@ -8,43 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor
 
-from gta.config import MethodConfig
-from gta.fields import result
 from gta.methods.fixmatch import FixMatch
-from gta.methods.mixing import BOXES, mix_all
+from gta.methods.mixing import mix_all
+from gta.methods.settings import UniMatchV2Config
 from gta.models import SegmentationModel
 from gta.ops.batch import Labeled, Part, PseudoLabeled, Unlabeled
 from gta.ops.distributed import unwrap
 from gta.ops.dropout import drop_complements
 from gta.ops.losses import thresholded_cross_entropy
-
-
-@dataclass(frozen=True, kw_only=True)
-class UniMatchV2Config(MethodConfig):
-    name: str = result("unimatch_v2", "Key of the method in gta.methods.METHODS.")
-    views: int = result(2, "Strong views, each of which learns the labels.", choices=(1, 2))
-    complementary_dropout: bool = result(
-        True, "Each of the two views loses the planes of the encoder's features that the other one keeps."
-    )
-    threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
-    teacher_decay: float = result(0.996, "Cap of the decay by which the teacher follows the student.", within=(0, 1))
-    cutmix_boxes: str = result("unimatch", "Whose CutMix: size of the boxes, and a coin an image or a group.",
-                               choices=BOXES)  # fmt: skip
-    cutmix_probability: float = result(
-        0.5, "Probability that an image (or group) is mixed, in each strong view by itself.", within=(0, 1)
-    )
-    loss_factor: float = result(0.5, "Factor of the whole loss: (supervised + unsupervised) / 2 in the public code.")
-    joint_batches: bool = result(
-        False, "Labeled and strong images pass as one batch; else each by themselves. A network without BatchNorm sees "
-        "no difference."
-    )  # fmt: skip
-    unsupervised_weight: float = result(1.0, "Weight of the mean loss of the strong views.")
 
 
 class UniMatchV2(FixMatch):
@@ -54,7 +30,6 @@ class UniMatchV2(FixMatch):
     """
 
     Config = UniMatchV2Config
-    maths = 1
     teacher = True
     headline = "teacher"
 

@@ -9,13 +9,11 @@ import torch
 from torch import nn
 
 from gta.config import ModelConfig
-from gta.errors import UserError
-from gta.fields import check_values
+from gta.encoders import check_model
 from gta.models.deeplab import SegmentationModel
 from gta.models.resnet import BasicBlock, Bottleneck, ResNet
 from gta.models.tiny import TinyEncoder
 from gta.models.weights import WeightsReport, check_initial_weights, load_initial_weights
-from gta.text import did_you_mean
 
 __all__ = [
     "ENCODERS",
@@ -35,17 +33,6 @@ ENCODERS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "resnet50": lambda config: ResNet(Bottleneck, (3, 4, 6, 3), config.output_stride, config.stem),
     "resnet101": lambda config: ResNet(Bottleneck, (3, 4, 23, 3), config.output_stride, config.stem),
 }
-
-
-def check_model(config: ModelConfig) -> None:
-    """Raise UserError for an unknown encoder, and for a setting that it cannot have."""
-    check_values(config, "model.")
-    if config.encoder not in ENCODERS:
-        raise UserError(
-            f"model.encoder={config.encoder}: no such encoder; {did_you_mean(config.encoder, list(ENCODERS))}"
-        )
-    if config.encoder == "tiny" and config.width < 1:
-        raise UserError(f"model.width is {config.width}; the tiny encoder needs a width of at least 1 (8, say).")
 
 
 def check_weights(config: ModelConfig) -> None:

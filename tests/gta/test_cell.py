@@ -105,7 +105,7 @@ def test_other_maths_is_another_cell(part: str, monkeypatch: pytest.MonkeyPatch,
 def test_a_method_whose_maths_changed_has_other_cells_and_no_other_method(monkeypatch: pytest.MonkeyPatch) -> None:
     cps = replace(config(), method=METHODS["cps"].Config())
     before = [Cell.of(one, split()).signature for one in (config(), cps)]
-    monkeypatch.setattr(METHODS["gta"], "maths", METHODS["gta"].maths + 1)
+    monkeypatch.setattr(METHODS["gta"].Config, "maths", METHODS["gta"].maths + 1)
     after = [Cell.of(one, split()).signature for one in (config(), cps)]
     assert before[0] != after[0]
     assert before[1] == after[1]

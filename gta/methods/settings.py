@@ -1,0 +1,213 @@
+"""The settings of each method, without torch: what plan, status and table need to know of it.
+
+Each is the `Config` of the class in the file of its name, which reads `uses_unlabeled` and `maths` from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from gta.config import MethodConfig
+from gta.fields import result
+
+BOXES = ("gta", "unimatch", "cutmix_seg", "cps")  # gta.methods.mixing has them
+WEIGHTINGS = ("laplace", "confidence", "none")  # gta.ops.losses has them
+CONFIDENCES = ("second_pass", "pseudo_label")
+TRANSFERS = ("none", "encoder", "feature_extractor", "all")  # gta.methods.gta has them
+CONSISTENCIES = ("mean_square", "sum_square", "cross_entropy")
+LOSSES = (
+    "mean_square or sum_square (over classes) of the two probabilities' difference, or cross_entropy to hard labels."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupervisedConfig(MethodConfig):
+    name: str = result("supervised", "Key of the method in gta.methods.METHODS.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FullySupervisedConfig(MethodConfig):
+    name: str = result("fully_supervised", "Key of the method in gta.methods.METHODS.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanTeacherConfig(MethodConfig):
+    uses_unlabeled: ClassVar[bool] = True
+    maths: ClassVar[int] = 2
+    name: str = result("mean_teacher", "Key of the method in gta.methods.METHODS.")
+    consistency: str = result("mean_square", LOSSES, choices=CONSISTENCIES)
+    unsupervised_weight: float = result(100.0, "Weight of the unsupervised loss.")
+    threshold: float = result(
+        0.0,
+        "cross_entropy leaves pixels of less confidence out; the others weigh all by the share that has as much.",
+        within=(0, 1),
+    )
+    on_labeled: bool = result(True, "The squares are on labeled images too (which have one view).")
+    training_labels: bool = result(
+        True, "The teacher predicts in training mode (BatchNorm, dropout); else in evaluation mode."
+    )
+    joint_batches: bool = result(
+        True, "Labeled and unlabeled images pass the student as one batch (BatchNorm); else each by themselves."
+    )
+    strong: bool = result(True, "The student sees the strong view of unlabeled images; else the weak one.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutMixConfig(MethodConfig):
+    uses_unlabeled: ClassVar[bool] = True
+    maths: ClassVar[int] = 2
+    name: str = result("cutmix", "Key of the method in gta.methods.METHODS.")
+    consistency: str = result("sum_square", LOSSES, choices=CONSISTENCIES)
+    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
+    threshold: float = result(
+        0.97,
+        "cross_entropy leaves pixels of less confidence out; the others weigh all by the share that has as much.",
+        within=(0, 1),
+    )
+    cutmix_boxes: str = result("cutmix_seg", "Whose CutMix: size of the boxes, and a coin an image or a group.",
+                               choices=BOXES)  # fmt: skip
+    cutmix_probability: float = result(1.0, "Probability that an image (or group) is mixed.", within=(0, 1))
+    on_labeled: bool = result(False, "The squares are on labeled images too (which have one view).")
+    training_labels: bool = result(
+        True, "The teacher predicts in training mode (BatchNorm, dropout); else in evaluation mode."
+    )
+    joint_batches: bool = result(
+        False, "Labeled and unlabeled images pass the student as one batch (BatchNorm); else each by themselves."
+    )
+    strong: bool = result(False, "The student sees the strong view of unlabeled images; else the weak one.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixMatchConfig(MethodConfig):
+    uses_unlabeled: ClassVar[bool] = True
+    maths: ClassVar[int] = 2
+    name: str = result("fixmatch", "Key of the method in gta.methods.METHODS.")
+    threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
+    cutmix_boxes: str = result("unimatch", "Whose CutMix: size of the boxes, and a coin an image or a group.",
+                               choices=BOXES)  # fmt: skip
+    cutmix_probability: float = result(
+        0.5, "Probability that an image (or group) is mixed, in each strong view by itself.", within=(0, 1)
+    )
+    loss_factor: float = result(0.5, "Factor of the whole loss: (supervised + unsupervised) / 2 in the public code.")
+    joint_batches: bool = result(
+        False, "All images pass as one batch (BatchNorm); else labeled and weak ones do, and strong ones by themselves."
+    )
+    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniMatchConfig(MethodConfig):
+    uses_unlabeled: ClassVar[bool] = True
+    maths: ClassVar[int] = 2
+    name: str = result("unimatch", "Key of the method in gta.methods.METHODS.")
+    threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
+    cutmix_boxes: str = result("unimatch", "Whose CutMix: size of the boxes, and a coin an image or a group.",
+                               choices=BOXES)  # fmt: skip
+    cutmix_probability: float = result(
+        0.5, "Probability that an image (or group) is mixed, in each strong view by itself.", within=(0, 1)
+    )
+    loss_factor: float = result(0.5, "Factor of the whole loss: (supervised + unsupervised) / 2 in the public code.")
+    joint_batches: bool = result(
+        False, "All images pass as one batch (BatchNorm); else labeled and weak ones do, and strong ones by themselves."
+    )
+    strong_weight: float = result(0.25, "Weight of the loss of each of the two strong views.")
+    feature_weight: float = result(0.5, "Weight of the loss of the view with dropped features.")
+    feature_dropout: float = result(
+        0.5, "Probability that a plane of the encoder's features is dropped there.", within=(0, 1)
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class UniMatchV2Config(MethodConfig):
+    uses_unlabeled: ClassVar[bool] = True
+    maths: ClassVar[int] = 1
+    name: str = result("unimatch_v2", "Key of the method in gta.methods.METHODS.")
+    views: int = result(2, "Strong views, each of which learns the labels.", choices=(1, 2))
+    complementary_dropout: bool = result(
+        True, "Each of the two views loses the planes of the encoder's features that the other one keeps."
+    )
+    threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
+    teacher_decay: float = result(0.996, "Cap of the decay by which the teacher follows the student.", within=(0, 1))
+    cutmix_boxes: str = result("unimatch", "Whose CutMix: size of the boxes, and a coin an image or a group.",
+                               choices=BOXES)  # fmt: skip
+    cutmix_probability: float = result(
+        0.5, "Probability that an image (or group) is mixed, in each strong view by itself.", within=(0, 1)
+    )
+    loss_factor: float = result(0.5, "Factor of the whole loss: (supervised + unsupervised) / 2 in the public code.")
+    joint_batches: bool = result(
+        False, "Labeled and strong images pass as one batch; else each by themselves. A network without BatchNorm sees "
+        "no difference."
+    )  # fmt: skip
+    unsupervised_weight: float = result(1.0, "Weight of the mean loss of the strong views.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CPSConfig(MethodConfig):
+    uses_unlabeled: ClassVar[bool] = True
+    maths: ClassVar[int] = 2
+    name: str = result("cps", "Key of the method in gta.methods.METHODS.")
+    cutmix: bool = result(True, "CutMix of unlabeled images; else both students see them as they are, and cross "
+                          "supervision is on labeled images as well.")  # fmt: skip
+    cutmix_boxes: str = result("cps", "Whose CutMix: size of the boxes, and a coin an image or a group.", choices=BOXES)
+    cutmix_probability: float = result(1.0, "Probability that an image (or group) is mixed.", within=(0, 1))
+    unsupervised_weight: float = result(
+        1.0, "Weight of the cross supervision. With CutMix 1 (VOC) or 5 (Cityscapes), without 1.5 or 6."
+    )
+    training_labels: bool = result(
+        True, "With CutMix, labels are made in training mode (BatchNorm, dropout); else in evaluation mode."
+    )
+    joint_batches: bool = result(
+        False, "Labeled and unlabeled images pass as one batch (BatchNorm); else each pass by themselves."
+    )
+    strong: bool = result(False, "Both students see the strong view of unlabeled images; else the weak one.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudentTeacherConfig(MethodConfig):
+    uses_unlabeled: ClassVar[bool] = True
+    name: str = result("student_teacher", "Key of the method in gta.methods.METHODS.")
+    drop_percent: float = result(
+        80.0,
+        "Percentage of the pixels, the most confident ones, that the unlabeled loss keeps.",
+        within=(0, 100),
+    )
+    weighting: str = result(
+        "laplace", "Weight of a pixel of confidence c: laplace (1 + c), confidence (c), none (1).", choices=WEIGHTINGS
+    )
+    cutmix_probability: float = result(0.5, "Probability that a group is mixed.", within=(0, 1))
+    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
+    strong: bool = result(False, "The student sees the strong view of unlabeled images; else the weak one.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GTAConfig(StudentTeacherConfig):
+    name: str = result("gta", "Key of the method in gta.methods.METHODS.")
+    confidence: str = result(
+        "second_pass",
+        "Whose c: second_pass (teacher, training mode, on the mixed batch) or pseudo_label (that of the label).",
+        choices=CONFIDENCES,
+    )
+    joint_batches: bool = result(
+        True, "Networks see labeled and unlabeled images as one batch (BatchNorm); else each loss has its own."
+    )
+    transfer: str = result(
+        "feature_extractor",
+        "What the student takes over of the assistant: none, encoder, feature_extractor, all.",
+        choices=TRANSFERS,
+    )
+    transfer_decay: float | None = result(
+        None,
+        "Cap of the decay by which the student follows the assistant; null: schedule.ema_decay.",
+        within=(0, 1),
+    )
+    teacher_decay: float | None = result(
+        None,
+        "Cap of the decay by which the teacher follows the student; null: schedule.ema_decay.",
+        within=(0, 1),
+    )
+    share_mask_predictor: bool = result(
+        False, "Student and assistant hold ONE mask predictor, as in the public code by mistake."
+    )
+    unsupervised_weight: float = result(1.0, "Weight of the assistant's loss.")
+    strong: bool = result(False, "Assistant and student see the strong view of unlabeled images; else the weak one.")
