@@ -87,7 +87,6 @@ class Cell:
             prepare(config.data)
             splits[key] = load_split(config.data)
         split = splits[key]
-        check_weights(config.model)
         config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
         check_warm_up(config)
         cell = cls.of(config, split)
