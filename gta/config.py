@@ -273,7 +273,11 @@ class SiteConfig:
         "Cells send their journals to MLflow themselves while they train (to a server or PostgreSQL); "
         "else the launching process does, once a minute.",
     )
-    setup: list[str] = neutral([], "Shell lines before the job's command (module load ...).")
+    setup: list[str] = neutral([], "Shell lines (bash) before the job's command (module load ...).")
+    setup_must_succeed: bool = neutral(True, "A setup line that fails ends the job; else the job goes on without it.")
+    gpu_must_be_seen: bool = neutral(
+        True, "Where the job asks for GPUs and device is auto, a cell to which PyTorch shows none fails; else: the CPU."
+    )
     sbatch: dict[str, str] = neutral(
         {}, "Any sbatch option, by its long name: {nice: 100}; it counts more than a field that asks for the same."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bdb
 import contextlib
 import os
+import socket
 import sys
 import time
 import traceback
@@ -16,8 +17,9 @@ import torch
 
 from gta.cell import Cell
 from gta.cellfolder import CellFolder, Failure, Submitted, readable
+from gta.compose import sbatch
 from gta.compose.compose import read_config
-from gta.config import Config
+from gta.config import Config, SiteConfig
 from gta.errors import UserError
 from gta.ops import distributed
 from gta.provenance.environment import environment
@@ -95,6 +97,7 @@ def run_cell(
             elif mine := _claim(folder, config, place, sent):
                 number = mine.number
                 mine.start()
+        _check_gpu(config.site)
         distributed.init_from_env(config.site.device)
         number, left = distributed.broadcast_object((number, left))
         if distributed.broadcast_object(folder.done):  # also where it was finished since
@@ -152,6 +155,17 @@ def _submitted(folder: CellFolder, sent: Sent) -> Submitted | None:
 def _why(mine: Claim, signals: Signals) -> str | None:
     """What stopped an attempt, where that was not a person's signal."""
     return "cancelled" if mine.cancelled else "time limit" if signals.time_limit else None
+
+
+def _check_gpu(site: SiteConfig) -> None:
+    """Raises UserError where a GPU was asked for, and would go unused."""
+    if site.device != "auto" or not site.gpu_must_be_seen or not sbatch.gpus(site) or torch.cuda.is_available():
+        return
+    why = "see what nvidia-smi says there" if torch.backends.cuda.is_built() else "it is built without CUDA"
+    raise UserError(
+        f"This job asks for a GPU, and PyTorch {torch.__version__} sees none on {socket.gethostname()} ({why}): mend "
+        "that, or say that none is needed by site.gpus_per_node=null, site.device=cpu or site.gpu_must_be_seen=false."
+    )
 
 
 def _stop(error: Superseded) -> NoReturn:

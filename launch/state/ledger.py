@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gta import journal
 from gta.cellfolder import Attempt, BrokenRecord, Cancelled, Death, Failure, Submitted, readable
+from launch.state import setup
 from launch.state.jobs import EndedJob, HeldJob, Jobs, Unknown, Word
 from launch.state.policy import POLICY, exhausted, of_job
 
@@ -115,6 +116,8 @@ def _look(cell: Cell, word: Word | None) -> Entry:
         return replace(base, state=State.QUEUED, detail=said, node=word.node or None, held=word)
     if isinstance(word, Unknown):
         return _unknown(base, past, mine, word)
+    if isinstance(word, EndedJob) and not mine and submitted and (said := setup.failure_in(submitted.log)):
+        return replace(base, state=State.FAILED, detail=said, log=submitted.log, cause=Death.EXCEPTION)
     if failure := folder.last_failure():  # submitted again, and that job came to nothing
         return _failed(base, failure)
     return _unfinished(base, past, mine, submitted, word)

@@ -23,6 +23,7 @@ from launch.grid import grid
 from launch.show.board import Board
 from launch.show.words import summary
 from launch.slurm import commands as slurm
+from launch.state import setup
 from launch.state.jobs import Silent
 from launch.state.ledger import Entry, State
 from launch.submit import code, price
@@ -183,7 +184,8 @@ def slurm_params(master: DictConfig, site: SiteConfig) -> dict[str, Any]:
     if site.gpu_type and site.gpus_per_node:
         made["gpus_per_node"] = f"{site.gpu_type}:{site.gpus_per_node}"
     # lists and mappings: Hydra composes them before the site that an interpolation would name
-    made["setup"] = [*(made["setup"] or []), *site.setup]
+    lines = [*(made["setup"] or []), *site.setup]
+    made["setup"] = setup.watched(lines) if site.setup_must_succeed else lines
     made["additional_parameters"] = {**words(site.sbatch), **words(made["additional_parameters"])}
     return made
 

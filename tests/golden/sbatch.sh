@@ -20,8 +20,10 @@
 #SBATCH --time=1440
 
 # setup
+trap 'code=$?; if [ ${#BASH_SOURCE[@]} -eq 1 ]; then echo "setup failed with exit code $code: $(sed -n "${LINENO}p" "$0")"; exit 1; fi' ERR
 module load cuda
 ulimit -n 4096
+trap - ERR
 export PYTHONPATH=FOLDER/runs/sweeps/shapes/code/TREE"${PYTHONPATH:+:$PYTHONPATH}"
 
 # command

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.helpers.program import Run
 from tests.helpers.slurm import GRID, RANKS, SCRIPT, SITE, Slurm, attempts, numbers, submitted
@@ -66,6 +67,30 @@ def test_a_cell_that_fails_is_failed_in_slurm_too(
     assert again.returncode == 1
     assert set(slurm.jobs()) <= set(jobs), "nothing was submitted again"
     assert len(attempts(tmp_path / "runs")) == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_what_would_pass_in_silence_fails_with_a_sentence(
+    gta: Run, small: list[str], tmp_path: Path, slurm: Slurm
+) -> None:
+    """A GPU (the cluster's are fake) that PyTorch does not see; a setup line that fails."""
+    words = [*GRID, "method=supervised", *small, *SITE]
+    unused = gta(*words, "site.gpus_per_node=1", **slurm.environment)
+    assert unused.returncode == 1, unused.stdout + unused.stderr
+    assert "This job asks for a GPU, and PyTorch" in unused.stdout
+    (attempt,) = attempts(tmp_path / "runs")
+    assert slurm.jobs()[attempt.job] == "FAILED"
+
+    lines = "site.setup=['export LANG=C','cd /nowhere','export A=1']"
+    failed = gta(*words, lines, "hydra.launcher.retry=failed", **slurm.environment)
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert "setup failed with exit code 1: cd /nowhere" in failed.stdout
+    assert len(attempts(tmp_path / "runs")) == 1, "the cell did not begin"
+    (job,) = submitted(tmp_path / "runs")
+    assert slurm.jobs()[job] == "FAILED"
+
+    words += [lines, "site.setup_must_succeed=false", "hydra.launcher.retry=failed"]
+    assert gta(*words, **slurm.environment).returncode == 0
 
 
 def test_a_job_can_submit_jobs(small: list[str], tmp_path: Path, slurm: Slurm) -> None:

@@ -6,9 +6,11 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from gta import journal
 from gta.cell import Cell
@@ -18,6 +20,7 @@ from launch.job.attempt import Sent, _Control, run_cell, run_rank
 from launch.job.rendezvous import Place
 from launch.state.ledger import State, look
 from tests.helpers.cells import cancelled, claim, last_attempt, submitted
+from tests.helpers.configs import changed
 from tests.helpers.training import points
 
 pytestmark = pytest.mark.slow
@@ -162,6 +165,20 @@ def test_a_job_whose_cell_was_deleted_while_it_waited_does_not_make_it_anew(
     with pytest.raises(UserError):
         run_cell(cell.folder)
     assert not cell.folder.path.exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_would_go_unused_fails_the_cell_unless_the_site_allows_it(cell: Cell) -> None:
+    paid = changed(cell.config, {"site.gpus_per_node": 1})
+    replace(cell, config=paid).write()
+    with pytest.raises(UserError, match=r"asks for a GPU, and PyTorch .* sees none on .*site.gpu_must_be_seen=false"):
+        run_cell(cell.folder)
+    entry = look(cell)
+    assert (entry.state, entry.attempts) == (State.FAILED, 1)
+    assert "asks for a GPU" in entry.detail
+
+    replace(cell, config=changed(paid, {"site.gpu_must_be_seen": False})).write()
+    assert run_cell(cell.folder) == "done", "and it is the same cell"
 
 
 def test_two_ranks_of_torchrun_train_what_one_process_does(small: list[str], tmp_path: Path) -> None:
