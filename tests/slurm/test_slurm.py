@@ -82,14 +82,14 @@ def test_what_would_pass_in_silence_fails_with_a_sentence(
     assert slurm.jobs()[attempt.job] == "FAILED"
 
     lines = "site.setup=['export LANG=C','cd /nowhere','export A=1']"
-    failed = gta(*words, lines, "hydra.launcher.retry=failed", **slurm.environment)
+    failed = gta(*words, lines, "--retry", "failed", **slurm.environment)
     assert failed.returncode == 1, failed.stdout + failed.stderr
     assert "setup failed with exit code 1: cd /nowhere" in failed.stdout
     assert len(attempts(tmp_path / "runs")) == 1, "the cell did not begin"
     (job,) = submitted(tmp_path / "runs")
     assert slurm.jobs()[job] == "FAILED"
 
-    words += [lines, "site.setup_must_succeed=false", "hydra.launcher.retry=failed"]
+    words += [lines, "site.setup_must_succeed=false", "--retry", "failed"]
     assert gta(*words, **slurm.environment).returncode == 0
 
 
