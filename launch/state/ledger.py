@@ -116,8 +116,8 @@ def _look(cell: Cell, word: Word | None) -> Entry:
         return replace(base, state=State.QUEUED, detail=said, node=word.node or None, held=word)
     if isinstance(word, Unknown):
         return _unknown(base, past, mine, word)
-    if isinstance(word, EndedJob) and not mine and submitted and (said := setup.failure_in(submitted.log)):
-        return replace(base, state=State.FAILED, detail=said, log=submitted.log, cause=Death.EXCEPTION)
+    if isinstance(word, EndedJob) and not mine and submitted and (line := setup.failure_in(submitted.log)):
+        return replace(base, state=State.FAILED, detail=line, log=submitted.log, cause=Death.EXCEPTION)
     if failure := folder.last_failure():  # submitted again, and that job came to nothing
         return _failed(base, failure)
     return _unfinished(base, past, mine, submitted, word)
