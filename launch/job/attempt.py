@@ -97,7 +97,8 @@ def run_cell(
             elif mine := _claim(folder, config, place, sent):
                 number = mine.number
                 mine.start()
-        _check_gpu(config.site)
+        if mine or (int(os.environ.get("RANK", 0)) and not folder.done):
+            _check_gpu(config.site)
         distributed.init_from_env(config.site.device)
         number, left = distributed.broadcast_object((number, left))
         if distributed.broadcast_object(folder.done):  # also where it was finished since
