@@ -7,7 +7,7 @@ beside the field (`gta.fields.result`); what only the disk can say, layout and l
 from __future__ import annotations
 
 from gta.compose.sbatch import check_site
-from gta.config import CROP, CROP_BACKGROUND, Config, ScheduleConfig
+from gta.config import CROP, CROP_BACKGROUND, Config, DataConfig, ScheduleConfig
 from gta.data.spec import check_classes, check_options
 from gta.encoders import check_model
 from gta.errors import UserError
@@ -38,11 +38,23 @@ def check_config(config: Config) -> None:
         raise UserError(f"data.crop_size={config.data.crop_size} must be at least {SMALLEST_CROP}.")
     check_batch(schedule, config.site.ranks * config.site.nodes)
     check_classes(config.data)
+    check_palette(config.data)
     if config.data.generator is not None:
         check_options(config.data.generator)
     check_model(config.model)
     check_evaluation(config)
     check_site(config.site)
+
+
+def check_palette(config: DataConfig) -> None:
+    """Raise UserError for a palette that pictures could not be coloured by."""
+    if config.palette and len(config.palette) != len(config.classes):
+        raise UserError(
+            f"data.palette has {len(config.palette)} colours for {len(config.classes)} classes: give one each, or none."
+        )
+    for colour in config.palette:
+        if len(colour) != 3 or not all(0 <= value <= 255 for value in colour):
+            raise UserError(f"data.palette: {list(colour)} is no colour; give red, green and blue, each 0 to 255.")
 
 
 def check_batch(schedule: ScheduleConfig, world_size: int) -> None:

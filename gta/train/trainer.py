@@ -80,7 +80,7 @@ class Trainer:
             last = done == schedule.iterations
             if done % schedule.log_every == 0 or last:
                 self._log(done, losses)
-            if done % schedule.eval_every == 0 or last:
+            if done % schedule.eval_every == 0 and not last:
                 self._evaluate(done)
             request = distributed.highest(self.control.request())
             if done % schedule.checkpoint_every == 0 or last or request >= Request.SAVE:
@@ -89,6 +89,10 @@ class Trainer:
             if request >= Request.STOP and not last:
                 self._event("stopped", iteration=done)
                 return False
+        # all of the training is on disk: what fails from here on is tried again by itself
+        matrices = self._evaluate(schedule.iterations)
+        self._save(schedule.iterations)
+        self._write_artifacts(schedule.iterations, matrices)
         self._finish()
         return True
 
@@ -143,7 +147,8 @@ class Trainer:
             shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
             print(f"iteration {iteration}/{self.config.schedule.iterations}  {shown}", flush=True)
 
-    def _evaluate(self, iteration: int) -> None:
+    def _evaluate(self, iteration: int) -> dict[str, Tensor]:
+        """Score the networks; their confusion matrices."""
         matrices = confusion_matrices(self.method.networks(), self.config, self.split.val, self.device)
         self.scores = scores_of(matrices, iteration)
         for name, score in self.scores.items():
@@ -161,15 +166,22 @@ class Trainer:
             self.journal.metrics(iteration, {**values, "seconds": self._seconds()})
             shown = "  ".join(f"{name} {score.miou:.2f}" for name, score in self.scores.items())
             print(f"iteration {iteration}  mIoU (%)  {shown}", flush=True)
-            if iteration == self.config.schedule.iterations:
-                self._write_artifacts(iteration, matrices)
+        return matrices
 
     def _write_artifacts(self, iteration: int, matrices: dict[str, Tensor]) -> None:
-        """The headline's confusion matrix and pictures; rank 0 predicts these few images by itself."""
+        """The headline's confusion matrix and pictures; rank 0 predicts these few images by itself.
+
+        They are for people: where they cannot be made (a full disk, say), that is a word in the log and the journal.
+        """
+        if not self.first:
+            return
         self.control.check()
         name, network = self.method.headline_network()
-        pictures = examples(network, self.config, self.split.val, self.device)
-        write_artifacts(self.folder, name, iteration, matrices[name], pictures, self.config.data)
+        try:
+            pictures = examples(network, self.config, self.split.val, self.device)
+            write_artifacts(self.folder, name, iteration, matrices[name], pictures, self.config.data)
+        except Exception as error:
+            self._event("no artifacts", iteration=iteration, error=f"{type(error).__name__}: {first_line(error)}")
 
     def _finish(self) -> None:
         if not self.journal:

@@ -10,14 +10,17 @@ import pytest
 import torch
 from PIL import Image
 
+from gta import journal
 from gta.cellfolder import CellFolder
 from gta.config import DataConfig
 from gta.data.dataset import SegmentationDataset
+from gta.methods import METHODS
 from gta.ops import metrics
+from gta.train import checkpoint, trainer
 from gta.train.artifacts import IGNORED, RIGHT, WRONG, Example, panels, write_artifacts
 from gta.train.predictions import palette
 from tests.helpers.configs import changed
-from tests.helpers.training import StopAfter, make, train_in
+from tests.helpers.training import StopAfter, make, points, train_in
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +64,47 @@ def test_pictures_show_image_truth_prediction_and_error(folder: Path, tmp_path: 
     assert np.array_equal(truth, palette(config.data)[dataset.mask(0)])
     right = (truth == prediction).all(-1)
     assert np.array_equal(error, np.where(right[..., None], np.uint8(RIGHT), np.uint8(WRONG)))
+
+
+def test_a_disk_that_is_full_at_the_end_costs_the_pictures_and_not_the_cell(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    assert train_in(tmp_path, make(folder, "supervised"))
+    assert (tmp_path / "result.json").exists()
+    events = {record["event"]: record for record in journal.read(tmp_path / "journal.jsonl") if "event" in record}
+    assert events["no artifacts"]["error"] == "OSError: [Errno 28] No space left on device"
+    assert "No space left on device" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("method", ["supervised", "gta"])
+def test_what_fails_after_the_last_iteration_costs_no_training(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """The last checkpoint comes first; the attempt after it scores, and is bit for bit the undisturbed run."""
+    config = make(folder, method)
+    assert train_in(tmp_path / "whole", config)
+    score = trainer.confusion_matrices
+
+    def fails(networks, *rest):  # type: ignore[no-untyped-def]
+        if checkpoint.load(tmp_path / "cell/checkpoint.pt")["iteration"] == 10:
+            raise RuntimeError("the last evaluation")
+        return score(networks, *rest)
+
+    with monkeypatch.context() as within:
+        within.setattr(trainer, "confusion_matrices", fails)
+        with pytest.raises(RuntimeError, match="the last evaluation"):
+            train_in(tmp_path / "cell", config)
+    assert not (tmp_path / "cell/result.json").exists()
+    monkeypatch.setattr(METHODS[method], "step", None)  # no step is made again
+    assert train_in(tmp_path / "cell", config)
+    assert points(tmp_path / "cell") == points(tmp_path / "whole")
+    networks = [json.loads((tmp_path / name / "result.json").read_text())["networks"] for name in ("cell", "whole")]
+    assert networks[0] == networks[1]
+    assert names(tmp_path / "cell") == names(tmp_path / "whole")
 
 
 def test_wide_pictures_are_scaled_down_and_ignored_pixels_are_gray() -> None:
