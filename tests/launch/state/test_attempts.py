@@ -96,11 +96,12 @@ def test_an_attempt_whose_record_is_gone_notices_and_does_not_make_it_anew(
     assert mine is not None
     mine.start()
     shutil.rmtree(folder.path)
+    mine._thread.join(30)
+    assert mine.lost is not None, "the heartbeat finds out, and ends"
     for write in (lambda: mine.began(0), lambda: mine.saved(3), lambda: mine.end("done")):
         with pytest.raises(attempts.Superseded, match=r"0001.json is gone: the cell's folder was deleted or moved"):
             write()
     assert not folder.path.exists()
-    assert mine.lost is not None, "the heartbeat found out as well"
 
 
 def test_a_record_that_a_file_system_misses_for_a_moment_is_not_gone(
