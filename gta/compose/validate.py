@@ -87,8 +87,8 @@ def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
         )
 
 
-def check_lengths(schedule: ScheduleConfig, unlabeled: int) -> None:
-    """Raise UserError where a length is said twice or not at all, or an epoch (of `unlabeled` images) has no step."""
+def check_lengths(schedule: ScheduleConfig, unlabeled: int, steps: int) -> None:
+    """Raise UserError where a length is said twice or not at all, or an epoch of `unlabeled` images has 0 `steps`."""
     for epochs, iterations in (("epochs", "iterations"), ("warm_up_epochs", "warm_up")):
         in_epochs, plain = getattr(schedule, epochs), getattr(schedule, iterations)
         if in_epochs < 0 or plain < 0 or schedule.lr_batch_size < 0:
@@ -100,7 +100,7 @@ def check_lengths(schedule: ScheduleConfig, unlabeled: int) -> None:
                 f"schedule.{epochs}={in_epochs} and schedule.{iterations}={plain} are both set: "
                 f"set one of them to 0 (schedule.{epochs}=0 counts in iterations)."
             )
-        if in_epochs and unlabeled < schedule.batch_size:
+        if in_epochs and not steps:
             raise UserError(
                 f"schedule.{epochs}={in_epochs}: {unlabeled} unlabeled images make no batch of {schedule.batch_size}; "
                 f"set schedule.{epochs}=0 and schedule.{iterations}, or a smaller schedule.batch_size."

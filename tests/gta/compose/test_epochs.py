@@ -30,6 +30,52 @@ def test_the_published_voc_schedule_has_866_steps_an_epoch() -> None:
     assert (found.epochs, found.warm_up_epochs) == (0, 0), "said once, in iterations"
 
 
+def sampler(images: int, gpus: int, batch: int) -> int:
+    """Batches of one GPU, drawn one by one: every `gpus`-th image of a list that is repeated to a multiple of them."""
+    ids = list(range(images))
+    while len(ids) % gpus:
+        ids.append(ids[len(ids) - images])
+    mine, batches = ids[::gpus], 0
+    while len(mine) >= batch:
+        mine, batches = mine[batch:], batches + 1
+    return batches
+
+
+VOC, CITYSCAPES = 10582, 2975
+PUBLIC = {
+    "GTA-Seg's VOC": (VOC, 4, 3, (92, 183, 366, 662, 732, 1323, 1464, 2646, 5291)),
+    "U2PL's VOC": (VOC, 4, 4, (92, 183, 366, 662, 732, 1323, 1464, 2646, 5291)),
+    "U2PL's Cityscapes": (CITYSCAPES, 8, 2, (100, 186, 372, 744, 1488)),
+    "AugSeg's VOC": (VOC, 2, 8, (92, 183, 366, 662, 732, 1323, 1464, 2646, 5291)),
+    "AugSeg's Cityscapes": (CITYSCAPES, 4, 4, (186, 372, 744, 1488)),
+}
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_an_epoch_has_the_steps_of_the_public_sampler_at_every_published_list(name: str) -> None:
+    images, gpus, batch, labels = PUBLIC[name]
+    asked = schedule(epochs=1, batch_size=gpus * batch, group_size=batch)
+    for count in labels:
+        assert in_iterations(asked, images - count).iterations == sampler(images - count, gpus, batch), count
+
+
+@pytest.mark.parametrize(
+    ("images", "batch", "labels", "steps"),
+    [
+        (VOC, 4, (92, 183, 366, 732, 1464), (655, 650, 638, 615, 570)),
+        (CITYSCAPES, 2, (186, 372, 744, 1488), (349, 325, 279, 186)),
+        (20210, 2, (316, 631, 1263, 2526, 5052), (2487, 2447, 2368, 2210, 1895)),
+        (118287, 4, (232, 3697), (7378, 7162)),
+    ],
+)
+def test_steps_an_epoch_that_public_logs_print(
+    images: int, batch: int, labels: tuple[int, ...], steps: tuple[int, ...]
+) -> None:
+    """UniMatch V2 on 4 GPUs: VOC, Cityscapes, ADE20K and COCO."""
+    asked = schedule(epochs=1, batch_size=4 * batch, group_size=batch)
+    assert tuple(in_iterations(asked, images - count).iterations for count in labels) == steps
+
+
 def test_a_schedule_in_iterations_stays_as_it_is() -> None:
     plain = schedule(iterations=100, warm_up=7)
     assert in_iterations(plain, 400) == plain
@@ -41,7 +87,7 @@ def test_a_schedule_in_iterations_stays_as_it_is() -> None:
         ({"epochs": 2, "iterations": 5}, "schedule.epochs=0 counts in iterations"),
         ({"iterations": 5, "warm_up": 2, "warm_up_epochs": 1}, "schedule.warm_up_epochs=0"),
         ({}, "give schedule.iterations or schedule.epochs"),
-        ({"epochs": 2, "batch_size": 500}, "make no batch of 500"),
+        ({"epochs": 2, "batch_size": 600}, "make no batch of 600"),
         ({"epochs": -1}, "not be negative"),
     ],
 )
@@ -60,7 +106,7 @@ def test_the_learning_rate_is_scaled_only_when_asked() -> None:
 def test_a_cell_freezes_iterations_and_epochs_are_the_same_cell(
     generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """40 training images, 8 of them labeled: an epoch is 32 // 12 = 2 steps."""
+    """40 training images, 8 of them labeled: an epoch is ceil(32 / 4) // 3 = 2 steps."""
     monkeypatch.chdir(tmp_path)
     words = [*SMALL_SHAPES, f"paths.data={generated}", "data.split=1/5", "schedule=voc"]
     _, (in_epochs,) = grid(words)
