@@ -54,14 +54,21 @@ def launch(overrides: Sequence[str], asked: dict[str, Any]) -> LaunchReport:
 
     from gta.compose.hydra import loader_of
     from gta.compose.overrides import check_overrides, explain
+    from launch.submit.launcher import LaunchReport, reports
 
     check_overrides(loader_of(hydra), written, composing.own_options())
     written += [f"hydra.launcher.{name}={in_hydras_words(value)}" for name, value in asked.items()]
-    try:
-        returned = hydra.multirun("config", lambda config: None, written, with_log_configuration=False)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error)) from None
-    return returned[0][0]
+    with reports() as made:
+        try:
+            hydra.multirun("config", lambda config: None, written, with_log_configuration=False)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UserError(explain(error)) from None
+        except KeyboardInterrupt:
+            if not made:  # else it was heard, and cells are saved
+                raise
+    if not made:
+        raise UserError("The sweeper asked for no cell.")
+    return LaunchReport.of(made)
 
 
 def in_hydras_words(value: Any) -> str:

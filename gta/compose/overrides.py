@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from gta.compose.hydra import ConfigLoaderImpl
@@ -72,6 +73,8 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
         if key == "sweep" and override.is_sweep_override():
             raise UserError(f"{override.input_line}: a table is one sweep; run the command once for each.")
         choices = loader.get_group_options(key)
+        if choices:
+            refuse_interval(override)
         if choices and key not in sections - {"method", "data", "model", "schedule", "site"}:
             wanted = override.sweep_string_iterator() if override.is_sweep_override() else [override.value()]
             for value in (str(item) for item in wanted):
@@ -82,6 +85,16 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
         if key.startswith("hydra") or key in names or any(key.startswith(name + ".") for name in names):
             continue
         raise UserError(f"{key}: there is no such setting; {_meant(key, [*names, *GROUPS, *options])}")
+
+
+def refuse_interval(override: Override) -> None:
+    """Raises UserError for `interval(...)`, from which only an optimising sweeper can draw."""
+    if override.is_sweep_override() and not override.is_discrete_sweep():
+        key = override.key_or_group
+        raise UserError(
+            f"{override.input_line}: a grid has its values one by one, and an interval has no end of them; list them "
+            f"({key}=A,B,C). (An optimising sweeper can draw from it: gta multirun hydra/sweeper=NAME.)"
+        )
 
 
 def _meant(word: str, known: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gta.cell import Cell
 from gta.compose.compose import Composer
 from gta.compose.hydra import ConfigLoaderImpl, Hydra, loader_of, split_grid
-from gta.compose.overrides import check_overrides, explain, protect
+from gta.compose.overrides import check_overrides, explain, protect, refuse_interval
 from gta.compose.paths import absolute, absolute_paths
 from gta.compose.sbatch import settled
 from gta.config import Config, PathsConfig
@@ -25,10 +25,16 @@ from gta.errors import UserError
 
 
 def expand(master: DictConfig, loader: ConfigLoaderImpl) -> list[list[str]]:
-    """The overrides of every cell: the sweep's parameters, replaced or widened by those of the command line."""
+    """The overrides of every cell: the sweep's parameters, replaced or widened by those of the command line.
+
+    Raises UserError for an interval, which is no list of values.
+    """
     swept = [protect(f"{key}={value}") for key, value in _plain(master.hydra.sweeper.params or {}).items()]
     given = _plain(master.hydra.overrides.task)
-    return split_grid(OverridesParser.create(config_loader=loader).parse_overrides([*swept, *given]))
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides([*swept, *given])
+    for override in parsed:
+        refuse_interval(override)
+    return split_grid(parsed)
 
 
 def _plain(node: Any) -> Any:
@@ -37,19 +43,26 @@ def _plain(node: Any) -> Any:
 
 
 def cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Cell]:
-    """One cell for each list of overrides, in order, without repetitions (equal signatures are one cell).
+    """The cells of a grid, in order, each once (equal signatures are one cell); raises what `of_jobs` does."""
+    return distinct(of_jobs(loader, master, jobs))
+
+
+def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Cell]:
+    """One cell for each list of overrides, in order.
 
     Embedded data and lists that this program draws are made on the way. Raises UserError for what the user can mend.
     """
     compose = composer(loader, master)
     splits: dict[str, Split] = {}
-    made: dict[str, Cell] = {}
-    for overrides in jobs:
-        cell = Cell.prepare(compose(overrides), splits)
-        made.setdefault(cell.signature, cell)
+    made = [Cell.prepare(compose(overrides), splits) for overrides in jobs]
     if not made:
         raise UserError("The grid is empty: one of its sweeps has no value.")
-    return name_rows(list(made.values()))
+    return made
+
+
+def distinct(cells: Sequence[Cell]) -> list[Cell]:
+    """Each cell once, at its first place, with a row of its own in the table."""
+    return name_rows(list({cell.signature: cell for cell in reversed(cells)}.values())[::-1])
 
 
 def composer(loader: ConfigLoaderImpl, master: DictConfig, said: str = "") -> Callable[[Sequence[str]], Config]:

@@ -6,38 +6,57 @@ __future__` here.)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper, BasicSweeperConf
 from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
 from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf, SlurmQueueConf
-from hydra_plugins.hydra_submitit_launcher.submitit_launcher import LocalLauncher, SlurmLauncher
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher, LocalLauncher, SlurmLauncher
+from omegaconf import OmegaConf
 
 
-class GTALocalLauncher(LocalLauncher):
-    """Runs the cells that are missing on this machine, a few at a time."""
+class CellLauncher(BaseSubmititLauncher):
+    """Runs the cells that are missing; an app whose config is no cell's is run as hydra-submitit-launcher runs it."""
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
+    params: dict[str, Any]
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        if OmegaConf.get_type(self.config).__module__ != "gta.config":
+            own = {"at_once", *(item.name for item in fields(OptionsConf))}
+            for name in own & set(self.params):
+                del self.params[name]
+            returned: Sequence[JobReturn] = super().launch(job_overrides, initial_job_idx)
+            return returned
         from launch.submit.launcher import launch
 
-        return [launch(self, job_overrides)]
+        return launch(self, job_overrides)
 
 
-class GTASlurmLauncher(SlurmLauncher):
-    """Sends the cells that are missing to Slurm as job arrays, and watches them."""
+class GTALocalLauncher(CellLauncher, LocalLauncher):
+    """On this machine, a few cells at a time."""
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[Any]:
-        from launch.submit.launcher import launch
 
-        return [launch(self, job_overrides)]
+class GTASlurmLauncher(CellLauncher, SlurmLauncher):
+    """As job arrays on Slurm, and watches them."""
 
 
 class GridSweeper(BasicSweeper):
-    """Hydra's basic sweeper without its trial composition: `launch.grid.grid` composes each cell, once."""
+    """All cells of a grid at once, the same ones as for every command; a failed one is the launcher's to tell."""
 
-    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
-        return None
+    def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
+        from launch.grid.grid import expand
+
+        assert self.config is not None
+        assert self.launcher is not None
+        assert self.hydra_context is not None
+        folder = Path(self.config.hydra.sweep.dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(self.config, folder / "multirun.yaml")
+        jobs = expand(self.config, self.hydra_context.config_loader)  # type: ignore[arg-type]  # its implementation
+        return [self.launcher.launch(jobs, initial_job_idx=0)]
 
 
 @dataclass

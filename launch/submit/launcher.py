@@ -7,12 +7,14 @@ or one started after this one was killed, simply looks at the folders and goes o
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from gta.cell import Cell
@@ -52,35 +54,85 @@ class Options(Selection):
 
 @dataclass
 class LaunchReport:
-    """What `launch` hands back through Hydra's sweeper, which looks at `return_value`."""
+    """What came of a grid, for people."""
 
     entries: list[Entry]
     sweep: str
     interrupted: bool = False
     detached: bool = False
     nothing: bool = False  # there was nothing to run again, and nothing was done
-    return_value: None = None
 
     @property
     def missing(self) -> list[Entry]:
         """The cells without a result."""
         return [entry for entry in self.entries if entry.state is not State.DONE]
 
+    @classmethod
+    def of(cls, reports: Sequence[LaunchReport]) -> LaunchReport:
+        """Of several launches (an optimising sweeper makes one after the other), as of one."""
+        last = {entry.cell.signature: entry for report in reports for entry in report.entries}
+        named = grid.distinct([entry.cell for entry in last.values()])
+        return cls(
+            [replace(last[cell.signature], cell=cell) for cell in named],
+            reports[0].sweep,
+            any(report.interrupted for report in reports),
+            any(report.detached for report in reports),
+            all(report.nothing for report in reports),
+        )
 
-def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> LaunchReport:
-    """What both Hydra launchers do: make the cells, run what is missing, record it.
 
-    `launcher` is a hydra-submitit-launcher instance: its `params` describe the executor.
+@contextmanager
+def reports() -> Iterator[list[LaunchReport]]:
+    """While entered, `launch` leaves its reports in this list: Hydra's sweepers hand back what they like."""
+    global _reports
+    before, _reports = _reports, []
+    try:
+        yield _reports
+    finally:
+        _reports = before
+
+
+_reports: list[LaunchReport] = []
+
+
+def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+    """What both Hydra launchers do: make the cells, run what is missing, record it. One return for each job.
+
+    A return's value is the cell's score (mIoU in percent of the headline network at the last iteration); that of a cell
+    without a result is an error that says why. `launcher` is a hydra-submitit-launcher instance: its `params` describe
+    the executor.
     """
     master = launcher.config
-    cells = grid.cells(launcher.hydra_context.config_loader, master, job_overrides)
+    jobs = grid.of_jobs(launcher.hydra_context.config_loader, master, job_overrides)
+    cells = grid.distinct(jobs)
     params = dict(launcher.params)
     options = Options.pop(params)
     cluster = _slurm(master, cells) if launcher._EXECUTOR == "slurm" else _local(params, cells)
     if cluster.name == "local" and not options.wait:
         raise UserError("--no-wait is for Slurm: on this machine the cells live as long as this command.")
+    optimising = str(master.hydra.sweeper._target_).rsplit(".", 1)[-1] != "GridSweeper"
+    if optimising and not options.wait:
+        raise UserError("--no-wait does not go with hydra/sweeper=...: one that learns from scores waits for them.")
     sweep = str(master.sweep_name)
-    return run(cells, cluster, sweep, options, POLL_SECONDS[cluster.name])
+    report = run(cells, cluster, sweep, options, POLL_SECONDS[cluster.name])
+    _reports.append(report)
+    if optimising and report.interrupted:
+        raise KeyboardInterrupt  # it would ask for more cells
+    entries = {entry.cell.signature: entry for entry in report.entries}
+    return [job_return(entries[cell.signature], words, master) for cell, words in zip(jobs, job_overrides, strict=True)]
+
+
+def job_return(entry: Entry, overrides: Sequence[str], master: DictConfig) -> JobReturn:
+    """What a sweeper of Hydra is told of a cell: completed with its score, failed with the reason, or unknown."""
+    cell = entry.cell
+    made = JobReturn(
+        overrides=list(overrides), hydra_cfg=master, working_dir=str(cell.folder.path), task_name=cell.title
+    )
+    if entry.state is State.DONE:
+        made.status, made.return_value = JobStatus.COMPLETED, entry.miou
+    elif entry.state not in (State.RUNNING, State.QUEUED):
+        made.status, made.return_value = JobStatus.FAILED, UserError(f"{cell.title}: {entry.reason}")
+    return made
 
 
 def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll: float) -> LaunchReport:

@@ -34,6 +34,18 @@ def test_rows_say_what_tells_cells_apart(cells) -> None:  # type: ignore[no-unty
     assert [cell.row for cell in made] == ["supervised lr=0.1", "supervised lr=0.2", "gta lr=0.1", "gta lr=0.2"]
 
 
+@pytest.mark.parametrize("word", ["schedule.lr=interval(0.01,0.1)", "seed=int(interval(0,4))", "method=interval(0,1)"])
+def test_an_interval_is_no_grid(cells, word: str) -> None:  # type: ignore[no-untyped-def]
+    """On the command line, and in a sweep file."""
+    with pytest.raises(UserError, match=r"interval has no end of them; list them"):
+        cells(word)
+    Path("sweeps").mkdir()
+    name, value = word.split("=", 1)
+    Path("sweeps/drawn.yaml").write_text(f"hydra: {{sweeper: {{params: {{{name}: '{value}'}}}}}}\n")
+    with pytest.raises(UserError, match=r"interval has no end of them; list them"):
+        cells("sweep=drawn")
+
+
 def test_an_empty_grid_is_refused(cells) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UserError, match="empty"):
         cells("seed=range(0,0)")
