@@ -19,15 +19,17 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def replacing(path: str | Path, flush: bool = True) -> Iterator[Path]:
+def replacing(path: str | Path, flush: bool = True, make_folder: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, what is there takes `path`'s place.
 
     The data reach the disk before the rename, so that a crash leaves the old file or the new one, never half
     of either (without `flush`: for what may be lost). When the block raises, the temporary file is removed and
-    `path` is as it was. The folder is made where it is missing. Raises FileNotFoundError when the block wrote nothing.
+    `path` is as it was. The folder is made where it is missing (with `make_folder`). Raises FileNotFoundError when the
+    block wrote nothing.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if make_folder:
+        path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:
         yield temporary

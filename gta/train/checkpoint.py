@@ -16,8 +16,11 @@ FORMAT = 1
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
-    """Write `state` (tensors and plain Python) to `path`, atomically."""
-    with replacing(path) as temporary:
+    """Write `state` (tensors and plain Python) to `path`, atomically.
+
+    Raises RuntimeError or OSError where its folder is gone: somebody deleted it meanwhile, and it is not made anew.
+    """
+    with replacing(path, make_folder=False) as temporary:
         torch.save({"format": FORMAT, **state}, temporary)
 
 

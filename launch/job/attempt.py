@@ -28,7 +28,7 @@ from launch.job.rendezvous import Place, rendezvous
 from launch.job.signals import Signals
 from launch.slurm.resources import held
 from launch.state import policy
-from launch.state.attempts import Claim, Superseded, claim
+from launch.state.attempts import GONE, Claim, Superseded, claim
 
 PEER_SECONDS = 10.0  # for the rank that failed first to say why
 # what torch says on a rank whose peer is gone (gloo, NCCL, the rendezvous store)
@@ -131,6 +131,8 @@ def run_cell(
                 mine.end("interrupted")
         raise
     except BaseException as error:
+        if mine and mine.gone():  # what failed is that nothing could be written any more
+            _stop(Superseded(f"{folder.path} {GONE}"))
         _record_failure(folder, number, error, mine, place.log if place else None)
         raise
     finally:
@@ -221,8 +223,8 @@ def _record_failure(
     last = folder.latest_attempt()
     if number is not None and last is not None and last.number > number:
         return
-    if not folder.path.is_dir() or (mine and mine.gone()):  # deleted; what is written would make it anew
-        print(f"{folder.path} is gone: the cell's folder was deleted or moved, and is left as it is.", flush=True)
+    if not folder.path.is_dir():  # deleted; what is written would make it anew
+        print(f"{folder.path} {GONE}.", flush=True)
         return
     if number is None:  # failed before rank 0 could say which attempt this is
         number = last.number if last else 0

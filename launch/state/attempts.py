@@ -20,6 +20,7 @@ from gta.cellfolder import Attempt, CellFolder, process_start, readable, this_pl
 BEAT_SECONDS = 5.0
 LOOKS = 3  # for one's own record before it counts as gone: a network file system may miss a file for a moment
 LOOK_SECONDS = 1.0
+GONE = "is gone: the cell's folder was deleted or moved, and is left as it is"
 
 
 def claim(
@@ -118,7 +119,7 @@ class Claim:
         if self._next.exists():
             raise Superseded(f"attempt {self.number} was taken for dead; attempt {self.number + 1} has the cell now")
         if self.gone():
-            raise Superseded(f"{self.path} is gone: the cell's folder was deleted or moved, and is left as it is")
+            raise Superseded(f"{self.path} {GONE}")
 
     def gone(self) -> bool:
         """Whether our record is not there, also when we look again."""

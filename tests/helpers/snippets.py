@@ -49,8 +49,8 @@ class Snippet:
         return module.__dict__
 
     def commands(self) -> Iterator[str]:
-        """The lines of a bash snippet, without comments."""
-        for line in self.text.splitlines():
+        """The lines of a bash snippet, without comments; one that ends with a backslash goes on with the next."""
+        for line in re.sub(r"\\\n\s*", "", self.text).splitlines():
             if command := line.split("#")[0].strip():
                 yield command
 

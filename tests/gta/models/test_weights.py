@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from gta.cell import Cell
 from gta.config import ModelConfig
 from gta.errors import UserError
 from gta.models import SegmentationModel, build_model, load_initial_weights
-from tests.helpers.cells import config
-from tests.helpers.configs import changed
 from tests.helpers.trap import Trap
 
 
@@ -179,14 +178,15 @@ def test_a_file_of_another_depth_is_refused(tmp_path: Path, file: str, encoder: 
         load_initial_weights(network(encoder, "plain"), tmp_path / "weights.pth")
 
 
-def test_a_file_that_does_not_fit_is_refused_before_anything_is_submitted(tmp_path: Path) -> None:
+def test_a_file_that_does_not_fit_is_refused_before_anything_is_submitted(
+    tmp_path: Path, small: list[str], say: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     torch.save(network("resnet18", "plain").encoder.state_dict(), tmp_path / "weights.pth")
-    for encoder, fits in (("resnet18", True), ("resnet34", False)):
-        model = {"model.encoder": encoder, "model.stem": "plain", "model.weights": str(tmp_path / "weights.pth")}
-        wrong = changed(config(), {"data.root": str(tmp_path / "data"), **model})
-        with pytest.raises(UserError, match="is not there|description" if fits else "of another network") as refused:
-            Cell.prepare(wrong, {})
-        assert ("weights" in str(refused.value)) != fits
+    words = [*small, "sweep=shapes", "method=supervised", "seed=0", f"model.weights={tmp_path / 'weights.pth'}"]
+    fits = say("plan", *words, "model=resnet18", "model.stem=plain")
+    assert fits.returncode == 0, fits.stderr
+    refused = say("plan", *words, "model=resnet34", "model.stem=plain")
+    assert (refused.returncode, "of another network" in refused.stderr) == (2, True), refused.stderr
 
 
 def test_a_stem_spelled_as_one_module_fills_the_encoder(tmp_path: Path) -> None:
