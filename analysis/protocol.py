@@ -29,6 +29,7 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True) -> 
     ]
     text.append("Labeled lists: " + ", ".join(labeled))
     text.append(f"Evaluation: {_several(used['evaluation'], 'evaluations')}")
+    text += _absent(used)
     networks: dict[str, dict[str, None]] = {}
     network_of = dict(zip(used["signature"], used["network"], strict=True))
     for cell in cells:
@@ -40,6 +41,21 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True) -> 
     if any(used["commit"]):
         text.append(f"Code: {_several(_commits(used), 'commits')}")
     return [f"{note}." for note in text]
+
+
+def _absent(used: pd.DataFrame) -> list[str]:
+    """A sentence for each set of classes that is nowhere in a run's evaluation, and so in no mean of it."""
+    found: dict[tuple[int, tuple[str, ...]], set[str]] = {}
+    for _, run in used.iterrows():
+        names = tuple(name for name, value in zip(run["classes"], run["iou"], strict=False) if pd.isna(value))
+        found.setdefault((len(run["classes"]), names), set()).add(run["signature"])
+    everywhere = len(found) == 1
+    return [
+        f"The mean is over {total - len(names)} of {total} classes{'' if everywhere else f' in {len(runs)} runs'}: "
+        f"neither masks nor predictions of the evaluation have {', '.join(names)} (public code counts 0 for these)"
+        for (total, names), runs in found.items()
+        if names
+    ]
 
 
 def mixed(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:

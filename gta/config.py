@@ -229,6 +229,11 @@ class EvaluationConfig:
     crop: int = result(513, "Side of the center crop in pixels.")
     window: int = result(0, "Side of the sliding window in pixels; 0: data.crop_size.")
     stride: float = result(2 / 3, "Step of the sliding window, as a fraction of its side.")
+    window_mean: str = result(
+        "logits",
+        "What is averaged where sliding windows overlap: logits (GTA-Seg, U2PL) or probabilities (AugSeg, UniMatch V2).",
+        choices=("logits", "probabilities"),
+    )
     scales: list[float] = result([1.0], "Sizes at which an image is seen, of its own; probabilities are averaged.")
     flip: bool = result(False, "Each image is seen mirrored as well; probabilities are averaged.")
     pictures: int = neutral(

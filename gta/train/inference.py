@@ -3,7 +3,8 @@
 `evaluation.protocol`:
 - `original_size`: the whole image at once. The headline.
 - `sliding_window`: squares of side `window` whose steps are `stride` of it; where they overlap, the mean of their
-  probabilities. An image smaller than the window is one window: nothing is ever padded.
+  logits, or of their probabilities (`window_mean`). An image smaller than the window is one window: nothing is ever
+  padded.
 - `center_crop`, `center_crop_padded_background`: see `gta.train.evaluate`; these score a part of an image and
   predict none.
 With more than one scale, or `flip`, the probabilities of the passes are averaged at the original size.
@@ -27,7 +28,8 @@ def describe(config: Config) -> str:
     evaluation = config.evaluation
     text = {
         ORIGINAL: "original size",
-        SLIDING: f"sliding window {window_side(config)}, stride {_fraction(evaluation.stride)}",
+        SLIDING: f"sliding window {window_side(config)}, stride {_fraction(evaluation.stride)}, "
+        f"mean of {evaluation.window_mean}",
         CROP: f"center crop {evaluation.crop}, padding ignored",
         CROP_BACKGROUND: f"center crop {evaluation.crop}, padding as background (only to compare)",
     }[evaluation.protocol]
@@ -49,16 +51,16 @@ def window_side(config: Config) -> int:
 def class_scores(network: nn.Module, image: Tensor, size: tuple[int, int], config: Config) -> Tensor:
     """(1, 3, h, w) -> (1, C, *size), whose argmax over C is the prediction. The network is in eval mode.
 
-    Logits for one pass over the whole image; else the mean of the passes' probabilities.
+    Logits for one look at the image, whole or by windows; else the mean of the looks' probabilities.
     """
     evaluation = config.evaluation
-    if evaluation.protocol != SLIDING and list(evaluation.scales) == [1.0] and not evaluation.flip:
-        return _at(network(image), size)
+    if list(evaluation.scales) == [1.0] and not evaluation.flip:
+        return _at(_scores(network, image, config), size)
     total, passes = torch.zeros(()), 0
     for scaled in _scaled(image, evaluation):
         for mirrored in (False, True) if evaluation.flip else (False,):
             seen = scaled.flip(-1) if mirrored else scaled
-            found = _probabilities(network, seen, config)
+            found = _probabilities(_scores(network, seen, config), config)
             total, passes = _at(found.flip(-1) if mirrored else found, size) + total, passes + 1
     return total / passes
 
@@ -78,10 +80,18 @@ def _scaled(image: Tensor, evaluation: EvaluationConfig) -> Iterator[Tensor]:
         )
 
 
-def _probabilities(network: nn.Module, image: Tensor, config: Config) -> Tensor:
-    """(1, 3, h, w) -> (1, C, h, w) by one pass, or by sliding windows."""
+def _probabilities(scores: Tensor, config: Config) -> Tensor:
+    """Those of what `_scores` gives."""
+    evaluation = config.evaluation
+    if evaluation.protocol == SLIDING and evaluation.window_mean == "probabilities":
+        return scores
+    return scores.float().softmax(1)
+
+
+def _scores(network: nn.Module, image: Tensor, config: Config) -> Tensor:
+    """(1, 3, h, w) -> (1, C, h, w) by one pass, or by windows: logits, or the mean of windows' probabilities."""
     if config.evaluation.protocol != SLIDING:
-        return network(image).float().softmax(1)
+        return network(image)
     height, width = image.shape[-2:]
     side = window_side(config)
     step = max(1, math.ceil(side * config.evaluation.stride - 1e-9))
@@ -89,7 +99,9 @@ def _probabilities(network: nn.Module, image: Tensor, config: Config) -> Tensor:
     for top in window_starts(height, side, step):
         for left in window_starts(width, side, step):
             window = (..., slice(top, top + side), slice(left, left + side))
-            found = network(image[window]).float().softmax(1)
+            found = network(image[window]).float()
+            if config.evaluation.window_mean == "probabilities":
+                found = found.softmax(1)
             if not total.ndim:
                 total = found.new_zeros(1, found.shape[1], height, width)
             total[window] += found

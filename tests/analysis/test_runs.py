@@ -205,3 +205,7 @@ def test_from_the_store_to_the_table(uri):
         "gta, 1/8 (50), seed 1 (1 of 2 seeds): running",
     ]
     assert "Network: student (supervised), teacher (gta)." in built.notes
+    (absent,) = [note for note in built.notes if note.startswith("The mean is over")]
+    assert absent.startswith(
+        f"The mean is over 2 of 3 classes: neither masks nor predictions of the evaluation have {tracked.CLASSES[2]} "
+    )

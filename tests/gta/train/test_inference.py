@@ -70,17 +70,19 @@ def test_windows_cover_the_image_and_the_last_ends_with_it() -> None:
     assert inference.window_starts(20, 20, 14) == inference.window_starts(7, 20, 14) == [0]
 
 
+@pytest.mark.parametrize("mean", ["logits", "probabilities"])
 @torch.no_grad()
-def test_sliding_windows_equal_a_loop_over_pixels(folder: Path, network: nn.Module) -> None:
+def test_sliding_windows_equal_a_loop_over_pixels(folder: Path, network: nn.Module, mean: str) -> None:
     """Side 20, stride 2/3 of it (14), on 48 pixels: starts 0, 14, 28. Each pixel has the mean of its windows."""
-    config = config_of(folder, protocol="sliding_window", window=20)
+    config = config_of(folder, protocol="sliding_window", window=20, window_mean=mean)
     pairs = []
     for i in range(len(IDS)):
         image, mask = picture(config, i)
         total, count = np.zeros((5, 48, 48)), np.zeros((48, 48))
         for top in (0, 14, 28):
             for left in (0, 14, 28):
-                part = network(image[:, :, top : top + 20, left : left + 20]).softmax(1)[0].numpy()
+                logits = network(image[:, :, top : top + 20, left : left + 20])
+                part = (logits if mean == "logits" else logits.softmax(1))[0].numpy()
                 for y in range(20):
                     for x in range(20):
                         total[:, top + y, left + x] += part[:, y, x]
@@ -156,8 +158,11 @@ def test_the_default_is_one_pass_at_original_size_bit_for_bit(folder: Path, netw
 @pytest.mark.parametrize(
     ("evaluation", "said"),
     [
-        ({"protocol": "sliding_window"}, "sliding window 32, stride 2/3"),
-        ({"protocol": "sliding_window", "window": 40, "stride": 0.5}, "sliding window 40, stride 0.5"),
+        ({"protocol": "sliding_window"}, "sliding window 32, stride 2/3, mean of logits"),
+        (
+            {"protocol": "sliding_window", "window": 40, "stride": 0.5, "window_mean": "probabilities"},
+            "sliding window 40, stride 0.5, mean of probabilities",
+        ),
         ({"protocol": "center_crop"}, "center crop 513, padding ignored"),
         ({"protocol": "center_crop_padded_background"}, "center crop 513, padding as background (only to compare)"),
         ({"scales": [0.75, 1.0], "flip": True}, "original size, scales 0.75 1, flip"),
