@@ -231,7 +231,7 @@ class EvaluationConfig:
     stride: float = result(2 / 3, "Step of the sliding window, as a fraction of its side.")
     window_mean: str = result(
         "logits",
-        "What is averaged where sliding windows overlap: logits (GTA-Seg, U2PL) or probabilities (AugSeg, UniMatch V2).",
+        "Averaged where sliding windows overlap: logits (as GTA-Seg, U2PL) or probabilities (AugSeg, UniMatch V2).",
         choices=("logits", "probabilities"),
     )
     scales: list[float] = result([1.0], "Sizes at which an image is seen, of its own; probabilities are averaged.")

@@ -18,14 +18,15 @@ _OF_BATCH = {"array", "comment", "error", "job-name", "open-mode", "output", "re
 def srun_command(script: str, setup: Sequence[str], command: Sequence[str], ranks: int, terminal: bool) -> list[str]:
     """The words of srun that run `command` on every rank, as the job that an sbatch script asks for.
 
-    `setup`: shell lines before the command, on each rank; `terminal`: whether rank 0 gets it, for a debugger.
+    `setup`: shell lines before the command, on each rank, as `launch.state.setup` watches them; `terminal`: whether
+    rank 0 gets it, for a debugger.
     """
     options = [line for line in re.findall(r"^#SBATCH (--\S.*)$", script, re.MULTILINE) if _name(line) not in _OF_BATCH]
     words = ["srun", "--job-name=gta-debug", f"--ntasks={ranks}", *(shlex.split(" ".join(options)))]
     words += ["--kill-on-bad-exit=1", "--export=ALL", "--pty" if terminal else "--unbuffered"]
     if not setup:
         return [*words, *command]
-    lines = ["set -e", *setup, f"exec {shlex.join(command)}"]
+    lines = [*setup, f"exec {shlex.join(command)}"]
     return [*words, "/bin/bash", "-c", "\n".join(lines)]
 
 

@@ -13,16 +13,19 @@ from pathlib import Path
 FAILED = "setup failed with exit code "
 _TAIL = 16384  # bytes of a log
 
-# Sourced files inherit the trap, and functions do not; BASH_SOURCE is longer in the former.
+# Sourced files inherit the trap, where BASH_SOURCE is longer, and functions do not. A script shows its line as it is
+# written; `bash -c` (depth 0) is no file, and shows the command.
 _WATCH = (
-    """trap 'code=$?; if [ ${#BASH_SOURCE[@]} -eq 1 ]; then """
-    f"""echo "{FAILED}$code: $(sed -n "${{LINENO}}p" "$0")"; exit 1; fi' ERR"""
+    "gta_depth=${#BASH_SOURCE[@]}",
+    """trap 'code=$?; if [ ${#BASH_SOURCE[@]} -eq $gta_depth ]; then line=$BASH_COMMAND; """
+    """[ $gta_depth -eq 0 ] || line=$(sed -n "${LINENO}p" "$0"); """
+    f"""echo "{FAILED}$code: $line"; exit 1; fi' ERR""",
 )
 
 
 def watched(lines: list[str]) -> list[str]:
     """The lines, and around them what ends the job where one fails; [] for none."""
-    return [_WATCH, *lines, "trap - ERR"] if lines else []
+    return [*_WATCH, *lines, "trap - ERR"] if lines else []
 
 
 def failure_in(log: str | None) -> str | None:

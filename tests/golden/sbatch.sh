@@ -20,7 +20,8 @@
 #SBATCH --time=1440
 
 # setup
-trap 'code=$?; if [ ${#BASH_SOURCE[@]} -eq 1 ]; then echo "setup failed with exit code $code: $(sed -n "${LINENO}p" "$0")"; exit 1; fi' ERR
+gta_depth=${#BASH_SOURCE[@]}
+trap 'code=$?; if [ ${#BASH_SOURCE[@]} -eq $gta_depth ]; then line=$BASH_COMMAND; [ $gta_depth -eq 0 ] || line=$(sed -n "${LINENO}p" "$0"); echo "setup failed with exit code $code: $line"; exit 1; fi' ERR
 module load cuda
 ulimit -n 4096
 trap - ERR

@@ -17,6 +17,7 @@ from gta.cellfolder import CellFolder, cell_folders
 from gta.train import run
 from launch.job.foreground import run_here
 from launch.slurm.interactive import srun_command
+from launch.state import setup
 from tests.helpers.cells import claim, submitted
 from tests.helpers.fake_slurm import FakeSlurm
 from tests.helpers.program import Run
@@ -137,7 +138,7 @@ def test_what_waits_is_refused(say: Run, grid: list[str], fake_slurm: FakeSlurm)
     assert asked.returncode == 1, "the stand-in runs nothing"
     (words,) = fake_slurm.calls("srun")
     assert {"--partition=gpu", "--ntasks=1", "--unbuffered", "--signal=USR2@120"} <= set(words)
-    assert words[-1].startswith("set -e\nmodule load cuda\nexec ")
+    assert "\n".join([*setup.watched(["module load cuda"]), "exec "]) in words[-1]
     assert "launch.job.foreground" in words[-1]
 
 
@@ -151,5 +152,5 @@ def test_srun_is_told_what_sbatch_would_be() -> None:
     last = srun_command(SCRIPT, ["module load 'a b'"], ["python", "a b"], ranks=1, terminal=False)[-3:]
     assert last[:2] == ["/bin/bash", "-c"]
     assert [shlex.split(line) for line in last[2].splitlines()] == [
-        ["set", "-e"], ["module", "load", "a b"], ["exec", "python", "a b"]
+        ["module", "load", "a b"], ["exec", "python", "a b"]
     ]  # fmt: skip

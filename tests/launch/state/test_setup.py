@@ -60,6 +60,13 @@ def test_a_line_that_fails_ends_the_job_and_is_named(tmp_path: Path, line: str, 
     assert said.stdout == f"setup failed with exit code {code}: {line}\n"
 
 
+def test_it_is_named_in_the_foreground_too(tmp_path: Path) -> None:
+    (tmp_path / "tools.sh").write_text(TOOLS)
+    lines = setup.watched([f"source {tmp_path}/tools.sh", "conda activate env", "cd /nowhere"])
+    said = subprocess.run(["/bin/bash", "-c", "\n".join([*lines, "echo began"])], capture_output=True, text=True)
+    assert (said.returncode, said.stdout) == (1, "setup failed with exit code 1: cd /nowhere\n")
+
+
 def test_a_job_without_setup_lines_is_left_as_it_is() -> None:
     assert setup.watched([]) == []
 
