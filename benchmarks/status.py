@@ -32,7 +32,8 @@ from gta.cli import composing
 from gta.compose.compose import Composer, typed
 from gta.compose.hydra import ConfigLoaderImpl
 from launch.show import rows
-from launch.show.board import table, totals
+from launch.show.board import page
+from launch.show.words import totals
 from launch.state import attempts
 
 ITERATIONS = 800
@@ -57,7 +58,7 @@ def main(words: list[str]) -> None:
         from rich.console import Console
 
         console = Console(width=160, file=open(os.devnull, "w"), highlight=False)  # noqa: SIM115
-        _, render = timed(lambda: console.print(table(found, 160)))
+        _, render = timed(lambda: console.print(*page(found, 160)[0], sep="\n"))
         last = journal.last
         journal.last = whole  # type: ignore[assignment]
         _, slow = timed(lambda: rows.rows(entries))

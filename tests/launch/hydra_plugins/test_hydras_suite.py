@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
 
 from launch.grid import plugins
@@ -15,7 +16,10 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The plugin is known to Hydra here, and in the processes that the tests and their jobs start."""
+    """The plugin is known to Hydra here, and in the processes that the tests and their jobs start; Hydra is not started
+    yet, though a test of before may have left it so.
+    """
+    GlobalHydra.instance().clear()
     plugins.install()
     paths = [str(ROOT), str(ROOT / "launch"), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))

@@ -98,7 +98,8 @@ def test_commands_over_many_cells(say: Run, small: list[str], tmp_path: Path, mo
     assert "5 cells that are broken: nothing of them is touched" in cleaned.stdout
     assert "all folders of jobs stay" in cleaned.stdout
     made = say("table", *words)
-    assert made.returncode == 0, made.stderr
+    assert (made.returncode, "MLflow is not up to date" in made.stderr) == (1, True), made.stderr
+    assert "71.25" in made.stdout, "the table is there all the same"
     assert "cell.json" in made.stdout
     assert say("sync", *words).returncode in (0, 1)
     for command in ("logs", "cancel", "show"):
