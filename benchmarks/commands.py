@@ -1,6 +1,6 @@
 """Seconds from a command to its prompt over grids of 12, 102 and 1,002 cells: plan, submit, status, table.
 
-usage: python benchmarks/commands.py [cells=12,102,1002] [rounds=5] [submit=auto]
+usage: python benchmarks/commands.py [cells=12,102,1002] [rounds=5] [submit=auto] [done=yes]
 
 Each command is a process of its own, as a user starts it, in a folder of its own; medians of the rounds, which go over
 the grids in turn. Seconds by the clock, and CPU seconds of the process and its children, which others on the machine
@@ -8,7 +8,7 @@ hardly change; the ratio is that of the CPU seconds to those of the smallest gri
 `multirun --no-wait` of jobs that are held, and is left out (`submit=no`, or auto) where no Slurm controller answers
 (one of this machine's own: `tests/slurm/cluster start; eval "$(tests/slurm/cluster env)"`). `status` and `table` are of
 these cells: queued ones, or never run. `table, done` is of cells with a result, the first time, when all of them are
-sent to MLflow, and again.
+sent to MLflow, and again (`done=no` leaves both out).
 """
 
 from __future__ import annotations
@@ -41,13 +41,19 @@ Times = tuple[float, float]  # by the clock, and of the CPU
 
 
 def main(words: list[str]) -> None:
-    options = {"cells": "12,102,1002", "rounds": "5", "submit": "auto", **dict(word.split("=", 1) for word in words)}
+    options = {
+        "cells": "12,102,1002",
+        "rounds": "5",
+        "submit": "auto",
+        "done": "yes",
+        **dict(word.split("=", 1) for word in words),
+    }
     sizes = [int(size) for size in options["cells"].split(",")]
     submit = options["submit"] == "yes" or (options["submit"] == "auto" and controller())
     found: dict[tuple[str, int], list[Times]] = {}
     for number in range(int(options["rounds"])):
         for size in sizes:
-            for row, times in one_round(size, submit).items():
+            for row, times in one_round(size, submit, options["done"] == "yes").items():
                 found.setdefault((row, size), []).append(times)
             print(f"round {number + 1}: {size} cells", file=sys.stderr, flush=True)
     cpu = f"{os.cpu_count()} CPU cores, load {os.getloadavg()[0]:.1f}"
@@ -76,7 +82,7 @@ def controller() -> bool:
     return " UP" in subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=60).stdout
 
 
-def one_round(size: int, submit: bool) -> dict[str, Times]:
+def one_round(size: int, submit: bool, done: bool) -> dict[str, Times]:
     """Row -> its times, over `size` new cells in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -91,9 +97,10 @@ def one_round(size: int, submit: bool) -> dict[str, Times]:
         if submit:
             run(folder, "cancel", *grid, *site, "--yes")
             shutil.rmtree(folder / "runs")
-        finish(folder, grid)
-        times["table, done"] = run(folder, "table", *grid)
-        times["again"] = run(folder, "table", *grid)
+        if done:
+            finish(folder, grid)
+            times["table, done"] = run(folder, "table", *grid)
+            times["again"] = run(folder, "table", *grid)
     return times
 
 

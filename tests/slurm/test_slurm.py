@@ -102,7 +102,7 @@ def test_a_job_can_submit_jobs(small: list[str], tmp_path: Path, slurm: Slurm) -
     while slurm.jobs()[outer] in ("PENDING", "RUNNING", "COMPLETING"):
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    assert "1 cells: 1 done" in (tmp_path / f"slurm-{outer}.out").read_text()
+    assert "1 cell: 1 done" in (tmp_path / f"slurm-{outer}.out").read_text()
     assert [attempt.ended for attempt in attempts(tmp_path / "runs")] == ["done"]
     (job,) = submitted(tmp_path / "runs")
     assert "_" not in job, "a single cell is no array"
