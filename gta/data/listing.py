@@ -49,7 +49,7 @@ def image_files(config: DataConfig) -> Files:
 
 def mask_files(config: DataConfig) -> Files:
     """Id -> path below `root/masks` of every mask; as `image_files`. A mask of another name than its image is found by
-    the list that names both.
+    the list that names both, and goes before one of the image's name.
     """
     folder = Path(config.root) / config.masks
     found = _candidates(folder, _words(config.mask_suffix), config)
@@ -57,7 +57,7 @@ def mask_files(config: DataConfig) -> Files:
     named = {item: entry.mask for item, entry in _named(config, images).items() if entry.mask}
     every = {name: [name] for names in found.values() for name in names}
     for item, path in named.items():
-        if item not in found and (name := _tail(path, every)):
+        if (name := _tail(path, every)) and name not in found.get(item, []):
             found[item] = [name]
     return _decided(folder, found, named)
 

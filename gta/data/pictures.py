@@ -101,6 +101,14 @@ def _wide_colours(path: Path) -> np.ndarray:
     return read if read.ndim == 2 else np.ascontiguousarray(read[..., 2::-1])
 
 
+def _gray_step(path: Path) -> int:
+    """By what Pillow multiplies the values of this gray PNG: one of 2 or 4 bits is spread over 0 to 255."""
+    with open(path, "rb") as file:
+        head = file.read(26)
+    depth, colour = (head[24], head[25]) if head.startswith(b"\x89PNG") and len(head) == 26 else (8, 0)
+    return 255 // (2**depth - 1) if colour == 0 and depth in (2, 4) else 1
+
+
 def read_labels(path: Path) -> np.ndarray:
     """(H, W) uint8: the labels as they are written in an index mask (palette, 8-bit gray, 1-bit, or deeper gray).
 
@@ -109,7 +117,7 @@ def read_labels(path: Path) -> np.ndarray:
     """
     with _mask(path) as picture:
         if picture.mode in ("P", "L", "1"):
-            return np.asarray(picture).astype(np.uint8, copy=False)
+            return np.asarray(picture).astype(np.uint8, copy=False) // np.uint8(_gray_step(path))
         if picture.mode in DEEP and picture.mode != "F":
             deep = np.asarray(picture)
             if deep.size and (deep.min() < 0 or deep.max() > 255):

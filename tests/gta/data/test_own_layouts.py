@@ -122,3 +122,11 @@ def test_a_mask_of_another_name_is_found_by_the_list(tiny: Tiny) -> None:
     (folder / "unlabeled.txt").write_text("c 1\nd 1\ne 1\n")
     assert load_split(config).labeled == ["a 1", "b 1"]
     assert walked(config) == []
+
+
+def test_the_mask_that_a_list_names_goes_before_one_of_the_images_name(tiny: Tiny) -> None:
+    config = tiny()
+    lists(
+        config, "JPEGImages/a.jpg SegmentationClass/b.png\nJPEGImages/b.jpg SegmentationClass/a.png\nc\nd\ne\n", "f\n"
+    )
+    assert {item: mask_files(config)[item] for item in "abc"} == {"a": "b.png", "b": "a.png", "c": "c.png"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -154,3 +156,18 @@ def test_a_turned_mask_and_a_mask_of_colours_are_refused(tmp_path: Path) -> None
     with pytest.raises(ColourMask, match="holds 1 colours") as error:
         read_labels(tmp_path / "b.png")
     assert error.value.colours.tolist() == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize(("bits", "row", "labels"), [(2, 0b00_01_10_11, [0, 1, 2, 3]), (4, 0b0000_1111, [0, 15])])
+def test_gray_masks_of_few_bits_hold_the_labels_that_are_written(
+    tmp_path: Path, bits: int, row: int, labels: list[int]
+) -> None:
+    """Pillow spreads them over 0 to 255."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", len(labels), 1, bits, 0, 0, 0, 0)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes([0, row]))) + chunk(b"IEND", b"")
+    (tmp_path / "mask.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
+    assert read_labels(tmp_path / "mask.png").tolist() == [labels]
