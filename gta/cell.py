@@ -110,16 +110,16 @@ class Cell:
     def _changed(self, folder: CellFolder) -> str:
         """What is no longer as it was when the cell in `folder` was frozen, in a sentence."""
         short = folder.signature[:8]
-        if other := _other_maths(self, folder):
-            return (
-                f"The cell {short} was frozen by code that computes otherwise ({other}): go on with that code, or run "
-                "multirun again, which makes a new cell."
-            )
         frozen = readable(folder.identity, say=lambda _: None)
         if frozen is None:
             return (
                 f"The config, the split lists or the initial weights changed after the cell {short} was frozen: put "
                 "them back, or run multirun again, which makes a new cell of them."
+            )
+        if other := _other_maths(self, frozen):
+            return (
+                f"The cell {short} was frozen by code that computes otherwise ({other}): go on with that code, or run "
+                "multirun again, which makes a new cell."
             )
         names = {"labeled": "labeled list", "unlabeled": "unlabeled list", "val": "val list", "weights": "weights"}
         now = self.digests
@@ -195,10 +195,8 @@ def _maths(config: Config) -> dict[str, int]:
     return versions(METHODS.of(config.method.name).maths)
 
 
-def _other_maths(cell: Cell, folder: CellFolder) -> str:
-    """Which parts of the maths were others when the folder was frozen: "model: version 1, now 2"; empty for none."""
-    known = readable(folder.identity, say=lambda _: None)
-    before = {name: text for name, text in (known.params if known else {}).items() if name.startswith(MATHS)}
+def _other_maths(cell: Cell, frozen: Identity) -> str:
+    """Which parts of the maths were others when the cell was frozen: "model: version 1, now 2"; empty for none."""
     now = {name: text for name, text in cell.params.items() if name.startswith(MATHS)}
-    parts = [(name.removeprefix(MATHS), before.get(name, "1"), text) for name, text in now.items()]
-    return ", ".join(f"{part}: version {old}, now {new}" for part, old, new in parts if old != new) if known else ""
+    parts = [(name.removeprefix(MATHS), frozen.params.get(name, "1"), text) for name, text in now.items()]
+    return ", ".join(f"{part}: version {old}, now {new}" for part, old, new in parts if old != new)

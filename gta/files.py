@@ -19,16 +19,16 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def replacing(path: str | Path, flush: bool = True, make_folder: bool = True) -> Iterator[Path]:
+def replacing(path: str | Path, flush: bool = True, parents: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, what is there takes `path`'s place.
 
     The data reach the disk before the rename, so that a crash leaves the old file or the new one, never half
     of either (without `flush`: for what may be lost). When the block raises, the temporary file is removed and
-    `path` is as it was. The folder is made where it is missing (with `make_folder`). Raises FileNotFoundError when the
+    `path` is as it was. The folder is made where it is missing (with `parents`). Raises FileNotFoundError when the
     block wrote nothing.
     """
     path = Path(path)
-    if make_folder:
+    if parents:
         path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
     try:

@@ -3,7 +3,7 @@
 A part's number is raised by one when the same settings then give other numbers on purpose: another loss, other initial
 weights, another way to read a picture. Cells of before are then other cells, and are never mixed with new ones in a
 table. What makes a result that was right no other one (speed, a refusal, a message) raises nothing. A method has its
-own number, in its class (`gta.methods.base.Method.maths`): cells of other methods stay what they are.
+own number, in its settings (`gta.methods.settings`): cells of other methods stay what they are.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 MOST_NAMED = 12  # names that a sentence lists
 
@@ -24,6 +24,11 @@ def there_are(names: Iterable[str]) -> str:
     """`there are A, B.`, or the first of many."""
     names = list(names)
     return f"there are {', '.join(names[:MOST_NAMED])}" + (", ..." if len(names) > MOST_NAMED else ".")
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """`A, B and 3 more`."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def first_line(error: BaseException) -> str:

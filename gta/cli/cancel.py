@@ -32,7 +32,7 @@ def command(words: Words, states: tuple[str, ...], methods: tuple[str, ...], yes
     A cancelled cell is not run again by itself; retry, or multirun --retry cancelled, submits it again. A multirun that
     runs cells on this host goes on with the others: Ctrl-C there ends it as a whole.
     """
-    if not (words.names or states or methods) and all(word.startswith(composing.RUNS) for word in words.overrides):
+    if not (words.names or states or methods) and composing.no_grid(words.overrides):
         raise UserError("cancel takes cells or a grid: gta cancel gta/92/seed0, or gta cancel sweep=NAME.")
     from launch.grid.names import known
     from launch.show.cancel import cancel, targets

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from launch.state.ledger import Entry
 
 RUNS = "paths.runs="
+LAUNCHER = "hydra/launcher="
 
 
 def start() -> Hydra:
@@ -76,11 +77,16 @@ def runs_folder(overrides: Sequence[str]) -> Path:
     return Path(named).expanduser()
 
 
+def no_grid(overrides: Sequence[str]) -> bool:
+    """Whether nothing but a folder of runs is said: every cell there is meant."""
+    return all(word.startswith(RUNS) for word in overrides)
+
+
 def named_cells(overrides: Sequence[str]) -> list[Named]:
     """The cells that names stand for: those of a grid (sweep=...), or every one below paths.runs."""
     from launch.grid import names
 
-    if all(word.startswith(RUNS) for word in overrides):
+    if no_grid(overrides):
         return names.known(runs_folder(overrides))
     return names.of_grid(grid(overrides)[1])
 
@@ -94,7 +100,7 @@ def chosen(words: Words, only: Filter) -> list[Named]:
 
     if not only.states:
         found = named_cells(words.overrides)
-    elif all(word.startswith(RUNS) for word in words.overrides):
+    elif no_grid(words.overrides):
         raise UserError("--state looks at the cells of a grid: say which, sweep=NAME.")
     else:
         found = names.of_grid([entry.cell for entry in only.of(look(grid(words.overrides)[1]))])

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from gta.cell import Cell
 
-LAUNCHER = "hydra/launcher="
-
 
 @grammar.command(
     "debug",
@@ -46,7 +44,7 @@ def command(words: Words, here: bool, pdb: bool) -> int:
     """
     from launch.slurm import commands as slurm
 
-    local = any(word == f"{LAUNCHER}local" for word in words.overrides)
+    local = any(word == f"{composing.LAUNCHER}local" for word in words.overrides)
     on_slurm = not (here or local or "SLURM_JOB_ID" in os.environ) and slurm.available()
     master, cell = _cell(words, on_slurm)
     _check(cell)
@@ -66,8 +64,9 @@ def _cell(words: Words, on_slurm: bool) -> tuple[DictConfig, Cell]:
     """The composed config, for its launcher, and the cell that is named: of the grid, or one that was frozen."""
     from launch.grid import grid, names
 
-    launcher = [f"{LAUNCHER}slurm"] if on_slurm and not any(LAUNCHER in word for word in words.overrides) else []
-    if not all(word.startswith(composing.RUNS) for word in words.overrides):
+    said = any(word.startswith(composing.LAUNCHER) for word in words.overrides)
+    launcher = [f"{composing.LAUNCHER}slurm"] if on_slurm and not said else []
+    if not composing.no_grid(words.overrides):
         master, cells = composing.grid([*words.overrides, *launcher])
         signature = names.find(words.names[0], names.of_grid(cells)).signature
         return master, next(cell for cell in cells if cell.signature == signature)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from gta.finding import Finding
 
 WIDTH = 26
-LAUNCHER = "hydra/launcher="
 MOST_CELLS = 100  # of a grid whose data and weights are looked at
 
 
@@ -81,12 +80,12 @@ def lines(overrides: Sequence[str]) -> Iterator[Finding]:
     configs = [compose(words) for words in _cells(hydra, master)]
     config = configs[0]
     name = str(master.hydra.runtime.choices["site"])
-    if _of_slurm(config.site) and not any(word.startswith(LAUNCHER) for word in written):
+    if _of_slurm(config.site) and not any(word.startswith(composing.LAUNCHER) for word in written):
         yield missing(
-            "site", f"{name} is a site of Slurm: looked at as with {LAUNCHER}slurm",
-            f"Say {LAUNCHER}slurm to plan and multirun, too: without it they run the cells on this machine.",
+            "site", f"{name} is a site of Slurm: looked at as with {composing.LAUNCHER}slurm",
+            f"Say {composing.LAUNCHER}slurm to plan and multirun, too: without it they run the cells on this machine.",
         )  # fmt: skip
-        master = grid.master_config(hydra, [*written, f"{LAUNCHER}slurm"])
+        master = grid.master_config(hydra, [*written, f"{composing.LAUNCHER}slurm"])
     launcher = str(master.hydra.runtime.choices["hydra/launcher"])
     from gta.cli.checks import data, machine, places
     from launch.slurm import check as slurm_check

@@ -12,6 +12,7 @@ from gta.cli import grammar, options
 from gta.cli.eval import Trained, load, val_ids
 from gta.cli.grammar import Words, option
 from gta.errors import UserError
+from gta.text import some
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,9 +108,8 @@ def _folder(folder: Path, config: DataConfig) -> Iterator[tuple[str, np.ndarray]
     paths = [path for path in files if path.suffix.lower() in suffixes]
     if not paths:
         raise UserError(f"--images {folder}: there is no picture ({', '.join(sorted(suffixes))}) in it.")
-    if others := [str(path) for path in files if path not in paths]:
-        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
-        print(f"passed over, as no pictures by their names: {', '.join(others[:NAMED])}{more}", flush=True)
+    if others := [str(path) for path in files if path.suffix.lower() not in suffixes]:
+        print(f"passed over, as no pictures by their names: {some(others, NAMED)}", flush=True)
     seen: dict[str, Path] = {}
     for path in paths:
         name = path.stem.removesuffix("_leftImg8bit")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words
-from gta.cli.table import Shown, build, together
-from gta.text import masked_uri
+from gta.cli.table import Shown, build, say, together
 
 
 @grammar.command(
@@ -38,6 +36,5 @@ def command(words: Words, baseline: str, published: str, best: bool) -> int:
     for path in report.write_report(frame, table, paths.tracking_uri, Path(paths.results) / sweep):
         print(os.path.relpath(path))
     problems = together(problems, unread)
-    for problem in problems:
-        print(masked_uri(problem), file=sys.stderr)
+    say(problems)
     return int(bool(problems))

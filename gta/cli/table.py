@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words, option
 from gta.errors import UserError
-from gta.text import masked_uri
+from gta.text import masked_uri, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,13 +94,17 @@ def show(
     problems = together(problems, unread)
     paths = entries[0].cell.config.paths
     if strict:
-        made.refuse_gaps()
+        try:
+            made.refuse_gaps()
+        except UserError:
+            say(problems)  # maybe why there are gaps
+            raise
     width = shutil.get_terminal_size((_WIDE, 24)).columns
     print(f"\n{render.terminal(made, width, color=sys.stdout.isatty())}\n")
     folder = Path(paths.results) / sweep
     try:
         if unread.store and not made.complete and folder.exists():
-            problems[-1] = f"{problems[-1].rstrip('.')}. The table's files in {_short(folder)} are left as they are."
+            problems.append(f"The table's files in {_short(folder)} are left as they are.")
         else:
             print(f"table: {', '.join(str(_short(path)) for path in render.write_tables(made, folder))}")
     except OSError as error:
@@ -109,9 +113,13 @@ def show(
             "another folder with paths.results=FOLDER, and run `gta table` again."
         )
     print(f"MLflow: make mlflow (or: mlflow ui --backend-store-uri {masked_uri(paths.tracking_uri)})")
+    say(problems)
+    return int(bool(problems))
+
+
+def say(problems: Sequence[str]) -> None:
     for problem in problems:
         print(masked_uri(problem), file=sys.stderr)
-    return int(bool(problems))
 
 
 def together(problems: Sequence[str], unread: Unread) -> list[str]:
@@ -161,10 +169,9 @@ def _otherwise(frame: pd.DataFrame, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _from_folders(others: Sequence[Entry]) -> str:
-    names = ", ".join(entry.cell.signature[:8] for entry in others[:_NAMED])
-    more = f" and {len(others) - _NAMED} more" if len(others) > _NAMED else ""
+    names = some([entry.cell.signature[:8] for entry in others], _NAMED)
     cells = "1 cell has its number" if len(others) == 1 else f"{len(others)} cells have their numbers"
-    return f"{cells} from result.json, as MLflow has another or none: {names}{more}."
+    return f"{cells} from result.json, as MLflow has another or none: {names}."
 
 
 def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell]:

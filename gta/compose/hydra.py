@@ -66,14 +66,16 @@ def load_yaml(text: str) -> Any:
 
     A field that is a number takes such a text as one (10_000).
     """
-    for node in reversed(list(_scalars(yaml.compose(text, Loader=yaml.SafeLoader)))):
+    # by their ends: an alias is the node of its anchor, and that begins with the anchor's name
+    nodes = {node.end_mark.index: node for node in _scalars(yaml.compose(text, Loader=yaml.SafeLoader))}
+    for end, node in sorted(nodes.items(), reverse=True):
         if node.style is None and _NUMBERED.fullmatch(node.value):
-            text = f"{text[: node.start_mark.index]}'{node.value}'{text[node.end_mark.index :]}"
+            text = f"{text[: end - len(node.value)]}'{node.value}'{text[end:]}"
     return OmegaConf.load(io.StringIO(text))
 
 
 def _scalars(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
-    """All scalars of a YAML document, in the order of the text."""
+    """All scalars of a YAML document; what has an alias comes again for it."""
     if isinstance(node, yaml.ScalarNode):
         yield node
     elif isinstance(node, yaml.SequenceNode):
@@ -137,8 +139,10 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
     """libyaml, where it is there: a third of the time."""
 
 
+# texts that YAML 1.1 would read as numbers are quoted, as OmegaConf does it
+_Dumper.add_representer(str, get_omega_conf_dumper().str_representer)
+
+
 def to_yaml(values: dict[str, Any]) -> str:
     """What OmegaConf.to_yaml writes of plain Python values, in a tenth of the time."""
-    # texts that YAML 1.1 would read as numbers are quoted, as OmegaConf does it
-    _Dumper.add_representer(str, get_omega_conf_dumper().str_representer)
     return str(yaml.dump(values, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False))

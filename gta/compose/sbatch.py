@@ -119,6 +119,11 @@ def gpus_per_node(site: SiteConfig) -> int | None:
     return None if total is None else -(-total // site.nodes)
 
 
+def gpus_in(gres: str) -> int:
+    """GPUs among generic resources, of a job or a node: 6 in `gpu:a100:4(S:0-1),gpu:v100:2,tmp:9`, 0 in `(null)`."""
+    return _count(gres, in_gres=True)
+
+
 def _count(text: str, in_gres: bool) -> int:
     """GPUs in `4`, `a100:4`, `a100:2,v100:1`; of generic resources in `gpu:a100:4,lscratch:10`, `gpu`."""
     total = 0

@@ -138,8 +138,8 @@ def _walk(config: DataConfig, ids: list[str], masked: list[bool], report: DataRe
 
     def look(index: int) -> _Look:
         try:
-            image = dataset.image(index)
-            size, turned = (image.shape[0], image.shape[1]), dataset.turned(index) != 1
+            image, orientation = dataset.upright(index)
+            size, turned = (image.shape[0], image.shape[1]), orientation != 1
             if not masked[index]:
                 return _Look(size, turned=turned)
             mask, written = dataset.mask_as_written(index)

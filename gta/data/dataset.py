@@ -11,7 +11,7 @@ import numpy as np
 from gta.config import DataConfig
 from gta.data.labels import Labels, of_classes
 from gta.data.listing import image_files, image_path, mask_files, mask_path
-from gta.data.pictures import orientation, read_image
+from gta.data.pictures import read_image, upright
 from gta.data.resample import rescale
 from gta.errors import UserError
 
@@ -47,6 +47,10 @@ class SegmentationDataset:
         """(H, W, 3) uint8 RGB at original size, upright. Raises UserError as `gta.data.pictures.read_image` does."""
         return read_image(self._image_path(index), self.config)
 
+    def upright(self, index: int) -> tuple[np.ndarray, int]:
+        """The same, and the image's EXIF orientation; 1: none."""
+        return upright(self._image_path(index), self.config)
+
     def mask(self, index: int) -> np.ndarray:
         """(H, W) uint8 at original size: class index, or 255 where it is to be ignored.
 
@@ -76,17 +80,13 @@ class SegmentationDataset:
         if image.shape[:2] == mask.shape:
             return
         (h, w), (mask_h, mask_w) = image.shape[:2], mask.shape
-        turned = self.turned(index)
+        turned = self.upright(index)[1]
         tag = f", as its EXIF orientation {turned} turns it," if turned != 1 else ""
         hint = "; if the mask was drawn on the picture as it is stored, remove the tag" if tag else ""
         raise UserError(
             f"{self._image_path(index)} is {w}x{h}{tag} but its mask {self._mask_path(index)} "
             f"is {mask_w}x{mask_h}: they must have one size{hint}."
         )
-
-    def turned(self, index: int) -> int:
-        """The image's EXIF orientation; 1: none."""
-        return orientation(self._image_path(index))
 
     def training(self, index: int, with_mask: bool) -> tuple[np.ndarray, np.ndarray | None]:
         """Image and mask (None without) at `input_scale` of their size: what the transforms start from. Read

@@ -33,9 +33,9 @@ def extra_files(config: DataConfig, names_below: Callable[[Path], Iterable[str]]
     if not config.unlabeled_root:
         return {}
     folder, pattern = _cut(Path(config.unlabeled_root))
-    matches = _matcher(pattern)
+    matches, top = _matcher(pattern), os.path.abspath(folder)
     found = {
-        MARK + name: os.path.join(os.path.abspath(folder), name)
+        MARK + name: os.path.join(top, name)
         for name in names_below(folder)
         if name.lower().endswith(SUFFIXES) and matches(name)
     }
@@ -55,6 +55,10 @@ def _cut(path: Path) -> tuple[Path, str]:
 
 def _matcher(pattern: str) -> Callable[[str], bool]:
     pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", pattern)
-    wild = (_TOKENS.get(piece) or (piece if piece.startswith("[") else re.escape(piece)) for piece in pieces)
-    compiled = re.compile("".join(wild))
+    compiled = re.compile("".join(_TOKENS.get(piece) or _class(piece) or re.escape(piece) for piece in pieces))
     return lambda name: compiled.fullmatch(name) is not None
+
+
+def _class(piece: str) -> str:
+    """A glob's [abc] or [!abc] as a pattern; empty for anything else."""
+    return piece.replace("[!", "[^", 1) if re.fullmatch(r"\[[^\]]+\]", piece) else ""

@@ -136,4 +136,4 @@ def _look(folder: Path, found: Guess, names: Sequence[str]) -> None:
 
 
 def _under(name: str, top: str) -> bool:
-    return top == "." or name.startswith(f"{top}/")
+    return "/" not in name if top == "." else name.startswith(f"{top}/")

@@ -55,7 +55,7 @@ def mask_files(config: DataConfig) -> Files:
     found = _candidates(folder, _words(config.mask_suffix), config)
     images = _images(config) if config.ids == "path" else {}
     named = {item: entry.mask for item, entry in _named(config, images).items() if entry.mask}
-    every = {name: [name] for names in found.values() for name in names}
+    every = {name: [name] for names in found.values() for name in names} if named else {}
     for item, path in named.items():
         if (name := _tail(path, every)) and name not in found.get(item, []):
             found[item] = [name]
@@ -153,8 +153,10 @@ def _named(config: DataConfig, images: Mapping[str, list[str]]) -> dict[str, Ent
         if path.is_file():
             status = path.stat()
             for entry in _entries(str(path), status.st_mtime_ns, status.st_size, config.image_suffix, paths):
+                if not (entry.image or entry.mask):
+                    continue
                 item = (_tail(entry.item, images) or entry.item) if paths else entry.item
-                known = named.get(item, entry)  # a list of bare ids takes nothing away
+                known = named.get(item, entry)
                 named[item] = Entry(item, entry.line, entry.image or known.image, entry.mask or known.mask)
     return named
 

@@ -10,12 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from gta.data.spec import SUFFIXES
 from gta.errors import UserError
 
-_PICTURE = re.compile(r"\.(jpe?g|png|tiff?|bmp|webp|ppm|pgm|gif)$", re.IGNORECASE)
-_PUBLISHED = re.compile(
-    r"(_leftImg8bit)?\.(jpe?g|png|tiff?|bmp|webp)$", re.IGNORECASE
-)  # what published lists have after an id
+_ENDS = "|".join(map(re.escape, SUFFIXES))
+_PICTURE = re.compile(f"({_ENDS})$", re.IGNORECASE)
+_PUBLISHED = re.compile(f"(_leftImg8bit)?({_ENDS})$", re.IGNORECASE)  # what published lists have after an id
 # Two entries of one list in one word: two VOC ids, or a path that goes on after the image's suffix.
 _GLUED = re.compile(r"\d{4}_\d{6}\d{4}_\d{6}|.*\.(jpe?g|png)[^/\s.].*\.(jpe?g|png)", re.IGNORECASE)
 _BYTES = 64 * 2**20  # more than any list; what claims to be larger is not read

@@ -53,7 +53,12 @@ def usual_range(low: float, high: float) -> str:
 
 
 def read_image(path: Path, config: DataConfig) -> np.ndarray:
-    """(H, W, 3) uint8 RGB at original size, turned as its EXIF orientation says.
+    """(H, W, 3) uint8 RGB at original size, upright: as `upright`."""
+    return upright(path, config)[0]
+
+
+def upright(path: Path, config: DataConfig) -> tuple[np.ndarray, int]:
+    """(H, W, 3) uint8 RGB at original size, turned as its EXIF orientation says; and that (1: none).
 
     Gray becomes RGB, a fourth (alpha) channel is left out, CMYK is converted. Images of more than 8 bits a channel are
     scaled from `data.image_range` to 0 to 255, values outside of it cut. Raises UserError for a file that is absent,
@@ -67,8 +72,9 @@ def read_image(path: Path, config: DataConfig) -> np.ndarray:
         elif picture.mode in DEEP:
             values = np.asarray(picture)
         elif picture.mode in EIGHT_BITS:
-            upright = ImageOps.exif_transpose(picture) if _orientation(picture) != 1 else picture
-            return np.asarray(upright if upright.mode == "RGB" else upright.convert("RGB"))
+            turned = _orientation(picture)
+            image = ImageOps.exif_transpose(picture) if turned != 1 else picture
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB")), turned
         else:
             raise UserError(f"{path} cannot be read as colours: its mode is {picture.mode}. Convert it to RGB.")
         turned = _orientation(picture)
@@ -77,7 +83,7 @@ def read_image(path: Path, config: DataConfig) -> np.ndarray:
     if turned != 1:
         image.getexif()[ORIENTATION] = turned
         image = ImageOps.exif_transpose(image)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image.convert("RGB")), turned
 
 
 def _scaled(path: Path, kind: str, values: np.ndarray, config: DataConfig) -> np.ndarray:
@@ -101,12 +107,11 @@ def _wide_colours(path: Path) -> np.ndarray:
     return read if read.ndim == 2 else np.ascontiguousarray(read[..., 2::-1])
 
 
-def _gray_step(path: Path) -> int:
-    """By what Pillow multiplies the values of this gray PNG: one of 2 or 4 bits is spread over 0 to 255."""
-    with open(path, "rb") as file:
-        head = file.read(26)
-    depth, colour = (head[24], head[25]) if head.startswith(b"\x89PNG") and len(head) == 26 else (8, 0)
-    return 255 // (2**depth - 1) if colour == 0 and depth in (2, 4) else 1
+def _gray_step(picture: Image.Image) -> int:
+    """By what Pillow multiplies gray of 2 or 4 bits, which it spreads over 0 to 255; of a picture not decoded yet."""
+    modes = [args if isinstance(args, str) else str((args or ("",))[0]) for *_, args in getattr(picture, "tile", ())]
+    bits = next((int(mode[2]) for mode in modes if mode.startswith(("L;2", "L;4"))), 8)
+    return 255 // (2**bits - 1)
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -115,9 +120,10 @@ def read_labels(path: Path) -> np.ndarray:
     Raises UserError for a file that is absent, truncated, no picture, a JPEG, or turned by an EXIF orientation; for
     a label above 255; `ColourMask` for a picture of colours.
     """
-    with _mask(path) as picture:
+    with _mask(path) as (picture, step):
         if picture.mode in ("P", "L", "1"):
-            return np.asarray(picture).astype(np.uint8, copy=False) // np.uint8(_gray_step(path))
+            labels = np.asarray(picture).astype(np.uint8, copy=False)
+            return labels if step == 1 else labels // np.uint8(step)
         if picture.mode in DEEP and picture.mode != "F":
             deep = np.asarray(picture)
             if deep.size and (deep.min() < 0 or deep.max() > 255):
@@ -133,7 +139,7 @@ def read_labels(path: Path) -> np.ndarray:
 
 def read_colours(path: Path) -> np.ndarray:
     """(H, W) uint32: a mask's colours, packed. Raises UserError as `read_labels`."""
-    with _mask(path) as picture:
+    with _mask(path) as (picture, _):
         if picture.mode not in EIGHT_BITS:
             raise UserError(f"{path} is no colour mask, which data.colour_map asks for: its mode is {picture.mode}.")
         return packed(np.asarray(picture.convert("RGB")))
@@ -150,20 +156,16 @@ def unpacked(numbers: np.ndarray) -> np.ndarray:
     return np.stack([numbers >> 16 & 255, numbers >> 8 & 255, numbers & 255], axis=-1).astype(np.uint8)
 
 
-def orientation(path: Path) -> int:
-    """The EXIF orientation of a picture, 1 where it has none."""
-    with _opened(path) as picture:
-        return _orientation(picture)
-
-
 def _orientation(picture: Image.Image) -> int:
     found = picture.getexif().get(ORIENTATION, 1)
     return found if found in range(1, 9) else 1
 
 
 @contextmanager
-def _mask(path: Path) -> Iterator[Image.Image]:
+def _mask(path: Path) -> Iterator[tuple[Image.Image, int]]:
+    """The mask, decoded, and its `_gray_step`."""
     with _opened(path) as picture:
+        step = _gray_step(picture)  # first: to look for an orientation decodes a PNG
         if picture.format in ("JPEG", "MPO"):
             name = "" if path.suffix.lower() in (".jpg", ".jpeg") else f" under the name of a {path.suffix}"
             raise UserError(
@@ -176,7 +178,7 @@ def _mask(path: Path) -> Iterator[Image.Image]:
                 "remove the tag."
             )
         picture.load()
-        yield picture
+        yield picture, step
 
 
 @contextmanager

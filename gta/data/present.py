@@ -36,35 +36,38 @@ def check_present(config: DataConfig, split: Split, scored: int = 0) -> None:
     key = str(asdict(config))
     for name, ids in (("labeled", split.labeled), ("unlabeled", split.unlabeled), ("validation", split.val)):
         if (looked := (key, name, digest(ids))) not in _passed:
-            SegmentationDataset(config, ids[:1]).image(0)
+            dataset = SegmentationDataset(config, ids if name != "unlabeled" else ids[:1])
+            dataset.image(0)
             if name != "unlabeled":
-                _check(config, name, ids)
+                _check(name, dataset)
             _passed.add(looked)
-    some = split.val[:scored]
-    if some and not any(count[:-1].any() for _, count in _counts(config, some)):
+    first = split.val[:scored]
+    if first and not any(
+        count[:-1].any() for _, count in _counts(SegmentationDataset(config, first), range(len(first)))
+    ):
         raise ClassAbsent(
-            f"The {len(some)} validation masks that schedule.eval_images={scored} scores hold no labeled pixel: "
+            f"The {len(first)} validation masks that schedule.eval_images={scored} scores hold no labeled pixel: "
             "score more."
         )
 
 
-def _check(config: DataConfig, name: str, ids: Sequence[str]) -> None:
+def _check(name: str, dataset: SegmentationDataset) -> None:
+    config = dataset.config
     classes = np.zeros(len(config.classes) + 1, np.int64)
     written = np.zeros(256, np.int64)
-    order = np.random.default_rng(0).permutation(len(ids))
-    for labels, count in _counts(config, [ids[place] for place in order]):
+    order = np.random.default_rng(0).permutation(len(dataset))
+    for labels, count in _counts(dataset, order.tolist()):
         classes += count
         written += labels
         if classes[:-1].any() if config.allow_absent_classes else classes[:-1].all():
             return
-    raise ClassAbsent("\n  ".join(absent(config, name, len(ids), classes, written)))
+    raise ClassAbsent("\n  ".join(absent(config, name, len(dataset), classes, written)))
 
 
-def _counts(config: DataConfig, ids: Sequence[str]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    dataset = SegmentationDataset(config, list(ids))
+def _counts(dataset: SegmentationDataset, places: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding runs outside of the interpreter's lock
-        for start in range(0, len(ids), AT_ONCE):
-            yield from pool.map(dataset.counted, range(start, min(start + AT_ONCE, len(ids))))
+        for start in range(0, len(places), AT_ONCE):
+            yield from pool.map(dataset.counted, places[start : start + AT_ONCE])
 
 
 def absent(config: DataConfig, name: str, masks: int, classes: np.ndarray, written: np.ndarray) -> list[str]:

@@ -16,6 +16,12 @@ WEIGHTINGS = ("laplace", "confidence", "none")  # gta.ops.losses has them
 CONFIDENCES = ("second_pass", "pseudo_label")
 TRANSFERS = ("none", "encoder", "feature_extractor", "all")  # gta.methods.gta has them
 CONSISTENCIES = ("mean_square", "sum_square", "cross_entropy")
+# what a field means, where several methods have it with other defaults
+WHOSE = "Whose CutMix: size of the boxes, and a coin an image or a group."
+SURE = "cross_entropy leaves pixels of less confidence out; the others weigh all by the share that has as much."
+ON_LABELED = "The squares are on labeled images too (which have one view)."
+TOGETHER = "Labeled and unlabeled images pass the student as one batch (BatchNorm); else each by themselves."
+STRONG = "The student sees the strong view of unlabeled images; else the weak one."
 LOSSES = (
     "mean_square or sum_square (over classes) of the two probabilities' difference, or cross_entropy to hard labels."
 )
@@ -38,54 +44,35 @@ class MeanTeacherConfig(MethodConfig):
     name: str = result("mean_teacher", "Key of the method in gta.methods.METHODS.")
     consistency: str = result("mean_square", LOSSES, choices=CONSISTENCIES)
     unsupervised_weight: float = result(100.0, "Weight of the unsupervised loss.")
-    threshold: float = result(
-        0.0,
-        "cross_entropy leaves pixels of less confidence out; the others weigh all by the share that has as much.",
-        within=(0, 1),
-    )
-    on_labeled: bool = result(True, "The squares are on labeled images too (which have one view).")
+    threshold: float = result(0.0, SURE, within=(0, 1))
+    on_labeled: bool = result(True, ON_LABELED)
     training_labels: bool = result(
         True, "The teacher predicts in training mode (BatchNorm, dropout); else in evaluation mode."
     )
-    joint_batches: bool = result(
-        True, "Labeled and unlabeled images pass the student as one batch (BatchNorm); else each by themselves."
-    )
-    strong: bool = result(True, "The student sees the strong view of unlabeled images; else the weak one.")
+    joint_batches: bool = result(True, TOGETHER)
+    strong: bool = result(True, STRONG)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CutMixConfig(MethodConfig):
-    uses_unlabeled: ClassVar[bool] = True
-    maths: ClassVar[int] = 2
+class CutMixConfig(MeanTeacherConfig):
     name: str = result("cutmix", "Key of the method in gta.methods.METHODS.")
     consistency: str = result("sum_square", LOSSES, choices=CONSISTENCIES)
     unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
-    threshold: float = result(
-        0.97,
-        "cross_entropy leaves pixels of less confidence out; the others weigh all by the share that has as much.",
-        within=(0, 1),
-    )
-    cutmix_boxes: str = result("cutmix_seg", "Whose CutMix: size of the boxes, and a coin an image or a group.",
-                               choices=BOXES)  # fmt: skip
+    threshold: float = result(0.97, SURE, within=(0, 1))
+    cutmix_boxes: str = result("cutmix_seg", WHOSE, choices=BOXES)
     cutmix_probability: float = result(1.0, "Probability that an image (or group) is mixed.", within=(0, 1))
-    on_labeled: bool = result(False, "The squares are on labeled images too (which have one view).")
-    training_labels: bool = result(
-        True, "The teacher predicts in training mode (BatchNorm, dropout); else in evaluation mode."
-    )
-    joint_batches: bool = result(
-        False, "Labeled and unlabeled images pass the student as one batch (BatchNorm); else each by themselves."
-    )
-    strong: bool = result(False, "The student sees the strong view of unlabeled images; else the weak one.")
+    on_labeled: bool = result(False, ON_LABELED)
+    joint_batches: bool = result(False, TOGETHER)
+    strong: bool = result(False, STRONG)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixMatchConfig(MethodConfig):
+class _ConfidentConfig(MethodConfig):
+    """What FixMatch and UniMatch have in common: confident labels on strong views, UniMatch's CutMix and factor."""
+
     uses_unlabeled: ClassVar[bool] = True
-    maths: ClassVar[int] = 2
-    name: str = result("fixmatch", "Key of the method in gta.methods.METHODS.")
     threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
-    cutmix_boxes: str = result("unimatch", "Whose CutMix: size of the boxes, and a coin an image or a group.",
-                               choices=BOXES)  # fmt: skip
+    cutmix_boxes: str = result("unimatch", WHOSE, choices=BOXES)
     cutmix_probability: float = result(
         0.5, "Probability that an image (or group) is mixed, in each strong view by itself.", within=(0, 1)
     )
@@ -93,24 +80,19 @@ class FixMatchConfig(MethodConfig):
     joint_batches: bool = result(
         False, "All images pass as one batch (BatchNorm); else labeled and weak ones do, and strong ones by themselves."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class FixMatchConfig(_ConfidentConfig):
+    maths: ClassVar[int] = 2
+    name: str = result("fixmatch", "Key of the method in gta.methods.METHODS.")
     unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
 
 
 @dataclass(frozen=True, kw_only=True)
-class UniMatchConfig(MethodConfig):
-    uses_unlabeled: ClassVar[bool] = True
+class UniMatchConfig(_ConfidentConfig):
     maths: ClassVar[int] = 2
     name: str = result("unimatch", "Key of the method in gta.methods.METHODS.")
-    threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
-    cutmix_boxes: str = result("unimatch", "Whose CutMix: size of the boxes, and a coin an image or a group.",
-                               choices=BOXES)  # fmt: skip
-    cutmix_probability: float = result(
-        0.5, "Probability that an image (or group) is mixed, in each strong view by itself.", within=(0, 1)
-    )
-    loss_factor: float = result(0.5, "Factor of the whole loss: (supervised + unsupervised) / 2 in the public code.")
-    joint_batches: bool = result(
-        False, "All images pass as one batch (BatchNorm); else labeled and weak ones do, and strong ones by themselves."
-    )
     strong_weight: float = result(0.25, "Weight of the loss of each of the two strong views.")
     feature_weight: float = result(0.5, "Weight of the loss of the view with dropped features.")
     feature_dropout: float = result(
@@ -119,22 +101,14 @@ class UniMatchConfig(MethodConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
-class UniMatchV2Config(MethodConfig):
-    uses_unlabeled: ClassVar[bool] = True
+class UniMatchV2Config(_ConfidentConfig):
     maths: ClassVar[int] = 1
     name: str = result("unimatch_v2", "Key of the method in gta.methods.METHODS.")
     views: int = result(2, "Strong views, each of which learns the labels.", choices=(1, 2))
     complementary_dropout: bool = result(
         True, "Each of the two views loses the planes of the encoder's features that the other one keeps."
     )
-    threshold: float = result(0.95, "Pseudo-labels of less confidence are left out of the loss.", within=(0, 1))
     teacher_decay: float = result(0.996, "Cap of the decay by which the teacher follows the student.", within=(0, 1))
-    cutmix_boxes: str = result("unimatch", "Whose CutMix: size of the boxes, and a coin an image or a group.",
-                               choices=BOXES)  # fmt: skip
-    cutmix_probability: float = result(
-        0.5, "Probability that an image (or group) is mixed, in each strong view by itself.", within=(0, 1)
-    )
-    loss_factor: float = result(0.5, "Factor of the whole loss: (supervised + unsupervised) / 2 in the public code.")
     joint_batches: bool = result(
         False, "Labeled and strong images pass as one batch; else each by themselves. A network without BatchNorm sees "
         "no difference."
@@ -149,7 +123,7 @@ class CPSConfig(MethodConfig):
     name: str = result("cps", "Key of the method in gta.methods.METHODS.")
     cutmix: bool = result(True, "CutMix of unlabeled images; else both students see them as they are, and cross "
                           "supervision is on labeled images as well.")  # fmt: skip
-    cutmix_boxes: str = result("cps", "Whose CutMix: size of the boxes, and a coin an image or a group.", choices=BOXES)
+    cutmix_boxes: str = result("cps", WHOSE, choices=BOXES)
     cutmix_probability: float = result(1.0, "Probability that an image (or group) is mixed.", within=(0, 1))
     unsupervised_weight: float = result(
         1.0, "Weight of the cross supervision. With CutMix 1 (VOC) or 5 (Cityscapes), without 1.5 or 6."
@@ -177,7 +151,7 @@ class StudentTeacherConfig(MethodConfig):
     )
     cutmix_probability: float = result(0.5, "Probability that a group is mixed.", within=(0, 1))
     unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
-    strong: bool = result(False, "The student sees the strong view of unlabeled images; else the weak one.")
+    strong: bool = result(False, STRONG)
 
 
 @dataclass(frozen=True, kw_only=True)

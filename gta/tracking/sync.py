@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from gta.cellfolder import BrokenRecord, CellFolder
 from gta.errors import UserError
-from gta.text import first_line, masked_uri
+from gta.text import first_line, masked_uri, some
 from gta.tracking import keys, store
 from gta.tracking.cell import TrackedCell, files_of
 from gta.tracking.report import SyncReport
@@ -180,9 +180,8 @@ class _Sync:
     def _say_what_failed(self) -> None:
         """A sentence for each reason: a store that takes nothing has the same one for every cell."""
         for why, folders in self.failed.items():
-            names = ", ".join(str(folder.path) for folder in folders[:_SHOWN])
-            more = f" and {len(folders) - _SHOWN} more" if len(folders) > _SHOWN else ""
-            self.report.problems.append(f"{names}{more}: not synced ({why}); {LATER}")
+            names = some([str(folder.path) for folder in folders], _SHOWN)
+            self.report.problems.append(f"{names}: not synced ({why}); {LATER}")
         if self.not_tried:
             self.report.problems[-1] += f"; {self.not_tried} more cells were not tried"
 

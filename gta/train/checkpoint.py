@@ -20,7 +20,7 @@ def save(path: Path, state: dict[str, Any]) -> None:
 
     Raises RuntimeError or OSError where its folder is gone: somebody deleted it meanwhile, and it is not made anew.
     """
-    with replacing(path, make_folder=False) as temporary:
+    with replacing(path, parents=False) as temporary:
         torch.save({"format": FORMAT, **state}, temporary)
 
 

@@ -62,7 +62,10 @@ def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
 
 def distinct(cells: Sequence[Cell]) -> list[Cell]:
     """Each cell once, at its first place, with a row of its own in the table."""
-    return name_rows(list({cell.signature: cell for cell in reversed(cells)}.values())[::-1])
+    once: dict[str, Cell] = {}
+    for cell in cells:
+        once.setdefault(cell.signature, cell)
+    return name_rows(list(once.values()))
 
 
 def composer(loader: ConfigLoaderImpl, master: DictConfig, said: str = "") -> Callable[[Sequence[str]], Config]:

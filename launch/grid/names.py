@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gta.cellfolder import CellFolder, cell_folders, readable
 from gta.errors import UserError
-from gta.text import did_you_mean
+from gta.text import did_you_mean, some
 
 if TYPE_CHECKING:
     from gta.cell import Cell
@@ -116,9 +116,8 @@ def _one(name: str, cells: Sequence[Named]) -> Named:
     if len(found) == 1:
         return found[0]
     if found:
-        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
         raise UserError(
-            f"{name} could be {', '.join(str(cell) for cell in found[:SHOWN])}{more}; give more of it, "
+            f"{name} could be {some([str(cell) for cell in found], SHOWN)}; give more of it, "
             "or the beginning of its signature."
         )
     raise UserError(f"{name}: there is no such cell; {_meant(name, cells)}")

@@ -56,7 +56,7 @@ def run_one(made: Submission, index: int, signals: Signals, alone: bool) -> int:
     if how != "interrupted":
         return 0
     if alone and place.rank == 0:
-        _requeue(signals)
+        _requeue(signals, place.job)
     return UNFINISHED if place.rank == 0 or not signals.time_limit else 0
 
 
@@ -80,12 +80,12 @@ def run_together(made: Submission, mine: range, signals: Signals) -> int:
     codes = [child.returncode for child in children]
     print(f"exit codes of the cells: {codes}", flush=True)
     if UNFINISHED in codes:
-        _requeue(signals)
+        _requeue(signals, job)
         return UNFINISHED
     return max(map(abs, codes)) and 1
 
 
-def _requeue(signals: Signals) -> None:
+def _requeue(signals: Signals, job: str) -> None:
     """Put this job back into the queue, where the time limit ended it; Slurm does it itself after a preemption.
 
     It may have done so at this very moment: what scontrol says against it is a line in the log, no more.
@@ -95,8 +95,9 @@ def _requeue(signals: Signals) -> None:
     from launch.slurm import commands as slurm
     from launch.state.jobs import Unknown
 
+    # `job` is submitit's, 57_3 for a task: the raw id of an array's last task is the id of the whole array
     deadline = time.monotonic() + REQUEUE_SECONDS
-    while isinstance(refused := slurm.requeue(this_job()), Unknown) and time.monotonic() < deadline:
+    while isinstance(refused := slurm.requeue(job), Unknown) and time.monotonic() < deadline:
         time.sleep(PAUSE_SECONDS)
     if refused:
         why = refused.why if isinstance(refused, Unknown) else refused
@@ -106,12 +107,6 @@ def _requeue(signals: Signals) -> None:
     for kind in KINDS:
         signal.signal(kind, signal.SIG_DFL)
     time.sleep(LEAVE_SECONDS)  # Slurm ends this process
-
-
-def this_job() -> str:
-    """This job, or this task alone of its array: the raw id of an array's last task is the id of the whole array."""
-    array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
-    return f"{array}_{task}" if array and task else os.environ["SLURM_JOB_ID"]
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder, Submitted, readable
 from launch.grid.names import Named
 from launch.slurm import commands as slurm
-from launch.slurm.reconcile import word
+from launch.slurm.reconcile import where, word
 from launch.state.jobs import HeldJob, Queue, Unknown
 from launch.state.submission import read_submission
 
@@ -51,14 +51,16 @@ def targets(cells: Sequence[Named], everyone: Sequence[Named], held: Queue) -> l
     """
     chosen = {cell.signature for cell in cells}
     sharing: dict[str, list[Named]] = {}
-    for cell in everyone:
-        sent = readable(partial(_sent, cell.folder), say=lambda _: None)
-        if sent and isinstance(word(sent, held), HeldJob):
+    looked = everyone if held and not isinstance(held, Unknown) else cells  # else there is no job that they could share
+    mine = [(cell, readable(partial(_sent, cell.folder), say=lambda _: None)) for cell in looked]
+    here = where(sent for _, sent in mine)
+    for cell, sent in mine:
+        if sent and isinstance(word(sent, held, here), HeldJob):
             sharing.setdefault(sent.job, []).append(cell)
-    return [_target(cell, chosen, sharing, held) for cell in cells]
+    return [_target(cell, chosen, sharing, held, here) for cell in cells]
 
 
-def _target(cell: Named, chosen: set[str], sharing: dict[str, list[Named]], held: Queue) -> Target:
+def _target(cell: Named, chosen: set[str], sharing: dict[str, list[Named]], held: Queue, here: str | None) -> Target:
     folder, last = cell.folder, cell.folder.latest_attempt()
     if folder.done:
         return Target(cell, over="done already")
@@ -71,7 +73,7 @@ def _target(cell: Named, chosen: set[str], sharing: dict[str, list[Named]], held
     if last is not None and last.alive() and last.here and (sent is None or isinstance(held, Unknown)):
         return Target(cell, process=last)
     if sent is not None:
-        said = word(sent, held)
+        said = word(sent, held, here)
         if isinstance(said, HeldJob):
             others = [other for other in sharing.get(sent.job, ()) if other.signature not in chosen]
             return _held(cell, sent, said, others)

@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from launch.show.rows import BoardRow
-from launch.show.words import STYLES, brief, duration, hours
+from launch.show.words import STYLES, brief, cut, duration, hours
 
 GAP = 2  # blanks between columns
 REASON = 28  # characters that reasons need to be readable
@@ -97,7 +97,7 @@ def layout(shown: Sequence[BoardRow], width: int) -> Layout:
         for column in columns:
             text = _padded(texts[column.name][i], wide[column.name], column.right)
             line.append(text, style=STYLES[row.state] if column.name == "state" else "").append(" " * GAP)
-        line.append(_ended(reasons[i], room))
+        line.append(cut(reasons[i], room))
         line.rstrip()
         lines.append(line)
     return Layout(lines, room)
@@ -150,10 +150,3 @@ def _padded(text: str, width: int, right: bool) -> str:
         tail = (width - 1) // 2
         return set_cell_size(text, width - 1 - tail) + "…" + text[len(text) - tail :]
     return " " * (width - size) + text if right else text + " " * (width - size)
-
-
-def _ended(text: str, width: int) -> str:
-    """The beginning of a reason that is too long."""
-    if not width or cell_len(text) <= width:
-        return text if width else ""
-    return set_cell_size(text, width - 1).rstrip() + "…"

@@ -6,6 +6,8 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from rich.cells import cell_len, set_cell_size
+
 from gta.cellfolder import Death
 from launch.show.rows import BoardRow, counts
 from launch.state.ledger import Entry, State
@@ -107,5 +109,7 @@ def wrapped(text: str, width: int, indent: str = "  ") -> list[str]:
 
 
 def cut(text: str, width: int) -> str:
-    """The beginning of a text that is too long, with a sign that there is more."""
-    return text if len(text) <= width else text[: max(0, width - 1)].rstrip() + "…"
+    """The beginning of a text that is too long for so many cells of a terminal, with a sign that there is more."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…" if width else ""

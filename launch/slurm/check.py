@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -55,7 +54,7 @@ def check_cluster(config: SiteConfig, launcher: str, script: Callable[[], str]) 
     """
     wanted = launcher == "slurm"
     absent = problem if wanted else missing
-    if shutil.which("scontrol") is None:
+    if not slurm.installed():
         yield absent("Slurm", "its programs are not on the PATH", "Run on a login node, or use hydra/launcher=local.")
         return
     if not slurm.available():

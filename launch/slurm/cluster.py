@@ -12,6 +12,8 @@ import subprocess
 from dataclasses import dataclass
 from functools import lru_cache
 
+from gta.compose import sbatch
+
 ASK_SECONDS = 30.0  # for a controller that is busy; sinfo would try for a minute where there is no slurm.conf
 _DEFAULTS = ("SINFO_", "SCONTROL_", "SLURM_CLUSTERS")  # of a user, that would hide things, or speak of another cluster
 MAX_ARRAY_SIZE = 1001  # Slurm's own default
@@ -35,8 +37,12 @@ class Partition:
 
 def config() -> dict[str, str]:
     """`scontrol show config`, name -> value as it is written; empty where no controller answers."""
-    found = re.findall(r"^(\w+)\s*=[ \t]*(.*?)[ \t]*$", ask("scontrol", "show", "config") or "", re.MULTILINE)
-    return dict(found)
+    return _settings(ask("scontrol", "show", "config") or "")
+
+
+@lru_cache(maxsize=4)
+def _settings(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^(\w+)\s*=[ \t]*(.*?)[ \t]*$", text, re.MULTILINE))
 
 
 def name() -> str | None:
@@ -95,18 +101,10 @@ def _nodes() -> dict[str, tuple[int, int, int]]:
     found: dict[str, tuple[int, int, int]] = {}
     for line in (ask("sinfo", "--noheader", "--all", "--format=%R|%c|%m|%G") or "").splitlines():
         name, cpus, memory, gres = [part.strip() for part in (line + "|||").split("|")[:4]]
-        row = (_int(cpus, 0), _int(memory, 0), gpus_of(gres))
+        row = (_int(cpus, 0), _int(memory, 0), sbatch.gpus_in(gres))
         best = found.get(name, (0, 0, 0))
         found[name] = (max(best[0], row[0]), max(best[1], row[1]), max(best[2], row[2]))
     return found
-
-
-def gpus_of(gres: str) -> int:
-    """GPUs among generic resources, a node's or a job's: 6 in `gpu:a100:4(S:0-1),gpu:v100:2,tmp:9`, 1 in `gpu:a100`, 0
-    in `(null)`.
-    """
-    parts = [part.strip().split(":") for part in re.sub(r"\([^)]*\)", "", gres).split(",")]
-    return sum(int(part[-1]) if part[-1].isdigit() else 1 for part in parts if part[0] == "gpu")
 
 
 def minutes(time: str) -> int | None:

@@ -1,4 +1,4 @@
-"""The one place that speaks to Slurm's commands."""
+"""squeue, sacct, scancel, and what scontrol is told. (sbatch: `submitting`; srun: `interactive`; limits: `cluster`.)"""
 
 from __future__ import annotations
 

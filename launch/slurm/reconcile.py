@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gta.cellfolder import Submitted
@@ -36,16 +36,23 @@ class SlurmAndHere:
         self._local = local
         self._answers = answers
         self._known: Known = {}
+        self._here: str | None = None
 
     def words(self, sent: Sequence[Submitted]) -> list[Word | None]:
         """As `launch.state.jobs.Jobs`: by one squeue, where any was sent to Slurm."""
         if any(one.cluster == "slurm" for one in sent):
             self._known = self._answers.remembered()
-        return [word(one, self._known) if one.cluster == "slurm" else self._local.get(one.job) for one in sent]
+            self._here = where(sent)
+        return [
+            word(one, self._known, self._here) if one.cluster == "slurm" else self._local.get(one.job) for one in sent
+        ]
+
+    def _word(self, one: Submitted) -> Word:
+        return word(one, self._known, self._here)
 
     def fates(self, sent: Sequence[Submitted]) -> list[Word]:
         """As `launch.state.jobs.Jobs`: by one sacct, where the controller has forgotten any."""
-        words = [word(one, self._known) for one in sent]
+        words = [self._word(one) for one in sent]
         forgotten = {said.job for said in words if isinstance(said, EndedJob) and not said.state}
         accounts = self._answers.accounted(forgotten) if forgotten else {}
         pairs = zip(sent, words, strict=True)
@@ -66,26 +73,33 @@ def _accounted(sent: Submitted, accounts: Accounts) -> EndedJob | Unknown:
 
 def find(made: Submission) -> str | Unknown | None:
     """The id of the job of a submission that has no record; None where it was never sent."""
-    elsewhere = _elsewhere(made.cluster_name, f"the submission {made.name}")
+    here = cluster.name() if made.cluster_name else None
+    elsewhere = _elsewhere(made.cluster_name, f"the submission {made.name}", here)
     return elsewhere or slurm.find_job(made.name)
 
 
-def word(sent: Submitted, known: Known) -> Word:
+def where(sent: Iterable[Submitted | None]) -> str | None:
+    """The name of this cluster, for `word`: asked once, and only where a job's is on record."""
+    return cluster.name() if any(one and one.cluster_name for one in sent) else None
+
+
+def word(sent: Submitted, known: Known, here: str | None) -> Word:
     """What Slurm says of a cell's job: held, over, or unknown. One of another cluster is unknown on this one.
 
-    `known`: the jobs that the controller holds, and maybe those that it remembers.
+    `known`: the jobs that the controller holds, and maybe those that it remembers; `here`: as of `where`.
     """
     if isinstance(known, Unknown):
         return known
-    if elsewhere := _elsewhere(sent.cluster_name, f"job {sent.job}"):
+    if elsewhere := _elsewhere(sent.cluster_name, f"job {sent.job}", here):
         return elsewhere
     found = known.get(sent.job)
     return found if found and ours(found, sent) else EndedJob(sent.job)
 
 
-def _elsewhere(cluster_name: str, what: str) -> Unknown | None:
+def _elsewhere(cluster_name: str, what: str, here: str | None) -> Unknown | None:
     """Why this cluster cannot tell: the job is another one's. None where it can, or nobody noted whose it is."""
-    here = cluster.name() if cluster_name else ""
+    if not cluster_name:
+        return None
     if here is None:
         return Unknown("Slurm does not answer (scontrol)", silent=True)
     return Unknown(f"{what} is one of the cluster {cluster_name}, and this is {here}") if here != cluster_name else None

@@ -1,4 +1,4 @@
-"""What each cell's folder says: done, running, queued, failed, cancelled, resumable, never run, or broken.
+"""What each cell's folder says: done, running, queued, failed, cancelled, resumable, never run, unknown, or broken.
 
 The folder is the witness. Slurm's COMPLETED and submitit's result pickle prove nothing about a cell; a scheduler's
 word only says whether a job still is, and what ended one that left no word of its own. Where nobody knows, nothing is

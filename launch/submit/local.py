@@ -1,4 +1,4 @@
-"""Where jobs run: this machine or Slurm, both through submitit's executors."""
+"""Cells on this machine, as processes of submitit's local executor."""
 
 from __future__ import annotations
 

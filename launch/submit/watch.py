@@ -58,7 +58,7 @@ class Cluster(Protocol):
 
 
 class Watch:
-    """Submits what is missing, a turn at a time. It keeps nothing that the cells' folders do not say."""
+    """Submits what is missing, a turn at a time. Of the cells it keeps nothing that their folders do not say."""
 
     def __init__(
         self, cells: list[Cell], cluster: Cluster, selection: Selection, clock: Callable[[], float] = time.time
@@ -78,11 +78,11 @@ class Watch:
         for entry in self.first:
             if entry.state is State.DONE and not entry.cell.folder.frozen:  # somebody removed a broken one
                 entry.cell.write()
-        chosen = selection.of(self.first)
-        named = {e.cell.signature for e in selection.named(self.first) if e.state is not State.DONE}
+        chosen, about = selection.of(self.first), selection.named(self.first)
+        named = {e.cell.signature for e in about if e.state is not State.DONE}
         # why nobody knows whether there is something to run again
         self.doubt = self.silence or next((why for cell, why in self._unsure.items() if cell in named), None)
-        self.only = {e.cell.signature for e in (chosen if selection.again else selection.named(self.first))}
+        self.only = {e.cell.signature for e in (chosen if selection.again else about)}
         self.retry = {e.cell.signature: _sent(e.cell) for e in chosen if not to_run(e)}
 
     def look(self, now: bool = False) -> list[Entry]:

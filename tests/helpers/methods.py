@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -93,3 +94,15 @@ def train(method: Method, start: int, stop: int) -> list[dict[str, float]]:
         labeled, unlabeled = make_batch(iteration)
         values.append({k: v.item() for k, v in method.step(labeled, unlabeled, iteration).items()})
     return values
+
+
+def difference(one: nn.Module, other: nn.Module) -> float:
+    """Largest absolute difference of parameters and buffers; the names must be the same."""
+    mine, theirs = one.state_dict(), other.state_dict()
+    assert mine.keys() == theirs.keys()
+    return max(float((mine[key].double() - theirs[key].double()).abs().max()) for key in mine)
+
+
+def softmax(logits: Tensor) -> np.ndarray:
+    """Probabilities over the classes, in float64."""
+    return logits.detach().double().softmax(1).numpy()

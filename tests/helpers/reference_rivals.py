@@ -1,4 +1,4 @@
-"""FixMatch, UniMatch, CPS once more, from what their public codes do: float64, one process, whole global batches.
+"""The rivals once more, from what their public codes do: float64, one process, whole global batches.
 
 As in reference_gta.py, only the network and torch's derivatives are shared with what is tested; boxes are handed in.
 """
@@ -41,6 +41,7 @@ class Rival(Reference):
         return answer
 
     def semi_supervised(self, labeled: Labeled, unlabeled: Unlabeled, boxes: list[Tensor], iteration: int) -> Answer:
+        """What a step is after the warm-up: each rival says it."""
         raise NotImplementedError
 
     def mean_loss(self, logits: Tensor, labels: Tensor, sure: Tensor | None = None, threshold: float = 0.0) -> Tensor:

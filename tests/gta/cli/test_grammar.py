@@ -142,7 +142,10 @@ def test_several_old_words_are_said_in_one_line(ask: Callable[..., Asked], capsy
         ("data", "make-shapes"),
         ("data chek", "chek: there is no such command; did you mean check?"),
         ("plan sweep=shapes --retyr failed", "--retyr: there is no such option; did you mean --retry?"),
-        ("plan sweep=shapes -m", "-m: there is no such option; there are --retry, --cells, --state, "),
+        (
+            "plan sweep=shapes -m",
+            "-m: there is no such option; there are --retry, --cells, --state, --method, --budget, --help.",
+        ),
         ("status sweep=shapes --state qeued", "--state qeued: there is no such state; did you mean queued?"),
         ("plan shapes", "shapes: not an override; write name=value"),
         ("plan --budget=nan", "'--budget': give GPU-hours, as in --budget 200."),

@@ -11,7 +11,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from gta.compose import compose, overrides
-from gta.compose.hydra import ConfigLoaderImpl
+from gta.compose.hydra import ConfigLoaderImpl, load_yaml
 from gta.compose.paths import absolute
 from gta.config import Config, DataConfig, ModelConfig, PathsConfig
 from gta.errors import UserError
@@ -187,6 +187,9 @@ def test_a_yaml_says_what_is_written_in_it(tmp_path: Path, monkeypatch: pytest.M
         assert (data.split, data.name, data.split_family) == (split.strip("'"), "mine", "seed0")
         assert data.generator is not None
         assert data.generator.train == 1000
+    assert dict(load_yaml("a: &a 1_16\nb: *a\nc: &c {d: 010}\ne:\n  <<: *c\n")) == {
+        "a": "1_16", "b": "1_16", "c": {"d": "010"}, "e": {"d": "010"},
+    }  # fmt: skip
     (tmp_path / "sweeps/mine.yaml").write_text("hydra:\n  sweeper:\n    params:\n      data.split: 1_16\n")
     made = compose.start().config_loader
     assert isinstance(made, ConfigLoaderImpl)

@@ -44,6 +44,7 @@ def more(tmp_path: Path) -> Path:
         ("/*/*", {"day 1/x.PNG", "day 1/y.tif"}),
         ("/**/*.[tb]??", {"day 1/y.tif", "day 2/a/z.bmp"}),
         ("/day 1/*.tif", {"y.tif"}),
+        ("/**/[!x]*", {"day 1/y.tif", "day 2/a/z.bmp"}),
     ],
 )
 def test_a_folder_or_a_glob_is_unlabeled_too(tiny: Tiny, more: Path, glob: str, found: set[str]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gta.methods import Method
 from gta.methods.gta import GTA
 from gta.methods.mixing import cutmix_mask
+from tests.helpers.methods import softmax
 
 Make = Callable[..., Method]
 Run = Callable[[Method, int, int], list[dict[str, float]]]
@@ -144,10 +145,6 @@ def test_auxiliary_head_is_the_students_alone(make: Make, run: Run) -> None:
     run(method, 0, 4)
     assert not any("auxiliary" in name for name in method.models["assistant"].state_dict())
     assert any("auxiliary" in name for name in method.models["student"].state_dict())
-
-
-def softmax(logits: Tensor) -> np.ndarray:
-    return logits.detach().double().softmax(1).numpy()
 
 
 @pytest.mark.parametrize("strong", [False, True])

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gta.methods import Method
 from gta.methods.mixing import cutmix_mask
+from tests.helpers.methods import difference
 from tests.helpers.reference_gta import Reference, Setting
 
 STEPS, TOLERANCE = 5, 1e-10
@@ -28,13 +29,6 @@ KNOBS: dict[str, dict[str, Any]] = {
     "decays": {"transfer_decay": 0.3, "teacher_decay": 0.6},
     "shared mask predictor": {"share_mask_predictor": True},
 }
-
-
-def difference(one: nn.Module, other: nn.Module) -> float:
-    """Largest absolute difference of parameters and buffers; the names must be the same."""
-    mine, theirs = one.state_dict(), other.state_dict()
-    assert mine.keys() == theirs.keys()
-    return max(float((mine[key].double() - theirs[key].double()).abs().max()) for key in mine)
 
 
 @pytest.mark.parametrize("knobs", KNOBS.values(), ids=KNOBS)

@@ -10,8 +10,7 @@ import torch
 
 from gta.methods import Method
 from gta.methods.mixing import cutmix_mask
-from tests.gta.methods.test_reference import difference
-from tests.helpers.methods import doubles
+from tests.helpers.methods import difference, doubles
 from tests.helpers.reference_gta import Setting
 from tests.helpers.reference_rivals import (
     CPSReference,

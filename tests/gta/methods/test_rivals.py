@@ -9,19 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gta.methods import Method
 from gta.methods.mixing import cutmix_mask
+from tests.helpers.methods import softmax
 
 Make = Callable[..., Method]
 GROUPS, PARTNERS = ((0, 1), (2, 3)), (1, 0, 3, 2)
-
-
-def softmax(logits: Tensor) -> np.ndarray:
-    values = logits.detach().double().numpy()
-    values = np.exp(values - values.max(1, keepdims=True))
-    return values / values.sum(1, keepdims=True)  # type: ignore[no-any-return]
 
 
 def mixed(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -32,8 +27,8 @@ def mixed(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return out
 
 
-def boxes(unlabeled: Any, iteration: int, view: int = 0) -> np.ndarray:
-    return cutmix_mask(unlabeled, 2, 1.0, seed=0, iteration=iteration, view=view).numpy()
+def boxes(unlabeled: Any, iteration: int) -> np.ndarray:
+    return cutmix_mask(unlabeled, 2, 1.0, seed=0, iteration=iteration).numpy()
 
 
 def mean_loss(

@@ -85,21 +85,6 @@ def test_a_torchvision_or_timm_file_fills_the_plain_encoder(
     assert all(torch.equal(own[name], tensor) for name, tensor in given.items() if not name.startswith("fc"))
 
 
-def test_a_deep_stem_spelled_side_by_side_fills_the_encoder(tmp_path: Path) -> None:
-    """conv1, bn1, conv2, bn2, conv3, bn3 at the top, as some public ResNets have it."""
-    spelled = {"conv1.0": "conv1", "conv1.1": "bn1", "conv1.3": "conv2", "conv1.4": "bn2", "conv1.6": "conv3"}
-    usual, flat = deep_stem_file(), {}
-    for name, tensor in usual.items():
-        module, _, part = name.rpartition(".")
-        flat[f"{'bn3' if module == 'bn1' else spelled.get(module, module)}.{part}"] = tensor
-    torch.save(flat, tmp_path / "weights.pth")
-    model = network()
-    load_initial_weights(model, tmp_path / "weights.pth")
-    assert torch.equal(model.encoder.conv1[6].weight, usual["conv1.6.weight"])
-    assert torch.equal(model.encoder.bn1.running_var, usual["bn1.running_var"])
-    assert torch.equal(model.encoder.layer1[0].bn1.weight, usual["layer1.0.bn1.weight"])
-
-
 def test_a_file_of_another_stem_is_refused(tmp_path: Path) -> None:
     torch.save(plain_file((2, 2, 2, 2), 1), tmp_path / "plain.pth")
     with pytest.raises(UserError, match=r"plain stem and the model a deep one: use model\.stem=plain"):
@@ -189,20 +174,28 @@ def test_a_file_that_does_not_fit_is_refused_before_anything_is_submitted(
     assert (refused.returncode, "of another network" in refused.stderr) == (2, True), refused.stderr
 
 
-def test_a_stem_spelled_as_one_module_fills_the_encoder(tmp_path: Path) -> None:
-    """stem.0 to stem.7, as the ResNet-V1c files have it (of 64, 64 and 128 planes, as our deep stem has)."""
-    spelled = {"conv1.0": "stem.0", "conv1.1": "stem.1", "conv1.3": "stem.3", "conv1.4": "stem.4", "conv1.6": "stem.6"}
-    usual, v1c = deep_stem_file(), {}
+FLAT = {"conv1.0": "conv1", "conv1.1": "bn1", "conv1.3": "conv2", "conv1.4": "bn2", "conv1.6": "conv3", "bn1": "bn3"}
+V1C = {**{f"conv1.{place}": f"stem.{place}" for place in (0, 1, 3, 4, 6)}, "bn1": "stem.7"}
+
+
+@pytest.mark.parametrize(("spelled", "prefix"), [(FLAT, ""), (V1C, "backbone.")], ids=["side by side", "one module"])
+def test_a_deep_stem_of_another_spelling_fills_the_encoder(
+    tmp_path: Path, spelled: dict[str, str], prefix: str
+) -> None:
+    """conv1, bn1, ... bn3 at the top, as some public ResNets have it; stem.0 to stem.7, as the ResNet-V1c files (of 64,
+    64 and 128 planes, as our deep stem) do.
+    """
+    usual, written = deep_stem_file(), {}
     for name, tensor in usual.items():
         module, _, part = name.rpartition(".")
-        v1c[f"{'stem.7' if module == 'bn1' else spelled.get(module, module)}.{part}"] = tensor
-    torch.save({"state_dict": {f"backbone.{name}": tensor for name, tensor in v1c.items()}}, tmp_path / "v1c.pth")
+        written[f"{prefix}{spelled.get(module, module)}.{part}"] = tensor
+    torch.save({"state_dict": written} if prefix else written, tmp_path / "weights.pth")
     model = network()
-    load_initial_weights(model, tmp_path / "v1c.pth")
+    load_initial_weights(model, tmp_path / "weights.pth")
     own = model.encoder.state_dict()
     assert all(torch.equal(own[name], tensor) for name, tensor in usual.items() if not name.startswith("fc"))
     with pytest.raises(UserError, match=r"deep stem.*use model\.stem=deep"):
-        load_initial_weights(network(stem="plain"), tmp_path / "v1c.pth")
+        load_initial_weights(network(stem="plain"), tmp_path / "weights.pth")
 
 
 def test_a_file_that_matches_nothing_is_refused(tmp_path: Path) -> None:

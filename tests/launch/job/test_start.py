@@ -31,7 +31,7 @@ def test_a_moment_of_silence_costs_no_place_in_the_queue(
 ) -> None:
     fake_slurm.add("57", state="RUNNING")
     fake_slurm.switch(failing={"scontrol": 2})
-    start._requeue(near_its_limit)
+    start._requeue(near_its_limit, "57")
     assert capsys.readouterr().out == "requeued.\n"
     assert fake_slurm.jobs()["57"]["state"] == "PENDING"
 
@@ -44,12 +44,12 @@ def test_what_is_not_requeued_is_said(
 ) -> None:
     fake_slurm.add("57", state="RUNNING")
     fake_slurm.switch(broken={"scontrol": "Requested operation is presently disabled for job 57"})
-    start._requeue(near_its_limit)
+    start._requeue(near_its_limit, "57")
     said = "not requeued (Requested operation is presently disabled for job 57); the next multirun sends it again.\n"
     assert capsys.readouterr().out == said
     assert len(fake_slurm.calls("scontrol")) == 1, "that is an answer"
     monkeypatch.setattr(start, "REQUEUE_SECONDS", 0.5)
     fake_slurm.switch(broken={"scontrol": "scontrol: error: Unable to contact slurm controller"})
-    start._requeue(near_its_limit)
+    start._requeue(near_its_limit, "57")
     assert "not requeued (scontrol: error: Unable to contact slurm controller);" in capsys.readouterr().out
     assert len(fake_slurm.calls("scontrol")) > 2

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gta.compose import sbatch
 from launch.slurm import cluster as cluster_facts
 
 CONFIG = """Configuration data as of 2026-11-22T21:13:31
@@ -113,4 +114,4 @@ def test_minutes(time: str, expected: int | None) -> None:
     ],
 )
 def test_gpus(gres: str, expected: int) -> None:
-    assert cluster_facts.gpus_of(gres) == expected
+    assert sbatch.gpus_in(gres) == expected

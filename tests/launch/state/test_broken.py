@@ -101,7 +101,9 @@ def test_commands_over_many_cells(say: Run, small: list[str], tmp_path: Path, mo
     assert (made.returncode, "MLflow is not up to date" in made.stderr) == (1, True), made.stderr
     assert "71.25" in made.stdout, "the table is there all the same"
     assert "cell.json" in made.stdout
-    assert say("sync", *words).returncode in (0, 1)
+    sent = say("sync", *words)
+    assert sent.returncode == 1
+    assert "result.json is not text" in sent.stdout
     for command in ("logs", "cancel", "show"):
         for cell in [*hurt, well]:
             answer = say(command, cell.signature, *words)
