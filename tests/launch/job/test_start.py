@@ -16,7 +16,6 @@ def job_57(fake_slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(start, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(start, "LEAVE_SECONDS", 0.0)
     monkeypatch.setattr(start, "KINDS", ())
-    monkeypatch.setenv("SLURM_JOB_ID", "57")
 
 
 @pytest.fixture
