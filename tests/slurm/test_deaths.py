@@ -237,7 +237,9 @@ def test_the_last_task_of_an_array_is_put_back_alone_while_the_controller_is_awa
 ) -> None:
     """Of four cells one fails, one is cancelled, one is done; the last alone nears its time limit, and runs again."""
     runs = tmp_path / "runs"
-    words = [*grid[1:], "seed=0,1,2,3", "site.ranks=1"]
+    # a cancelled cell trains on until Slurm kills it (KillWait): it must not be done by then
+    longer = [word.replace("=150", "=1000") for word in grid[1:]]
+    words = [*longer, "seed=0,1,2,3", "site.ranks=1"]
     listed = json.loads(gta("status", *[word for word in words if word not in SITE], "--json").stdout)["cells"]
     failing, ended, other, last = (CellFolder(runs / "cells" / cell["signature"]) for cell in listed)
     failing.path.mkdir(parents=True)

@@ -103,9 +103,9 @@ def test_what_cannot_be_written_or_read_never_costs_the_table(
     (runs / "mlflow.db").write_bytes(b"no database" * 100)
     second.folder.result_file.unlink()
     code, out, said = show()
-    assert (code, len(said)) == (1, 1)
+    assert (code, len(said)) == (1, 2)
     assert "cannot be read (file is not a database)" in said[0]
-    assert said[0].endswith("results/shapes are left as they are.")
+    assert said[1].endswith("results/shapes are left as they are.")
     assert "50.00 (1 of 2)" in out
     assert (files / "table.md").read_bytes() == before
 
