@@ -5,7 +5,9 @@
     submitted.json     `Submitted`   the job that it was last submitted as
     attempts/0003.json `Attempt`     one start of it: who, where, how it ended; its time stamp is the heartbeat
     journal.jsonl      what the run says (`gta.journal`)
-    checkpoint.pt, best.pt           where it goes on, and the best weights of the headline network
+    checkpoint.pt      where it goes on      (`gta.train.checkpoint`)
+    checkpoint.previous.pt           the checkpoint before: where it goes on if the last one is damaged
+    best.pt            the best weights of the headline network
     failure.json       `Failure`     why an attempt failed
     cancelled.json     `Cancelled`   who ended it
     result.json        `Result`      written last, at once: it is what "done" means
@@ -108,6 +110,16 @@ class CellFolder:
     @property
     def checkpoint_file(self) -> Path:
         return self.path / "checkpoint.pt"
+
+    @property
+    def previous_checkpoint_file(self) -> Path:
+        """The checkpoint before the last."""
+        return self.path / "checkpoint.previous.pt"
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is one to go on from, the last or the one before it."""
+        return self.checkpoint_file.exists() or self.previous_checkpoint_file.exists()
 
     @property
     def best_file(self) -> Path:

@@ -20,6 +20,7 @@ class Death(StrEnum):
     """Why an attempt ended without a result. `launch.state.policy` says what becomes of the cell."""
 
     EXCEPTION = "exception"
+    DIVERGED = "diverged"
     MEMORY = "out of memory"
     TIME_LIMIT = "time limit"
     PREEMPTED = "preempted"

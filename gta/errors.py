@@ -1,4 +1,4 @@
-"""The one exception that means "you can mend this"."""
+"""The exceptions that mean "you can mend this"."""
 
 
 class UserError(ValueError):
@@ -7,3 +7,7 @@ class UserError(ValueError):
     The message is one clear sentence (a few lines where a layout must be shown) that says what is wrong and
     what to do. The command line prints it without a stack trace and exits with code 2.
     """
+
+
+class Diverged(UserError):
+    """A cell whose loss, networks or scores are not finite any more. It failed: exit code 1."""

@@ -2,7 +2,9 @@
 
 A line is {"time": unix seconds, "kind": "metrics", "iteration": int, "values": {name: float}} or
 {"time": ..., "kind": "event", "event": name, ...}. After a kill and a resume the same metric and iteration
-can stand there twice; the first occurrence counts (`gta.tracking` sees to that).
+can stand there twice; the first occurrence counts (`gta.tracking` sees to that). An event "cut back" with an iteration
+says that the metrics before it, of later iterations, count no more: the run went on from an earlier checkpoint than its
+last (`counted`).
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from gta.files import to_disk
 
 Record = dict[str, Any]
+CUT_BACK = "cut back"
 _TAIL = 8192
 
 
@@ -77,6 +80,29 @@ def read(path: str | Path) -> list[Record]:
     except FileNotFoundError:
         return []
     return parse(data)
+
+
+def counted(records: Iterable[Record]) -> list[Record]:
+    """The metrics among the records that count: those of iterations that the run was cut back from are left out."""
+    kept: list[Record] = []
+    for record in records:
+        if record["kind"] == "metrics":
+            kept.append(record)
+        elif (end := _cut_back_to(record)) is not None:
+            kept = [one for one in kept if one["iteration"] <= end]
+    return kept
+
+
+def cut_back(records: Iterable[Record]) -> float | None:
+    """When the run was last cut back, unix seconds; None where it never was."""
+    return max((float(record["time"]) for record in records if _cut_back_to(record) is not None), default=None)
+
+
+def _cut_back_to(record: Record) -> int | None:
+    if record["kind"] != "event" or record["event"] != CUT_BACK:
+        return None
+    iteration = record.get("iteration")
+    return iteration if isinstance(iteration, int) else None
 
 
 def last(path: str | Path) -> Record | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 from gta.cli import composing, grammar
 from gta.cli.grammar import Words
-from gta.errors import UserError
+from gta.errors import Diverged, UserError
 
 
 @grammar.command(
     "train",
-    exit_codes="0 done, 1 interrupted, 2 something to mend first",
+    exit_codes="0 done, 1 interrupted or diverged, 2 something to mend first",
     examples=[
         "gta train method=gta data.split=1/25 seed=0",
         "torchrun --nproc-per-node 2 -m gta train sweep=voc_blender method=gta data.split=662 seed=0 site.ranks=2",
@@ -46,5 +48,8 @@ def command(words: Words) -> int:
         if first:
             print(f"{cell.title}: {how}")
         return 0 if how == "done" else 1
+    except Diverged as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 1
     finally:
         distributed.shutdown()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gta.errors import UserError
+from gta.ops.finite import not_finite
 
 # Scores stand in checkpoints as numpy scalars. These rebuild plain numbers; all else a pickle may ask for is refused.
 _SCALAR = np.float64(0).__reduce__()[0]
@@ -28,8 +30,8 @@ def read(path: Path, what: str, lazily: bool = False) -> Any:
 
     lazily: numbers are read where they are used, for who wants names and shapes (where the file's format allows it).
 
-    Raises UserError for a file that is absent, damaged, or a pickle that wants to run anything beyond rebuilding
-    tensors, plain Python and numpy scalars.
+    Raises UserError for a file that is absent, empty, cut, damaged or of another kind, and for a pickle that wants to
+    run anything beyond rebuilding tensors, plain Python and numpy scalars.
     """
     if not path.is_file():
         raise UserError(f"{what} {path} are not there; put the file in place.")
@@ -37,16 +39,41 @@ def read(path: Path, what: str, lazily: bool = False) -> Any:
         with torch.serialization.safe_globals(NUMPY_SCALARS):
             mapped = lazily and zipfile.is_zipfile(path)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        asked = re.search(r"GLOBAL (\S+)", str(error))
-        if asked:
-            raise UserError(
-                f"{what} {path} are a pickle that asks for {asked[1]}: it could run code, so it is refused and nothing "
-                "of it was run. Ask for a file that holds a state dict (tensors by name) only."
-            ) from None
-        raise UserError(f"{what} {path} cannot be read as a PyTorch state dict.") from None
-    except (RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise UserError(f"{what} {path} cannot be read as a PyTorch state dict.") from error
+    except Exception as error:  # a file of any other kind, or a part of one: torch raises all sorts
+        raise UserError(
+            f"{what} {path} cannot be read as a PyTorch state dict: the file {why_unreadable(path, error)}."
+        ) from None
+
+
+def why_unreadable(path: Path, error: Exception) -> str:
+    """What is wrong with a file of which torch.load raised this, as the end of a sentence: "is empty".
+
+    Torch's own words are left out: they advise to load a refused pickle with everything that it wants to run.
+    """
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(4)
+    except OSError as denied:
+        return f"cannot be opened ({denied.strerror})"
+    if asked := re.search(r"GLOBAL (\S+)", str(error)):
+        return (
+            f"is a pickle that asks for {asked[1]}: it could run code, so it is refused and nothing of it was run; ask "
+            "for one that holds tensors by name only"
+        )
+    if not begin:
+        return "is empty"
+    if begin == b"PK\x03\x04" and not zipfile.is_zipfile(path):  # it begins as torch.save's do
+        return "is cut off"
+    if "TorchScript" in str(error):
+        return "is a TorchScript program; ask for one that holds tensors by name only"
+    return "is damaged, or none of PyTorch's"
+
+
+def check_finite(tensors: Mapping[str, Tensor], what: str) -> None:
+    """Raises UserError where one of the tensors holds NaN or infinity."""
+    if broken := not_finite(tensors):
+        rest = f" and {len(broken) - 1} more tensors" if len(broken) > 1 else ""
+        raise UserError(f"{what} is not finite ({broken[0]}{rest}): nothing can be made of it; give another file.")
 
 
 def strip(name: str, prefixes: tuple[str, ...]) -> str:

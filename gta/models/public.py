@@ -87,6 +87,7 @@ def load_public_checkpoint(
     reshaped = [name for name in own if name in given and given[name].shape != own[name].shape]
     if missing or reshaped:
         raise UserError(_refusal(path, state, missing, reshaped, own, given))
+    files.check_finite(given, f"{path}: the {network}")
     model.load_state_dict(given, strict=False)
     auxiliary = [name for name in own if name.startswith("auxiliary.") and name not in given]
     return PublicReport(network, sorted(given), sorted(unused), auxiliary)
@@ -96,15 +97,21 @@ def _pick(content: Any, network: str, path: Path) -> tuple[dict[str, Tensor], st
     """The state dict of the wanted network, and whose it is."""
     if network not in ("", *STATES):
         raise UserError(f"--network {network}: use student or teacher.")
-    found = {name: content[key] for name, key in STATES.items() if isinstance(content, dict) and content.get(key)}
+    held_states = content if isinstance(content, dict) else {}
+    found = {name: held_states[key] for name, key in STATES.items() if _filled(held_states.get(key))}
     if not found and isinstance(content, dict) and network in ("", "student"):
         found = {"student": content.get("state_dict", content)}  # a bare state dict is a network
+        found = found if _filled(found["student"]) else {}
     network = network or ("teacher" if "teacher" in found else "student")
     if network not in found:
         held = ", ".join(map(str, list(content)[:5])) if isinstance(content, dict) else f"a {type(content).__name__}"
         raise UserError(f"{path} has no {STATES[network]} (it holds {held}): name the other network, or another file.")
     state = {str(name): value for name, value in found[network].items() if isinstance(value, Tensor)}
     return state, network
+
+
+def _filled(state: Any) -> bool:
+    return isinstance(state, dict) and bool(state)
 
 
 def _refusal(

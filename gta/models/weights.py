@@ -50,6 +50,7 @@ def load_initial_weights(model: SegmentationModel, path: str | Path) -> WeightsR
     """
     given = _named(_state_dict(Path(path)))
     report = _match(model.encoder, given, path)
+    files.check_finite({name: given[name] for name in report.matched}, f"The file of initial weights {path}")
     model.encoder.load_state_dict({name: given[name] for name in report.matched}, strict=False)
     return report
 

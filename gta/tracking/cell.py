@@ -100,12 +100,19 @@ class TrackedCell:
 
     @property
     def journal_began(self) -> float | None:
-        """When the journal's first line was written, unix seconds: tells two journals of one cell apart."""
+        """When what counts of the journal began, unix seconds: tells two journals of one cell apart, and the points of
+        one before and after it was cut back.
+        """
+        return journal.cut_back(self.records) or self._first_line
+
+    @property
+    def _first_line(self) -> float | None:
+        """When the journal's first line was written."""
         return float(self.records[0]["time"]) if self.records else None
 
     @property
     def created(self) -> float:
-        return self.journal_began or self.identity.created
+        return self._first_line or self.identity.created
 
     @property
     def artifacts(self) -> dict[str, str]:
@@ -132,8 +139,9 @@ class TrackedCell:
             tags[keys.JOURNAL] = repr(self.journal_began)
         if self.attempt is not None:
             tags |= _attempt_tags(self.attempt)
-        if self.folder.checkpoint_file.exists():
-            tags[keys.CHECKPOINT] = str(self.folder.checkpoint_file.absolute())
+        for path in (self.folder.previous_checkpoint_file, self.folder.checkpoint_file):
+            if path.exists():
+                tags[keys.CHECKPOINT] = str(path.absolute())
         if (seconds := gpu_seconds(self.records)) is not None:
             tags[keys.GPU_SECONDS] = f"{seconds:.1f}"
         if self.failure is not None:
@@ -143,13 +151,12 @@ class TrackedCell:
     def points(self) -> list[Point]:
         """The journal's points in their order, the first of each (name, iteration) only.
 
-        A prefix of this list stays what it is while the journal grows: its length serves as the cursor.
+        A prefix of this list stays what it is while the journal grows and is not cut back (`journal_began`): its length
+        serves as the cursor.
         """
         seen: set[tuple[str, int]] = set()
         points = []
-        for record in self.records:
-            if record["kind"] != "metrics":
-                continue
+        for record in journal.counted(self.records):
             for name, value in record["values"].items():
                 name, iteration = keys.metric(name), int(record["iteration"])
                 if (name, iteration) not in seen:

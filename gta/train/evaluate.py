@@ -14,6 +14,7 @@ from gta.config import CROP, CROP_BACKGROUND, Config
 from gta.data.loaders import val_samples
 from gta.data.spec import IGNORE
 from gta.data.transforms import denormalise
+from gta.errors import Diverged
 from gta.ops import distributed, metrics
 from gta.train import inference
 from gta.train.artifacts import Example
@@ -31,9 +32,12 @@ def confusion_matrices(
     (`gta.train.inference`); scores are brought to the original size (bilinear) before the argmax. No image is padded or
     seen twice, so the sums are the same on any ranks. The center crops alone pad: an image smaller than the crop gets a
     frame of the mean colour, whose pixels are ignored, or (`center_crop_padded_background`) count as class 0.
+
+    Raises Diverged, on every rank, where the scores of a network are not finite: their argmax would be a class.
     """
     classes = len(config.data.classes)
     totals = {name: torch.zeros(classes, classes, dtype=torch.int64, device=device) for name in networks}
+    unsound = {name: torch.zeros((), dtype=torch.int64, device=device) for name in networks}  # images
     modes = {name: network.training for name, network in networks.items()}
     for network in networks.values():
         network.eval()
@@ -43,8 +47,12 @@ def confusion_matrices(
         for name, network in networks.items():
             scores = inference.class_scores(network, image, (mask.shape[0], mask.shape[1]), config)
             totals[name] += metrics.confusion(scores.argmax(1)[0], mask, classes, IGNORE)
+            unsound[name] += ~scores.isfinite().all()
     for name, network in networks.items():
         network.train(modes[name])
+    for name, count in unsound.items():
+        if images := int(distributed.all_reduce_sum(count)):
+            raise Diverged(f"the scores of the {name} are not finite on {images} of {len(chosen)} images")
     return {name: distributed.all_reduce_sum(total).cpu() for name, total in totals.items()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ from gta.methods.base import Method
 from gta.models import build_model
 from gta.models.weights import load_initial_weights
 from gta.ops import distributed
+from gta.ops.finite import not_finite
 from gta.tracking.background_sync import background_sync
 from gta.train import checkpoint
 from gta.train.control import Control
@@ -34,7 +36,7 @@ def train(cell: Cell, control: Control | None = None) -> bool:
     device = prepare_device(cell.config)
     check_batch(cell.config.schedule, distributed.world_size())
     cell = replace(cell, config=staged(cell.config, cell.split))
-    if not cell.folder.checkpoint_file.exists():  # else they were looked at when it began
+    if not cell.folder.has_checkpoint:  # else they were looked at when it began
         check_present(cell.config.data, cell.split, cell.config.schedule.eval_images)
     method = build_method(cell.config, device)
     trainer = Trainer(cell, method, device, control or Control())
@@ -74,8 +76,10 @@ def load_network(
     """
     if which not in ("last", "best"):
         raise UserError(f"--which {which}: use last or best.")
-    path = folder.checkpoint_file if which == "last" else folder.best_file
-    state = checkpoint.load(path, device)
+    if which == "last":
+        state, path = checkpoint.last_good(folder, lambda said: print(said, flush=True), device)
+    else:
+        state, path = checkpoint.load(folder.best_file, device), folder.best_file
     checkpoint.check_owner(path, state, folder.signature)
     if which == "best":
         if name not in ("", state["network"]):
@@ -83,13 +87,22 @@ def load_network(
                 f"The best weights are kept of the {state['network']} only; leave out --network, or use --which last."
             )
         network = build_model(config.model, len(config.data.classes)).to(device)
-        network.load_state_dict(state["model"])
-        return state["network"], network, state["iteration"]
+        with checkpoint.fitting(path):
+            network.load_state_dict(state["model"])
+        return _finite(state["network"], network, path), network, state["iteration"]
     # trained weights replace the initial ones, whose file need not be there any more
     method = build_method(replace(config, model=replace(config.model, weights="random")), device)
-    method.load_state_dict(state["method"])
+    with checkpoint.fitting(path):
+        method.load_state_dict(state["method"])
     networks = method.networks()
     name = name or method.headline_network()[0]
     if name not in networks:
         raise UserError(f"--network {name}: this cell has {' and '.join(networks)}.")
-    return name, networks[name], state["iteration"]
+    return _finite(name, networks[name], path), networks[name], state["iteration"]
+
+
+def _finite(name: str, network: nn.Module, path: Path) -> str:
+    """The name. Raises UserError for a network that no number can be made of."""
+    if found := not_finite(network.state_dict()):
+        raise UserError(f"{path}: the {name} is not finite ({found[0]}, for one); nothing can be predicted with it.")
+    return name

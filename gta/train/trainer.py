@@ -14,16 +14,15 @@ from gta import seeds
 from gta.cell import Cell
 from gta.cellfolder import NetworkScores, Result, Score
 from gta.data.loaders import train_loader
-from gta.errors import UserError
-from gta.files import remove_leftovers
-from gta.journal import Journal
+from gta.errors import Diverged
+from gta.journal import CUT_BACK, Journal
 from gta.methods.base import Method
 from gta.ops import distributed
 from gta.ops.optim import poly
 from gta.provenance.environment import commit
 from gta.provenance.monitor import SystemMonitor
 from gta.text import first_line
-from gta.train import checkpoint, inference
+from gta.train import checkpoint, divergence, inference
 from gta.train.artifacts import write_artifacts
 from gta.train.control import Control, Request
 from gta.train.evaluate import confusion_matrices, examples, scores_of
@@ -52,6 +51,7 @@ class Trainer:
         self.commits = [commit()]  # of the code that runs now, though a commit may follow while it does
         self.best: dict[str, Score] = {}
         self.scores: dict[str, Score] = {}
+        self.saved: int | None = None  # iteration of the last checkpoint
         self.seconds_before = 0.0
         self.began = time.monotonic()
         self.system = SystemMonitor(device)
@@ -60,8 +60,7 @@ class Trainer:
         """Train to the end: True. False where the outside asked to stop; then everything is saved."""
         schedule = self.config.schedule
         if self.first:  # an attempt that was killed in the middle of a save leaves a large file behind
-            for path in (self.folder.checkpoint_file, self.folder.best_file, self.folder.result_file):
-                remove_leftovers(path)
+            checkpoint.remove_what_a_kill_left(self.folder)
         start = self._resume()
         self.control.began(start)
         split = self.split
@@ -97,40 +96,70 @@ class Trainer:
         return True
 
     def _resume(self) -> int:
-        path = self.folder.checkpoint_file
+        """The iteration that training goes on from."""
         place = {"world_size": distributed.world_size(), "device": str(self.device), "commit": self.commits[-1]}
-        if not distributed.broadcast_object(path.exists()):  # one rank decides: a network file system may lag
+        state = self._last_good() if self.first else None
+        if not distributed.broadcast_object(state is not None):  # one rank decides: a network file system may lag
             self._event("started", iteration=0, **place)
             return 0
-        state = checkpoint.load(path, self.device)
+        path = self.folder.checkpoint_file
+        if state is None:
+            state = checkpoint.load(path, self.device)
         checkpoint.check_owner(path, state, self.signature)
-        try:
+        with checkpoint.fitting(path):
             self.method.load_state_dict(state["method"])
-        except (RuntimeError, KeyError, ValueError) as error:
-            first = first_line(error)
-            raise UserError(f"{path} is a checkpoint of another model ({first}); remove it to start again.") from None
-        self.best = {name: Score(**score) for name, score in state["best"].items()}
-        self.scores = {name: Score(**score) for name, score in state["scores"].items()}
-        self.seconds_before = state["seconds"]
-        self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
-        self._event("resumed", iteration=state["iteration"], **place)
-        return int(state["iteration"])
+            self.best = {name: Score(**score) for name, score in state["best"].items()}
+            self.scores = {name: Score(**score) for name, score in state["scores"].items()}
+            self.seconds_before = state["seconds"]
+            self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
+            self.saved = int(state["iteration"])
+        self._event("resumed", iteration=self.saved, **place)
+        return self.saved
+
+    def _last_good(self) -> dict[str, Any] | None:
+        """The last checkpoint that holds what was written, now in the last one's place; None where there is none at
+        all. What of the journal came after it, where the last one is broken, counts no more.
+        """
+        if not self.folder.has_checkpoint:
+            return None
+        broken: list[str] = []
+        state, path = checkpoint.last_good(self.folder, broken.append, self.device)
+        checkpoint.check_owner(path, state, self.signature)
+        self.control.check()
+        for what in broken:
+            self._event("broken checkpoint", what=what)
+            self._event(CUT_BACK, iteration=int(state["iteration"]))
+        checkpoint.keep_good(self.folder, path)
+        return state
 
     def _save(self, iteration: int) -> None:
-        if not self.journal:
-            return
-        self.control.check()
-        self.journal.flush()  # first: a resumed run does not make again what the checkpoint holds
-        state = {
-            "signature": self.signature,
-            "iteration": iteration,
-            "method": self.method.state_dict(),
-            "best": {name: asdict(score) for name, score in self.best.items()},
-            "scores": {name: asdict(score) for name, score in self.scores.items()},
-            "seconds": self._seconds(),
-            "commits": self.commits,
-        }
-        checkpoint.save(self.folder.checkpoint_file, state)
+        """Write the checkpoint. Raises Diverged, and writes nothing, where something in it is not finite."""
+        if broken := divergence.of_state(self.method):
+            raise self._diverged(f"not finite: {broken}", iteration)
+        if self.journal:
+            self.control.check()
+            self.journal.flush()  # first: a resumed run does not make again what the checkpoint holds
+            state = {
+                "signature": self.signature,
+                "iteration": iteration,
+                "method": self.method.state_dict(),
+                "best": {name: asdict(score) for name, score in self.best.items()},
+                "scores": {name: asdict(score) for name, score in self.scores.items()},
+                "seconds": self._seconds(),
+                "commits": self.commits,
+            }
+            checkpoint.save(self.folder.checkpoint_file, state, before=self.folder.previous_checkpoint_file)
+        self.saved = iteration
+
+    def _diverged(self, what: str, iteration: int) -> Diverged:
+        """What ends a run whose numbers are not finite any more, with what is known of it and what to do."""
+        good = "there is no checkpoint yet"
+        if self.saved is not None:
+            good = f"the last good checkpoint is of iteration {self.saved}"
+        return Diverged(
+            f"Diverged at iteration {iteration}, learning rate {self._lr(iteration):.3g}: {what}; {good}. "
+            "A lower schedule.lr is another cell."
+        )
 
     def _log(self, iteration: int, losses: dict[str, Tensor]) -> None:
         world = distributed.world_size()
@@ -139,7 +168,10 @@ class Trainer:
         values = dict(zip(losses, means, strict=True))
         for name, value in values.items():
             if name.startswith("loss") and not math.isfinite(value):
-                raise FloatingPointError(f"{name} is {value} at iteration {iteration}; a lower schedule.lr may help")
+                where = divergence.of_state(self.method)
+                raise self._diverged(
+                    f"{name} is {value}, " + (f"not finite: {where}" if where else "all networks are finite"), iteration
+                )
         if self.journal:
             self.control.check()
             about = {"lr": self._lr(iteration), "seconds": self._seconds(), **self.system.sample()}
@@ -148,8 +180,13 @@ class Trainer:
             print(f"iteration {iteration}/{self.config.schedule.iterations}  {shown}", flush=True)
 
     def _evaluate(self, iteration: int) -> dict[str, Tensor]:
-        """Score the networks; their confusion matrices."""
-        matrices = confusion_matrices(self.method.networks(), self.config, self.split.val, self.device)
+        """Score the networks; their confusion matrices. Raises Diverged for one that is not finite."""
+        if broken := divergence.of_networks(self.method.networks()):
+            raise self._diverged(f"not finite: {broken}", iteration)
+        try:
+            matrices = confusion_matrices(self.method.networks(), self.config, self.split.val, self.device)
+        except Diverged as error:
+            raise self._diverged(str(error), iteration) from None
         self.scores = scores_of(matrices, iteration)
         for name, score in self.scores.items():
             if name in self.best and self.best[name].miou >= score.miou:
@@ -200,6 +237,7 @@ class Trainer:
             commit=", ".join(str(name) for name in self.commits) if any(self.commits) else None,
             finished=time.time(),
         ).write(self.folder.result_file)
+        self.folder.previous_checkpoint_file.unlink(missing_ok=True)  # nothing goes on from here
 
     def _event(self, name: str, **fields: Any) -> None:
         if self.journal:

@@ -79,7 +79,7 @@ def plan(entries: Sequence[Entry], sweep: str, best: bool = False, named: bool =
             made.keep(f"also belong to the sweep {', '.join(others)} (name them to clean them too)", title)
             continue
         made.pieces += _of_cell(entry, best)
-        if entry.state is not State.DONE and folder.checkpoint_file.exists():
+        if entry.state is not State.DONE and folder.has_checkpoint:
             made.keep("have no result yet: their checkpoints are where they go on from", title)
     return made
 
@@ -87,7 +87,7 @@ def plan(entries: Sequence[Entry], sweep: str, best: bool = False, named: bool =
 def _of_cell(entry: Entry, best: bool) -> Iterator[Removable]:
     folder = entry.cell.folder
     if entry.state is State.DONE:
-        yield from _existing([folder.checkpoint_file], CHECKPOINT, folder)
+        yield from _existing([folder.checkpoint_file, folder.previous_checkpoint_file], CHECKPOINT, folder)
         if best:
             yield from _existing([folder.best_file], BEST, folder)
     for pattern in (".*.tmp", ".rendezvous*", "attempts/.claim*", "attempts/.*.tmp", "artifacts/**/.*.tmp"):

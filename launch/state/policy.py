@@ -20,6 +20,10 @@ class Policy:
 
 POLICY = {
     Death.EXCEPTION: Policy(False, "mend the cause, then run it again with `gta retry`"),
+    Death.DIVERGED: Policy(
+        False,
+        "`gta retry --new-order` goes on from its last checkpoint with other batches; or choose a lower schedule.lr",
+    ),
     Death.MEMORY: Policy(False, "give it more memory (`gta retry --oom --mem 64`), or a smaller batch a GPU"),
     Death.TIME_LIMIT: Policy(True, "requeued by the job itself; else submitted again, and goes on"),
     Death.PREEMPTED: Policy(True, "requeued by Slurm; submitted again where PreemptMode is CANCEL; goes on"),
@@ -48,6 +52,8 @@ _STATES = {
 def of_exception(error: BaseException) -> Death:
     """The cause that an exception inside a cell is."""
     names = {kind.__name__ for kind in type(error).__mro__}
+    if "Diverged" in names:
+        return Death.DIVERGED
     return Death.MEMORY if names & {"OutOfMemoryError", "MemoryError"} else Death.EXCEPTION
 
 

@@ -187,7 +187,7 @@ def check_data(wanted: Sequence[Entry]) -> None:
     from gta.data.present import ClassAbsent, check_present
 
     looked: set[tuple[int, str, int]] = set()  # cells of one grid share their splits
-    for cell in (entry.cell for entry in wanted if not entry.cell.folder.checkpoint_file.exists()):
+    for cell in (entry.cell for entry in wanted if not entry.cell.folder.has_checkpoint):
         data = (id(cell.split), repr(cell.config.data), cell.config.schedule.eval_images)
         if data in looked:
             continue

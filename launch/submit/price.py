@@ -139,7 +139,7 @@ def _jobs(cells: Iterable[Cell]) -> int:
 def _iterations_left(cell: Cell) -> int:
     """Of a cell that was interrupted, what its last checkpoint leaves."""
     schedule = cell.config.schedule
-    if not cell.folder.checkpoint_file.exists():
+    if not cell.folder.has_checkpoint:
         return schedule.iterations
     seen = journal.last(cell.folder.journal_file)
     saved = seen["iteration"] // schedule.checkpoint_every * schedule.checkpoint_every if seen else 0

@@ -96,10 +96,9 @@ class DieAfter(Control):
 def points(cell: Path) -> dict[tuple[str, int], float]:
     """Every metric but times and the machine's, the first occurrence of each, as MLflow will have it."""
     found: dict[tuple[str, int], float] = {}
-    for record in journal.read(cell / "journal.jsonl"):
-        if record["kind"] == "metrics":
-            for name, value in record["values"].items():
-                found.setdefault((name, record["iteration"]), value)
+    for record in journal.counted(journal.read(cell / "journal.jsonl")):
+        for name, value in record["values"].items():
+            found.setdefault((name, record["iteration"]), value)
     return {key: value for key, value in found.items() if key[0] != "seconds" and not key[0].startswith("system/")}
 
 

@@ -147,3 +147,22 @@ def test_a_pickle_that_wants_to_run_code_is_refused_and_not_run(tmp_path: Path) 
     assert not (tmp_path / "ran").exists()
     torch.load(tmp_path / "ckpt.pth", weights_only=False)
     assert (tmp_path / "ran").exists(), "the trap works: only the loader's care kept it shut"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"model_state": [1, 2]}, {"state_dict": torch.zeros(3)}, [torch.zeros(2)], {"model_state": torch.zeros(3)}],
+)
+def test_a_file_that_holds_something_else_gets_one_sentence(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "ckpt.pth")
+    with pytest.raises(UserError, match=r"ckpt.pth (has no model_state|is no checkpoint of the configured network)"):
+        load_public_checkpoint(network(), tmp_path / "ckpt.pth")
+
+
+def test_a_network_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    state = public_names(filled(1))
+    name = next(name for name in state if name.startswith("decoder.classifier") and name.endswith("bias"))
+    state[name] = torch.full_like(state[name], float("nan"))
+    torch.save({"model_state": state}, tmp_path / "ckpt.pth")
+    with pytest.raises(UserError, match=r"the student is not finite \(mask_predictor.*bias\)"):
+        load_public_checkpoint(network(), tmp_path / "ckpt.pth")

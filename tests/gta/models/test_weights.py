@@ -6,6 +6,7 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ import torch
 from gta.config import ModelConfig
 from gta.errors import UserError
 from gta.models import SegmentationModel, build_model, load_initial_weights
+from gta.models.weights import check_initial_weights
 from tests.helpers.trap import Trap
 
 
@@ -224,4 +226,36 @@ def test_a_file_that_is_no_weights_is_refused(tmp_path: Path, content: bytes) ->
 def test_a_file_that_is_a_list_is_refused(tmp_path: Path) -> None:
     torch.save([torch.zeros(1)], tmp_path / "weights.pth")
     with pytest.raises(UserError, match="not a state dict"):
+        load_initial_weights(network(), tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"no weights\n", "the file is damaged, or none of PyTorch's"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(99), "the file is damaged, or none of PyTorch's"),
+        (b"\x80\x02J\x01", "the file is damaged, or none of PyTorch's"),
+        (None, "the file is cut off"),
+    ],
+)
+@pytest.mark.parametrize("look", [load_initial_weights, lambda model, path: check_initial_weights(model.encoder, path)])
+def test_what_is_no_weight_file_gets_one_sentence(
+    tmp_path: Path, content: bytes | None, reason: str, look: Any
+) -> None:
+    path = tmp_path / "weights.pth"
+    if content is None:
+        torch.save(deep_stem_file(), path)
+        content = path.read_bytes()[:5000]
+    path.write_bytes(content)
+    with pytest.raises(UserError) as told:
+        look(network(), path)
+    assert str(told.value) == f"The initial weights {path} cannot be read as a PyTorch state dict: {reason}."
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    given = deep_stem_file()
+    given["layer1.0.bn1.running_var"][0] = float("inf")
+    torch.save(given, tmp_path / "weights.pth")
+    with pytest.raises(UserError, match=r"weights.pth is not finite \(layer1.0.bn1.running_var\)"):
         load_initial_weights(network(), tmp_path / "weights.pth")
