@@ -40,13 +40,18 @@ def overrides(begun: str) -> list[CompletionItem]:
 def groups() -> dict[str, list[str]]:
     """Name -> choices of every group: the YAML files of the package, and of the user's own ./conf and ./sweeps."""
     found: dict[str, set[str]] = {}
-    for path in CONF.glob("*/**/*.yaml"):
+    for path in CONF.glob("*/**/[!.]*.yaml"):
         found.setdefault(path.parent.relative_to(CONF).as_posix(), set()).add(path.stem)
     for group, names in found.items():
-        names |= {path.stem for path in (Path("conf") / group).glob("*.yaml")}
+        names |= _named(Path("conf") / group)
     found["method"] |= set(methods())
-    found["sweep"] = {path.stem for folder in (ROOT / "sweeps", Path("sweeps")) for path in folder.glob("*.yaml")}
+    found["sweep"] = _named(ROOT / "sweeps") | _named(Path("sweeps"))
     return {group: sorted(found[group]) for group in sorted(found, key=lambda name: (name != "sweep", name))}
+
+
+def _named(folder: Path) -> set[str]:
+    """The YAML files of a folder; hidden ones are an editor's."""
+    return {path.stem for path in folder.glob("[!.]*.yaml") if path.is_file()}
 
 
 def settings() -> dict[str, Row]:

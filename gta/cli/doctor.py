@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gta.cli import composing, grammar
@@ -88,6 +89,7 @@ def lines(overrides: Sequence[str]) -> Iterator[Finding]:
         master = grid.master_config(hydra, [*written, f"{composing.LAUNCHER}slurm"])
     launcher = str(master.hydra.runtime.choices["hydra/launcher"])
     from gta.cli.checks import data, machine, places
+    from gta.compose.compose import sweep_files
     from launch.slurm import check as slurm_check
     from launch.submit.executor import one_job
     from launch.submit.launcher import slurm_params
@@ -106,8 +108,12 @@ def lines(overrides: Sequence[str]) -> Iterator[Finding]:
     for splits in _by_data_set(configs):
         yield from guarded("data", lambda splits=splits: data.chosen(splits))  # type: ignore[misc]
     asked_for = [config.model for config in configs]
-    yield from guarded("data", lambda: data.others(_options(hydra, compose, "data", config), config.data.name))
-    yield from guarded("weights", lambda: data.weights(asked_for, _options(hydra, compose, "model", config)))
+    unread: list[Finding] = []
+    options = {group: _options(hydra, compose, group, config, unread) for group in ("data", "model")}
+    yield from guarded("data", lambda: data.others(options["data"], config.data.name))
+    yield from guarded("weights", lambda: data.weights(asked_for, options["model"]))
+    yield from unread
+    yield from guarded("sweeps", lambda: _unreadable(sweep_files()))
 
 
 def _of_slurm(site: SiteConfig) -> bool:
@@ -144,7 +150,31 @@ def _composer(hydra: Hydra, master: DictConfig) -> Callable[[list[str]], Config]
     return lambda overrides: absolute(compose(overrides))
 
 
-def _options(hydra: Hydra, compose: Callable[[list[str]], Config], group: str, chosen: Config) -> dict[str, Config]:
-    """A cell with each option of a config group, by the option's name, with the folders of the chosen one."""
+def _options(
+    hydra: Hydra, compose: Callable[[list[str]], Config], group: str, chosen: Config, unread: list[Finding]
+) -> dict[str, Config]:
+    """A cell with each option of a config group, by the option's name, with the folders of the chosen one; what cannot
+    be composed is put to the `unread`.
+    """
+    from gta.finding import missing
+
     places = [f"paths.{name}='{getattr(chosen.paths, name)}'" for name in ("data", "splits", "weights")]
-    return {name: compose([f"{group}={name}", *places]) for name in hydra.config_loader.get_group_options(group)}
+    found = {}
+    for name in hydra.config_loader.get_group_options(group):
+        try:
+            found[name] = compose([f"{group}={name}", *places])
+        except UserError as error:
+            unread.append(missing(group, f"{group}={name} cannot be used", str(error)))
+    return found
+
+
+def _unreadable(files: Mapping[str, Path]) -> Iterator[Finding]:
+    """A line for each sweep that cannot be read: the others can."""
+    from gta.compose.yamlfile import read_settings
+    from gta.finding import missing
+
+    for name, path in files.items():
+        try:
+            read_settings(path)
+        except UserError as error:
+            yield missing("sweeps", f"sweep={name} cannot be used", str(error))

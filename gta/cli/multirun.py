@@ -53,16 +53,17 @@ def launch(overrides: Sequence[str], asked: dict[str, Any]) -> LaunchReport:
     from omegaconf.errors import OmegaConfBaseException
 
     from gta.compose.hydra import loader_of
-    from gta.compose.overrides import check_overrides, explain
+    from gta.compose.overrides import explain
+    from launch.grid.grid import master_config
     from launch.submit.launcher import LaunchReport, reports
 
-    check_overrides(loader_of(hydra), written, composing.own_options())
+    master_config(hydra, written, composing.own_options())  # refuses before Hydra runs what a file may have named
     written += [f"hydra.launcher.{name}={in_hydras_words(value)}" for name, value in asked.items()]
     with reports() as made:
         try:
             hydra.multirun("config", lambda config: None, written, with_log_configuration=False)
         except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(explain(error)) from None
+            raise UserError(explain(error, loader_of(hydra))) from None
         except KeyboardInterrupt:
             if not made:  # else it was heard, and cells are saved
                 raise

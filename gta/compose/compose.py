@@ -16,7 +16,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gta.compose.hydra import ConfigLoaderImpl, Hydra, apply_values, create, load_yaml, schema, to_yaml
+from gta.compose.hydra import ConfigLoaderImpl, Hydra, apply_values, create, schema, to_yaml
+from gta.compose.sources import yaml_files
 from gta.config import Config
 from gta.errors import UserError
 from gta.fields import describe
@@ -25,6 +26,7 @@ from gta.text import first_line
 
 CONF = Path(__file__).parents[1] / "conf"
 SWEEPS = Path(__file__).parents[2] / "sweeps"
+SWEEP_FOLDERS = (Path("sweeps"), SWEEPS)  # of two sweeps of one name the first counts
 
 
 def start() -> Hydra:
@@ -33,25 +35,12 @@ def start() -> Hydra:
     store.store(name="schema", node=schema(Config))
     for name in METHODS:
         store.store(group="method", name=name, node=schema(METHODS.config(name)))
-    for path in sweep_files().values():
-        store.store(group="sweep", name=path.stem, node=_sweep_node(path), package="_global_")
-    return create("gta", CONF, user=Path("conf") if Path("conf").is_dir() else None)
+    return create("gta", CONF, user=Path("conf"), sweeps=SWEEP_FOLDERS)
 
 
 def sweep_files() -> dict[str, Path]:
     """Name -> file of every sweep: those shipped, and those in `./sweeps` (which win)."""
-    return {path.stem: path for folder in (SWEEPS, Path("sweeps")) for path in sorted(folder.glob("*.yaml"))}
-
-
-def _sweep_node(path: Path) -> DictConfig:
-    try:
-        node = load_yaml(path.read_text(encoding="utf-8"))
-    except Exception as error:  # YAML's errors have no common base that says the file
-        raise UserError(f"The sweep file {path} is not valid YAML: {error}") from None
-    if not isinstance(node, DictConfig):
-        raise UserError(f"The sweep file {path} must hold a mapping; see {SWEEPS / 'shapes.yaml'} for one.")
-    node["sweep_name"] = path.stem
-    return node
+    return {name: path for folder in reversed(SWEEP_FOLDERS) for name, path in yaml_files(folder).items()}
 
 
 class Composer:

@@ -5,31 +5,28 @@ An update may move any of it: tests/gta/compose/test_private_names.py then says 
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
-from hydra.plugins.config_source import ConfigLoadError, ConfigResult
 from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper
+
+from gta.compose.sources import SettingsSource, SweepSource, UserSource
 
 __all__ = [
     "ConfigLoaderImpl",
     "Hydra",
     "apply_values",
     "create",
-    "load_yaml",
     "loader_of",
     "schema",
     "split_grid",
@@ -37,63 +34,17 @@ __all__ = [
 ]
 
 
-# YAML reads these as other numbers than they say: 1_16 as 116, 010 as 8, 1:30 as 90
-_NUMBERED = re.compile(r"\d+(_\d+)+|0\d+|\d+(:[0-5]?\d)+")
-
-
-class SettingsSource(FileConfigSource):
-    """Hydra's source of YAML files, in which a split like 1_16 is the text that stands there."""
-
-    @staticmethod
-    def scheme() -> str:
-        return "settings"
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        path = Path(self.path) / self._normalize_file_name(config_path)
-        if not path.is_file():
-            raise ConfigLoadError(f"Config not found : {path}")
-        text = path.read_text(encoding="utf-8")
-        return ConfigResult(
-            config=load_yaml(text),
-            path=f"{self.scheme()}://{self.path}",
-            provider=self.provider,
-            header=self._get_header_dict(text),
-        )
-
-
-def load_yaml(text: str) -> Any:
-    """What OmegaConf loads of a YAML text, with what YAML 1.1 would read as another number left as it is written.
-
-    A field that is a number takes such a text as one (10_000).
+def create(name: str, conf: Path, user: Path, sweeps: Sequence[Path]) -> Hydra:
+    """Hydra over the groups of the folder `conf`, the user's, and folders of sweeps: of two files of one name that of
+    the folder named first counts. A folder that is not there has nothing.
     """
-    # by their ends: an alias is the node of its anchor, and that begins with the anchor's name
-    nodes = {node.end_mark.index: node for node in _scalars(yaml.compose(text, Loader=yaml.SafeLoader))}
-    for end, node in sorted(nodes.items(), reverse=True):
-        if node.style is None and _NUMBERED.fullmatch(node.value):
-            text = f"{text[: end - len(node.value)]}'{node.value}'{text[end:]}"
-    return OmegaConf.load(io.StringIO(text))
-
-
-def _scalars(node: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
-    """All scalars of a YAML document; what has an alias comes again for it."""
-    if isinstance(node, yaml.ScalarNode):
-        yield node
-    elif isinstance(node, yaml.SequenceNode):
-        for below in node.value:
-            yield from _scalars(below)
-    elif isinstance(node, yaml.MappingNode):
-        for pair in node.value:
-            for below in pair:
-                yield from _scalars(below)
-
-
-def create(name: str, conf: Path, user: Path | None = None) -> Hydra:
-    """Hydra over the groups of the folder `conf`, and of the user's; of two files of one name that of `conf` counts."""
     GlobalHydra.instance().clear()
-    SourcesRegistry.instance().register(SettingsSource)
+    for source in (SettingsSource, UserSource, SweepSource):
+        SourcesRegistry.instance().register(source)
     search_path = create_config_search_path(f"{SettingsSource.scheme()}://{conf}")
-    if user is not None:
-        search_path.prepend("user", f"{SettingsSource.scheme()}://{user.resolve()}", anchor="schema")
+    own = [(UserSource, user), *((SweepSource, folder) for folder in sweeps)]
+    for source, folder in own:
+        search_path.prepend("user", f"{source.scheme()}://{folder.absolute()}", anchor="schema")
     return Hydra.create_main_hydra2(name, search_path)
 
 

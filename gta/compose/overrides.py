@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from gta.compose.hydra import ConfigLoaderImpl
+from gta.compose.sources import SettingsSource
+from gta.compose.yamlfile import place
 from gta.config import Config
 from gta.errors import UserError
 from gta.fields import describe
@@ -107,14 +112,73 @@ def _meant(word: str, known: Sequence[str]) -> str:
     return f"did you mean {' or '.join(close)}?" if close else there_are(sorted(known))
 
 
-def explain(error: Exception) -> str:
-    """One sentence for what Hydra or OmegaConf refused."""
+def explain(error: Exception, loader: ConfigLoaderImpl | None = None) -> str:
+    """One sentence for what Hydra or OmegaConf refused; `loader` knows the file that it stands in."""
     cause: BaseException = error
     while cause.__cause__ is not None:
         cause = cause.__cause__
-    text = first_line(cause)
-    key = re.search(r"Key '(\w+)' is not in struct|Key '(\w+)' not in '(\w+)'", str(cause))
-    full = re.search(r"full_key: (\S+)", str(cause))
-    if key and full:
-        return f"{full[1]}: the chosen method or group has no such setting ({text})"
-    return f"{full[1]}: {text}" if full and full[1] not in text else text
+    text = str(cause)
+    if loader and (absent := re.search(r"Could not find '([^'\n]+)/([^/'\n]+)'", text)):
+        group, name = absent.groups()
+        return f"{group}={name}: there is no such {group}; {_meant(name, loader.get_group_options(group))}"
+    found = re.search(r"full_key: (\S+)", text)
+    full = found[1] if found else ""
+    where = ""
+    if composing := re.match(r"In '([^']+)': \w+ raised while composing config:\n", text):
+        text = text[composing.end() :]
+        where = f"{written_in(loader, composing[1], full)}: "
+    line = text.strip().splitlines()[0].strip() if text.strip() else type(cause).__name__
+    if re.search(r"Key '(\w+)' is not in struct|Key '(\w+)' not in '(\w+)'", text) and full:
+        return f"{where}{full}: the chosen method or group has no such setting ({line})"
+    return f"{where}{full}: {line}" if full and full not in line else f"{where}{line}"
+
+
+def written_in(loader: ConfigLoaderImpl | None, config: str, name: str) -> str:
+    """The file of a config such as sweep/mine, with the line where the setting stands in it."""
+    for source in loader.get_sources() if loader else ():
+        if isinstance(source, SettingsSource) and (path := source.file(config)):
+            parts = name.split(".")
+            said = [place(path, ".".join(parts[start:])) for start in range(len(parts))]  # its group may go before it
+            return next((one for one in said if ", line " in one), said[0])
+    return config
+
+
+_PLUGINS = ("hydra_plugins.", "hydra._internal.core_plugins.")  # where Hydra takes launchers and sweepers from
+
+
+def check_hydra(master: DictConfig) -> None:
+    """Raises UserError for what would not run cells, or run something else: only the command line may say callbacks."""
+    hydra = master.hydra
+    for part, known in (("launcher", "GTA"), ("sweeper", "")):
+        node = hydra.get(part) if isinstance(hydra, DictConfig) else None
+        target = str(node.get("_target_")) if isinstance(node, DictConfig) else "nothing"
+        module, _, name = target.rpartition(".")
+        if not f"{module}.".startswith(_PLUGINS) or not name.startswith(known):
+            raise UserError(
+                f"hydra.{part} is {target}, by which no cells are run: choose one with hydra/{part}=NAME "
+                f"({'local or slurm' if known else 'grid is the default'})."
+            )
+    said = [str(word) for word in hydra.overrides.hydra]
+    if hydra.callbacks and not any("callbacks" in word for word in said):
+        raise UserError(
+            f"hydra.callbacks is set by a file ({', '.join(map(str, hydra.callbacks))}): what runs beside the cells is "
+            "said on the command line, or nowhere."
+        )
+
+
+@contextmanager
+def composing(loader: ConfigLoaderImpl, said: str = "") -> Iterator[None]:
+    """While entered, what Hydra cannot compose is a UserError with its reason and place, and with what is `said`."""
+    try:
+        yield
+    except UserError:
+        raise
+    except RecursionError:
+        reason = "Files of settings name each other in a circle, in their defaults"
+    except (HydraException, OmegaConfBaseException) as error:
+        reason = explain(error, loader)
+    except (ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:  # Hydra meets them unprepared
+        reason = f"Hydra cannot compose this: {first_line(error)}"
+    else:
+        return
+    raise UserError(f"{reason} ({said})" if said else reason)

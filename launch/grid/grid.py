@@ -8,15 +8,14 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from gta.cell import Cell
 from gta.compose.compose import Composer
+from gta.compose.filerules import PARAMS
 from gta.compose.hydra import ConfigLoaderImpl, Hydra, loader_of, split_grid
-from gta.compose.overrides import check_overrides, explain, protect, refuse_interval
+from gta.compose.overrides import check_hydra, check_overrides, composing, protect, refuse_interval, written_in
 from gta.compose.paths import absolute, absolute_paths
 from gta.compose.sbatch import settled
 from gta.config import Config, PathsConfig
@@ -27,14 +26,26 @@ from gta.errors import UserError
 def expand(master: DictConfig, loader: ConfigLoaderImpl) -> list[list[str]]:
     """The overrides of every cell: the sweep's parameters, replaced or widened by those of the command line.
 
-    Raises UserError for an interval, which is no list of values.
+    Raises UserError for an interval, which is no list of values, and for a parameter that cannot be read or is none.
     """
-    swept = [protect(f"{key}={value}") for key, value in _plain(master.hydra.sweeper.params or {}).items()]
+    params = _plain(master.hydra.sweeper.params or {})
+    swept = [_parameter(loader, master, str(key), value) for key, value in params.items()]
     given = _plain(master.hydra.overrides.task)
     parsed = OverridesParser.create(config_loader=loader).parse_overrides([*swept, *given])
     for override in parsed:
         refuse_interval(override)
     return split_grid(parsed)
+
+
+def _parameter(loader: ConfigLoaderImpl, master: DictConfig, key: str, value: Any) -> str:
+    """A parameter of the sweep as an override. Raises UserError for one that is none, with its place."""
+    override = protect(f"{key}={value}")
+    try:
+        check_overrides(loader, [override])
+    except UserError as error:
+        sweep = f"sweep/{master.hydra.runtime.choices.get('sweep')}"
+        raise UserError(f"{written_in(loader, sweep, f'{PARAMS}.{key}')}: {error}") from None
+    return override
 
 
 def _plain(node: Any) -> Any:
@@ -77,10 +88,8 @@ def composer(loader: ConfigLoaderImpl, master: DictConfig, said: str = "") -> Ca
     kept = Composer(loader, _plain(master.hydra.overrides.hydra))
 
     def compose(overrides: Sequence[str]) -> Config:
-        try:
+        with composing(loader, said or f"in the cell {' '.join(overrides)}"):
             return settled(kept.cell(overrides), overrides)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise UserError(f"{explain(error)} ({said or 'in the cell ' + ' '.join(overrides)})") from None
 
     return compose
 
@@ -110,13 +119,15 @@ def _labeled(cell: Cell, names: Sequence[str]) -> Cell:
 
 
 def master_config(hydra: Hydra, overrides: Sequence[str], options: Sequence[str] = ()) -> DictConfig:
-    """The composed config of a whole grid, with its `hydra` node. Raises UserError for a wrong override."""
+    """The composed config of a whole grid, with its `hydra` node. Raises UserError for a wrong override, and for a file
+    that cannot be composed.
+    """
     loader = loader_of(hydra)
     check_overrides(loader, overrides, options)
-    try:
-        return loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(explain(error)) from None
+    with composing(loader):
+        master = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
+    check_hydra(master)
+    return master
 
 
 def single_config(hydra: Hydra, overrides: Sequence[str]) -> Config:

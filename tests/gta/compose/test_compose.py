@@ -11,8 +11,9 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from gta.compose import compose, overrides
-from gta.compose.hydra import ConfigLoaderImpl, load_yaml
+from gta.compose.hydra import ConfigLoaderImpl
 from gta.compose.paths import absolute
+from gta.compose.yamlfile import load_yaml
 from gta.config import Config, DataConfig, ModelConfig, PathsConfig
 from gta.errors import UserError
 from gta.methods import METHODS
