@@ -9,7 +9,9 @@ own number, in its settings (`gta.methods.settings`): cells of other methods sta
 from __future__ import annotations
 
 PARTS = {
-    "data": 2,  # pictures, masks and their random changes: gta.data. 2: EXIF; label_map goes before ignore_index
+    # pictures, masks and their random changes: gta.data. 2: EXIF; label_map goes before ignore_index. 3: values of PGM,
+    # PPM and JPEG 2000 as they are written
+    "data": 3,
     "model": 2,  # networks and their initial weights: gta.models. 2: PyTorch's initial values outside the encoder
     "training": 2,  # optimizers, schedules and what methods share: gta.train, gta.ops, gta.methods.base
     "evaluation": 1,  # from a network to its score: gta.train.evaluate, gta.train.inference

@@ -15,7 +15,8 @@ from gta.data.advice import Advice, Written, advice
 from gta.data.dataset import SegmentationDataset
 from gta.data.labels import StrayColour, StrayLabels, of_classes
 from gta.data.listing import image_files, image_path, list_ids, mask_files, mask_path
-from gta.data.pictures import ColourMask, UndeclaredRange
+from gta.data.masks import ColourMask
+from gta.data.pictures import UndeclaredRange
 from gta.data.present import absent
 from gta.data.spec import LABELED, UNLABELED, all_labeled, check_layout, own_ratio, split_folder, train_path, val_path
 from gta.data.splits.known import incomplete

@@ -1,21 +1,27 @@
 """data.unlabeled_root: images without masks from any folder, unlabeled without a list that names them.
 
-Their ids are `+` and the path below the folder (of a glob: below its part without wildcards), suffix and all; so their
-digest is in the signature as that of a list is.
+Their ids are `+` and the path below the folder (of a glob: below its part without wildcards), suffix and all. No list
+vouches for them, so what is in the signature is over their sizes too, and over the contents of some.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from gta.config import DataConfig
+from gta.data.regular import check_regular, regular
 from gta.data.spec import SUFFIXES
 from gta.errors import UserError
 
 MARK = "+"
+THREADS = 16  # a stat over a network waits more than it works
+LOOKED_INTO = 64  # files whose contents are digested
+BYTES = 2**20  # of each of these
 _WILD = re.compile(r"[*?\[]")
 _TOKENS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
@@ -46,6 +52,33 @@ def extra_files(config: DataConfig, names_below: Callable[[Path], Iterable[str]]
     return found
 
 
+def files_digest(files: Mapping[str, str]) -> str:
+    """sha256 in hex over ids and sizes of these files, and over the first bytes of some, evenly chosen: folders whose
+    files share names, and even sizes (a raw format), are told apart. Raises UserError for a file that cannot be read.
+    """
+    ids = sorted(files)
+    some = ids[:: max(1, -(-len(ids) // LOOKED_INTO))]
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            sizes = list(pool.map(lambda item: _size(files[item]), ids))
+            contents = list(pool.map(lambda item: _begin(files[item]), some))
+    except OSError as error:
+        raise UserError(f"data.unlabeled_root: {error.filename} cannot be read ({error.strerror}).") from None
+    lines = [f"{item} {size}\n" for item, size in zip(ids, sizes, strict=True)]
+    return hashlib.sha256("".join([*lines, *contents]).encode()).hexdigest()
+
+
+def _size(path: str) -> int:
+    state = os.stat(path)
+    check_regular(path, state.st_mode)
+    return state.st_size
+
+
+def _begin(path: str) -> str:
+    with regular(Path(path)) as file:
+        return hashlib.sha256(file.read(BYTES)).hexdigest()
+
+
 def _cut(path: Path) -> tuple[Path, str]:
     """The folder without wildcards, and the pattern below it; a folder alone means all that is below it."""
     parts = path.parts
@@ -55,7 +88,9 @@ def _cut(path: Path) -> tuple[Path, str]:
 
 def _matcher(pattern: str) -> Callable[[str], bool]:
     pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", pattern)
-    compiled = re.compile("".join(_TOKENS.get(piece) or _class(piece) or re.escape(piece) for piece in pieces))
+    compiled = re.compile(
+        "".join(_TOKENS.get(piece) or _class(piece) or re.escape(piece) for piece in pieces), re.IGNORECASE
+    )
     return lambda name: compiled.fullmatch(name) is not None
 
 

@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from gta.config import DataConfig
-from gta.data.listing import below
-from gta.data.pictures import ColourMask, UndeclaredRange, read_image, read_labels, usual_range
+from gta.data.masks import ColourMask, read_labels
+from gta.data.pictures import UndeclaredRange, read_image, usual_range
 from gta.data.spec import IGNORE, SUFFIXES
+from gta.data.walk import below
 from gta.errors import UserError
 
 FEW, MANY = 5, 200  # files looked at to tell masks from images; masks whose labels are counted

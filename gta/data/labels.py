@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gta.config import DataConfig
-from gta.data.pictures import packed, read_colours, read_labels, unpacked
+from gta.data.masks import packed, read_colours, read_labels, unpacked
 from gta.data.spec import IGNORE
 from gta.errors import UserError
 

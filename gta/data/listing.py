@@ -1,4 +1,4 @@
-"""Where the files of a data set are: each folder is listed once, since a stat a file is slow on network storage."""
+"""Where the files of a data set are: which file is the image, and which the mask, of an id."""
 
 from __future__ import annotations
 
@@ -11,21 +11,28 @@ from gta.config import DataConfig
 from gta.data.extra import extra_files
 from gta.data.lists import Entry, read_entries
 from gta.data.spec import list_paths, shown_suffix
+from gta.data.walk import below, files_in
 from gta.errors import UserError
-
-DEPTH = 6  # of sub-folders; also the end of a link that leads back up
 
 
 class Files(dict[str, str]):
-    """Id -> path below its folder. `doubles`: id -> the files that it may mean, where no list says which."""
+    """Id -> path below its folder. `doubles`: id -> the files that it may mean, where no list says which; `both`: id ->
+    the one file that would be its image and its mask.
+    """
 
     def __init__(self, folder: Path):
         super().__init__()
         self.folder = folder
         self.doubles: dict[str, list[str]] = {}
+        self.both: dict[str, str] = {}
 
     def absent(self, kind: str, item: str, expected: Path) -> str:
         """What to say of an id that is not in here."""
+        if item in self.both:
+            return (
+                f"the {kind} of {item} is not there: {self.folder / self.both[item]} would be its image and its mask. "
+                "Put it there, or name both files in the list."
+            )
         if item not in self.doubles:
             return f"the {kind} {expected} is not there."
         first, second = (self.folder / name for name in self.doubles[item][:2])
@@ -39,10 +46,10 @@ def image_files(config: DataConfig) -> Files:
     """Id -> path below `root/images` of every image (absolute, where `data.unlabeled_root` found it). Raises UserError
     for an absent folder.
     """
-    found = _images(config)
-    doubled = any(len(names) > 1 for names in found.values())
-    named = {item: entry.image for item, entry in _named(config, found).items()} if doubled else {}
-    files = _decided(Path(config.root) / config.images, found, named)
+    files, masks = _image_files(config), _mask_files(config) if _shared(config) else Files(Path())
+    for item, same in _own(config, files, masks).items():
+        if same == "image":
+            files.both[item] = files.pop(item)
     files.update(extra_files(config, below))
     return files
 
@@ -51,6 +58,21 @@ def mask_files(config: DataConfig) -> Files:
     """Id -> path below `root/masks` of every mask; as `image_files`. A mask of another name than its image is found by
     the list that names both, and goes before one of the image's name.
     """
+    files = _mask_files(config)
+    for item, same in _own(config, _image_files(config), files).items() if _shared(config) else ():
+        if same == "mask":
+            files.both[item] = files.pop(item)
+    return files
+
+
+def _image_files(config: DataConfig) -> Files:
+    found = _images(config)
+    doubled = any(len(names) > 1 for names in found.values())
+    named = {item: entry.image for item, entry in _named(config, found).items()} if doubled else {}
+    return _decided(Path(config.root) / config.images, found, named)
+
+
+def _mask_files(config: DataConfig) -> Files:
     folder = Path(config.root) / config.masks
     found = _candidates(folder, _words(config.mask_suffix), config)
     images = _images(config) if config.ids == "path" else {}
@@ -60,6 +82,31 @@ def mask_files(config: DataConfig) -> Files:
         if (name := _tail(path, every)) and name not in found.get(item, []):
             found[item] = [name]
     return _decided(folder, found, named)
+
+
+def _shared(config: DataConfig) -> bool:
+    """Whether images and masks may be in one folder, so that a file could be taken for both."""
+    images, masks = (os.path.realpath(Path(config.root) / name) for name in (config.images, config.masks))
+    return os.path.commonpath([images, masks]) in (images, masks)
+
+
+def _own(config: DataConfig, images: Files, masks: Files) -> dict[str, str]:
+    """Id -> which of the two is not there, where one file was found as its image and as its mask."""
+    tops = [os.path.realpath(files.folder) for files in (images, masks)]
+    same = [
+        item
+        for item in images.keys() & masks.keys()
+        if os.path.join(tops[0], images[item]) == os.path.join(tops[1], masks[item])
+    ]
+    named = _named(config, _images(config) if config.ids == "path" else {}) if same else {}
+    return {item: _missing(named.get(item), images[item], masks[item]) for item in same}
+
+
+def _missing(entry: Entry | None, image: str, mask: str) -> str:
+    """The image, where the list names the file as the mask alone; else the mask."""
+    as_mask = entry is not None and _tail(entry.mask, {mask: []}) != ""
+    as_image = entry is not None and _tail(entry.image, {image: []}) != ""
+    return "image" if as_mask and not as_image else "mask"
 
 
 def image_path(config: DataConfig, item: str) -> Path:
@@ -103,8 +150,7 @@ def _images(config: DataConfig) -> dict[str, list[str]]:
 
 def _candidates(folder: Path, suffixes: tuple[str, ...], config: DataConfig) -> dict[str, list[str]]:
     """Id -> the files that it may mean, those of an exact suffix before those of one in other letters (.JPG)."""
-    names: list[str] = []
-    _collect(folder, "", DEPTH if config.nested or config.ids == "path" else 0, names)
+    names = below(folder) if config.nested or config.ids == "path" else files_in(folder)
     found: dict[str, list[str]] = {}
     for wanted, change in ((suffixes, str), (tuple(suffix.lower() for suffix in suffixes), str.lower)):
         for name in names:
@@ -168,40 +214,3 @@ def _entries(path: str, changed: int, size: int, suffix: str, paths: bool) -> tu
         return tuple(read_entries(Path(path), suffix, paths))
     except UserError:
         return ()
-
-
-def below(folder: Path) -> list[str]:
-    """Every file below a folder, sub-folders to a depth of `DEPTH` too. Raises UserError for an absent folder."""
-    names: list[str] = []
-    _collect(folder, "", DEPTH, names)
-    return names
-
-
-def _collect(top: Path, below: str, depth: int, found: list[str]) -> None:
-    names, folders = _listed(top / below)
-    found.extend(below + name for name in names)
-    for name in folders if depth else ():
-        _collect(top, f"{below}{name}/", depth - 1, found)
-
-
-def _listed(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(files, sub-folders); listed again only when the folder has changed (a grid asks once a cell)."""
-    try:
-        return _listing(str(folder), folder.stat().st_mtime_ns)
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"The folder {folder} is not there.") from None
-
-
-@lru_cache(maxsize=512)
-def _listing(folder: str, changed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    with os.scandir(folder) as entries:
-        pairs = [(entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith(".")]
-    return (
-        tuple(sorted(name for name, is_folder in pairs if not is_folder)),
-        tuple(sorted(name for name, is_folder in pairs if is_folder)),
-    )
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Without a stat for a linked file: a link is followed only where its name has no suffix."""
-    return entry.is_dir(follow_symlinks=entry.is_symlink() and "." not in entry.name)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gta.config import DataConfig
-from gta.data.extra import is_extra
+from gta.data.extra import files_digest, is_extra
 from gta.data.listing import image_files, image_path, list_lines, mask_files, mask_path
 from gta.data.lists import digest
 from gta.data.spec import LABELED, UNLABELED, all_labeled, split_folder, train_path, val_path
@@ -23,6 +23,7 @@ class Split:
     labeled: list[str]
     unlabeled: list[str]
     val: list[str]
+    extra: str = ""  # digest of what data.unlabeled_root found, where it was asked for
     ratio_base: int = 0  # what `ratio` is a share of; 0: of the labeled and unlabeled images together
 
     def __post_init__(self) -> None:
@@ -30,8 +31,11 @@ class Split:
             object.__setattr__(self, name, sorted(getattr(self, name)))
 
     def digests(self) -> dict[str, str]:
-        """sha256 of each list, by its name."""
-        return {name: digest(getattr(self, name)) for name in ("labeled", "unlabeled", "val")}
+        """sha256 of each list, by its name; of the unlabeled one also over `extra`."""
+        found = {name: digest(getattr(self, name)) for name in ("labeled", "unlabeled", "val")}
+        if self.extra:
+            found["unlabeled"] = digest([found["unlabeled"], self.extra])
+        return found
 
     @property
     def ratio(self) -> str:
@@ -75,10 +79,12 @@ def load_split(config: DataConfig) -> Split:
         raise UserError(
             f"{folder}: the labeled list is {known}, but {wrong}: take the unlabeled list that was published with it."
         )
-    ids["unlabeled"] += extra_ids(config, images, seen)
+    extra = extra_ids(config, images, seen)
+    ids["unlabeled"] += extra
     if not ids["unlabeled"]:
         raise UserError(f"data.unlabeled_root={config.unlabeled_root} holds nothing but images that the lists name.")
-    return Split(**ids, ratio_base=config.ratio_base)
+    found = files_digest({item: images[item] for item in extra}) if extra else ""
+    return Split(**ids, extra=found, ratio_base=config.ratio_base)
 
 
 def extra_ids(config: DataConfig, images: Mapping[str, str], listed: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -44,6 +45,7 @@ def more(tmp_path: Path) -> Path:
         ("/*/*", {"day 1/x.PNG", "day 1/y.tif"}),
         ("/**/*.[tb]??", {"day 1/y.tif", "day 2/a/z.bmp"}),
         ("/day 1/*.tif", {"y.tif"}),
+        ("/**/*.png", {"day 1/x.PNG"}),
         ("/**/[!x]*", {"day 1/y.tif", "day 2/a/z.bmp"}),
     ],
 )
@@ -105,3 +107,21 @@ def test_the_signature_sees_them_and_their_place_does_not_count(
     assert len({first, signature(""), signature("more/*")}) == 3
     more.rename(tmp_path / "moved")
     assert signature("moved") == first
+
+
+def test_the_signature_sees_other_pictures_under_the_same_names(tiny: Tiny, more: Path, tmp_path: Path) -> None:
+    config = tiny(unlabeled_root=str(more))
+
+    def digest() -> str:
+        return load_split(config).digests()["unlabeled"]
+
+    first = digest()
+    assert digest() == first
+    Image.fromarray(np.full((9, 7, 3), 0, np.uint8)).save(more / "x.jpg")
+    other_size = digest()
+    Image.fromarray(np.full((5, 7, 3), 1, np.uint8)).save(more / "day 2/a/z.bmp")  # as many bytes as before
+    assert len({first, other_size, digest()}) == 3
+    (more / "x.jpg").unlink()
+    os.mkfifo(more / "x.jpg")
+    with pytest.raises(UserError, match=r"x\.jpg is a FIFO"):
+        digest()

@@ -145,7 +145,60 @@ def test_links_are_followed_and_a_link_that_leads_back_ends(tiny: Tiny, tmp_path
         (images / "city" / f"{name}.jpg").symlink_to(elsewhere / f"{name}.jpg")
     assert load_split(config).val == ["f"]
     (images / "city/back").symlink_to(images / "city")
-    with pytest.raises(UserError, match="have one name"):
+    (images / "city/v1.0").symlink_to(tmp_path / "more")  # a folder, whatever its name looks like
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/g.jpg").write_bytes((elsewhere / "a.jpg").read_bytes())
+    (tmp_path / "more/back").symlink_to(images)
+    assert load_split(config).val == ["f"]
+    assert set(image_files(config)) == set("abcdefg")
+
+
+def test_folders_are_looked_through_however_deep_they_lie(tiny: Tiny) -> None:
+    config = tiny(nested=True)
+    images = Path(config.root) / config.images
+    deep = images / "/".join("abcdefghijkl")
+    deep.mkdir(parents=True)
+    (images / "f.jpg").rename(deep / "f.jpg")
+    assert load_split(config).val == ["f"]
+
+
+def in_one_folder(tiny: Tiny, **changes: object) -> DataConfig:
+    """Images in train/, masks in trainannot/, under the same names, as SegNet's CamVid has them."""
+    config = tiny(images=".", masks=".", image_suffix=".png", nested=True, **changes)
+    root = Path(config.root)
+    for source, target in (("JPEGImages", "train"), ("SegmentationClass", "trainannot")):
+        (root / target).mkdir()
+        for path in (root / source).iterdir():
+            Image.open(path).save(root / target / f"{path.stem}.png")
+            path.unlink()
+    for path in (*root.rglob("*.txt"), *Path(config.split_dir).rglob("*.txt")):
+        path.write_text("".join(f"train/{item}.png trainannot/{item}.png\n" for item in path.read_text().split()))
+    return config
+
+
+@pytest.mark.parametrize("ids", ["name", "path"])
+def test_an_image_is_never_its_own_mask_nor_a_mask_its_own_image(tiny: Tiny, ids: str) -> None:
+    config = in_one_folder(tiny, ids=ids)
+    root = Path(config.root)
+    assert len(load_split(config).labeled) == 2
+    (root / "trainannot/a.png").rename(root / "kept.png")
+    with pytest.raises(
+        UserError, match=r"line 2: the mask of (train/)?a is not there.*/train/a\.png would be"
+    ):
+        load_split(config)
+    problems = check_dataset(config, lambda steps, total: list(steps).clear()).problems
+    assert any("the mask of" in problem for problem in problems), problems
+    (root / "kept.png").rename(root / "trainannot/a.png")
+    (root / "train/a.png").unlink()
+    with pytest.raises(UserError, match=r"labeled\.txt line 2: the image .*a(\.png)? is not there"):
+        load_split(config)
+
+
+def test_two_names_of_one_folder_are_one(tiny: Tiny) -> None:
+    """A gray image has gray levels that may all be labels."""
+    config = tiny(masks="labels", mask_suffix=".jpg")
+    (Path(config.root) / "labels").symlink_to("JPEGImages")
+    with pytest.raises(UserError, match=r"the mask of b is not there: .*b\.jpg would be its image and its mask"):
         load_split(config)
 
 

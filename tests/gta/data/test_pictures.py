@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -12,8 +12,10 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from gta.config import DataConfig
-from gta.data.pictures import ColourMask, UndeclaredRange, read_image, read_labels
+from gta.data.masks import read_labels
+from gta.data.pictures import UndeclaredRange, read_image
 from gta.errors import UserError
+from tests.helpers.pictures import jpeg_2000_of_12_bits, netpbm, tiff_of_16_bits
 
 PLAIN = DataConfig(name="own")
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -50,10 +52,42 @@ def test_what_is_outside_of_the_range_is_cut_and_what_is_no_number_black(tmp_pat
     assert read_image(tmp_path / "a.tif", ranged(0, 1))[0, :, 0].tolist() == [0, 0, 128, 255, 255, 0, 255]
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def written(path: Path, values: np.ndarray) -> None:
+    """A picture of values 0 to 4080 in colour (OpenCV's order is blue first)."""
+    if path.suffix == ".ppm":
+        netpbm(path, values, 65535)
+    elif path.name.startswith("12"):
+        jpeg_2000_of_12_bits(path, values)
+    else:
+        whole = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000] if path.suffix == ".jp2" else []
+        assert cv2.imwrite(str(path), values[..., ::-1] if values.ndim == 3 else values, whole)
+
+
+@pytest.mark.parametrize("name", ["12.jp2", "16.jp2", "12.pgm", "plain.pgm"])
+def test_deep_gray_that_the_library_would_scale_by_itself(tmp_path: Path, name: str) -> None:
+    """Pillow makes 16 bits of them all, before anybody asks for the range."""
+    values = np.kron(RAMP, np.ones((4, 4), np.uint8)).astype(np.uint16) * 16
+    if name.endswith("pgm"):
+        netpbm(tmp_path / name, values, 4095, plain=name.startswith("plain"))
+    else:
+        written(tmp_path / name, values)
+    expected = np.stack([values // 16] * 3, axis=-1)
+    np.testing.assert_array_equal(read_image(tmp_path / name, ranged(0, 4080)), expected)
+    with pytest.raises(UndeclaredRange, match=r"values \(0 to 4080\).*data\.image_range=\[0,4095\]"):
+        read_image(tmp_path / name, PLAIN)
+
+
+def test_gray_of_a_pgm_whose_white_is_below_255_is_as_it_says(tmp_path: Path) -> None:
+    netpbm(tmp_path / "a.pgm", RAMP // 16, 15)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.pgm", PLAIN)[..., 0], RAMP // 16 * 17)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jp2", "12.jp2", "a.ppm"])
 def test_colours_of_16_bits_too(tmp_path: Path, name: str) -> None:
-    cv2.imwrite(str(tmp_path / name), COLOURS[..., ::-1].astype(np.uint16) * 16)
-    np.testing.assert_array_equal(read_image(tmp_path / name, ranged(0, 4080)), COLOURS)
+    side = 4 if name.endswith("jp2") else 1  # smaller ones are not written
+    colours = np.kron(COLOURS, np.ones((side, side, 1), np.uint8))
+    written(tmp_path / name, colours.astype(np.uint16) * 16)
+    np.testing.assert_array_equal(read_image(tmp_path / name, ranged(0, 4080)), colours)
     with pytest.raises(UndeclaredRange, match=r"16-bit values \(0 to 4080\).*data\.image_range=\[0,4095\]"):
         read_image(tmp_path / name, PLAIN)
 
@@ -125,49 +159,18 @@ def test_a_picture_is_upright_as_its_exif_orientation_says(tmp_path: Path, tag: 
     np.testing.assert_array_equal(read_image(tmp_path / name, ranged(0, 65535)), upright)
 
 
-def test_masks_that_are_no_palette(tmp_path: Path) -> None:
-    labels = np.array([[0, 1, 1, 0]], np.uint8)
-    Image.fromarray(labels > 0).save(tmp_path / "one.png")
-    Image.fromarray(labels.astype(np.uint16)).save(tmp_path / "deep.png")
-    for name in ("one.png", "deep.png"):
-        np.testing.assert_array_equal(read_labels(tmp_path / name), labels)
-    Image.fromarray(labels.astype(np.uint16) * 1000).save(tmp_path / "instances.png")
-    with pytest.raises(UserError, match=r"instances\.png holds the labels 0 to 1000"):
-        read_labels(tmp_path / "instances.png")
-    Image.fromarray(labels.astype(np.float32)).save(tmp_path / "float.tif")
-    with pytest.raises(UserError, match="its mode is F"):
-        read_labels(tmp_path / "float.tif")
+@pytest.mark.parametrize("tag", [1, *TURNS])
+def test_deep_colours_are_turned_once(tmp_path: Path, tag: int) -> None:
+    """Of a TIFF OpenCV may turn them, too."""
+    stored = COLOURS[:10]
+    tiff_of_16_bits(tmp_path / "a.tif", stored.astype(np.uint16) * 257, tag)
+    upright = TURNS[tag](stored) if tag != 1 else stored
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ranged(0, 65535)), upright)
 
 
-def test_a_jpeg_as_a_mask_is_refused_whatever_its_name(tmp_path: Path) -> None:
-    Image.fromarray(RAMP).save(tmp_path / "a.png", format="JPEG")
-    with pytest.raises(UserError, match=r"a\.png is a JPEG under the name of a \.png: JPEG blurs labels"):
-        read_labels(tmp_path / "a.png")
-
-
-def test_a_turned_mask_and_a_mask_of_colours_are_refused(tmp_path: Path) -> None:
-    picture = Image.fromarray(RAMP)
-    exif = picture.getexif()
-    exif[0x0112] = 6
-    picture.save(tmp_path / "a.png", exif=exif)
-    with pytest.raises(UserError, match=r"a\.png has the EXIF orientation 6"):
-        read_labels(tmp_path / "a.png")
-    Image.new("RGB", (4, 4), (1, 2, 3)).save(tmp_path / "b.png")
-    with pytest.raises(ColourMask, match="holds 1 colours") as error:
-        read_labels(tmp_path / "b.png")
-    assert error.value.colours.tolist() == [[1, 2, 3]]
-
-
-@pytest.mark.parametrize(("bits", "row", "labels"), [(2, 0b00_01_10_11, [0, 1, 2, 3]), (4, 0b0000_1111, [0, 15])])
-def test_gray_masks_of_few_bits_hold_the_labels_that_are_written(
-    tmp_path: Path, bits: int, row: int, labels: list[int]
-) -> None:
-    """Pillow spreads them over 0 to 255."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = struct.pack(">IIBBBBB", len(labels), 1, bits, 0, 0, 0, 0)
-    content = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes([0, row]))) + chunk(b"IEND", b"")
-    (tmp_path / "mask.png").write_bytes(b"\x89PNG\r\n\x1a\n" + content)
-    assert read_labels(tmp_path / "mask.png").tolist() == [labels]
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "a.png")
+    for read in (lambda path: read_image(path, PLAIN), read_labels):
+        with pytest.raises(UserError, match=r"a\.png is a (FIFO|folder|device), and no file with a picture"):
+            read(tmp_path / "a.png")

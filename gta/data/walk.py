@@ -1,0 +1,62 @@
+"""What is below a folder: each folder is listed once, since a stat a file is slow on network storage."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from gta.data.spec import SUFFIXES
+from gta.errors import UserError
+
+
+def below(folder: Path) -> list[str]:
+    """Every file below a folder, in its sub-folders too, however deep; a link that leads back up is not followed.
+
+    Raises UserError for an absent folder.
+    """
+    names: list[str] = []
+    _collect(folder, "", (os.path.realpath(folder),), names)
+    return names
+
+
+def files_in(folder: Path) -> list[str]:
+    """Every file right in a folder. Raises UserError for an absent folder."""
+    return list(_listed(folder)[0])
+
+
+def _collect(top: Path, below: str, above: tuple[str, ...], found: list[str]) -> None:
+    """`above`: the folder itself and those that it was reached through, without links."""
+    names, folders = _listed(top / below)
+    found.extend(below + name for name in names)
+    for name, is_link in folders:
+        real = os.path.realpath(top / below / name) if is_link else f"{above[-1]}/{name}"
+        if real not in above:
+            _collect(top, f"{below}{name}/", (*above, real), found)
+
+
+def _listed(folder: Path) -> tuple[tuple[str, ...], tuple[tuple[str, bool], ...]]:
+    """(files, (sub-folder, whether it is a link)); listed again only when the folder has changed (a grid asks once a
+    cell).
+    """
+    try:
+        return _listing(str(folder), folder.stat().st_mtime_ns)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"The folder {folder} is not there.") from None
+    except PermissionError:
+        raise UserError(f"The folder {folder} may not be read by you.") from None
+
+
+@lru_cache(maxsize=512)
+def _listing(folder: str, changed: int) -> tuple[tuple[str, ...], tuple[tuple[str, bool], ...]]:
+    with os.scandir(folder) as entries:
+        pairs = [(entry.name, _is_folder(entry), entry.is_symlink()) for entry in entries if entry.name[0] != "."]
+    return (
+        tuple(sorted(name for name, is_folder, _ in pairs if not is_folder)),
+        tuple(sorted((name, is_link) for name, is_folder, is_link in pairs if is_folder)),
+    )
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Without a stat for a linked picture: a link is followed only where its name does not end as a picture's."""
+    return entry.is_dir(follow_symlinks=entry.is_symlink() and not entry.name.lower().endswith(SUFFIXES))
