@@ -123,9 +123,9 @@ class DataConfig:
     )
     unlabeled_root: str = neutral(
         "",
-        "A folder, or a glob (/more/**/*.jpg), of images without masks that are unlabeled too, without a list (a digest "
-        "of their names and sizes, and of some contents, is in the signature). What the lists name already is left "
-        "out. With split=all the whole train list is labeled, and these alone are unlabeled.",
+        "A folder, or a glob (/more/**/*.jpg), of images without masks that are unlabeled too, without a list (a "
+        "digest of their names and sizes, and of some contents, is in the signature). What the lists name already is "
+        "left out. With split=all the whole train list is labeled, and these alone are unlabeled.",
     )
     split_family: str = neutral(
         "seed0", "Who drew the lists: seedN is drawn by this program with seed N; else a public family (u2pl, ...)."

@@ -182,9 +182,7 @@ def test_an_image_is_never_its_own_mask_nor_a_mask_its_own_image(tiny: Tiny, ids
     root = Path(config.root)
     assert len(load_split(config).labeled) == 2
     (root / "trainannot/a.png").rename(root / "kept.png")
-    with pytest.raises(
-        UserError, match=r"line 2: the mask of (train/)?a is not there.*/train/a\.png would be"
-    ):
+    with pytest.raises(UserError, match=r"line 2: the mask of (train/)?a is not there.*/train/a\.png would be"):
         load_split(config)
     problems = check_dataset(config, lambda steps, total: list(steps).clear()).problems
     assert any("the mask of" in problem for problem in problems), problems
