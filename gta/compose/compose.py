@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gta.compose.hydra import ConfigLoaderImpl, Hydra, apply_values, create, schema, to_yaml
+from gta.compose.hydra import (
+    ConfigLoaderImpl,
+    Hydra,
+    apply_values,
+    create,
+    outside_resolvers,
+    schema,
+    to_yaml,
+)
 from gta.compose.sources import yaml_files
+from gta.compose.yamlfile import read_settings
 from gta.config import Config
 from gta.errors import UserError
 from gta.fields import describe
@@ -82,7 +91,7 @@ class Composer:
         others = tuple(override for override in overrides if override not in seeds)
         if others not in self._unseeded:
             composed = self.compose(overrides)
-            depends = re.search(r"\$\{[^}]*seed", OmegaConf.to_yaml(composed))
+            depends = re.search(r"\$\{[^}]*(seed|[:$])", OmegaConf.to_yaml(composed))  # or maybe, by another's name
             self._unseeded[others] = None if depends else typed(composed)
         same = self._unseeded[others]
         if same is None:  # something else follows from the seed
@@ -101,18 +110,24 @@ def typed(config: DictConfig) -> Config:
         made = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
         raise UserError(first_line(error)) from None
+    except RecursionError:
+        raise UserError(
+            "Settings refer to each other in a circle, by ${...}: give one of them a plain value."
+        ) from None
     assert isinstance(made, Config)
     return made
 
 
 def read_config(path: Path) -> Config:
     """The typed config from a frozen `config.yaml`. Raises UserError for one that this code cannot read."""
+    stored, _ = read_settings(path)
     try:
-        stored = OmegaConf.load(path)
         node = schema(Config)
         node.method = schema(METHODS.config(stored.method.name))
         return typed(OmegaConf.merge(node, stored))  # type: ignore[arg-type]
-    except (OmegaConfBaseException, yaml.YAMLError, KeyError, AttributeError, OSError) as error:
+    except UserError:
+        raise
+    except (OmegaConfBaseException, LookupError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as the config of a cell by this version: {first_line(error)}") from None
 
 
@@ -136,38 +151,29 @@ def _section(name: str, value: Any) -> str:
 
 
 def _refuse_volatile(config: DictConfig) -> None:
-    """`${now:}`, `${oc.env:}` and `${hydra:}` may stand in result-neutral fields only, reached directly or not."""
-    written = OmegaConf.to_container(config, resolve=False)
-    if not re.search(r"\$\{(now|hydra|oc\.env)", str(written)):  # nowhere: the fields need no look one by one
-        return
-    method = METHODS.config(config.method.name)
-    rows = {**describe(Config), **describe(method, "method.")}
+    """What looks outside the config (`${now:}`, `${oc.env:}`, `${hydra:}` ...) may stand in result-neutral fields only:
+    each other field is resolved, and what is asked on the way is seen, however it is reached.
+    """
+    if not any(
+        re.search(r"\$\{.*:", text, re.DOTALL) for text in _texts(OmegaConf.to_container(config, resolve=False))
+    ):
+        return  # no resolver anywhere
+    rows = {**describe(Config), **describe(METHODS.config(config.method.name), "method.")}
     for name in (name for name, row in rows.items() if not row["neutral"]):
-        seen: set[str] = set()
-        names = [name]
-        while names:
-            place = names.pop()
-            raw = _raw(written, place)
-            found = re.search(r"\$\{(now|hydra|oc\.env):?", raw)
-            if found:
-                raise UserError(
-                    f"{name} can change a result, so it must not depend on ${{{found[1]}:...}}: give it a plain value."
-                )
-            further = {_target(place, dots, rest) for dots, rest in re.findall(r"\$\{(\.*)([\w.]+)\}", raw)} - seen
-            seen |= further
-            names += further
+        with outside_resolvers() as asked, suppress(OmegaConfBaseException):
+            value = OmegaConf.select(config, name)
+            if OmegaConf.is_config(value):
+                OmegaConf.to_container(value, resolve=True)
+        if asked:
+            raise UserError(
+                f"{name} can change a result, so it must not depend on ${{{asked[0]}:...}}: give it a plain value."
+            )
 
 
-def _target(place: str, dots: str, rest: str) -> str:
-    """The absolute name that `${rest}`, or `${..rest}` relative to the field at `place`, stands for."""
-    parents = place.split(".")[: -len(dots)] if dots else []
-    return ".".join([*parents, rest])
-
-
-def _raw(written: Any, name: str) -> str:
-    """What is written at a dotted name, or at the parent that is an interpolation; empty where there is nothing."""
-    for part in name.split("."):
-        if not isinstance(written, dict):
-            break
-        written = written.get(part)
-    return "" if written is None else str(written)
+def _texts(written: Any) -> Iterator[str]:
+    """All texts of a config in plain Python."""
+    if isinstance(written, str):
+        yield written
+    elif isinstance(written, (dict, list)):
+        for below in written.values() if isinstance(written, dict) else written:
+            yield from _texts(below)

@@ -5,7 +5,8 @@ An update may move any of it: tests/gta/compose/test_private_names.py then says 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper
+from omegaconf.basecontainer import BaseContainer
 
 from gta.compose.sources import SettingsSource, SweepSource, UserSource
 
@@ -28,6 +30,7 @@ __all__ = [
     "apply_values",
     "create",
     "loader_of",
+    "outside_resolvers",
     "schema",
     "split_grid",
     "to_yaml",
@@ -74,6 +77,30 @@ def schema(config: Any) -> DictConfig:
     node = OmegaConf.structured(config)
     _open(node)
     return node
+
+
+# these look into the config alone; any other resolver may say another thing at another time or place
+_INSIDE = {"oc.create", "oc.decode", "oc.deprecated", "oc.dict.keys", "oc.dict.values", "oc.select"}
+
+
+@contextmanager
+def outside_resolvers() -> Iterator[list[str]]:
+    """While entered, the names of the resolvers that are asked for something outside the config are put on the list."""
+    before = dict(BaseContainer._resolvers)
+    asked: list[str] = []
+
+    def noting(name: str) -> Callable[..., Any]:
+        def note(*arguments: Any) -> Any:
+            asked.append(name)
+            return before[name](*arguments)
+
+        return note
+
+    BaseContainer._resolvers.update({name: noting(name) for name in before if name not in _INSIDE})
+    try:
+        yield asked
+    finally:
+        BaseContainer._resolvers.update(before)
 
 
 def _open(node: DictConfig) -> None:

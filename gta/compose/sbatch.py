@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from gta.compose.oneline import check_text
 from gta.config import Config, SiteConfig
 from gta.errors import UserError
 
@@ -33,6 +34,9 @@ _REFUSED = {
     **dict.fromkeys(("job-name", "comment"), "by it a launcher finds its jobs again"),
     **dict.fromkeys(("array", "output", "wrap", "wait", "parsable", "test-only"), "the launcher says it itself"),
 }
+
+
+_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
 
 
 def words(options: Mapping[str, Any]) -> dict[str, str]:
@@ -136,9 +140,25 @@ def _count(text: str, in_gres: bool) -> int:
     return total
 
 
+def check_lines(params: Mapping[str, Any]) -> None:
+    """Raises UserError for what would become more than one line of a batch script: a launcher's parameters also come
+    from the command line (hydra.launcher.partition=...), and never were a site's.
+    """
+    for name, value in params.items():
+        if name in ("setup", "teardown"):
+            continue
+        for text in [*value, *value.values()] if isinstance(value, Mapping) else [value]:
+            check_text(f"hydra.launcher.{name}", str(text))
+    for name in words(params.get("additional_parameters") or {}):
+        if not _OPTION.fullmatch(name):
+            raise UserError(f"hydra.launcher.additional_parameters: {name!r} is no option of sbatch's.")
+
+
 def check_site(site: SiteConfig) -> None:
     """Raises UserError for a word that is not a site's to say, and for a kind of GPU without a number."""
     for name in words(site.sbatch):
+        if not _OPTION.fullmatch(name):
+            raise UserError(f"site.sbatch: {name!r} is no option of sbatch's; give long names (gres), without --.")
         if name in _REFUSED:
             raise UserError(f"site.sbatch.{name}: {_REFUSED[name]}; leave it out.")
     if site.gpu_type and gpus_per_node(site) is None:

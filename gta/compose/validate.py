@@ -6,6 +6,7 @@ beside the field (`gta.fields.result`); what only the disk can say, layout and l
 
 from __future__ import annotations
 
+from gta.compose.oneline import check_texts
 from gta.compose.sbatch import check_site
 from gta.config import CROP, CROP_BACKGROUND, Config, DataConfig, ScheduleConfig
 from gta.data.spec import check_classes, check_options
@@ -19,6 +20,7 @@ SMALLEST_CROP = 16  # pixels; below it the encoders leave nothing to pool
 
 def check_config(config: Config) -> None:
     """Raises UserError for settings that no cell could be trained with; looks at no file, and not at the length."""
+    check_texts(config)
     check_values(config)
     schedule = config.schedule
     at_least_one = {

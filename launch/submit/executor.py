@@ -23,7 +23,10 @@ class ArrayExecutor(submitit.SlurmExecutor):
     """
 
     def __init__(self, params: Mapping[str, Any], folder: Path):
-        """`params`: those of hydra-submitit-launcher's SlurmLauncher; `folder`: for the script and the logs."""
+        """`params`: those of hydra-submitit-launcher's SlurmLauncher; `folder`: for the script and the logs. Raises
+        UserError for a text that would become lines of the script.
+        """
+        sbatch.check_lines({**params, "folder": folder})
         given = {key: value for key, value in params.items() if value is not None}
         del given["submitit_folder"]  # of pickles
         super().__init__(folder, max_num_timeout=given.pop("max_num_timeout", 0))

@@ -17,6 +17,7 @@ from gta.compose.yamlfile import load_yaml
 from gta.config import Config, DataConfig, ModelConfig, PathsConfig
 from gta.errors import UserError
 from gta.methods import METHODS
+from tests.helpers.program import Run
 
 CONF = compose.CONF
 
@@ -113,12 +114,52 @@ def test_a_wrong_override_says_what_was_meant(loader: ConfigLoaderImpl, override
         ("data.mask_suffix=${now:%H}", "now"),
         ("data.images=${site.partition}", "oc.env"),
         ("data.images=${..site.partition}", "oc.env"),
+        ("schedule.lr='${ oc.env:LR,0.1}'", "oc.env"),
+        ("data.images='${oc.select: site.partition}'", "oc.env"),
+        ("data.images='${oc.${paths.data}:HOME}'", "oc.env"),
+        ("data.images='a${oc.decode:\"${site.partition}\"}'", "oc.env"),
+        ("data.classes=['${oc.env:USER}']", "oc.env"),
+        ("data.augment='${oc.create:{flip: \"${oc.env:FLIP,true}\"}}'", "oc.env"),
+        ("data.name=${hydra:job.name}", "hydra"),
     ],
 )
 def test_a_result_must_not_depend_on_time_or_environment(loader: ConfigLoaderImpl, override: str, name: str) -> None:
-    config = compose.Composer(loader).compose([override, "site.partition=${oc.env:USER}"])
+    neutral = ["site.partition=${oc.env:USER,me}", "paths.data=env"]
+    config = compose.Composer(loader).compose([override, *neutral])
     with pytest.raises(UserError, match=f"can change a result.*{name}"):
         compose.typed(config)
+
+
+def test_settings_that_refer_to_each_other_are_refused(loader: ConfigLoaderImpl) -> None:
+    config = compose.Composer(loader).compose(["data.name=${data.images}", "data.images=${data.name}"])
+    with pytest.raises(UserError, match="Recursive interpolation"):
+        compose.typed(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "method:\n  name: !!python/object/apply:os.system [ls]\n",
+            "line 2 is not YAML: could not determine",
+        ),
+        ("method: {name: gta}\nseed: !!python/name:os.system\n", "line 2 is not YAML: could not determine"),
+        ("method: {name: nope}\n", "cannot be read as the config of a cell by this version: 'nope'"),
+        ("seed: &a [*a]\nmethod: {name: gta}\n", "nested too deep"),
+        ("method:\n\tname: gta\n", "line 2 is not YAML: a tab"),
+        ("\x00", "config.yaml, line 1 is not YAML"),
+        ("- 1\n", "must hold settings"),
+        ("", "cannot be read as the config of a cell"),
+    ],
+)
+def test_a_cells_config_that_is_none_is_refused_in_a_sentence(text: str, said: str, tmp_path: Path, say: Run) -> None:
+    folder = tmp_path / "0123456789abcdef"
+    folder.mkdir()
+    (folder / "config.yaml").write_text(text)
+    answer = say("eval", str(folder))
+    assert answer.returncode == 2
+    assert said in answer.stderr
+    assert answer.stderr.count("\n") == 1
 
 
 def test_neutral_fields_may_depend_on_the_environment(
