@@ -271,7 +271,12 @@ class SiteConfig:
         {}, "GPU-seconds (without a GPU: core-seconds) an iteration by method, for prices: {gta: 1.9, any: 1.2}."
     )
     stage: str | None = neutral(
-        None, "Node-local folder that a cell's data are copied to once a node, and read from: /local/scratch/$USER."
+        None,
+        "Node-local folder that a cell's data are copied to once a node, and read from, in a folder of your own "
+        "(gta-UID, mode 0700): /local/scratch/$USER.",
+    )
+    stage_digests: bool = neutral(
+        False, "Compare the contents of such a copy, too, whenever a cell starts, not its files' sizes alone."
     )
     live_tracking: bool = neutral(
         False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gta.compose.oneline import check_texts
 from gta.compose.sbatch import check_site
 from gta.config import CROP, CROP_BACKGROUND, Config, DataConfig, ScheduleConfig
-from gta.data.spec import check_classes, check_options
+from gta.data.spec import check_classes, check_names, check_options
 from gta.encoders import check_model
 from gta.errors import UserError
 from gta.fields import check_values
@@ -39,6 +39,7 @@ def check_config(config: Config) -> None:
     if config.data.crop_size < SMALLEST_CROP:
         raise UserError(f"data.crop_size={config.data.crop_size} must be at least {SMALLEST_CROP}.")
     check_batch(schedule, config.site.ranks * config.site.nodes)
+    check_names(config.data)
     check_classes(config.data)
     check_palette(config.data)
     if config.data.generator is not None:

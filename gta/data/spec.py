@@ -136,9 +136,25 @@ def check_layout(config: DataConfig) -> None:
 
     Nothing is written.
     """
+    check_names(config)
     check_classes(config)
     if (found := layout(config)).trouble:
         raise UserError(f"Data set {config.name}: {found.explained()}")
+
+
+def check_names(config: DataConfig) -> None:
+    """Raise UserError for a name that is none of a folder, and for folders of images and masks that leave the root."""
+    if not re.fullmatch(r"\w[^/\\\x00-\x1f\x7f]*", config.name):
+        raise UserError(
+            f"data.name={config.name!r} is no name of a data set, which folders have, too: begin with a letter or digit, "
+            "and leave out / and \\."
+        )
+    for key in ("images", "masks"):
+        if ".." in Path(getattr(config, key)).parts:
+            raise UserError(
+                f"data.{key}={getattr(config, key)} leaves the data set's folder {config.root}: name one below it, and "
+                "data.root=FOLDER as the one that holds both."
+            )
 
 
 def check_classes(config: DataConfig) -> None:

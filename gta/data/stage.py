@@ -1,8 +1,9 @@
 """Copies a cell's data to node-local disk, once a node: site.stage. All ranks and cells of the node read the one copy.
 
-Below the folder of site.stage lies `<name>-<digest>/` for each data set, appearing whole by a rename; the digest is
-over its place and the names, sizes and times of its files, so changed data get a copy of their own. A lock on the
-node's disk keeps two processes from copying at once. Copies stay for later jobs; who cleans that disk may remove them.
+Below the folder of site.stage lies one of the user's own (`gta.data.private`), and in it `<name>-<digest>/` for each
+data set, appearing whole by a rename; the digest is over its place and the names, sizes and times of its files, so
+changed data get a copy of their own. A lock on the node's disk keeps two processes from copying at once. Copies stay
+for later jobs; who cleans that disk may remove them, and what is missing of one is copied again at the next start.
 """
 
 from __future__ import annotations
@@ -14,33 +15,24 @@ import shutil
 import socket
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from gta.config import Config, DataConfig
+from gta.data.copies import MARK, Known, SourceFile, copied, make, mend, sources, wrong
 from gta.data.extra import is_extra
 from gta.data.listing import image_files, mask_files
+from gta.data.private import check_no_link, private_folder
 from gta.data.spec import train_path, val_path
 from gta.data.splits.split import Split
 from gta.errors import UserError
 from gta.files import lock, write_json
-from gta.text import human_bytes
+from gta.text import human_bytes, some
 
-THREADS = 16  # small files over a network wait more than they move
 TRUST_SECONDS = 60.0  # a copy that was compared with its source so lately is not compared again: the ranks of a job
 KEEP_FREE = 64 * 2**20  # bytes; a full disk hurts others
-MARK = ".staged.json"
+NAMED = 3  # files in a sentence
 _WAITING = "data: waiting for another process of this node that copies them to {to}"
-
-
-@dataclass(frozen=True)
-class SourceFile:
-    """A file of the data set: its path below the root, its bytes, and when it was changed."""
-
-    name: str
-    size: int
-    changed: int  # nanoseconds
 
 
 def staged(config: Config, split: Split) -> Config:
@@ -52,7 +44,8 @@ def staged(config: Config, split: Split) -> Config:
     if not config.site.stage:
         return config
     names = needed(config.data, split)
-    root = stage(Path(config.data.root), place(config.site.stage), names, config.data.name)
+    to, digests = place(config.site.stage), config.site.stage_digests
+    root = stage(Path(config.data.root), to, names, config.data.name, digests)
     return replace(config, data=replace(config.data, root=str(root)))
 
 
@@ -83,29 +76,25 @@ def needed(data: DataConfig, split: Split) -> list[str]:
     return names
 
 
-def stage(root: Path, to: Path, names: Sequence[str], title: str = "data") -> Path:
+def stage(root: Path, to: Path, names: Sequence[str], title: str = "data", digests: bool = False) -> Path:
     """The folder below `to` with copies of `names` (paths below `root`); copied here where it is not there.
 
-    Any number of processes may call it at once. Raises UserError as `staged` does.
+    Each call compares the sizes of the copies with what was copied; with `digests` their contents. Any number of
+    processes may call it at once. Raises UserError as `staged` does.
     """
+    check_inside(names)
     wanted = hashlib.sha256("\n".join([str(root.absolute()), *names]).encode()).hexdigest()[:16]
     try:
-        to.mkdir(parents=True, exist_ok=True)
-        with lock(to / f".{title}-{wanted}.lock", lambda: print(_WAITING.format(to=to), flush=True)):
-            index = to / f".{title}-{wanted}.json"
-            if (folder := _trusted(to, index)) is not None:
+        mine = private_folder(to)
+        guard, index = mine / f".{title}-{wanted}.lock", mine / f".{title}-{wanted}.json"
+        check_no_link(guard)
+        with lock(guard, lambda: print(_WAITING.format(to=mine), flush=True)):
+            if (folder := _trusted(mine, index, digests)) is not None:
                 return folder
-            began = time.monotonic()
-            files = _sizes(root, names)
-            folder = to / f"{title}-{_digest(wanted, files)}"
-            total = sum(source.size for source in files)
-            if not (folder / MARK).exists():
-                _copy(root, folder, files, total)
-                seconds = time.monotonic() - began
-                print(
-                    f"data: {len(files)} files ({human_bytes(total)}) copied to {folder} in {seconds:.1f} s",
-                    flush=True,
-                )
+            files = sources(root, names)
+            folder = mine / f"{title}-{_digest(wanted, files)}"
+            check_no_link(folder)
+            _bring(root, folder, files, digests)
             write_json(index, {"folder": folder.name, "checked": time.time()})
             return folder
     except OSError as error:
@@ -115,57 +104,62 @@ def stage(root: Path, to: Path, names: Sequence[str], title: str = "data") -> Pa
         ) from None
 
 
-def _trusted(to: Path, index: Path) -> Path | None:
-    """The copy, where it was compared with its source lately."""
+def check_inside(names: Sequence[str]) -> None:
+    """Raise UserError for a path that leads out of the folder that it is below."""
+    for name in names:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise UserError(
+                f"site.stage copies what is below data.root, and {name} is not: give data.images, data.masks and the "
+                "lists below it, or leave it out (site.stage=null)."
+            )
+
+
+def _trusted(mine: Path, index: Path, digests: bool) -> Path | None:
+    """The copy, where it was compared with its source lately, and is whole."""
     try:
-        known = json.loads(index.read_text())
-        age = time.time() - known["checked"]
-        folder = to / known["folder"]
+        record = json.loads(index.read_text())
+        age = time.time() - record["checked"]
+        folder = mine / Path(record["folder"]).name
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return folder if 0 <= age < TRUST_SECONDS and (folder / MARK).exists() else None
+    if not 0 <= age < TRUST_SECONDS or folder.is_symlink() or (known := copied(folder)) is None:
+        return None
+    return None if wrong(folder, known, digests) else folder
 
 
-def _sizes(root: Path, names: Sequence[str]) -> list[SourceFile]:
-    with ThreadPoolExecutor(THREADS) as pool:
-        states = list(pool.map(lambda name: os.stat(root / name), names))
-    return [SourceFile(name, state.st_size, state.st_mtime_ns) for name, state in zip(names, states, strict=True)]
+def _bring(root: Path, folder: Path, files: Sequence[SourceFile], digests: bool) -> None:
+    """Make the copy, or copy again what is not as it should be of one that is there."""
+    began, there = time.monotonic(), folder.is_dir()
+    known: Known = {source.name: (source.size, "") for source in files}
+    if there:
+        known |= copied(folder) or {}  # without a mark the sizes of the source tell
+        broken = set(wrong(folder, known, digests))
+        files = [source for source in files if source.name in broken]
+    if not files:
+        return
+    total = sum(source.size for source in files)
+    _check_free(folder.parent, total)
+    if there:
+        mend(root, folder, files, known, digests)
+        what = f"{len(files)} files of the copy were missing, cut or changed ({some(sorted(broken), NAMED)}):"
+    else:
+        make(root, folder, files, digests)
+        what = f"{len(files)} files"
+    print(f"data: {what} ({human_bytes(total)}) copied to {folder} in {time.monotonic() - began:.1f} s", flush=True)
+
+
+def _check_free(place: Path, total: int) -> None:
+    if (free := shutil.disk_usage(place).free) < total + KEEP_FREE:
+        others = sorted(path.name for path in place.iterdir() if (path / MARK).exists())
+        note = f" Copies that may be removed are there: {', '.join(others)}." if others else ""
+        raise UserError(
+            f"site.stage: {human_bytes(total)} of data do not fit into {place} on {socket.gethostname()}, "
+            f"where {human_bytes(free)} are free: make room, name another folder, or leave it out "
+            f"(site.stage=null).{note}"
+        )
 
 
 def _digest(wanted: str, files: Sequence[SourceFile]) -> str:
     lines = sorted(f"{source.name} {source.size} {source.changed}\n" for source in files)
     return hashlib.sha256("".join([wanted, *lines]).encode()).hexdigest()[:16]
-
-
-def _copy(root: Path, folder: Path, files: Sequence[SourceFile], total: int) -> None:
-    """`folder` appears with all of the files and a mark, or not at all."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a process that died here: we hold the lock
-    if folder.exists():  # someone removed a part of it; its mark goes first, so that nobody trusts it
-        shutil.rmtree(folder)
-    if (free := shutil.disk_usage(folder.parent).free) < total + KEEP_FREE:
-        others = sorted(path.name for path in folder.parent.iterdir() if (path / MARK).exists())
-        note = f" Copies that may be removed are there: {', '.join(others)}." if others else ""
-        raise UserError(
-            f"site.stage: {human_bytes(total)} of data do not fit into {folder.parent} on {socket.gethostname()}, "
-            f"where {human_bytes(free)} are free: make room, name another folder, or leave it out "
-            f"(site.stage=null).{note}"
-        )
-    try:
-        for below in sorted({os.path.dirname(source.name) for source in files}):
-            (temporary / below).mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(THREADS) as pool:
-            copied = pool.map(lambda source: _copy_file(root, temporary, source), files)
-            for size, source in zip(copied, files, strict=True):
-                if size != source.size:
-                    raise UserError(f"{root / source.name} changed while it was copied; start again.")
-        write_json(temporary / MARK, {"root": str(root), "files": len(files), "bytes": total, "time": time.time()})
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def _copy_file(root: Path, to: Path, source: SourceFile) -> int:
-    """What a link points to is copied, not the link."""
-    return os.stat(shutil.copyfile(root / source.name, to / source.name)).st_size

@@ -1,13 +1,17 @@
-"""Data on node-local disk: copied once whoever asks, whole or not at all, again when the source changed."""
+"""Data on node-local disk: copied once whoever asks, whole or not at all, again when the source changed, and never from
+or to a place that others can write to.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,9 +19,11 @@ import pytest
 
 from gta.config import Config, DataConfig, SiteConfig
 from gta.data import stage as staging
+from gta.data.copies import MARK
 from gta.data.dataset import SegmentationDataset
+from gta.data.spec import check_layout
 from gta.data.splits.split import load_split
-from gta.data.stage import MARK, stage, staged
+from gta.data.stage import stage, staged
 from gta.errors import UserError
 
 Tiny = Callable[..., DataConfig]
@@ -35,7 +41,7 @@ def source(tmp_path: Path) -> tuple[Path, list[str]]:
 
 
 def copies(to: Path) -> list[Path]:
-    return sorted(path.parent for path in to.glob(f"*/{MARK}"))
+    return sorted(path.parent for path in to.glob(f"*/*/{MARK}"))
 
 
 def test_four_processes_at_once_copy_once(source: tuple[Path, list[str]], tmp_path: Path) -> None:
@@ -92,6 +98,164 @@ def test_what_is_half_there_is_not_used(source: tuple[Path, list[str]], tmp_path
     assert not dead.exists()
 
 
+@pytest.mark.parametrize("later", [False, True])
+@pytest.mark.parametrize("mark", [True, False])
+def test_what_a_cleaner_removed_or_cut_is_copied_again_at_the_next_start(
+    source: tuple[Path, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    later: bool,
+    mark: bool,
+) -> None:
+    root, names = source
+    to = tmp_path / "local"
+    folder = stage(root, to, names)
+    capsys.readouterr()
+    if later:
+        monkeypatch.setattr(staging, "TRUST_SECONDS", 0.0)
+    (folder / names[0]).unlink()
+    (folder / names[1]).write_bytes(b"x")
+    (folder / names[2]).unlink()
+    (folder / names[2]).symlink_to(root / names[2])
+    shutil.rmtree(folder / "images/0")
+    if not mark:  # which a cleaner may take, too, while other cells read the copy
+        (folder / MARK).unlink()
+    kept = (folder / names[4]).stat().st_ino
+    assert stage(root, to, names) == folder
+    said = capsys.readouterr().out
+    assert re.search(r"data: 22 files of the copy were missing, cut or changed \(images/0/.* and 19 more\)", said), said
+    assert all((folder / name).read_bytes() == (root / name).read_bytes() for name in names)
+    assert not any((folder / name).is_symlink() for name in names)
+    assert (folder / names[4]).stat().st_ino == kept, "another cell may be reading it"
+    assert stage(root, to, names) == folder
+    assert capsys.readouterr().out == ""
+
+
+def test_contents_are_compared_where_that_is_asked_for(
+    source: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, names = source
+    to = tmp_path / "local"
+    folder = stage(root, to, names)
+    (folder / names[0]).write_bytes(b"x" * 2000)
+    assert stage(root, to, names) == folder
+    assert (folder / names[0]).read_bytes() == b"x" * 2000, "of the right size"
+    capsys.readouterr()
+    assert stage(root, to, names, digests=True) == folder
+    assert "data: 60 files of the copy" in capsys.readouterr().out, "nobody had digested them"
+    assert (folder / names[0]).read_bytes() == (root / names[0]).read_bytes()
+    assert stage(root, to, names, digests=True) == folder
+    assert capsys.readouterr().out == ""
+    (folder / names[7]).write_bytes(b"x" * 2000)
+    assert stage(root, to, names, digests=True) == folder
+    assert f"data: 1 files of the copy were missing, cut or changed ({names[7]})" in capsys.readouterr().out
+
+
+def own(to: Path) -> Path:
+    return to / f"gta-{os.getuid()}"
+
+
+def test_the_copy_is_in_a_folder_of_the_users_own(source: tuple[Path, list[str]], tmp_path: Path) -> None:
+    root, names = source
+    to = tmp_path / "local"
+    to.mkdir()
+    to.chmod(0o1777)  # as /tmp is
+    folder = stage(root, to, names)
+    assert folder.parent == own(to)
+    assert own(to).stat().st_mode & 0o7777 == 0o700
+    own(to).chmod(0o755)
+    stage(root, to, names)
+    assert own(to).stat().st_mode & 0o7777 == 0o700, "others could not write to it: it is closed again"
+
+
+def test_a_folder_that_others_can_write_to_is_refused(source: tuple[Path, list[str]], tmp_path: Path) -> None:
+    root, names = source
+    to = tmp_path / "local"
+    to.mkdir()
+    to.chmod(0o777)
+    with pytest.raises(UserError, match=r"everyone may rename and remove what is in .*local \(mode 0777, without"):
+        stage(root, to, names)
+    to.chmod(0o1777)
+    own(to).mkdir()
+    own(to).chmod(0o777)
+    with pytest.raises(UserError, match=rf"gta-{os.getuid()} may be written to by others \(mode 0777\).*: remove it"):
+        stage(root, to, names)
+    own(to).chmod(0o700)
+    if os.getuid() == 0:  # who alone can give a folder away
+        os.chown(own(to), 12345, -1)
+        with pytest.raises(UserError, match=r"belongs to the user 12345, and you are 0"):
+            stage(root, to, names)
+    shutil.rmtree(own(to))
+    own(to).write_text("")
+    with pytest.raises(UserError, match="is no folder, so what is in it may be anyone's"):
+        stage(root, to, names)
+
+
+def test_no_link_is_followed(source: tuple[Path, list[str]], tmp_path: Path) -> None:
+    root, names = source
+    to, elsewhere = tmp_path / "local", tmp_path / "elsewhere"
+    to.mkdir()
+    elsewhere.mkdir()
+    own(to).symlink_to(elsewhere)
+    with pytest.raises(UserError, match=r"is no folder but a link, so what is in it may be anyone's"):
+        stage(root, to, names)
+    own(to).unlink()
+    folder = stage(root, to, names)
+    (guard,) = own(to).glob(".*.lock")
+    (index,) = own(to).glob(".*.json")
+    places = [folder, folder / "images", folder.with_name(f".{folder.name}.tmp"), guard]
+    for place in places:
+        kept = tmp_path / "kept"
+        if place.exists():
+            place.rename(kept)
+        if place.name.endswith(".tmp"):
+            folder.rename(kept)
+        index.unlink(missing_ok=True)
+        place.symlink_to(elsewhere)
+        with pytest.raises(UserError, match=f"{place.name} is a link: remove it"):
+            stage(root, to, names)
+        place.unlink()
+        kept.rename(folder if place.name.endswith(".tmp") else place)
+    assert list(elsewhere.iterdir()) == []
+    assert stage(root, to, names) == folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"name": "../x"}, r"data\.name='\.\./x' is no name"),
+        ({"name": ".."}, "is no name"),
+        ({"name": "a\nb"}, "is no name"),
+        ({"images": "../x"}, r"data\.images=\.\./x leaves the data set's folder"),
+        ({"masks": "a/../../x"}, r"data\.masks=.* leaves the data set's folder"),
+    ],
+)
+def test_a_name_or_a_folder_that_leads_elsewhere_is_refused(tiny: Tiny, changes: dict[str, str], says: str) -> None:
+    config = tiny(**changes)
+    with pytest.raises(UserError, match=says):
+        check_layout(config)
+
+
+def test_what_is_not_below_the_root_is_not_copied(tiny: Tiny, tmp_path: Path) -> None:
+    data = tiny()
+    split = load_split(data)
+    masks = Path(data.root) / data.masks
+    masks.rename(tmp_path / "masks")
+    config = Config(data=replace(data, masks=str(tmp_path / "masks")), site=SiteConfig(stage=str(tmp_path / "local")))
+    with pytest.raises(UserError, match=r"copies what is below data\.root, and .*masks/a\.png is not"):
+        staged(config, split)
+    assert not (tmp_path / "local").exists()
+
+
+def test_a_device_is_not_copied(source: tuple[Path, list[str]], tmp_path: Path) -> None:
+    root, names = source
+    (root / names[0]).unlink()
+    (root / names[0]).symlink_to("/dev/zero")
+    with pytest.raises(UserError, match=r"0\.jpg is a device"):
+        stage(root, tmp_path / "local", names)
+
+
 def test_a_disk_that_is_too_small_is_said(
     source: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +265,7 @@ def test_a_disk_that_is_too_small_is_said(
     with pytest.raises(UserError, match=r"120 kB of data do not fit .* 1\.0 kB are free.*may be removed.*other-"):
         stage(root, tmp_path / "local", names)
     assert len(copies(tmp_path / "local")) == 1
-    assert not list((tmp_path / "local").glob("*.tmp"))
+    assert not list((tmp_path / "local").rglob("*.tmp"))
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot be copied to .*file/below"):
         stage(root, tmp_path / "file/below", names)
@@ -118,7 +282,7 @@ def test_a_cell_reads_from_the_copy_what_it_would_read_from_the_source(
         staged(config, split)
     monkeypatch.setenv("NODE_DISK", str(tmp_path / "local"))
     moved = staged(config, split).data
-    assert Path(moved.root).parent == tmp_path / "local/gta"
+    assert Path(moved.root).parent == tmp_path / f"local/gta/gta-{os.getuid()}"
     assert Path(moved.root).name.startswith("tiny-")
     before, after = SegmentationDataset(data, split.labeled), SegmentationDataset(moved, split.labeled)
     expected = before.labeled(0)
