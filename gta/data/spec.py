@@ -146,8 +146,8 @@ def check_names(config: DataConfig) -> None:
     """Raise UserError for a name that is none of a folder, and for folders of images and masks that leave the root."""
     if not re.fullmatch(r"\w[^/\\\x00-\x1f\x7f]*", config.name):
         raise UserError(
-            f"data.name={config.name!r} is no name of a data set, which folders have, too: begin with a letter or digit, "
-            "and leave out / and \\."
+            f"data.name={config.name!r} is no name of a data set, which folders have, too: begin with a letter or "
+            "digit, and leave out / and \\."
         )
     for key in ("images", "masks"):
         if ".." in Path(getattr(config, key)).parts:
