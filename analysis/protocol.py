@@ -40,7 +40,18 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True) -> 
     text.append("Seeds: " + ", ".join(str(seed) for seed in sorted({cell.seed for cell in cells})))
     if any(used["commit"]):
         text.append(f"Code: {_several(_commits(used), 'commits')}")
+    text += _orders(used, wanted)
     return [f"{note}." for note in text]
+
+
+def _orders(used: pd.DataFrame, wanted: dict[str, TableCell]) -> list[str]:
+    """A sentence that names the runs which diverged and went on with other batches than their seed's."""
+    named = [
+        f"{wanted[run['signature']].row} {wanted[run['signature']].column} seed {run['seed']} ({run['order']})"
+        for _, run in used.iterrows()
+        if run["order"]
+    ]
+    return [f"Diverged, and went on with other batches: {', '.join(named)}"] if named else []
 
 
 def _absent(used: pd.DataFrame) -> list[str]:
@@ -70,6 +81,7 @@ def mixed(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
         "commits": _commits(used),
         "evaluations": list(used["evaluation"]),
         "val lists": [_short(digest) for digest in used["digest_val"]],
+        "orders of the batches": [order or "the first" for order in used["order"]],
     }
     for name, digests in _lists(used, wanted, by_column=True).items():
         groups[f"labeled lists of {name}"] = [_short(digest) for digest in digests]

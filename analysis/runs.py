@@ -14,6 +14,7 @@
     status, error                      str: MLflow's (FINISHED, FAILED, RUNNING, KILLED); what stopped it
     seconds, gpu_hours                 float: training time; GPU-hours of all attempts, 0 on a CPU, NaN until known
     commit                             str: git commits that made it, parted by commas; +TREE: had uncommitted changes
+    order                              str: of the batches, if not the first alone: "order 1 from iteration 400"
     digest_labeled, _unlabeled, _val   str: sha256 of the id lists
     digest_weights                     str: sha256 of the initial weights, or "random"
 
@@ -64,6 +65,7 @@ COLUMNS = {
     "seconds": "float64",
     "gpu_hours": "float64",
     "commit": "str",
+    "order": "str",
     "digest_labeled": "str",
     "digest_unlabeled": "str",
     "digest_val": "str",
@@ -176,6 +178,7 @@ def _row(tags: dict[str, str], run_id: str, status: str, classes: list[str]) -> 
         "seconds": float(tags.get(keys.SECONDS) or "nan"),
         "gpu_hours": float(tags.get(keys.GPU_SECONDS) or "nan") / 3600,
         "commit": tags.get(keys.COMMIT, ""),
+        "order": tags.get(keys.ORDER, ""),
         "classes": classes,
     }
 

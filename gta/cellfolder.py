@@ -8,6 +8,7 @@
     checkpoint.pt      where it goes on      (`gta.train.checkpoint`)
     checkpoint.previous.pt           the checkpoint before: where it goes on if the last one is damaged
     best.pt            the best weights of the headline network
+    order.json         `Orders`      from which iterations on other batches are drawn, where that was asked
     failure.json       `Failure`     why an attempt failed
     cancelled.json     `Cancelled`   who ended it
     result.json        `Result`      written last, at once: it is what "done" means
@@ -37,6 +38,8 @@ from gta.cellrecords import (
     Failure,
     Identity,
     NetworkScores,
+    NewOrder,
+    Orders,
     Result,
     Score,
     Submitted,
@@ -57,6 +60,8 @@ __all__ = [
     "Identity",
     "JsonRecord",
     "NetworkScores",
+    "NewOrder",
+    "Orders",
     "Result",
     "Score",
     "Submitted",
@@ -124,6 +129,10 @@ class CellFolder:
     @property
     def best_file(self) -> Path:
         return self.path / "best.pt"
+
+    @property
+    def order_file(self) -> Path:
+        return self.path / "order.json"
 
     @property
     def sync_cache_file(self) -> Path:
@@ -202,6 +211,11 @@ class CellFolder:
         if found is not None and found.signature != self.signature:
             raise BrokenRecord(self.result_file, f"is of the cell {found.signature}, not of this one", Result.REMEDY)
         return found
+
+    def orders(self) -> list[NewOrder]:
+        """The new orders of the batches that were asked for; none, for almost every cell."""
+        found = Orders.read(self.order_file)
+        return found.orders if found else []
 
     def settings(self) -> dict[str, Any] | None:
         """The frozen config as plain Python; None where there is none. Raises BrokenRecord."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -105,6 +106,38 @@ class Cancelled(JsonRecord):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NewOrder:
+    """That the batches are drawn otherwise from an iteration on: in the order of that `number` (from 1; 0 is the first,
+    which the seed alone says). `iteration` is None until training goes on with it. `asked`: when, `by` whom.
+    """
+
+    number: int
+    iteration: int | None = None
+    asked: float = 0.0
+    by: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orders(JsonRecord):
+    """order.json: the new orders of the batches that a person asked for, since the cell had diverged; oldest first."""
+
+    REMEDY: ClassVar[str] = "remove it; what was trained with is in the checkpoint, and what was asked for is lost"
+
+    orders: list[NewOrder]
+
+    @property
+    def waiting(self) -> bool:
+        """Whether one is asked for that training has not begun with."""
+        return any(order.iteration is None for order in self.orders)
+
+
+def in_words(orders: Iterable[NewOrder]) -> str:
+    """order 1 from iteration 400, order 2 from iteration 600; of those that training went on with."""
+    begun = [order for order in orders if order.iteration is not None]
+    return ", ".join(f"order {order.number} from iteration {order.iteration}" for order in begun)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """mIoU and IoU by class of one network at one iteration, in percent; None for a class that occurs nowhere."""
 
@@ -136,6 +169,7 @@ class Result(JsonRecord):
     seconds: float
     commit: str | None
     finished: float
+    orders: list[NewOrder] = field(default_factory=list)  # of the batches, where it was not the first alone
 
     def __post_init__(self) -> None:
         if self.headline not in self.networks:

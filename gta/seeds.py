@@ -16,6 +16,7 @@ from numpy.random import Generator
 # On top of the cell's seed, for its second network: no other cell of a table draws its first network from it. (Not
 # 2**32: torch's generator on the CPU looks at the lower 32 bits alone.)
 _NEXT_NETWORK = 1_000_000_007
+_NEXT_ORDER = 2**40  # on top of the seed, for the batches of a cell that goes on with another order of them
 _NEXT_VIEW = 2**32  # on top of the seed, for the CutMix of the second strong view
 
 
@@ -29,6 +30,13 @@ def step(seed: int, iteration: int, rank: int) -> int:
     does, since that depends on the number of ranks.
     """
     return int(np.random.SeedSequence([seed, iteration, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def batches(seed: int, order: int) -> int:
+    """The seed of `order` and `views`: that of the cell, or (order 1, 2 ...) another, for a cell that diverged and goes
+    on with other batches because a person asked for that.
+    """
+    return seed + order * _NEXT_ORDER
 
 
 def order(seed: int, stream: str, epoch: int) -> Generator:

@@ -64,17 +64,19 @@ _resources = grammar.together(
         "gta retry sweep=shapes",
         "gta retry sweep=voc_blender hydra/launcher=slurm site=slurm --oom --mem 64 --time 2h",
         "gta retry sweep=voc_blender gta/662/seed0 'cps/*' hydra/launcher=slurm",
+        "gta retry sweep=voc_blender gta/662/seed0 --new-order",
     ],
 )
 @grammar.words("CELL")
 @option("--oom", is_flag=True, help="Only cells that ran out of memory.")
+@option("--new-order", is_flag=True, help="Only cells that diverged, with other batches from the last checkpoint on.")
 @options.filters
 @_resources
 @options.wait
 @options.budget
 def command(
-    words: Words, oom: bool, states: tuple[str, ...], methods: tuple[str, ...], wait: bool, budget: float | None,
-    **resources: Any,
+    words: Words, oom: bool, new_order: bool, states: tuple[str, ...], methods: tuple[str, ...], wait: bool,
+    budget: float | None, **resources: Any,
 ) -> int:  # fmt: skip
     """Run failed and lost cells again, with more memory or time.
 
@@ -84,16 +86,23 @@ def command(
 
     Resources cannot change a result; any other is site.NAME=value. A setting that can change a result makes another
     cell: for that, say multirun.
+
+    A cell that diverged (a loss or a network that is not finite) would do so again. --new-order lets it go on from its
+    last good checkpoint with images in another order and other crops, drawn from another seed. That changes its number:
+    result.json, MLflow, show and the table's footer say from which iteration on.
     """
     if not words.overrides:
         raise UserError("retry takes the words of multirun: gta retry sweep=NAME [CELL ...] [--mem 64].")
     if any(word.startswith(("retry=", "cells=")) for word in words.overrides):
         raise UserError("--retry and --cells are multirun's; here, name the cells: gta retry sweep=NAME gta/92/seed0.")
+    if oom and new_order:
+        raise UserError("--oom and --new-order pick different cells: give one of them.")
     overrides = [*words.overrides, *as_settings(resources)]
-    asked = {"cells": words.names, "states": states, "methods": methods, "oom": oom, "wait": wait, "budget": budget}
-    report = multirun.launch(overrides, {**asked, "again": True})
+    asked = {"cells": words.names, "states": states, "methods": methods, "wait": wait, "budget": budget}
+    report = multirun.launch(overrides, {**asked, "oom": oom, "new_order": new_order, "again": True})
     if report.nothing:
-        print(nothing(words.overrides, oom, any(entry.cell.folder.path.exists() for entry in report.entries)))
+        known = any(entry.cell.folder.path.exists() for entry in report.entries)
+        print(nothing(words.overrides, "ran out of memory" if oom else "diverged" if new_order else "", known))
         return 0
     return multirun.finish(report, overrides)
 
@@ -107,8 +116,10 @@ def as_settings(resources: dict[str, Any]) -> list[str]:
     ]
 
 
-def nothing(overrides: Sequence[str], oom: bool, known: bool) -> str:
-    """What to say when there is nothing to run again; `known`: some cell of the grid was submitted once."""
+def nothing(overrides: Sequence[str], what: str, known: bool) -> str:
+    """What to say when there is nothing to run again. `what` had to be true of a cell, where not any failure is meant;
+    `known`: some cell of the grid was submitted once.
+    """
     from gta.config import Config
     from gta.fields import describe
 
@@ -120,4 +131,4 @@ def nothing(overrides: Sequence[str], oom: bool, known: bool) -> str:
             f"No cell of this grid was ever submitted: {' '.join(dict.fromkeys(changing))} can change a result, so it "
             "names other cells. retry takes resources only (--mem 64, --time 2h, ...); for other cells, say multirun."
         )
-    return "No cell of this grid ran out of memory." if oom else "No cell of this grid failed or got lost."
+    return f"No cell of this grid {what or 'failed or got lost'}."

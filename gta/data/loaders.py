@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -25,18 +25,20 @@ from gta.ops.batch import Labeled, Unlabeled, positions
 
 
 def train_loader(
-    config: Config, split: Split, world_size: int, rank: int, start: int, strong: int, unlabeled: bool
-) -> Iterator[tuple[Labeled, Unlabeled | None]]:
+    config: Config, split: Split, world_size: int, rank: int, start: int, strong: int, unlabeled: bool,
+    orders: Sequence[tuple[int, int]] = (),
+) -> Iterator[tuple[Labeled, Unlabeled | None]]:  # fmt: skip
     """This rank's batches of iterations `start` to `schedule.iterations`, in order.
 
     Image number n = iteration * batch_size + position of the labeled stream (of the unlabeled one likewise)
     is perm_e[n % N] with e = n // N, where perm_e is keyed by (seed, stream, e); what is drawn for it is
     keyed by (seed, stream, iteration, position); `gta.ops.batch.positions` says which of them this rank holds. `strong`
-    is how many strong views are made (0 to 2). The second of each pair is None without `unlabeled`, and during the
-    warm-up (`schedule.warm_up`), in which no method looks at unlabeled images.
+    is how many strong views are made (0 to 2). `orders`: pairs (iteration, number), oldest first, say that from that
+    iteration on the seed is another (`gta.seeds.batches`). The second of each pair is None without `unlabeled`, and
+    during the warm-up (`schedule.warm_up`), in which no method looks at unlabeled images.
     Raises UserError, while iterating, for an image that cannot be used.
     """
-    stream = _TrainStream(config, split, world_size, rank, strong, unlabeled)
+    stream = _TrainStream(config, split, world_size, rank, strong, unlabeled, orders)
     return _load(stream, range(start, config.schedule.iterations), config.site.workers)
 
 
@@ -53,8 +55,12 @@ def val_samples(config: Config, ids: list[str], rank: int, world_size: int) -> I
 class _TrainStream(Dataset[Any]):
     """Item i is the batch of iteration i: a worker makes whole batches, so nothing is collated later."""
 
-    def __init__(self, config: Config, split: Split, world_size: int, rank: int, strong: int, unlabeled: bool) -> None:
+    def __init__(
+        self, config: Config, split: Split, world_size: int, rank: int, strong: int, unlabeled: bool,
+        orders: Sequence[tuple[int, int]],
+    ) -> None:  # fmt: skip
         self.config = config
+        self.orders = orders
         self.strong = strong
         self.labeled = SegmentationDataset(config.data, split.labeled)
         self.unlabeled = SegmentationDataset(config.data, split.unlabeled) if unlabeled else None
@@ -94,10 +100,14 @@ class _TrainStream(Dataset[Any]):
         dataset = self.labeled if stream == "labeled" else self.unlabeled
         assert dataset is not None
         epoch, offset = divmod(iteration * self.config.schedule.batch_size + position, len(dataset))
-        return int(_permutation(self.config.seed, stream, epoch, len(dataset))[offset])
+        return int(_permutation(self._seed(iteration), stream, epoch, len(dataset))[offset])
 
     def _rng(self, stream: str, iteration: int, position: int) -> np.random.Generator:
-        return seeds.views(self.config.seed, stream, iteration, position)
+        return seeds.views(self._seed(iteration), stream, iteration, position)
+
+    def _seed(self, iteration: int) -> int:
+        number = next((number for begun, number in reversed(self.orders) if begun <= iteration), 0)
+        return seeds.batches(self.config.seed, number)
 
     def _normalised(self, images: list[np.ndarray]) -> Tensor:
         return normalise(np.stack(images), self.config.data)

@@ -6,12 +6,13 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from gta import journal
-from gta.cellfolder import Attempt, BrokenRecord, CellFolder, Failure, Identity, Result
+from gta.cellfolder import Attempt, BrokenRecord, CellFolder, Failure, Identity, NewOrder, Result
+from gta.cellrecords import in_words
 from gta.config import Config
 from gta.tracking import keys
 
@@ -72,6 +73,7 @@ class TrackedCell:
     failure: Failure | None  # the one that still counts
     attempt: Attempt | None  # the latest
     sweep: str | None  # the one that the cell was last submitted for; None for a grid without a name
+    orders: list[NewOrder] = field(default_factory=list)  # of the batches
     alive: bool | None = None  # whether a process works on the cell; None: not known
 
     @classmethod
@@ -91,6 +93,7 @@ class TrackedCell:
             failure=None if result else folder.last_failure(),
             attempt=folder.latest_attempt(),
             sweep=_sweep(folder),
+            orders=folder.orders(),
             alive=alive,
         )
 
@@ -144,6 +147,8 @@ class TrackedCell:
                 tags[keys.CHECKPOINT] = str(path.absolute())
         if (seconds := gpu_seconds(self.records)) is not None:
             tags[keys.GPU_SECONDS] = f"{seconds:.1f}"
+        if words := in_words(self.orders):
+            tags[keys.ORDER] = words
         if self.failure is not None:
             tags[keys.ERROR] = self.failure.error[:_ERROR_LENGTH]
         return tags | (_result_tags(self.result, tags) if self.result else {})

@@ -36,6 +36,7 @@ HEADLINE = "gta.headline"
 EVALUATION = "gta.evaluation"
 ITERATION = "gta.iteration"
 SECONDS = "gta.seconds"
+ORDER = "gta.order"  # of the batches, where it is not the first alone: "order 1 from iteration 400"
 GPU_SECONDS = "gta.gpu_seconds"  # of all attempts
 COMMIT = "gta.commit"
 CLASSES = "gta.classes"  # JSON list of names; where MLflow takes no text so long, the artifact RESULT alone has it,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gta import seeds
 from gta.cell import Cell
-from gta.cellfolder import NetworkScores, Result, Score
+from gta.cellfolder import NetworkScores, NewOrder, Result, Score
 from gta.data.loaders import train_loader
 from gta.errors import Diverged
 from gta.journal import CUT_BACK, Journal
@@ -22,7 +22,7 @@ from gta.ops.optim import poly
 from gta.provenance.environment import commit
 from gta.provenance.monitor import SystemMonitor
 from gta.text import first_line
-from gta.train import checkpoint, divergence, inference
+from gta.train import checkpoint, divergence, inference, order
 from gta.train.artifacts import write_artifacts
 from gta.train.control import Control, Request
 from gta.train.evaluate import confusion_matrices, examples, scores_of
@@ -51,6 +51,7 @@ class Trainer:
         self.commits = [commit()]  # of the code that runs now, though a commit may follow while it does
         self.best: dict[str, Score] = {}
         self.scores: dict[str, Score] = {}
+        self.orders: list[NewOrder] = []  # of the batches, where it is not the first alone
         self.saved: int | None = None  # iteration of the last checkpoint
         self.seconds_before = 0.0
         self.began = time.monotonic()
@@ -63,12 +64,13 @@ class Trainer:
             checkpoint.remove_what_a_kill_left(self.folder)
         start = self._resume()
         self.control.began(start)
+        self._begin_order(start)
         split = self.split
         if self.method.uses_all_labels:
             split = replace(split, labeled=split.labeled + split.unlabeled)
         loader = train_loader(
             self.config, split, distributed.world_size(), distributed.rank(), start,
-            strong=self.method.strong_views, unlabeled=self.method.uses_unlabeled,
+            strong=self.method.strong_views, unlabeled=self.method.uses_unlabeled, orders=order.pairs(self.orders),
         )  # fmt: skip
         for iteration, (labeled, unlabeled) in zip(range(start, schedule.iterations), loader, strict=True):
             torch.manual_seed(seeds.step(self.config.seed, iteration, distributed.rank()))
@@ -112,9 +114,21 @@ class Trainer:
             self.scores = {name: Score(**score) for name, score in state["scores"].items()}
             self.seconds_before = state["seconds"]
             self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
+            self.orders = [NewOrder(**one) for one in state.get("orders", ())]
             self.saved = int(state["iteration"])
         self._event("resumed", iteration=self.saved, **place)
         return self.saved
+
+    def _begin_order(self, start: int) -> None:
+        """Go on with other batches, where that was asked for; the journal's later iterations count no more."""
+        if self.first:
+            self.control.check()
+            self.orders, begun = order.begin(self.folder, self.orders, start)
+            if begun:
+                forgotten = order.forget_best(self.folder, start)
+                self._event("new order", iteration=start, order=begun.number, by=begun.by, best_forgotten=forgotten)
+                self._event(CUT_BACK, iteration=start)
+        self.orders = distributed.broadcast_object(self.orders)
 
     def _last_good(self) -> dict[str, Any] | None:
         """The last checkpoint that holds what was written, now in the last one's place; None where there is none at
@@ -147,18 +161,19 @@ class Trainer:
                 "scores": {name: asdict(score) for name, score in self.scores.items()},
                 "seconds": self._seconds(),
                 "commits": self.commits,
+                "orders": order.plain(self.orders),
             }
             checkpoint.save(self.folder.checkpoint_file, state, before=self.folder.previous_checkpoint_file)
         self.saved = iteration
 
     def _diverged(self, what: str, iteration: int) -> Diverged:
         """What ends a run whose numbers are not finite any more, with what is known of it and what to do."""
-        good = "there is no checkpoint yet"
+        good, again = "there is no checkpoint yet", "begins again"
         if self.saved is not None:
-            good = f"the last good checkpoint is of iteration {self.saved}"
+            good, again = f"the last good checkpoint is of iteration {self.saved}", "goes on from it"
         return Diverged(
             f"Diverged at iteration {iteration}, learning rate {self._lr(iteration):.3g}: {what}; {good}. "
-            "A lower schedule.lr is another cell."
+            f"`gta retry --new-order` {again} with other batches; a lower schedule.lr is another cell."
         )
 
     def _log(self, iteration: int, losses: dict[str, Tensor]) -> None:
@@ -236,6 +251,7 @@ class Trainer:
             seconds=self._seconds(),
             commit=", ".join(str(name) for name in self.commits) if any(self.commits) else None,
             finished=time.time(),
+            orders=self.orders,
         ).write(self.folder.result_file)
         self.folder.previous_checkpoint_file.unlink(missing_ok=True)  # nothing goes on from here
 

@@ -67,6 +67,7 @@ class OptionsConf:
     cells: list[str] = field(default_factory=list)
     again: bool = False
     oom: bool = False
+    new_order: bool = False
     states: list[str] = field(default_factory=list)
     methods: list[str] = field(default_factory=list)
     wait: bool = True

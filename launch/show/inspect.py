@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gta.cellfolder import Attempt, CellFolder, Failure, Identity, Result, readable
+from gta.cellfolder import Attempt, CellFolder, Failure, Identity, NewOrder, Result, readable
+from gta.cellrecords import in_words
 from gta.config import Config
 from gta.data.splits.known import known_name
 from gta.errors import UserError
@@ -30,6 +31,7 @@ class CellDetails:
     result: Result | None
     failure: Failure | None
     broken: list[str]
+    orders: list[NewOrder]
 
     @classmethod
     def read(cls, folder: CellFolder) -> CellDetails:
@@ -41,9 +43,10 @@ class CellDetails:
         result, failure = readable(folder.result, broken.append), readable(folder.failure, broken.append)
         readable(folder.submitted, broken.append)
         readable(folder.cancelled, broken.append)
+        orders = readable(folder.orders, broken.append) or []
         attempts = folder.attempts()
         broken += [attempt.broken for attempt in attempts if attempt.broken]
-        return cls(folder, identity, flat(config), attempts, result, failure, list(dict.fromkeys(broken)))
+        return cls(folder, identity, flat(config), attempts, result, failure, list(dict.fromkeys(broken)), orders)
 
     @property
     def title(self) -> str:
@@ -91,15 +94,16 @@ class CellDetails:
 
     def scores(self) -> Values:
         """What came of it: network, evaluation, iteration, mIoU of each network; or the error."""
+        batches = {"batches": words} if (words := in_words(self.orders)) else {}
         if self.result is None:
-            return {"error": self.failure.error} if self.failure else {}
+            return {"error": self.failure.error, **batches} if self.failure else batches
         found = self.result
         made: Values = {"headline": found.headline, "evaluation": found.evaluation, "iteration": found.iteration}
         for network, scores in found.networks.items():
             made[f"mIoU {network}, last"] = scores.last.miou
             made[f"mIoU {network}, best"] = scores.best.miou
             made[f"iteration of the best {network}"] = scores.best.iteration
-        return made
+        return made | batches
 
 
 def flat(value: Values, prefix: str = "") -> Values:

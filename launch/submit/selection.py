@@ -19,13 +19,15 @@ class Selection:
     `cells`: names of cells (see `launch.grid.names`), of which alone it is about; none for all. `states` and `methods`
     say the same by the board's words (see `launch.show.filters`). `again`: not what is
     missing, but what failed or got lost, and, where it is named, also what was cancelled; `oom`: of these, the cells
-    that ran out of memory. Raises UserError for a word of `retry` that means nothing.
+    that ran out of memory; `new_order`: those that diverged, which go on with other batches. Raises UserError for a
+    word of `retry` that means nothing.
     """
 
     retry: str = "none"
     cells: tuple[str, ...] = ()
     again: bool = False
     oom: bool = False
+    new_order: bool = False
     states: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
 
@@ -47,7 +49,8 @@ class Selection:
         chosen = [entry for entry in named if entry.state in lost or (entry.state is State.NEVER_RUN and entry.job)]
         if self._one_by_one:
             chosen += [entry for entry in named if entry.unknown and entry not in chosen]
-        return [entry for entry in chosen if entry.cause is Death.MEMORY] if self.oom else chosen
+        cause = Death.MEMORY if self.oom else Death.DIVERGED if self.new_order else None
+        return [entry for entry in chosen if cause in (None, entry.cause)]
 
     def named(self, entries: Sequence[Entry]) -> list[Entry]:
         """The cells that it is about. Raises UserError for a name of no cell."""

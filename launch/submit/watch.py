@@ -15,6 +15,7 @@ from gta.cell import Cell
 from gta.cellfolder import BrokenRecord, Cancelled, Death, Failure, readable
 from launch.slurm import patience, reasons
 from launch.slurm.patience import PatientLook
+from launch.state import order
 from launch.state.jobs import HeldJob, Silent, Unknown
 from launch.state.ledger import Entry, State, silence, to_run
 from launch.state.policy import POLICY
@@ -84,6 +85,7 @@ class Watch:
         self.doubt = self.silence or next((why for cell, why in self._unsure.items() if cell in named), None)
         self.only = {e.cell.signature for e in (chosen if selection.again else about)}
         self.retry = {e.cell.signature: _sent(e.cell) for e in chosen if not to_run(e)}
+        self.new_order = selection.new_order
 
     def look(self, now: bool = False) -> list[Entry]:
         """The states of all cells; forgets jobs of ours that are over, and writes down verdicts that fade in Slurm.
@@ -166,6 +168,9 @@ class Watch:
         with files.together(self.runs) as put:
             for one in cells:
                 one.cell.write(put)
+        for entry in chosen:
+            if self.new_order and entry.cause is Death.DIVERGED and entry.cell.signature in self.retry:
+                order.ask(entry.cell.folder)
         if len(cells) > MANY:
             print(f"submitting {len(cells):,} cells ...", file=sys.stderr, flush=True)
         jobs = self.cluster.submit(cells, entries)

@@ -31,6 +31,7 @@ def run(signature: str, last: float, **changes) -> dict:
         "digest_labeled": "1111111122222222",
         "digest_val": "3333333344444444",
         "commit": "abcdef1234567890",
+        "order": "",
     }
     return row | changes
 
@@ -132,6 +133,14 @@ def test_runs_that_do_not_belong_together_are_called_mixed(field, value, said):
     notes = " ".join(build(frame(*rows), [want("a"), want("b", seed=1)]).notes)
     assert notes.count("MIXED") == 1
     assert said in notes
+
+
+def test_a_run_that_diverged_and_went_on_with_other_batches_is_named():
+    rows = [run("a", 50.0), run("b", 60.0, seed=1, order="order 1 from iteration 400")]
+    made = build(frame(*rows), [want("a"), want("b", seed=1)])
+    assert "Diverged, and went on with other batches: gta 1/67 (6) seed 1 (order 1 from iteration 400)." in made.notes
+    assert made.mixed == ["2 orders of the batches (the first, order 1 from iteration 400)"]
+    assert "other batches" not in " ".join(build(frame(rows[0]), [want("a")]).notes)
 
 
 def test_two_cells_in_one_place_are_refused():

@@ -27,6 +27,7 @@ RECORDS: dict[str, type[JsonRecord]] = {
     "failure.json": cellfolder.Failure,
     "cancelled.json": cellfolder.Cancelled,
     "result.json": cellfolder.Result,
+    "order.json": cellfolder.Orders,
 }
 
 
@@ -53,6 +54,8 @@ def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_stor
         attempt(cell, 1, job="7", environment=environment() | {"commit": "abc", "dirty": False})
         CellFolder(cell).checkpoint_file.touch()
     fail(cells[0], attempt=1)
+    order = cellfolder.NewOrder(number=1, iteration=400)
+    cellfolder.Orders(orders=[order]).write(CellFolder(cells[1]).order_file)
     finish(cells[1])
     write_text(CellFolder(cells[1]).artifacts_folder / "confusion.json", "{}")
     write_text(CellFolder(cells[1]).artifacts_folder / "images/0_a.png", "a picture")

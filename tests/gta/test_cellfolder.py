@@ -22,6 +22,8 @@ from gta.cellfolder import (
     Failure,
     Identity,
     NetworkScores,
+    NewOrder,
+    Orders,
     Result,
     Score,
     Submitted,
@@ -41,10 +43,11 @@ WRITTEN = {
     "submitted.json": Submitted(job="57_3", cluster="slurm", log="/log", time=2.5, after=1, tries=2, base=1),
     "failure.json": Failure(attempt=1, error="boom", time=3.5, cause=Death.MEMORY, rank=1, log="/log"),
     "cancelled.json": Cancelled(time=4.5, by="ada", job="57_3"),
+    "order.json": Orders(orders=[NewOrder(number=1, iteration=4, asked=6.5, by="ada"), NewOrder(number=2)]),
     "result.json": Result(
         signature="feed", iteration=8, headline="student", evaluation="original size", classes=["a", "b", "c"],
         networks={"student": NetworkScores(last=SCORE, best=replace(SCORE, iteration=4))}, seconds=9.5, commit=None,
-        finished=5.5,
+        finished=5.5, orders=[NewOrder(number=1, iteration=4, asked=6.5, by="ada")],
     ),
     "attempts/0001.json": Attempt(
         place="here", host="n1", pid=4, started="77", time=1.0, job="57_3", restart=1, log="/log", node="n1", began=0,

@@ -21,6 +21,13 @@ def test_order_of_images(seed: int, stream: str, epoch: int, first: list[int]) -
     assert seeds.order(seed, stream, epoch).permutation(10).tolist() == first
 
 
+def test_batches_of_another_order() -> None:
+    assert seeds.batches(7, 0) == 7
+    assert [seeds.batches(7, order) for order in (1, 2)] == [7 + 2**40, 7 + 2**41]
+    drawn = {tuple(seeds.order(seeds.batches(7, order), "labeled", 0).permutation(9)) for order in range(4)}
+    assert len(drawn) == 4
+
+
 @pytest.mark.parametrize(("seed", "first"), [(0, (873559, 168659)), (7, (109090, 793421))])
 def test_views(seed: int, first: tuple[int, int]) -> None:
     assert tuple(seeds.views(seed, s, 3, 5).integers(10**6) for s in ("labeled", "unlabeled")) == first

@@ -204,7 +204,7 @@ def test_a_new_option_is_meant() -> None:
     assert found == {
         "plan": f"--retry --cells {picked} --budget",
         "multirun": f"--retry --cells {picked} --wait --no-wait --budget",
-        "retry": f"--oom {picked} {resources} --wait --no-wait --budget",
+        "retry": f"--oom --new-order {picked} {resources} --wait --no-wait --budget",
         "doctor": "",
         "status": f"--watch {picked} --all --json",
         "logs": f"-f --follow --rank --attempt -n --lines {picked}",

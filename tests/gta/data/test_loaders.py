@@ -57,6 +57,20 @@ def test_what_a_batch_is(shapes_config: Config) -> None:
     assert not torch.equal(unlabeled.weak, unlabeled.strong)
 
 
+def test_batches_are_of_another_order_from_the_iteration_on_that_is_asked(shapes_config: Config) -> None:
+    def batches(*orders: tuple[int, int], start: int = 0) -> list[Batch]:
+        split = load_split(shapes_config.data)
+        return list(train_loader(shapes_config, split, 1, 0, start, True, unlabeled=True, orders=orders))
+
+    first, second, twice = batches(), batches((2, 1)), batches((2, 1), (3, 2))
+    assert _same(first[:2], second[:2])
+    assert not any(_same([a], [b]) for a, b in zip(first[2:], second[2:], strict=True))
+    assert _same(twice[:3], second[:3])
+    assert not any(_same([a], [b]) for a, b in zip(twice[3:], second[3:], strict=True))
+    assert _same(batches((2, 1), start=3), second[3:])
+    assert _same(batches((2, 1), (2, 2))[2:], batches((2, 2))[2:]), "asked for again at the same checkpoint"
+
+
 def test_two_workers_give_what_no_worker_gives(shapes_config: Config) -> None:
     with_workers = replace(shapes_config, site=SiteConfig(workers=2))
     assert _same(_batches(shapes_config), _batches(with_workers))

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gta.cellfolder import CellFolder, Result
+from gta.cellfolder import CellFolder, NewOrder, Orders, Result
 from gta.files import write_json, write_text
-from gta.journal import Journal, read
+from gta.journal import CUT_BACK, Journal, read
 from gta.provenance.environment import environment
 from gta.tracking import keys
 from gta.tracking import sync as tracking
@@ -258,3 +258,23 @@ def test_artifacts_of_the_last_evaluation_are_sent_once_and_again_when_they_chan
     tracking.sync([cell], uri)
     assert Path(client.download_artifacts(run_id, "images/0_a.png")).read_text() == "two"
     assert sent.stat().st_mtime_ns == before
+
+
+def test_points_that_a_run_was_cut_back_from_leave_mlflow(tmp_path, uri, client):
+    """The run is made anew with those that count, also where they were sent before; its words say the order."""
+    cell = make_cell(tmp_path)
+    train(cell, range(0, 8))
+    tracking.sync([cell], uri, "shapes")
+    Orders(orders=[NewOrder(number=1, iteration=4), NewOrder(number=2)]).write(CellFolder(cell).order_file)
+    with Journal(CellFolder(cell).journal_file) as log:
+        log.event("resumed", iteration=4)
+        log.event(CUT_BACK, iteration=4)
+        log.metrics(5, {"loss/supervised": 50.0})
+    tracking.sync([cell], uri, "shapes")
+    assert history(client, cell) == sorted([*expected(range(5)), (5, 50.0)])
+    with Journal(CellFolder(cell).journal_file) as log:
+        log.metrics(6, {"loss/supervised": 60.0})
+    report = tracking.sync([cell], uri, "shapes")
+    assert (report.created, report.points, report.problems) == (0, 1, [])
+    assert history(client, cell) == sorted([*expected(range(5)), (5, 50.0), (6, 60.0)])
+    assert run_of(client, cell).data.tags["gta.order"] == "order 1 from iteration 4"

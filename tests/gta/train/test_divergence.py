@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 import torch
 
 from gta import journal
-from gta.cellfolder import CellFolder
+from gta.cellfolder import CellFolder, Death
+from gta.cli.main import main
 from gta.config import Config
 from gta.data.splits.split import load_split
 from gta.errors import Diverged, UserError
@@ -18,7 +20,10 @@ from gta.ops.finite import not_finite, tensors_in
 from gta.train import checkpoint
 from gta.train.evaluate import confusion_matrices
 from gta.train.run import build_method, load_network
-from tests.helpers.training import make, train_in
+from launch.state import order
+from tests.helpers.configs import changed
+from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES
+from tests.helpers.training import StopAfter, make, points, result, train_in
 
 NAN = float("nan")
 
@@ -57,7 +62,7 @@ def test_a_checkpoint_below_the_log_is_not_written_of_nan(
     assert str(told.value) == (
         "Diverged at iteration 6, learning rate 0.0268: not finite: student "
         "(feature_extractor.encoder.stage1.0.weight); the last good checkpoint is of iteration 3. "
-        "A lower schedule.lr is another cell."
+        "`gta retry --new-order` goes on from it with other batches; a lower schedule.lr is another cell."
     )
     cell = CellFolder(tmp_path)
     assert checkpoint.load(cell.checkpoint_file)["iteration"] == 3
@@ -114,3 +119,83 @@ def test_finite_is_asked_of_every_floating_tensor() -> None:
     state = {"a": torch.zeros(2), "n": torch.tensor(3), "deep": [{"b": torch.tensor([1.0, float("inf")])}], "t": "x"}
     assert not_finite(dict(tensors_in(state))) == ["deep.0.b"]
     assert not_finite({"n": torch.tensor(3)}) == []
+
+
+def test_a_cell_goes_on_with_other_batches_when_that_is_asked_for_and_says_so(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = make(folder, "gta", eval_every=5)
+    assert train_in(tmp_path / "whole", config)
+
+    def diverge(name: str) -> CellFolder:
+        with monkeypatch.context() as within:
+            poison(within, config, "student", 6)
+            with pytest.raises(Diverged):
+                train_in(tmp_path / name, config)
+        return CellFolder(tmp_path / name)
+
+    plain = diverge("plain")
+    assert plain.best_file.exists(), "of iteration 5, and the checkpoint is of 3"
+    assert train_in(plain.path, config)
+    assert points(plain.path) == points(tmp_path / "whole"), "by itself it is the same run"
+    assert result(plain.path)["orders"] == []
+
+    asked = diverge("asked")
+    order.ask(asked)
+    assert train_in(asked.path, config)
+    (said,) = result(asked.path)["orders"]
+    assert (said["number"], said["iteration"], said["by"]) == (1, 3, getpass.getuser())
+    mine, first = points(asked.path), points(tmp_path / "whole")
+    same_ones = {key for key in first if mine[key] == first[key]}
+    losses = {key for key in first if key[0] == "loss/supervised"}
+    assert losses & same_ones == {("loss/supervised", iteration) for iteration in (1, 2, 3)}
+    best = checkpoint.load(asked.best_file)["iteration"] if asked.best_file.exists() else None
+    assert best in (None, result(asked.path)["networks"]["teacher"]["best"]["iteration"])
+    events = {record["event"]: record for record in journal.read(asked.journal_file) if record["kind"] == "event"}
+    assert events["new order"]["iteration"] == events["cut back"]["iteration"] == 3
+    assert events["new order"]["best_forgotten"] is True
+
+    again = diverge("again")
+    order.ask(again)
+    assert not train_in(again.path, config, control=StopAfter(2))  # saved at 5, and the checkpoint before is of 3
+    again.checkpoint_file.write_bytes(again.checkpoint_file.read_bytes()[:-1])
+    assert not train_in(again.path, config, control=StopAfter(4))
+    again.order_file.unlink()  # the checkpoint remembers
+    assert train_in(again.path, config)
+    assert points(again.path) == mine, "stopped, and gone on from an earlier checkpoint, it is the same run bit for bit"
+    assert result(again.path)["networks"] == result(asked.path)["networks"]
+
+
+def test_a_cell_without_a_checkpoint_begins_again_with_other_batches(folder: Path, tmp_path: Path) -> None:
+    config = make(folder, "supervised", iterations=4)
+    assert train_in(tmp_path / "whole", config)
+    with pytest.raises(Diverged, match=r"there is no checkpoint yet\. .* begins again with other batches"):
+        train_in(tmp_path / "cell", changed(config, {"schedule.lr": 1e30}))
+    order.ask(CellFolder(tmp_path / "cell"))
+    assert train_in(tmp_path / "cell", config)
+    mine, whole = points(tmp_path / "cell"), points(tmp_path / "whole")
+    assert not [key for key in whole if key[0] == "loss/supervised" and mine[key] == whole[key]]
+
+
+@pytest.mark.slow
+def test_train_says_it_in_one_sentence(
+    generated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    method: Any = METHODS["supervised"]
+    step = method.step
+
+    def nan(self: Any, *given: Any) -> dict[str, torch.Tensor]:
+        return {name: value * NAN for name, value in step(self, *given).items()}
+
+    monkeypatch.setattr(method, "step", nan)
+    words = [*SMALL_SHAPES, *SMALL_SCHEDULE, f"paths.data={generated}", "data.split=1/5", "method=supervised"]
+    assert main(["train", *words]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: Diverged at iteration 2, learning rate ")
+    assert "loss/supervised is nan, all networks are finite; there is no checkpoint yet." in said
+    assert said.count("\n") == 1, "no stack trace"
+    (cell,) = (CellFolder(path) for path in (tmp_path / "runs/cells").iterdir())
+    failure = cell.last_failure()
+    assert failure is not None
+    assert (failure.cause, failure.error) == (Death.DIVERGED, said.removeprefix("error: ").strip())

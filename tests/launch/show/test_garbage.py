@@ -22,6 +22,7 @@ def grid(cells: list[Cell]) -> list[Cell]:
     for cell, job, ended in zip(cells, ("9000101", "9000102", "9000103"), ("done", "interrupted", None), strict=True):
         attempt(cell, job, ended)
         cell.folder.checkpoint_file.write_bytes(b"0" * 1000)
+        cell.folder.previous_checkpoint_file.write_bytes(b"0" * 900)
         cell.folder.best_file.write_bytes(b"0" * 500)
         (cell.folder.path / f".checkpoint.pt.{job}.tmp").write_bytes(b"0" * 10)
     return cells
@@ -37,10 +38,10 @@ def names(pieces: list[garbage.Removable]) -> dict[str, list[str]]:
 def test_what_can_go(grid: list[Cell]) -> None:
     made = garbage.plan(ledger(grid), "toy")
     assert names(made.pieces) == {
-        garbage.CHECKPOINT: ["checkpoint.pt"],
+        garbage.CHECKPOINT: ["checkpoint.pt", "checkpoint.previous.pt"],
         garbage.TEMPORARY: [".checkpoint.pt.9000101.tmp", ".checkpoint.pt.9000102.tmp"],
     }
-    assert made.size(garbage.CHECKPOINT) == 1000
+    assert made.size(garbage.CHECKPOINT) == 1900
     assert [len(kept) for kept in made.kept.values()] == [1, 1], "one goes on from its checkpoint, one runs"
     assert names(garbage.plan(ledger(grid), "toy", best=True).pieces)[garbage.BEST] == ["best.pt"]
 
@@ -75,7 +76,7 @@ def test_removing(grid: list[Cell]) -> None:
     pieces = garbage.plan(ledger(grid), "toy").pieces
     begun = garbage.Removable(grid[2].folder.checkpoint_file, 1000, garbage.CHECKPOINT, grid[2].folder)
     gone, problems = garbage.remove([*pieces, begun])
-    assert gone == 1020
+    assert gone == 1920
     assert len(problems) == 1, "a cell that was begun meanwhile is left alone"
     assert [cell.folder.checkpoint_file.exists() for cell in grid] == [False, True, True]
     assert all(cell.folder.best_file.exists() for cell in grid)

@@ -129,6 +129,8 @@ def test_a_cell_that_was_interrupted_costs_what_is_left(entry: Callable[..., Ent
     assert price.costs([one])[0].hours == pytest.approx(1.0), "nothing was saved"
     one.cell.folder.checkpoint_file.write_bytes(b"")
     assert price.costs([one])[0].hours == pytest.approx(0.3)
+    one.cell.folder.checkpoint_file.rename(one.cell.folder.previous_checkpoint_file)
+    assert price.costs([one])[0].hours == pytest.approx(0.3), "it goes on from the one before"
 
 
 def test_unknown_is_said_and_no_budget_holds_it(entry: Callable[..., Entry]) -> None:

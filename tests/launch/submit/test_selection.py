@@ -38,6 +38,10 @@ def test_which_cells_run_again(cells: list[Cell]) -> None:
 
     assert again(entries) == [memory, lost]
     assert again(entries, oom=True) == [memory]
+    diverged = Entry(cells[0], State.FAILED, "Diverged at iteration 6", 1, cause=Death.DIVERGED)
+    assert again([diverged, lost, cancelled]) == [diverged, lost]
+    assert Selection(again=True, new_order=True).of([diverged, lost, cancelled]) == [diverged]
+    assert Selection(again=True, new_order=True).of(entries) == []
     assert again(entries, "gta/1_8/seed2") == [cancelled], "when it is named"
     assert again(entries, "gta/*") == entries
     done = Entry(cells[0], State.DONE, "mIoU 50.00", 1)

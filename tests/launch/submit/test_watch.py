@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import itertools
 import os
 import time
@@ -11,13 +12,23 @@ from pathlib import Path
 import pytest
 
 from gta.cell import Cell
-from gta.cellfolder import DEAD_SECONDS
-from launch.state import attempts
+from gta.cellfolder import DEAD_SECONDS, Death
+from launch.state import attempts, order
 from launch.state.jobs import Unknown
 from launch.state.ledger import State
 from launch.submit.selection import Selection
 from launch.submit.watch import STUCK_LOOKS, Watch
-from tests.helpers.cells import config, finish, last_attempt, of_seeds, split, submitted
+from tests.helpers.cells import (
+    change_attempt,
+    claim,
+    config,
+    failed,
+    finish,
+    last_attempt,
+    of_seeds,
+    split,
+    submitted,
+)
 from tests.helpers.configs import changed
 from tests.helpers.fake_slurm import FakeSlurm
 from tests.helpers.played import Played
@@ -98,3 +109,28 @@ def test_jobs_that_nobody_will_start_are_not_watched_for_ever(tmp_path: Path, fa
     assert not watch.over(watch.turn()), "somebody let it go"
     fake_slurm.set("57_0", reason="BadConstraints")
     assert not watch.over(watch.turn()), "Slurm may say so for a moment"
+
+
+def test_other_batches_are_asked_of_cells_that_diverged_and_of_them_once(tmp_path: Path) -> None:
+    diverged, failed_otherwise, done = grid = of_seeds(3, tmp_path)
+    for one, cause in ((diverged, Death.DIVERGED), (failed_otherwise, Death.EXCEPTION)):
+        claim(one).end("failed")
+        failed(one, "why", time.time(), cause=cause)
+    finish(done)
+
+    plain = Watch(grid[:1], Played(), Selection(again=True))
+    plain.turn()
+    assert diverged.folder.orders() == [], "a plain retry changes no number"
+    change_attempt(diverged, ended="failed")
+    failed(diverged, "why", time.time() + 1, attempt=2, cause=Death.DIVERGED)
+
+    cluster = Played()
+    watch = Watch(grid, cluster, Selection(again=True, new_order=True))
+    for _ in range(3):
+        watch.turn()
+    assert cluster.submitted == [diverged.signature]
+    (asked,) = diverged.folder.orders()
+    assert (asked.number, asked.iteration, asked.by) == (1, None, getpass.getuser())
+    order.ask(diverged.folder)
+    assert diverged.folder.orders() == [asked], "it has not begun"
+    assert not failed_otherwise.folder.order_file.exists()
