@@ -56,7 +56,7 @@ class Unread:
 )
 @grammar.words()
 @options.table
-@option("--strict", is_flag=True, help="Refuse a table with missing cells or mixed commits, evaluations, lists or batches.")
+@option("--strict", is_flag=True, help="Refuse missing cells, and mixed commits, evaluations, lists or batches.")
 def command(words: Words, strict: bool, **shown: Any) -> int:
     """The results table of a grid.
 
