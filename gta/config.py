@@ -158,6 +158,12 @@ class ModelConfig:
     stem: str = result(
         "deep", "Stem of a ResNet: deep (three 3x3 convolutions) or plain (one 7x7).", choices=("deep", "plain")
     )
+    memory_format: str = result(
+        "contiguous",
+        "How feature maps lie in memory: contiguous (NCHW), or channels_last (NHWC): faster in large networks; the same "
+        "maths, rounded otherwise.",
+        choices=("contiguous", "channels_last"),
+    )
     weights: str = neutral(
         MISSING, "File with the encoder's initial weights (its sha256 is in the signature), or `random`."
     )

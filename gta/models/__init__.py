@@ -25,6 +25,8 @@ __all__ = [
     "load_initial_weights",
 ]
 
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
 # An encoder has `channels` (low, middle, top) and maps (B, 3, h, w) to features of these three.
 ENCODERS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "tiny": lambda config: TinyEncoder(config.width, config.output_stride),
@@ -57,7 +59,7 @@ def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
     fills next does not need them. Raises what `check_model` raises.
     """
     check_model(config)
-    return SegmentationModel(
+    network = SegmentationModel(
         ENCODERS[config.encoder](config),
         num_classes,
         planes=config.decoder_channels,
@@ -65,3 +67,5 @@ def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
         dropout=config.dropout,
         auxiliary=config.auxiliary,
     )
+    # images need no conversion: a convolution's output follows its weights
+    return network.to(memory_format=MEMORY_FORMATS[config.memory_format])

@@ -134,3 +134,15 @@ def test_the_published_network_runs_at_its_crop() -> None:
         logits = network(torch.randn(1, 3, 513, 513))
     assert logits.shape == (1, 21, 513, 513)
     assert torch.isfinite(logits).all()
+
+
+def test_a_shipped_resnet_keeps_its_maps_channels_last() -> None:
+    """From the first convolution on, without a conversion of the images; the values are those of contiguous memory."""
+    network = build_model(shipped("resnet18", dropout=0.0), 5).eval()
+    images = torch.randn(2, 3, 33, 33)
+    for features in network.encoder(images):
+        assert features.is_contiguous(memory_format=torch.channels_last)
+    plain = build_model(shipped("resnet18", dropout=0.0, memory_format="contiguous"), 5).eval()
+    plain.load_state_dict(network.state_dict())
+    assert not plain.encoder(images)[0].is_contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(network(images), plain(images), atol=1e-4)
