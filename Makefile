@@ -14,7 +14,7 @@ BIN := .venv/bin
 GTA := $(BIN)/gta
 OVERRIDES = sweep=$(SPLIT) hydra/launcher=$(LAUNCHER) $(if $(filter slurm,$(LAUNCHER)),site=slurm) $(if $(DATA),paths.data=$(DATA)) $(ARGS)
 
-.PHONY: help install sweep plan status table mlflow test test-fast test-slurm lint docs clean
+.PHONY: help install sweep plan status table mlflow test test-fast test-slurm bench lint docs clean
 
 help:  ## this list
 	@echo 'make TARGET [SPLIT=shapes] [DATA=folder of data sets] [LAUNCHER=local|slurm] [ARGS="more Hydra overrides"] [PIP_ARGS=...]'
@@ -62,6 +62,9 @@ test-fast: .venv/.tests-installed  ## the tests that take no training and no pro
 
 test-slurm: .venv/.tests-installed  ## the tests on a real Slurm, which they start and stop (skipped where it is not installed)
 	@$(BIN)/python -m pytest -m slurm
+
+bench: .venv/.installed  ## our step of GTA against a plain one, and each method's against supervised (ARGS: words of the first)
+	@$(BIN)/python benchmarks/against_plain.py $(ARGS) && echo && $(BIN)/python benchmarks/step.py
 
 lint: .venv/.tests-installed  ## ruff, mypy, and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -132,3 +133,20 @@ def test_the_documented_cost_of_a_step_is_what_it_costs(
     documented = re.search(rf"^\| `{row}` \| [^|]* \| (\d+) ", DOCS.read_text(), re.MULTILINE)
     assert documented, f"docs/explanation/method.md says nothing of the cost of {row}"
     assert units(make(name, **config), batch, run) == int(documented[1])
+
+
+def test_a_run_in_channels_last_resumes_bit_for_bit(make: Make, run: Any) -> None:
+    whole, resumed = (make("gta", model={"memory_format": "channels_last"}) for _ in range(2))
+    run(whole, 0, 4)
+    file = io.BytesIO()
+    torch.save(whole.state_dict(), file)
+    file.seek(0)
+    resumed.load_state_dict(torch.load(file, weights_only=True))
+    assert run(whole, 4, 7) == run(resumed, 4, 7)
+    kernel = resumed.models["student"].encoder.stage2[0].weight  # type: ignore[union-attr]
+    assert kernel.is_contiguous(memory_format=torch.channels_last)
+    assert all(
+        momentum["momentum_buffer"].stride() == parameter.stride()
+        for optimizer in resumed.optimizers.values()
+        for parameter, momentum in optimizer.state.items()
+    )
