@@ -160,8 +160,8 @@ class ModelConfig:
     )
     memory_format: str = result(
         "contiguous",
-        "How feature maps lie in memory: contiguous (NCHW), or channels_last (NHWC): faster in large networks; the same "
-        "maths, rounded otherwise.",
+        "How feature maps lie in memory: contiguous (NCHW), or channels_last (NHWC): faster in large networks; the "
+        "same maths, rounded otherwise.",
         choices=("contiguous", "channels_last"),
     )
     weights: str = neutral(

@@ -68,4 +68,4 @@ def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
         auxiliary=config.auxiliary,
     )
     # images need no conversion: a convolution's output follows its weights
-    return network.to(memory_format=MEMORY_FORMATS[config.memory_format])
+    return network.to(memory_format=MEMORY_FORMATS[config.memory_format])  # type: ignore[call-overload,no-any-return]

@@ -18,7 +18,9 @@ def test_the_losses_are_those_of_the_plain_step(form: str) -> None:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        far = against_plain.deviation({**against_plain.DEFAULTS, **against_plain.SMALL, "crop": 33, "compared": 4}, form)
+        far = against_plain.deviation(
+            {**against_plain.DEFAULTS, **against_plain.SMALL, "crop": 33, "compared": 4}, form
+        )
     finally:
         torch.set_default_dtype(before)
     assert 0 < far < 1e-12, "two implementations, one result"
