@@ -56,13 +56,8 @@ def of_labels(config: DataConfig, written: np.ndarray) -> Advice | None:
     classes = len(config.classes)
     known = {pair[0] for pair in config.label_map} or set(range(classes))
     labels = [value for value in values if value not in (config.ignore_index, IGNORE)]
-    if (
-        classes == 2
-        and len(values) == 2
-        and values[0] == 0
-        and values[1] > 1
-        and config.label_map != [[0, 0], [values[1], 1]]
-    ):
+    mapped = bool(config.label_map) and known.issuperset(values)
+    if classes == 2 and len(values) == 2 and values[0] == 0 and values[1] > 1 and not mapped:
         return Advice(f"masks hold 0 and {values[1]}: a binary mask?", f"label_map: [[0, 0], [{values[1]}, 1]]")
     strays = [value for value in values if value not in known and value != config.ignore_index]
     seen = f"masks hold {_listed(values)}, and there are {classes} classes"

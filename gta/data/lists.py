@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from gta.data.regular import regular
 from gta.data.spec import SUFFIXES
 from gta.errors import UserError
 
@@ -29,8 +30,29 @@ def digest(ids: Iterable[str]) -> str:
 
 
 def as_text(ids: Iterable[str]) -> str:
-    """A list as this program writes it: an id a line, in the order given."""
+    """An id a line, in the order given: what digests are over."""
     return "".join(f"{item}\n" for item in ids)
+
+
+def list_text(ids: Iterable[str], suffix: str = "", paths: bool = False) -> str:
+    """A list as this program writes it: an id a line, with the image's suffix behind one that ends as a picture's name
+    does (`0.jpg` of the file 0.jpg.png). Raises UserError for an id that could not be read back.
+    """
+    lines = []
+    for item in ids:
+        forms = [item, *(item + one for one in suffix.split())]
+        line = next((form for form in forms if _reads_as(form, suffix, paths) == item), None)
+        if line is None:
+            raise UserError(f"The image {item!r} cannot be written into a list, so that it is read back: rename it.")
+        lines.append(line)
+    return as_text(lines)
+
+
+def _reads_as(line: str, suffix: str, paths: bool) -> str | None:
+    if line.splitlines() != [line] or line.strip() != line:
+        return None
+    columns = _columns(line, suffix, bare=False)
+    return _id(columns[0], suffix, paths) if len(columns) == 1 and not _GLUED.fullmatch(line) else None
 
 
 def read_ids(path: str | Path, suffix: str = "") -> list[str]:
@@ -60,7 +82,8 @@ def read_entries(path: Path, suffix: str = "", paths: bool = False) -> list[Entr
     `read_ids` does.
     """
     try:
-        content = path.read_bytes()
+        with regular(path) as file:
+            content = file.read()
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"The list {path} is not there.") from None
     except OSError as error:
@@ -75,8 +98,10 @@ def parse(content: bytes, name: str, suffix: str = "", paths: bool = False) -> l
     except UnicodeDecodeError as error:
         raise UserError(f"The list {name} cannot be read as text: {error}.") from None
     first: dict[str, Entry] = {}
-    for line, written in enumerate(text.splitlines(), start=1):
-        columns = _columns(written, suffix)
+    lines = text.splitlines()
+    bare = _bare_ids(lines, suffix)
+    for line, written in enumerate(lines, start=1):
+        columns = _columns(written, suffix, bare)
         if not columns:
             continue
         if len(columns) > 2:
@@ -100,26 +125,48 @@ def parse(content: bytes, name: str, suffix: str = "", paths: bool = False) -> l
     return list(first.values())
 
 
-def _columns(written: str, suffix: str) -> list[str]:
+def _columns(written: str, suffix: str, bare: bool) -> list[str]:
     """The columns of a line: an id or an image's path, and where there is one a mask's path.
 
-    Names may hold spaces, so a space ends a column only where what is before it ends as a picture's name does, or
-    where what follows it is a path.
+    Names may hold spaces, so a space ends a column only where what is before it ends as a picture's name does, or,
+    where ids are `bare`, between an id and the path of its mask.
     """
     if "\t" in written:
         return [column.strip() for column in written.split("\t") if column.strip()]
-    words = written.split(" ")
+    id_and_mask = _id_and_mask(written, suffix)
+    if id_and_mask and (bare or _belong(*id_and_mask)):
+        return list(id_and_mask)
     columns: list[str] = []
     current = ""
-    for number, word in enumerate(words):
+    for word in written.split(" "):
         current = f"{current} {word}" if current else word
-        rest = [further for further in words[number + 1 :] if further]
-        if _ends(current.rstrip(), suffix) or (
-            not columns and len(rest) == 1 and "/" in rest[0] and _ends(rest[0], suffix)
-        ):
+        if _ends(current.rstrip(), suffix):
             columns.append(current.strip())
             current = ""
     return [*columns, *([current.strip()] if current.strip() else [])]
+
+
+def _id_and_mask(written: str, suffix: str) -> tuple[str, str] | None:
+    """A line as an id and a mask's path, `0 masks/0.png`; it may be an image's path all the same: `my images/0.png`."""
+    first, _, last = written.strip().rpartition(" ")
+    first = first.strip()
+    if first and "/" in last and _ends(last, suffix) and not _ends(first, suffix) and "/" not in first:
+        return first, last
+    return None
+
+
+def _belong(item: str, mask: str) -> bool:
+    """Whether a mask is named by its image, as they mostly are: `000 masks/000_L.png`."""
+    return re.match(rf"{re.escape(item)}(?![^\W_])", PurePosixPath(mask).name) is not None
+
+
+def _bare_ids(lines: Iterable[str], suffix: str) -> bool:
+    """Whether a list's lines that could be either are ids with a mask's path: no two have the same first column, which
+    a folder's name would be.
+    """
+    found = [pair for line in lines if "\t" not in line and (pair := _id_and_mask(line, suffix))]
+    unsure = [item for item, mask in found if not _belong(item, mask)]
+    return len(unsure) > 1 and len({*unsure}) == len(unsure)
 
 
 def _ends(word: str, suffix: str) -> bool:
@@ -146,7 +193,7 @@ def read_texts(source: Path) -> dict[str, bytes]:
     try:
         if source.is_dir():
             found = {path.relative_to(source).as_posix(): path for path in sorted(source.rglob("*.txt"))}
-            return {name: path.read_bytes() for name, path in found.items() if _is_list(name)}
+            return {name: path.read_bytes() for name, path in found.items() if _is_list(name) and path.is_file()}
         if not source.is_file():
             raise UserError(f"{source} is not there: name a list, a folder of lists, or an archive of them.")
         if zipfile.is_zipfile(source):

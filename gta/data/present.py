@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from typing import TypeVar
 
 import numpy as np
 
-from gta.config import DataConfig
+from gta.config import CROP, CROP_BACKGROUND, Config, DataConfig
 from gta.data.advice import of_labels
 from gta.data.dataset import SegmentationDataset
 from gta.data.lists import digest
+from gta.data.spec import IGNORE
 from gta.data.splits.split import Split
 from gta.errors import UserError
 
 AT_ONCE = 32  # masks that are read before it is asked whether they were enough
 
+T = TypeVar("T")
 _passed: set[tuple[str, ...]] = set()  # what this process looked at already: cells share their lists
 
 
@@ -25,10 +28,17 @@ class ClassAbsent(UserError):
     """The masks of a list lack a class, or have nothing to score."""
 
 
-def check_present(config: DataConfig, split: Split, scored: int = 0) -> None:
+def check_scored(config: Config, split: Split) -> None:
+    """`check_present` of what a cell trains and is scored on."""
+    evaluation = config.evaluation
+    crop = evaluation.crop if evaluation.protocol in (CROP, CROP_BACKGROUND) else 0
+    check_present(config.data, split, config.schedule.eval_images, crop)
+
+
+def check_present(config: DataConfig, split: Split, scored: int = 0, crop: int = 0) -> None:
     """Raise ClassAbsent where no labeled or no validation mask shows a pixel of some class, or where the `scored` first
-    validation masks (0: all) show no labeled pixel at all, so that there is nothing to score; UserError where the
-    first image of a list, or a mask, cannot be read.
+    validation masks (0: all) show no labeled pixel at all in their center crops of side `crop` (0: in all of them), so
+    that there is nothing to score; UserError where the first image of a list, or a mask, cannot be read.
 
     Masks are read, in a random order, until every class was seen: some dozens of them as a rule, the whole list only
     where a class is rare or absent. `data.allow_absent_classes` asks for one labeled pixel a list.
@@ -41,14 +51,27 @@ def check_present(config: DataConfig, split: Split, scored: int = 0) -> None:
             if name != "unlabeled":
                 _check(name, dataset)
             _passed.add(looked)
-    first = split.val[:scored]
-    if first and not any(
-        count[:-1].any() for _, count in _counts(SegmentationDataset(config, first), range(len(first)))
-    ):
-        raise ClassAbsent(
-            f"The {len(first)} validation masks that schedule.eval_images={scored} scores hold no labeled pixel: "
-            "score more."
+    if (scored or crop) and not _any_labeled(SegmentationDataset(config, split.val[: scored or None]), crop):
+        which = (
+            f"The {scored} validation masks that schedule.eval_images={scored} scores"
+            if scored
+            else (f"All {len(split.val)} validation masks")
         )
+        where = f" in their center crops of {crop} pixels (evaluation.crop)" if crop else ""
+        raise ClassAbsent(f"{which} hold no labeled pixel{where}: score more.")
+
+
+def _any_labeled(dataset: SegmentationDataset, crop: int) -> bool:
+    """Whether a mask of these shows a class in its center crop of that side (0: anywhere)."""
+
+    def labeled(index: int) -> bool:
+        mask = dataset.mask(index)
+        if crop:
+            top, left = (max(0, side - crop) // 2 for side in mask.shape)
+            mask = mask[top : top + crop, left : left + crop]
+        return bool((mask != IGNORE).any())
+
+    return any(_in_threads(labeled, range(len(dataset))))
 
 
 def _check(name: str, dataset: SegmentationDataset) -> None:
@@ -56,7 +79,7 @@ def _check(name: str, dataset: SegmentationDataset) -> None:
     classes = np.zeros(len(config.classes) + 1, np.int64)
     written = np.zeros(256, np.int64)
     order = np.random.default_rng(0).permutation(len(dataset))
-    for labels, count in _counts(dataset, order.tolist()):
+    for labels, count in _in_threads(dataset.counted, order.tolist()):
         classes += count
         written += labels
         if classes[:-1].any() if config.allow_absent_classes else classes[:-1].all():
@@ -64,10 +87,10 @@ def _check(name: str, dataset: SegmentationDataset) -> None:
     raise ClassAbsent("\n  ".join(absent(config, name, len(dataset), classes, written)))
 
 
-def _counts(dataset: SegmentationDataset, places: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _in_threads(look: Callable[[int], T], places: Sequence[int]) -> Iterator[T]:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding runs outside of the interpreter's lock
         for start in range(0, len(places), AT_ONCE):
-            yield from pool.map(dataset.counted, places[start : start + AT_ONCE])
+            yield from pool.map(look, places[start : start + AT_ONCE])
 
 
 def absent(config: DataConfig, name: str, masks: int, classes: np.ndarray, written: np.ndarray) -> list[str]:

@@ -29,4 +29,4 @@ def check_regular(path: str | Path, mode: int) -> None:
     """Raise UserError where the mode of what is at `path` is that of no regular file."""
     if not stat.S_ISREG(mode):
         kind = next((words for is_kind, words in KINDS if is_kind(mode)), "a socket")
-        raise UserError(f"{path} is {kind}, and no file with a picture in it: put the picture there.")
+        raise UserError(f"{path} is {kind}, not a file: put the file there.")

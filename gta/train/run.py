@@ -12,7 +12,7 @@ from gta.cell import Cell
 from gta.cellfolder import CellFolder
 from gta.compose.validate import check_batch
 from gta.config import Config
-from gta.data.present import check_present
+from gta.data.present import check_scored
 from gta.data.stage import staged
 from gta.errors import UserError
 from gta.methods import METHODS
@@ -37,7 +37,7 @@ def train(cell: Cell, control: Control | None = None) -> bool:
     check_batch(cell.config.schedule, distributed.world_size())
     cell = replace(cell, config=staged(cell.config, cell.split))
     if not cell.folder.has_checkpoint:  # else they were looked at when it began
-        check_present(cell.config.data, cell.split, cell.config.schedule.eval_images)
+        check_scored(cell.config, cell.split)
     method = build_method(cell.config, device)
     trainer = Trainer(cell, method, device, control or Control())
     with background_sync(cell.config, cell.folder.path):

@@ -184,16 +184,17 @@ def check_data(wanted: Sequence[Entry]) -> None:
     range. A file that is broken stops its own cell alone, which says so.
     """
     from gta.data.pictures import UndeclaredRange
-    from gta.data.present import ClassAbsent, check_present
+    from gta.data.present import ClassAbsent, check_scored
 
-    looked: set[tuple[int, str, int]] = set()  # cells of one grid share their splits
+    looked: set[tuple[int, str, int, str]] = set()  # cells of one grid share their splits
     for cell in (entry.cell for entry in wanted if not entry.cell.folder.has_checkpoint):
-        data = (id(cell.split), repr(cell.config.data), cell.config.schedule.eval_images)
+        config = cell.config
+        data = (id(cell.split), repr(config.data), config.schedule.eval_images, repr(config.evaluation))
         if data in looked:
             continue
         looked.add(data)
         try:
-            check_present(cell.config.data, cell.split, cell.config.schedule.eval_images)
+            check_scored(config, cell.split)
         except (ClassAbsent, UndeclaredRange):
             raise
         except UserError:

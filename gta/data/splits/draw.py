@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gta.config import DataConfig
 from gta.data.listing import list_ids
-from gta.data.lists import as_text, digest, read_entries
+from gta.data.lists import digest, list_text, read_entries
 from gta.data.spec import LABELED, UNLABELED, own_seed, split_folder, train_path
 from gta.errors import UserError
 from gta.files import make_folder
@@ -37,7 +37,7 @@ def draw(config: DataConfig, ratios: list[str], seed: int) -> list[Path]:
     folders = []
     for ratio, count in counts.items():
         folder = split_folder(replace(config, split=ratio.strip()))
-        write_lists(folder, sorted(order[:count]), sorted(order[count:]))
+        write_lists(config, folder, sorted(order[:count]), sorted(order[count:]))
         folders.append(folder)
     return folders
 
@@ -55,17 +55,19 @@ def _labeled_count(ratio: str, total: int, train_list: Path) -> int:
     return count
 
 
-def write_lists(folder: Path, labeled: list[str], unlabeled: list[str]) -> None:
+def write_lists(config: DataConfig, folder: Path, labeled: list[str], unlabeled: list[str]) -> None:
     """Both lists appear at once, by the rename of a finished folder; a lost race is a list that is there
-    already. Raises UserError where other lists are there.
+    already. Raises UserError where other lists are there, and for an id that no list can hold.
     """
+    lists, paths = {LABELED: labeled, UNLABELED: unlabeled}, config.ids == "path"
+    texts = {name: list_text(ids, config.image_suffix, paths) for name, ids in lists.items()}
 
     def fill(new: Path) -> None:
-        for name, ids in ((LABELED, labeled), (UNLABELED, unlabeled)):
-            (new / name).write_text(as_text(ids), encoding="utf-8")
+        for name, text in texts.items():
+            (new / name).write_text(text, encoding="utf-8")
 
     make_folder(folder, fill)
-    paths = any("/" in item for item in (*labeled, *unlabeled))
-    there = [digest(e.item for e in read_entries(folder / name, paths=paths)) for name in (LABELED, UNLABELED)]
-    if there != [digest(labeled), digest(unlabeled)]:
-        raise UserError(f"{folder} holds other lists than the new ones: remove it, or use another family.")
+    for name, ids in lists.items():
+        there = read_entries(folder / name, config.image_suffix, paths)
+        if digest(entry.item for entry in there) != digest(ids):
+            raise UserError(f"{folder} holds other lists than the new ones: remove it, or use another family.")

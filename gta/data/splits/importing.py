@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from gta.config import DataConfig
 from gta.data.listing import list_ids
-from gta.data.lists import as_text, digest, parse, read_ids, read_texts
+from gta.data.lists import digest, list_text, parse, read_ids, read_texts
 from gta.data.spec import LABELED, train_path, val_path
 from gta.data.splits.draw import write_lists
 from gta.data.splits.known import KnownSet, describe, incomplete, known_list, known_name, set_of, set_of_config
@@ -106,10 +106,10 @@ def import_lists(config: DataConfig, source_path: Path) -> Imported:
     if not wanted:
         raise UserError("\n  ".join([f"{source_path} holds no pair of lists for {config.name}.", *done.refused]))
     for name, (public, labeled_ids, unlabeled_ids) in sorted(wanted.items(), key=lambda item: (len(item[0]), item)):
-        write_lists(done.folder / name, labeled_ids, unlabeled_ids)
+        write_lists(config, done.folder / name, labeled_ids, unlabeled_ids)
         done.accepted.append(f"{name}: {describe(labeled_ids)}, and {len(unlabeled_ids)} unlabeled (from {public})")
     if val:
-        _write_val(done, val)
+        _write_val(done, val, config.image_suffix)
     return done
 
 
@@ -178,11 +178,11 @@ def _whole(known: KnownSet | None) -> set[str]:
     return {known.train} if known else set()
 
 
-def _write_val(done: Imported, ids: list[str]) -> None:
+def _write_val(done: Imported, ids: list[str], suffix: str) -> None:
     path = done.folder / "val.txt"
     if path.is_file():
-        if digest(read_ids(path)) != digest(ids):
+        if digest(read_ids(path, suffix)) != digest(ids):
             raise UserError(f"{path} is another validation list than the one to import: remove it first.")
     else:
-        write_text(path, as_text(sorted(ids)))
+        write_text(path, list_text(sorted(ids), suffix))
     done.accepted.append(f"val.txt: {known_name(digest(ids)) or describe(ids)}, {len(ids)} ids")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -64,6 +65,23 @@ def test_everything_that_is_wrong_is_said(tiny: Tiny) -> None:
         assert any(re.search(part, line) for line in said), (part, said)
     assert len(said) == 7
     assert walk(config).without_mask == 2
+
+
+def test_what_is_no_file_is_not_waited_for(tiny: Tiny) -> None:
+    config = tiny()
+    root = Path(config.root)
+    for path in (
+        root / "JPEGImages/a.jpg",
+        root / "SegmentationClass/b.png",
+        Path(config.split_dir) / config.split / "unlabeled.txt",
+    ):
+        path.unlink()
+        os.mkfifo(path)
+    (root / "JPEGImages/c.jpg").unlink()
+    (root / "JPEGImages/c.jpg").symlink_to("/dev/zero")
+    said = walk(config).problems
+    for name, kind in (("a.jpg", "FIFO"), ("b.png", "FIFO"), ("unlabeled.txt", "FIFO"), ("c.jpg", "device")):
+        assert any(f"{name} is a {kind}, not a file" in line for line in said), said
 
 
 def test_without_lists_of_a_split_what_there_is_is_walked(tiny: Tiny) -> None:
@@ -157,6 +175,13 @@ def test_masks_of_another_kind_are_told_and_the_lines_that_are_said_mend_them(
     ((name, value),) = mends.items()
     assert f"{name}: {value}" in advice[0]
     assert said(replace(config, **mends)) == ([], [])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pairs", [[[0, 0], [255, 1]], [[255, 1], [0, 0]], [[255, 0], [0, 1]]])
+def test_a_map_that_is_there_is_no_advice_in_whatever_order(tiny: Tiny, pairs: list[list[int]]) -> None:
+    config = tiny(label_map=pairs)
+    masks(config, lambda labels: labels * 255)
+    assert said(config) == ([], [])
 
 
 def test_colours_of_the_palette_are_told_by_it(tiny: Tiny) -> None:

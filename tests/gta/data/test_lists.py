@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from gta.data.lists import digest, read_entries, read_ids, read_texts
+from gta.data.lists import digest, list_text, read_entries, read_ids, read_texts
 from gta.errors import UserError
 
 
@@ -130,6 +131,10 @@ def test_a_broken_archive_and_nothing_at_all(tmp_path: Path) -> None:
         ("a.b.c", ("a.b.c", "", "")),
         ("in/a.b.c.jpeg", ("a.b.c", "in/a.b.c.jpeg", "")),
         ("a.b.c out/a.b.c.png", ("a.b.c", "", "out/a.b.c.png")),
+        ("my images/a.jpg", ("a", "my images/a.jpg", "")),
+        ("/data/my images/a.b.jpg", ("a.b", "/data/my images/a.b.jpg", "")),
+        ("my images/a.jpg my masks/a.png", ("a", "my images/a.jpg", "my masks/a.png")),
+        ("a my-masks/a_L.png", ("a", "", "my-masks/a_L.png")),
         ("my image\tout/my image.png", ("my image", "", "out/my image.png")),
     ],
 )
@@ -147,3 +152,38 @@ def test_an_id_that_is_a_path(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text("/data/train/000.jpg\n/data/val/000.jpg\n")
     with pytest.raises(UserError, match="000 is there twice"):
         read_ids(tmp_path / "list.txt")
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["my images/a.jpg", "my images/b.jpg"], [("a", "my images/a.jpg", ""), ("b", "my images/b.jpg", "")]),
+        (["x1 masks/l1.png", "x2 masks/l2.png"], [("x1", "", "masks/l1.png"), ("x2", "", "masks/l2.png")]),
+    ],
+)
+def test_a_space_before_a_path_is_judged_by_the_whole_list(
+    tmp_path: Path, lines: list[str], expected: list[tuple[str, str, str]]
+) -> None:
+    """The first words are ids where they all differ, and a folder's name where they recur."""
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    found = read_entries(tmp_path / "list.txt", ".jpg")
+    assert [(entry.item, entry.image, entry.mask) for entry in found] == expected
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    """Also ids that end as a picture's name does: of files such as 0.jpg.png."""
+    ids = ["0.jpg", "1", "a b.tif", "c.d", "x_leftImg8bit.png"]
+    (tmp_path / "list.txt").write_text(list_text(ids, ".png"))
+    assert read_ids(tmp_path / "list.txt", ".png") == ids
+    (tmp_path / "list.txt").write_text(list_text(["x/0.jpg", "my x/1"], ".png .bmp", paths=True))
+    assert [e.item for e in read_entries(tmp_path / "list.txt", ".png .bmp", paths=True)] == ["x/0.jpg", "my x/1"]
+    for item in ("a.jpg b", " a", "a\tb", "a\x0bb"):
+        with pytest.raises(UserError, match="cannot be written into a list"):
+            list_text([item], ".png")
+
+
+def test_a_list_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "list.txt")
+    with pytest.raises(UserError, match=r"list\.txt is a FIFO, not a file"):
+        read_ids(tmp_path / "list.txt")
+    assert read_texts(tmp_path) == {}

@@ -130,3 +130,26 @@ def test_the_mask_that_a_list_names_goes_before_one_of_the_images_name(tiny: Tin
         config, "JPEGImages/a.jpg SegmentationClass/b.png\nJPEGImages/b.jpg SegmentationClass/a.png\nc\nd\ne\n", "f\n"
     )
     assert {item: mask_files(config)[item] for item in "abc"} == {"a": "b.png", "b": "a.png", "c": "c.png"}
+
+
+def test_lists_are_drawn_of_ids_that_end_as_a_pictures_name_does(tiny: Tiny) -> None:
+    config = tiny(image_suffix=".png", mask_suffix="_L.png", split="1/2", split_family="seed0")
+    root = Path(config.root)
+    for number, item in enumerate("abcdef"):
+        Image.open(root / f"JPEGImages/{item}.jpg").save(root / f"JPEGImages/{number}.jpg.png")
+        (root / f"SegmentationClass/{item}.png").rename(root / f"SegmentationClass/{number}.jpg_L.png")
+    lists(config, "".join(f"{number}.jpg.png\n" for number in range(5)), "5.jpg.png\n")
+    prepare(config)
+    split = load_split(config)
+    assert sorted([*split.labeled, *split.unlabeled]) == [f"{number}.jpg" for number in range(5)]
+    assert walked(config) == []
+    assert load_split(config) == split
+
+
+def test_lists_of_one_column_whose_folder_holds_a_space(tiny: Tiny) -> None:
+    config = tiny(images="my images", masks="my masks")
+    for item in "abcdef":
+        moved(config, item, f"my images/{item}.jpg", f"my masks/{item}.png")
+    lists(config, "".join(f"my images/{item}.jpg\n" for item in "abcde"), "my images/f.jpg\n")
+    assert load_split(config).val == ["f"]
+    assert walked(config) == []

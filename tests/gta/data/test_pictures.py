@@ -172,5 +172,5 @@ def test_deep_colours_are_turned_once(tmp_path: Path, tag: int) -> None:
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "a.png")
     for read in (lambda path: read_image(path, PLAIN), read_labels):
-        with pytest.raises(UserError, match=r"a\.png is a (FIFO|folder|device), and no file with a picture"):
+        with pytest.raises(UserError, match=r"a\.png is a (FIFO|folder|device), not a file"):
             read(tmp_path / "a.png")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gta.config import DataConfig
+from gta.config import CROP, Config, DataConfig, EvaluationConfig
 from gta.data.dataset import SegmentationDataset
-from gta.data.present import AT_ONCE, check_present
+from gta.data.present import AT_ONCE, check_present, check_scored
 from gta.data.splits.split import Split, load_split
 from gta.errors import UserError
 
@@ -55,6 +56,14 @@ def test_nothing_to_score_is_refused_in_any_case(tiny: Tiny) -> None:
     with pytest.raises(UserError, match=r"The 1 validation masks that schedule\.eval_images=1 scores"):
         check_present(config, split, 1)
     check_present(config, split, 2)
+    Image.fromarray(np.array([[1, 255, 255, 255, 255, 0]] * 4, np.uint8)).save(
+        Path(config.root) / config.masks / "f.png"
+    )
+    check_scored(Config(data=config), load_split(config))
+    for side, there in ((2, False), (4, False), (6, True), (99, True)):
+        scored = Config(data=config, evaluation=EvaluationConfig(protocol=CROP, crop=side))
+        with nullcontext() if there else pytest.raises(UserError, match=rf"center crops of {side} pixels"):
+            check_scored(scored, load_split(config))
 
 
 def test_an_image_that_cannot_be_read_is_said_before_training(tiny: Tiny) -> None:
