@@ -1,0 +1,1 @@
+"""Seeded faults over small grids: `make drill`. What is promised, and what came of it: docs/reliability.md."""

@@ -1,0 +1,117 @@
+"""Fault after fault: which come by a seed, what came of each, and how far it got."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+
+from tests.faults import expected, process, user
+from tests.faults.kinds import KINDS, Kind, NotHere
+from tests.faults.kinds.kind import Did
+from tests.faults.world import World
+
+OUTCOMES = ("well", "failed", "not here")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one fault."""
+
+    seed: int
+    number: int
+    kind: str
+    outcome: str  # one of OUTCOMES
+    what: str = ""  # was done
+    typed: list[str] = field(default_factory=list)  # what was typed afterwards, until all was well
+    why: str = ""  # it failed, or cannot be had here
+    left: int = 0  # temporary files in the cells' folders
+    seconds: float = 0.0
+
+
+def planned(seed: int, count: int, kinds: Sequence[Kind] = KINDS) -> Iterator[tuple[int, Kind]]:
+    """Number and kind of each fault: all kinds come in rounds, each as often as it weighs, in a drawn order."""
+    number = 0
+    turn = 0
+    while number < count:
+        pack = [kind for kind in kinds for _ in range(kind.weight)]
+        Random(f"{seed} {turn}").shuffle(pack)
+        for kind in pack[: count - number]:
+            yield number, kind
+            number += 1
+        turn += 1
+
+
+def one(world: World, seed: int, number: int, kind: Kind) -> Outcome:
+    """Do one fault, settle it as a user would, and look whether all is as it must be."""
+    began = time.monotonic()
+    did = Did("")
+    typed: list[str] = []
+
+    def made(outcome: str, why: str = "", left: int = 0) -> Outcome:
+        return Outcome(seed, number, kind.name, outcome, did.what, typed, why, left, time.monotonic() - began)
+
+    try:
+        did = kind.do(world, Random(f"{seed}:{number}"))
+        for run in world.said:
+            run.wait()
+            user.refuse_trace(run)
+        typed = user.settle(world)
+        attempts = _attempts(world)
+        user.refuse_trace(again := world.gta("multirun"))
+        found = [] if again.code == 0 else [f"a second multirun ends with exit code {again.code}"]
+        if _attempts(world) != attempts:
+            found.append("a second multirun ran a cell that was done")
+        found += expected.troubles(world.path, world.wanted, did.losing)
+        return made("failed" if found else "well", "; ".join(found), _leftovers(world))
+    except NotHere as error:
+        return made("not here", str(error))
+    except (process.Hang, user.Unfinished) as error:
+        return made("failed", str(error))
+    except Exception as error:  # the fault's own code, or a world that cannot even be read
+        return made("failed", f"{type(error).__name__}: {error} {traceback.format_exc()[-600:]}")
+    finally:
+        process.end_others()
+
+
+def _attempts(world: World) -> list[str]:
+    return sorted(str(path) for path in world.runs.glob("cells/*/attempts/*.json"))
+
+
+def _leftovers(world: World) -> int:
+    return sum(1 for path in (world.runs / "cells").rglob(".*") if path.name.endswith(".tmp") or ".claim" in path.name)
+
+
+class Book:
+    """What came of the faults so far, a line each, on disk: a drill that was ended goes on with the next one."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.outcomes: dict[int, Outcome] = {}
+        if path.exists():
+            for line in path.read_text().splitlines():
+                try:
+                    found = Outcome(**json.loads(line))
+                except (ValueError, TypeError):
+                    continue  # the line that an end tore
+                self.outcomes[found.number] = found
+
+    def add(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.number] = outcome
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "a") as file:
+            file.write(json.dumps(asdict(outcome), ensure_ascii=False) + "\n")
+
+
+def run(world: World, seed: int, todo: Sequence[tuple[int, Kind]], book: Book, say: Callable[[Outcome], None]) -> None:
+    """Do what is not in the book yet."""
+    for number, kind in todo:
+        if number in book.outcomes:
+            continue
+        outcome = one(world, seed, number, kind)
+        book.add(outcome)
+        say(outcome)
