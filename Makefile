@@ -6,6 +6,8 @@ SPLIT ?= shapes
 DATA ?=
 LAUNCHER ?= $(shell command -v scontrol >/dev/null 2>&1 && timeout 5 scontrol ping 2>/dev/null | grep -q ' UP' && echo slurm || echo local)
 ARGS ?=
+SEED ?= 1
+FAULTS ?= 1000
 PIP_ARGS ?=
 PORT ?= 5000
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do $$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && echo $$p && break; done)
@@ -14,7 +16,7 @@ BIN := .venv/bin
 GTA := $(BIN)/gta
 OVERRIDES = sweep=$(SPLIT) hydra/launcher=$(LAUNCHER) $(if $(filter slurm,$(LAUNCHER)),site=slurm) $(if $(DATA),paths.data=$(DATA)) $(ARGS)
 
-.PHONY: help install sweep plan status table mlflow test test-fast test-slurm bench lint docs clean
+.PHONY: help install sweep plan status table mlflow test test-fast test-slurm drill bench lint docs clean
 
 help:  ## this list
 	@echo 'make TARGET [SPLIT=shapes] [DATA=folder of data sets] [LAUNCHER=local|slurm] [ARGS="more Hydra overrides"] [PIP_ARGS=...]'
@@ -65,6 +67,9 @@ test-slurm: .venv/.tests-installed  ## the tests on a real Slurm, which they sta
 
 bench: .venv/.installed  ## our step of GTA against a plain one, and each method's against supervised (ARGS: words of the first)
 	@$(BIN)/python benchmarks/against_plain.py $(ARGS) && echo && $(BIN)/python benchmarks/step.py
+
+drill: .venv/.tests-installed  ## FAULTS=1000 seeded faults over small grids (SEED=1), each to come right; Ctrl-C, and it goes on
+	@$(BIN)/python -m tests.faults --seed $(SEED) --faults $(FAULTS) $(ARGS)
 
 lint: .venv/.tests-installed  ## ruff, mypy, and who may import whom
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-cache

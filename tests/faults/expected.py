@@ -123,8 +123,8 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def troubles(path: Path, wanted: Expected, losing: Collection[str] = ()) -> list[str]:
-    """What is not as it must be; empty where all is well. `losing`: what the fault took for good (lines of a journal, the
-    checkpoint of a cell that is done, bits of the store): of that no more is asked than that nothing false is there.
+    """What is not as it must be; empty where all is well. `losing`: what the fault took for good (lines of a journal,
+    the checkpoint of a cell that is done, bits of the store): of that it is only asked that nothing false is there.
     """
     found = []
     names = {folder.name for folder in (path / "runs" / "cells").iterdir() if (folder / "cell.json").exists()}
@@ -151,12 +151,12 @@ def _of_cell(folder: Path, wanted: CellExpected, losing: Collection[str]) -> lis
     names = found.points.keys() if "journal" in losing else found.points.keys() | wanted.points.keys()
     if other := sorted(name for name in names if found.points.get(name) != wanted.points.get(name)):
         said.append(f"other metrics in the journal: {other[:3]}")
-    return said + list(_done_once(folder))
+    return said + list(done_once(folder))
 
 
-def _done_once(folder: Path) -> Iterator[str]:
-    """Of one attempt each iteration stands once in the journal, in order, after the one that it went on from; and no two
-    attempts worked at the same time.
+def done_once(folder: Path) -> Iterator[str]:
+    """Of one attempt each iteration stands once in the journal, in order, after the one that it went on from; and no
+    two attempts worked at the same time.
     """
     at, seen = -1, set[tuple[str, int]]()
     for line in lines(folder / "journal.jsonl"):
@@ -184,8 +184,8 @@ def _of_store(path: Path, wanted: Expected, fewer: bool) -> list[str]:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         for signature in wanted.cells:
             runs = database.execute(
-                "select run_uuid, status from runs join tags using (run_uuid) where key = 'gta.signature' and value = ? "
-                "and lifecycle_stage = 'active'", (signature,),
+                "select run_uuid, status from runs join tags using (run_uuid) where key = 'gta.signature' "
+                "and value = ? and lifecycle_stage = 'active'", (signature,),
             ).fetchall()  # fmt: skip
             if [status for _, status in runs] != ["FINISHED"]:
                 said.append(f"{signature[:8]}: its runs in MLflow are {runs}")

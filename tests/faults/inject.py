@@ -110,7 +110,7 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if _plan is None or getattr(_busy, "now", False):
         return
     if event == "open":
-        path, mode, flags = arguments
+        path, _, flags = arguments
         if not isinstance(path, (str, bytes, os.PathLike)):
             return
         changes = flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) if isinstance(flags, int) else 0
@@ -239,11 +239,16 @@ def _path_of(descriptor: int) -> str:
 
 
 def _saving(save: Callable[..., None]) -> Callable[..., None]:
-    def torn(state: Any, path: Any, *rest: Any, **given: Any) -> None:
-        tears = isinstance(path, (str, os.PathLike)) and _tears(_final(os.fspath(path)))
-        save(state, path, *rest, **given)
+    """torch.save, into a file, or what hands on to one."""
+
+    def torn(state: Any, place: Any, *rest: Any, **given: Any) -> None:
+        file = getattr(place, "file", place)
+        path = str(getattr(file, "name", file))
+        tears = _tears(_final(path))
+        save(state, place, *rest, **given)
         if tears:
             assert _plan is not None
+            file.flush()
             os.truncate(path, int(_plan.share * os.path.getsize(path)))
             _real["kill"](os.getpid(), signal.SIGKILL)
 

@@ -8,6 +8,7 @@ too. Nothing else differs: process ids, signals, sessions, open files and exit c
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import runpy
@@ -116,8 +117,8 @@ def _run(child: Callable[[], None]) -> NoReturn:
         for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        sys.stdout = open(1, "w", buffering=1, closefd=False)
-        sys.stderr = open(2, "w", buffering=1, closefd=False)
+        sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
         child()
         code = 0
     except SystemExit as error:
@@ -159,9 +160,18 @@ class ForkedPopen(subprocess.Popen):  # type: ignore[type-arg]
             os.environ.update(given["env"])
         role = "controller" if module.endswith("_local") else f"rank{os.environ.get('SUBMITIT_LOCAL_GLOBALID', 0)}"
         inject.become(role)
+        if role == "controller":
+            _wait_for_folder(Path(arguments[0].replace("%j", str(os.getpid()))))
         sys.argv = [module, *arguments]
         sys.modules.pop(module, None)
         runpy.run_module(module, run_name="__main__")
+
+
+def _wait_for_folder(folder: Path) -> None:
+    """A controller that is started anew needs longer to import than its launcher to make the job's folder."""
+    launcher, deadline = os.getppid(), time.monotonic() + 20
+    while not folder.exists() and os.getppid() == launcher and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def warm_up(names: Sequence[str]) -> None:
@@ -171,6 +181,8 @@ def warm_up(names: Sequence[str]) -> None:
         if name not in sys.modules and not name.startswith("__"):
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # what all forks share need not be looked through by each
     names = [Path(f"/proc/self/task/{thread}/comm").read_text().strip() for thread in os.listdir("/proc/self/task")]
     names = [name for name in names if name != "jemalloc_bg_thd"]  # which heeds forks itself
     assert len(names) == 1, f"a process with threads cannot be forked safely: {names}"

@@ -1,7 +1,8 @@
-"""What a user types after a fault, until the table is whole: multirun again, and what the program says is to be done."""
+"""What a user types after a fault until the table is whole: multirun again, and what the program says is to be done."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -49,7 +50,7 @@ def settle(world: World) -> list[str]:
 
 
 def refuse_trace(run: process.Running) -> None:
-    """A stack trace is no answer, whatever happened. (Lines of a cell's log, which are shown behind a bar, may be one.)"""
+    """A stack trace is no answer, whatever happened. (Lines of a cell's log, shown behind a bar, may be one.)"""
     if _TRACE.search(run.output):
         raise Unfinished(f"`{run}` ended in a stack trace: {run.output[-1500:]}")
 
@@ -92,12 +93,10 @@ def _follow(world: World, said: str, typed: list[str]) -> bool:
 
 def _broken_attempts(world: World) -> bool:
     """Whether an attempt's record cannot be read: it counts as living until its file is old."""
-    return any(not text_is_json(path) for path in world.runs.glob("cells/*/attempts/*.json"))
+    return any(not _is_json(path) for path in world.runs.glob("cells/*/attempts/*.json"))
 
 
-def text_is_json(path: Path) -> bool:
-    import json
-
+def _is_json(path: Path) -> bool:
     try:
         return isinstance(json.loads(path.read_text()), dict)
     except (OSError, ValueError):

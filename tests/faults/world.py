@@ -1,4 +1,4 @@
-"""Where a fault happens: a folder of runs as a user has it, the grids, and what they come to when nothing disturbs them."""
+"""Where a fault happens: a folder of runs as a user has it; the grids, and what they come to undisturbed."""
 
 from __future__ import annotations
 

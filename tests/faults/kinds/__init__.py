@@ -1,6 +1,4 @@
-"""The kinds of faults: each sets the world up and does its harm; that everything comes right after it is tried for all alike
-(`tests.faults.drill`).
-"""
+"""The kinds of faults. Each sets the world up and does its harm; what must be so after it is the same for all."""
 
 from __future__ import annotations
 

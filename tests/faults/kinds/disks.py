@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from random import Random
 
+from tests.faults import process
 from tests.faults.kinds.kind import Did, Kind, NotHere, did, set_world
 from tests.faults.world import World
 
@@ -30,6 +31,7 @@ def _tmpfs(world: World, draw: Random) -> Did:
     try:
         shutil.copytree(kept, world.runs, dirs_exist_ok=True)
         world.gta("multirun")
+        process.await_others(process.HANG_SECONDS)  # cells may outlive a launcher that ended
         shutil.rmtree(kept)
         shutil.copytree(world.runs, kept)
     finally:

@@ -51,7 +51,7 @@ def _other_types(path: Path, draw: Random) -> None:
     path.write_text(json.dumps(values))
 
 
-def _flip(path: Path, draw: Random) -> None:
+def flip(path: Path, draw: Random) -> None:
     data = bytearray(path.read_bytes())
     data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
     path.write_bytes(bytes(data))
@@ -92,13 +92,14 @@ def _other_cell(world: World, draw: Random) -> Did:
 def _journal(world: World, draw: Random) -> Did:
     """What was written is lost, and nothing else: the table stays."""
     at = set_world(world, draw, "half", "done")
-    folder = draw.choice([path for path in sorted((world.runs / "cells").iterdir())])
+    folder = draw.choice(sorted((world.runs / "cells").iterdir()))
     path = folder / "journal.jsonl"
     strange = (
         '{"time": "noon", "kind": "metrics", "iteration": 3, "values": {}}',
         '{"time": 1.0, "kind": "metrics", "iteration": 1e400, "values": {"a": 1}}',
         '{"time": 1.0, "kind": "metrics", "iteration": 3, "values": {"a": []}}',
-        '{"time": 1.0, "kind": "metrics", "iteration": [], "values": 3}', '{"time": {}, "kind": 7}', "null", "[]", "7", "\x00" * 40,
+        '{"time": 1.0, "kind": "metrics", "iteration": [], "values": 3}',
+        '{"time": {}, "kind": 7}', "null", "[]", "7", "\x00" * 40,
     )  # fmt: skip
     how = draw.choice(("cut", "empty", "gone", "not text", "a line more", "a line more", "a line more"))
     if how == "a line more":
@@ -124,10 +125,7 @@ def _checkpoint(breaks: dict[str, Break]) -> Callable[[World, Random], Did]:
     def do(world: World, draw: Random) -> Did:
         at = set_world(world, draw, "half", "half", "half", "done")
         folder = world.runs / "cells" / world.wanted.last
-        if draw.random() < 0.2:
-            name = "best.pt"
-        else:
-            name = "checkpoint.pt"
+        name = "best.pt" if draw.random() < 0.2 else "checkpoint.pt"
         how = draw.choice(sorted(breaks))
         breaks[how](folder / name, draw)
         losing = ("checkpoint",) if at.endswith("done") else ()
@@ -144,5 +142,5 @@ KINDS = (
     Kind("a journal broken", "cut, empty, gone, strange lines", _journal, 5),
     Kind("a cell's folder gone", "or its attempts, its artifacts", _folder_gone, 2),
     Kind("a checkpoint broken", "cut, empty, foreign, gone", _checkpoint(DAMAGE), 4),
-    Kind("a flipped bit in a checkpoint", "one, anywhere", _checkpoint({"one bit": _flip}), 5),
+    Kind("a flipped bit in a checkpoint", "one, anywhere", _checkpoint({"one bit": flip}), 5),
 )

@@ -1,4 +1,4 @@
-"""A tracking server that is down, or answers wrongly: the cells finish, and what it lacks is sent when there is a store."""
+"""A tracking server that is down, or answers wrongly: the cells finish, and another store is filled afterwards."""
 
 from __future__ import annotations
 

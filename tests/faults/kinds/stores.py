@@ -21,7 +21,7 @@ def _flipped(world: World, draw: Random) -> Did:
     """SQLite has no checksums: a flipped bit may stay unseen in the store; it must not reach the table."""
     at = set_world(world, draw, "half", "done")
     path = world.runs / "mlflow.db"
-    records._flip(path, draw)
+    records.flip(path, draw)
     return did(f"{at}, mlflow.db: one bit", "store")
 
 
