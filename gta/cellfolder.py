@@ -4,6 +4,7 @@
     cell.json          `Identity`    what the cell is, written when it is submitted
     submitted.json     `Submitted`   the job that it was last submitted as
     attempts/0003.json `Attempt`     one start of it: who, where, how it ended; its time stamp is the heartbeat
+             `Silence`   attempts/0003.silent-1.json: rank 1 of it makes no progress
     journal.jsonl      what the run says (`gta.journal`)
     checkpoint.pt      where it goes on      (`gta.train.checkpoint`)
     checkpoint.previous.pt           the checkpoint before: where it goes on if the last one is damaged
@@ -27,6 +28,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +44,7 @@ from gta.cellrecords import (
     Orders,
     Result,
     Score,
+    Silence,
     Submitted,
     process_start,
     this_place,
@@ -64,6 +67,7 @@ __all__ = [
     "Orders",
     "Result",
     "Score",
+    "Silence",
     "Submitted",
     "cell_folders",
     "process_start",
@@ -148,6 +152,9 @@ class CellFolder:
 
     def attempt_file(self, number: int) -> Path:
         return self.attempts_folder / f"{number:04d}.json"
+
+    def silence_file(self, number: int, rank: int) -> Path:
+        return self.attempts_folder / f"{number:04d}.silent-{rank}.json"
 
     @property
     def done(self) -> bool:
@@ -268,6 +275,12 @@ class CellFolder:
             if (found := self.attempt(number)) is not None:
                 return found
         return None
+
+    def silences(self, number: int) -> list[Silence]:
+        """The ranks of an attempt that make no progress, and say so; one that cannot be read says nothing."""
+        paths = sorted(self.attempts_folder.glob(f"{number:04d}.silent-*.json"))
+        found = [readable(partial(Silence.read, path), say=lambda _: None) for path in paths]
+        return [silence for silence in found if silence is not None]
 
 
 def cell_folders(runs: Path) -> list[CellFolder]:

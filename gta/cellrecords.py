@@ -27,6 +27,7 @@ class Death(StrEnum):
     PREEMPTED = "preempted"
     NODE_FAILURE = "node failure"
     VANISHED = "vanished"
+    STUCK = "stuck"
     CANCELLED = "cancelled"
     GAVE_UP = "gave up"
 
@@ -250,6 +251,25 @@ class Attempt(JsonRecord):
         if self.here:
             return process_start(self.pid) == self.started
         return time.time() - self.beat < DEAD_SECONDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Silence(JsonRecord):
+    """attempts/NNNN.silent-R.json: rank R of the attempt makes no progress, since when (`launch.job.watching`); it goes
+    away with the silence. `process`: what the kernel says of the process; `over`: it is ended for it.
+    """
+
+    since: float
+    rank: int
+    host: str
+    pid: int
+    process: str = ""
+    over: bool = False
+
+    @property
+    def hangs(self) -> bool:
+        """Whether the process does not even run: the others wait for it."""
+        return self.process.startswith(("is stopped", "waits for"))
 
 
 def this_place() -> str:

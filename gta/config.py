@@ -273,6 +273,11 @@ class SiteConfig:
     warning_seconds: int = neutral(120, "Seconds before the time limit at which a job saves and is requeued.")
     max_attempts: int = neutral(100, "Attempts at a cell after which it is given up.")
     max_idle_attempts: int = neutral(5, "Attempts without progress, one after the other, after which it is given up.")
+    stuck_minutes: float = neutral(
+        30.0,
+        "Minutes without progress (no batch, no scored image, no copied file) after which an attempt is ended, with "
+        "the stacks of its ranks in their logs; the cell goes on by itself. 0: never.",
+    )
     rates: dict[str, float] = neutral(
         {}, "GPU-seconds (without a GPU: core-seconds) an iteration by method, for prices: {gta: 1.9, any: 1.2}."
     )

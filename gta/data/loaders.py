@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from gta import seeds
+from gta import progress, seeds
 from gta.config import Config
 from gta.data.dataset import SegmentationDataset
 from gta.data.resample import rescale
@@ -162,6 +162,7 @@ def _load(dataset: Dataset[Any], indices: Iterable[int], workers: int) -> Iterat
         generator=torch.Generator(),  # else starting a loader would move the training's random numbers on
     )
     for item in loader:
+        progress.tick()
         if isinstance(item, _Failure):
             raise UserError(item.message)
         yield item

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from gta import progress
 from gta.config import CROP, CROP_BACKGROUND, Config, DataConfig
 from gta.data.advice import of_labels
 from gta.data.dataset import SegmentationDataset
@@ -90,6 +91,7 @@ def _check(name: str, dataset: SegmentationDataset) -> None:
 def _in_threads(look: Callable[[int], T], places: Sequence[int]) -> Iterator[T]:
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding runs outside of the interpreter's lock
         for start in range(0, len(places), AT_ONCE):
+            progress.tick()
             yield from pool.map(look, places[start : start + AT_ONCE])
 
 

@@ -7,8 +7,8 @@ import contextlib
 import os
 import socket
 import sys
-import time
 import traceback
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import torch
 
 from gta.cell import Cell
-from gta.cellfolder import CellFolder, Failure, Submitted, readable
+from gta.cellfolder import CellFolder, Submitted, readable
 from gta.compose import sbatch
 from gta.compose.compose import read_config
 from gta.config import Config, SiteConfig
@@ -24,15 +24,13 @@ from gta.errors import UserError
 from gta.ops import distributed
 from gta.provenance.environment import environment
 from gta.train.control import Control, Request
+from launch.job import failure
 from launch.job.rendezvous import Place, rendezvous
 from launch.job.signals import Signals
+from launch.job.watchdog import Watchdog, watchdog
 from launch.slurm.resources import held
 from launch.state import policy
-from launch.state.attempts import GONE, Claim, Superseded, claim
-
-PEER_SECONDS = 10.0  # for the rank that failed first to say why
-# what torch says on a rank whose peer is gone (gloo, NCCL, the rendezvous store)
-_PEER = ("gloo", "nccl", "Connection closed by peer", "Connection reset by peer", "Broken pipe", "recvValue failed")
+from launch.state.attempts import GONE, Claim, Superseded, claim, who
 
 
 @dataclass(frozen=True)
@@ -75,19 +73,30 @@ def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, s
 
 
 def run_cell(
-    folder: CellFolder, place: Place | None = None, signals: Signals | None = None, sent: Sent = Sent()
+    folder: CellFolder,
+    place: Place | None = None,
+    signals: Signals | None = None,
+    sent: Sent = Sent(),
+    watched: bool = True,
 ) -> str:
     """One attempt at the cell in `folder`, on every rank: `done`, `interrupted` (saved; it can go on), or not begun:
     `taken` by another process, or `cancelled` while its job waited.
 
     `place`: where this process stands in its job, with this rank's log; None outside of jobs. `signals`: those heard so
-    far, where somebody listens already. Raises what the attempt raises, after the failure and the log were written;
-    UserError where the cell was tried too often.
+    far, where somebody listens already. `watched`: whether it is ended where it makes no progress (a person in a
+    debugger makes none). Raises what the attempt raises, after the failure and the log were written; UserError where
+    the cell was tried too often.
     """
-    number, mine, left = None, None, "taken"
+    number, mine, left, other = None, None, "taken", ""
     listening = signals or Signals()
+    until_the_end = contextlib.ExitStack()
     try:
         config = read_config(folder.config_file)
+        dog = until_the_end.enter_context(_watchdog(folder, config.site.stuck_minutes if watched else 0, place))
+        # before anything is written, so that none of it is left half done; our handlers come after submitit's, which
+        # would count a preemption as a time-out and requeue by themselves
+        if signals is None:
+            listening.install()
         # a cell that another launcher finished while this process started is no attempt at it
         if int(os.environ.get("RANK", 0)) == 0 and not folder.done:
             if given_up := policy.exhausted(folder.attempts(), config.site, _submitted(folder, sent)):
@@ -97,25 +106,26 @@ def run_cell(
             elif mine := _claim(folder, config, place, sent):
                 number = mine.number
                 mine.start()
+            elif holder := folder.latest_attempt():
+                other = who(holder)
         if mine or (int(os.environ.get("RANK", 0)) and not folder.done):
             _check_gpu(config.site)
         distributed.init_from_env(config.site.device)
         number, left = distributed.broadcast_object((number, left))
+        if number is not None:
+            dog.attempt(number)
         if distributed.broadcast_object(folder.done):  # also where it was finished since
             if mine:
                 mine.end("done")
             return "done"
         if number is None:
             why = {
-                "taken": "Another process has this cell",
+                "taken": f"Another process has this cell ({other})" if other else "Another process has this cell",
                 "cancelled": "This cell was cancelled after its submission",
             }
             print(f"{why[left]}; leaving it alone.", flush=True)
             return left
         cell = Cell.load(folder, config)
-        # our handlers come after submitit's, which would count a preemption as a time-out and requeue by themselves
-        if signals is None:
-            listening.install()
         from gta.train.run import train
 
         finished = train(cell, _Control(mine, listening))
@@ -133,12 +143,19 @@ def run_cell(
     except BaseException as error:
         if mine and mine.gone():  # what failed is that nothing could be written any more
             _stop(Superseded(f"{folder.path} {GONE}"))
-        _record_failure(folder, number, error, mine, place.log if place else None)
+        failure.record(folder, number, error, mine, place.log if place else None)
         raise
     finally:
         if signals is None:
             listening.remove()
         distributed.shutdown()
+        until_the_end.close()
+
+
+def _watchdog(folder: CellFolder, minutes: float, place: Place | None) -> AbstractContextManager[Watchdog]:
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    hosts = place.host != "127.0.0.1" if place else world > int(os.environ.get("LOCAL_WORLD_SIZE", world))
+    return watchdog(folder, minutes, rank, world, hosts)
 
 
 def _cancelled(folder: CellFolder, sent: Sent) -> bool:
@@ -210,48 +227,3 @@ class _Control(Control):
         self.signals.saved()
         if self.mine:
             self.mine.saved(iteration)
-
-
-def _record_failure(
-    folder: CellFolder, number: int | None, error: BaseException, mine: Claim | None, log: str | None
-) -> None:
-    """Say why the attempt failed, unless a later one has the cell by now, or its folder is gone.
-
-    The rank that failed first writes it: the others only see a lost connection. Where none does, a rank was killed,
-    and the attempt is lost: it is not the cell's fault, and it goes on by itself.
-    """
-    last = folder.latest_attempt()
-    if number is not None and last is not None and last.number > number:
-        return
-    if not folder.path.is_dir():  # deleted; what is written would make it anew
-        print(f"{folder.path} {GONE}.", flush=True)
-        return
-    if number is None:  # failed before rank 0 could say which attempt this is
-        number = last.number if last else 0
-    first = _failure_of(folder, number)
-    if _lost_a_peer(error):
-        deadline = time.monotonic() + PEER_SECONDS
-        while first is None and time.monotonic() < deadline:
-            time.sleep(0.2)
-            first = _failure_of(folder, number)
-        if first is None:
-            if mine:
-                mine.end("lost", error="another rank died without a word", log=log)
-            return
-    if first is None:
-        text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        line = next((part for part in text.splitlines() if part.strip()), type(error).__name__)
-        cause = policy.of_exception(error)
-        first = Failure(attempt=number, error=line, time=time.time(), cause=cause, rank=distributed.rank(), log=log)
-        first.write(folder.failure_file)
-    if mine:
-        mine.end("failed", error=first.error, log=first.log)  # the log that tells the cause
-
-
-def _failure_of(folder: CellFolder, number: int) -> Failure | None:
-    """What the rank that failed first wrote; a broken record is replaced."""
-    return readable(lambda: folder.failure_of(number), say=lambda _: None)
-
-
-def _lost_a_peer(error: BaseException) -> bool:
-    return distributed.world_size() > 1 and isinstance(error, RuntimeError) and any(w in str(error) for w in _PEER)

@@ -49,7 +49,7 @@ def run(folder: CellFolder, post_mortem: bool, place: Place | None = None, signa
         sys.breakpointhook = _breakpoint
     try:
         with rendezvous(folder, place) if place else nullcontext():
-            how = run_cell(folder, place, signals)
+            how = run_cell(folder, place, signals, watched=False)
     except bdb.BdbQuit:
         print("Left the debugger: the cell goes on from its last checkpoint.", flush=True)
         return 1

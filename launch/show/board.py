@@ -196,4 +196,5 @@ def _line(row: BoardRow) -> str:
     loss = "-" if row.loss is None else f"{row.loss:.3f}"
     left = "-" if row.left is None else duration(row.left)
     iteration = f"{row.iteration or 0}/{row.iterations}"
-    return f"{row.method} {row.split} seed {row.seed}: iteration {iteration}, loss {loss}, left {left}"
+    said = f"{row.method} {row.split} seed {row.seed}: iteration {iteration}, loss {loss}, left {left}"
+    return f"{said}, {row.what}" if row.state == "stuck" else said

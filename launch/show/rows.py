@@ -96,7 +96,9 @@ def what(entry: Entry) -> str:
 
 
 def state(entry: Entry, history: Sequence[Attempt]) -> str:
-    """The ledger's state in the board's words: what can go on was stopped, or lost."""
+    """The ledger's state in the board's words: what can go on was stopped, or lost; what runs may be stuck."""
+    if entry.silent is not None:
+        return "stuck"
     if entry.state is State.QUEUED:
         if entry.held is not None and stuck(entry.held):
             return "held"

@@ -17,6 +17,7 @@ STYLES = {
     "broken": "bold red",
     "failed": "red",
     "held": "bold yellow",
+    "stuck": "bold magenta",
     "lost": "magenta",
     "unknown": "yellow",
     "running": "cyan",
@@ -29,7 +30,7 @@ STYLES = {
     "done": "green",
 }
 URGENT = tuple(STYLES)  # what needs a look first, what is done last
-TOLD = ("broken", "failed", "held", "cancelled")  # whose reasons are told in full, below the board
+TOLD = ("broken", "failed", "held", "stuck", "cancelled")  # whose reasons are told in full, below the board
 
 
 def summary(entries: Sequence[Entry]) -> str:

@@ -150,5 +150,14 @@ class Claim:
         self.attempt.write(self.path)
 
 
+def who(attempt: Attempt) -> str:
+    """Who is at an attempt, where, and since when: "process 123 on node3, job 57, since 28 November, 14:02:10"."""
+    if attempt.broken:
+        return attempt.broken
+    job = f", job {attempt.job}" if attempt.job else ""
+    since = time.strftime("%d %B, %H:%M:%S", time.localtime(attempt.time)) if attempt.time else "an unknown time"
+    return f"process {attempt.pid} on {attempt.node or attempt.host}{job}, since {since}"
+
+
 class Superseded(RuntimeError):
     """This attempt has the cell no more: stop without writing."""

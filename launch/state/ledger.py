@@ -7,6 +7,7 @@ taken for lost: the cell waits.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -59,6 +60,7 @@ class Entry:
     here: bool = False  # it runs on this host
     held: HeldJob | None = None  # what the scheduler says of the job of a cell that waits
     unknown: Unknown | None = None  # why nobody knows about its job: the state is that of its folder
+    silent: float | None = None  # since when a cell that runs makes no progress (unix seconds); None where it does
 
     @property
     def reason(self) -> str:
@@ -69,6 +71,7 @@ class Entry:
 
 
 NOT_ASKED = Unknown("nobody was asked about its job")
+SILENT_SECONDS = 60.0  # without a heartbeat of a process that is there
 
 
 def look(cell: Cell, word: Word | None = None) -> Entry:
@@ -104,7 +107,8 @@ def _look(cell: Cell, word: Word | None) -> Entry:
     put_back = isinstance(word, HeldJob) and word.state == "PENDING"
     ended = isinstance(word, EndedJob) and bool(word.state)
     if past and past.alive() and not (mine and (ended or put_back)):
-        return replace(base, state=State.RUNNING, detail=_where(past), here=past.here, node=past.node or past.host)
+        running = replace(base, state=State.RUNNING, detail=_where(past), here=past.here, node=past.node or past.host)
+        return _silent(running, past)
 
     verdict = folder.verdict()
     if isinstance(verdict, Cancelled):
@@ -113,6 +117,8 @@ def _look(cell: Cell, word: Word | None) -> Entry:
         return _failed(base, verdict)
     if isinstance(word, HeldJob):
         said = _waits(word, base.attempts)
+        if mine and past and past.ended and not put_back:
+            said += f"; attempt {past.number} in it is over ({past.error or past.ended})"
         return replace(base, state=State.QUEUED, detail=said, node=word.node or None, held=word)
     if isinstance(word, Unknown):
         return _unknown(base, past, mine, word)
@@ -149,7 +155,9 @@ def _unfinished(
 ) -> Entry:
     """A cell that nobody is at: it can go on, or begin, unless its death or the bounds forbid it."""
     asked_to_stop = mine and past is not None and past.ended == "interrupted"
-    if fate is not None and not asked_to_stop:
+    if past is not None and past.why == Death.STUCK:
+        base = replace(base, cause=Death.STUCK)  # Slurm's word of it is that its ranks were killed
+    elif fate is not None and not asked_to_stop:
         base = replace(base, cause=of_job(fate, began=mine))
         assert base.cause is not None
         if not POLICY[base.cause].again:
@@ -161,11 +169,34 @@ def _unfinished(
         last = f"; last: {base.cause}" if base.cause else ""
         return replace(base, state=State.FAILED, detail=f"gave up: {given_up}{last}", cause=Death.GAVE_UP)
     why = f" ({base.cause})" if base.cause else ""
+    if past is not None and past.ended == "lost" and past.error:
+        why = f" ({base.cause}: {past.error})" if base.cause else f" ({past.error})"
     if past is None:
         return replace(base, detail=f"its job is gone{why}" if why else "")
     if past.broken:
         why += f"; {past.broken}"
     return replace(base, state=State.RESUMABLE, detail=_stopped(base) + why)
+
+
+def _silent(running: Entry, past: Attempt) -> Entry:
+    """The entry of a cell that runs, with since when it makes no progress, where that is long: by its ranks' watchdogs,
+    or by a heartbeat that stays away although its process is there.
+    """
+    notes = running.cell.folder.silences(past.number)
+    first = min((note.since for note in notes if note.rank == 0), default=None)
+    if first is None and past.here and time.time() - past.beat > SILENT_SECONDS:
+        first = past.beat
+    if first is None:
+        return running
+    hanging = [f"rank {note.rank} on {note.host} (process {note.pid}) {note.process}" for note in notes if note.hangs]
+    said = "; ".join([running.detail, f"silent since {at(first)}", *hanging])
+    return replace(running, detail=said, silent=first)
+
+
+def at(seconds: float) -> str:
+    """A moment, for people: the time of today, or the day with it."""
+    moment, today = time.localtime(seconds), time.localtime()
+    return time.strftime("%H:%M" if moment[:3] == today[:3] else "%d %B, %H:%M", moment)
 
 
 def _stopped(base: Entry) -> str:

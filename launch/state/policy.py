@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ POLICY = {
         True, "requeued by Slurm; waiting jobs keep away from a node that failed twice; goes on"
     ),
     Death.VANISHED: Policy(True, "submitted again, and goes on from its last checkpoint"),
+    Death.STUCK: Policy(True, "made no progress (see the stacks in its logs); submitted again, and goes on"),
     Death.CANCELLED: Policy(False, "somebody cancelled it; `gta retry` submits it again"),
     Death.GAVE_UP: Policy(False, "look at its log (`gta logs CELL`), then `gta retry`"),
 }
@@ -49,12 +51,23 @@ _STATES = {
 }
 
 
+# what is said where memory runs out by exceptions that are no MemoryError: torch's on a CPU, CUDA's libraries', the
+# kernel's (ENOMEM), C++'s
+_NO_MEMORY = re.compile(
+    r"can(?:no|')t allocate memory|not enough memory|out of memory|alloc_failed|bad_alloc|unable to allocate",
+    re.IGNORECASE,
+)
+
+
 def of_exception(error: BaseException) -> Death:
     """The cause that an exception inside a cell is."""
     names = {kind.__name__ for kind in type(error).__mro__}
     if "Diverged" in names:
         return Death.DIVERGED
-    return Death.MEMORY if names & {"OutOfMemoryError", "MemoryError"} else Death.EXCEPTION
+    if names & {"OutOfMemoryError", "MemoryError"}:
+        return Death.MEMORY
+    said = isinstance(error, (RuntimeError, OSError)) and _NO_MEMORY.search(str(error))
+    return Death.MEMORY if said else Death.EXCEPTION
 
 
 def of_job(ended: EndedJob, began: bool) -> Death:

@@ -19,11 +19,13 @@ from tests.helpers.program import ROOT
 from tests.helpers.snippets import table
 from tests.helpers.tracked import attempt, fail, finish, make_cell, run_of
 
+NUMBERED = {"attempt_file", "silence_file"}  # several, whose names are made of numbers
 PAGE = ROOT / "docs/reference/records.md"
 RECORDS: dict[str, type[JsonRecord]] = {
     "cell.json": cellfolder.Identity,
     "submitted.json": cellfolder.Submitted,
     "attempts/NNNN.json": cellfolder.Attempt,
+    "attempts/NNNN.silent-R.json": cellfolder.Silence,
     "failure.json": cellfolder.Failure,
     "cancelled.json": cellfolder.Cancelled,
     "result.json": cellfolder.Result,
@@ -40,11 +42,9 @@ def test_the_fields_of_a_record_are_those_of_the_page(name: str) -> None:
 
 def test_every_file_of_a_cell_is_on_the_page() -> None:
     folder = CellFolder(Path())
-    files = {
-        str(getattr(folder, name)) for name in dir(CellFolder) if name.endswith("_file") and name != "attempt_file"
-    }
+    files = {str(getattr(folder, name)) for name in dir(CellFolder) if name.endswith("_file") and name not in NUMBERED}
     shown = re.findall(r"^\| `([^`]+)` \|", PAGE.read_text().partition("\n## ")[0], re.MULTILINE)
-    assert files | {"attempts/NNNN.json", "artifacts/"} == set(shown)
+    assert files | {"attempts/NNNN.json", "attempts/NNNN.silent-R.json", "artifacts/"} == set(shown)
 
 
 def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_store: Path) -> None:

@@ -1,0 +1,97 @@
+"""Why an attempt failed, written down by the rank that failed first; and whose fault it was, the cell's or not."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+
+from gta.cellfolder import CellFolder, Failure, readable
+from gta.errors import UserError
+from gta.ops import distributed
+from gta.text import first_line
+from launch.state import policy
+from launch.state.attempts import GONE, Claim, Superseded
+
+PEER_SECONDS = 10.0  # for the rank that failed first to say why
+# what torch says on a rank whose peer is gone (gloo, NCCL, the rendezvous store)
+_PEER = ("gloo", "nccl", "Connection closed by peer", "Connection reset by peer", "Broken pipe", "recvValue failed")
+# what torch says where a worker that loads data was killed with -9: by the system, which ran out of memory, or by hand
+_WORKER = "is killed by signal: Killed"
+
+
+def record(folder: CellFolder, number: int | None, error: BaseException, mine: Claim | None, log: str | None) -> None:
+    """Say why the attempt failed, unless a later one has the cell by now, or its folder is gone.
+
+    The rank that failed first writes it: the others only see a lost connection. Where none does, a rank was killed,
+    and the attempt is lost: it is not the cell's fault, and it goes on by itself; so it is where a worker was killed.
+    What cannot be written (a full disk) is a line in the log: the cell counts as lost then.
+    """
+    if not folder.path.is_dir():  # deleted; what is written would make it anew
+        print(f"{folder.path} {GONE}.", flush=True)
+        return
+    try:
+        _record(folder, number, error, mine, log)
+    except OSError as trouble:
+        why = trouble.strerror or first_line(trouble)
+        print(f"Why the attempt failed could not be written into {folder.path} ({why}).", file=sys.stderr, flush=True)
+
+
+def _record(folder: CellFolder, number: int | None, error: BaseException, mine: Claim | None, log: str | None) -> None:
+    last = folder.latest_attempt()
+    if number is not None and last is not None and last.number > number:
+        return
+    if number is None:  # failed before rank 0 could say which attempt this is
+        number = last.number if last else 0
+    if killed := _killed_worker(error):
+        _lost(mine, killed, log)
+        return
+    first = _of(folder, number)
+    if _lost_a_peer(error):
+        deadline = time.monotonic() + PEER_SECONDS
+        while first is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+            first = _of(folder, number)
+        if first is None:
+            _lost(mine, "another rank died without a word", log)
+            return
+    if first is None:
+        text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        line = next((part for part in text.splitlines() if part.strip()), type(error).__name__)
+        cause = policy.of_exception(error)
+        first = Failure(attempt=number, error=line, time=time.time(), cause=cause, rank=distributed.rank(), log=log)
+        first.write(folder.failure_file)
+    if mine:
+        mine.end("failed", error=first.error, log=first.log)  # the log that tells the cause
+
+
+def _lost(mine: Claim | None, error: str, log: str | None) -> None:
+    """The machine's fault: no failure is written, and the cell goes on by itself."""
+    print(f"The attempt is lost: {error}; the cell goes on from its last checkpoint.", flush=True)
+    if mine:
+        try:
+            mine.end("lost", error=error, log=log)
+        except Superseded as gone:
+            print(f"Stopping: {gone}.", flush=True)
+
+
+def _of(folder: CellFolder, number: int) -> Failure | None:
+    """What the rank that failed first wrote; a broken record is replaced."""
+    return readable(lambda: folder.failure_of(number), say=lambda _: None)
+
+
+def _lost_a_peer(error: BaseException) -> bool:
+    return distributed.world_size() > 1 and isinstance(error, RuntimeError) and any(w in str(error) for w in _PEER)
+
+
+def _killed_worker(error: BaseException) -> str | None:
+    """What to say of a worker that was killed; None where that is not what ended the attempt."""
+    if any(_WORKER in str(one) for one in _chain(error)):
+        return "a process that loads data was killed (signal 9), as the system does where memory runs out"
+    return None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,242 @@
+"""A rank that makes no progress: it is named, its stack is in its log, and the attempt is the machine's fault."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gta import progress
+from gta.cell import Cell
+from gta.cellfolder import CellFolder, Death, Silence, process_start
+from launch.job import watching
+from launch.job.watchdog import watchdog
+from launch.job.watching import OVER, TICK, Watched, Watching
+from launch.show.rows import row
+from launch.state.ledger import State, look, to_run
+from tests.helpers import hanging_rank
+from tests.helpers.cells import attempt, claim, last_attempt
+from tests.helpers.program import ROOT
+
+SECONDS = 1800.0
+
+
+class Clock:
+    """Time that passes only where the watching process sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(watching.time, "monotonic", made.monotonic)
+    return made
+
+
+class Rank:
+    """A rank of this process's, as its watchdog sees it; time goes on by `wait`."""
+
+    def __init__(self, folder: CellFolder, clock: Clock, rank: int = 0, world: int = 1):
+        self.clock, self.ended = clock, False
+        read, self.pipe = os.pipe()
+        os.set_blocking(read, False)
+        about = Watched(
+            folder=str(folder.path), pid=os.getpid(), started=process_start(os.getpid()), rank=rank, world=world,
+            seconds=SECONDS, hosts=False,
+        )  # fmt: skip
+        self.watching = Watching(about, read)
+        os.write(self.pipe, b"a1;")
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it is judged stuck after so much more time, looked at every ten seconds."""
+        until = self.clock.now + seconds
+        while self.clock.now < until:
+            self.clock.now += 10
+            if self.watching.look():
+                return True
+        return False
+
+    def tick(self) -> None:
+        os.write(self.pipe, TICK)
+        self.watching.look()
+
+
+def test_who_makes_progress_is_left_alone_however_long_it_takes(cells: list[Cell], clock: Clock) -> None:
+    claim(cells[0])
+    rank = Rank(cells[0].folder, clock)
+    for _ in range(20):
+        assert not rank.wait(SECONDS - 60)
+        rank.tick()
+    assert cells[0].folder.silences(1) == [], "no more"
+
+
+def test_a_silence_is_said_long_before_the_end_and_goes_with_it(cells: list[Cell], clock: Clock) -> None:
+    attempt(cells[0], "57", ended=None)
+    rank = Rank(cells[0].folder, clock)
+    assert look(cells[0]).silent is None
+    assert not rank.wait(300)
+    entry = look(cells[0])
+    assert entry.state is State.RUNNING
+    assert "; silent since " in entry.detail
+    assert row(entry).state == "stuck"
+    rank.tick()
+    assert row(look(cells[0])).state == "running"
+    assert rank.wait(SECONDS + 20), "and after so long it is over"
+
+
+def test_a_rank_that_waits_for_another_one_is_not_stuck_while_that_goes_on(cells: list[Cell], clock: Clock) -> None:
+    claim(cells[0])
+    waiting, working = Rank(cells[0].folder, clock, 1, 2), Rank(cells[0].folder, clock, 0, 2)
+    for _ in range(int(SECONDS) // 10 + 10):
+        assert not waiting.wait(10), "rank 0 evaluates, say"
+        working.tick()
+    for _ in range(20):
+        stuck = waiting.wait(10)
+        working.watching.look()
+    assert stuck, "now both are silent"
+
+
+def test_of_ranks_that_nobody_hears_of_it_is_waited_longer(cells: list[Cell], clock: Clock) -> None:
+    claim(cells[0])
+    rank = Rank(cells[0].folder, clock, 1, 2)
+    assert not rank.wait(2 * SECONDS)
+    assert rank.wait(2 * SECONDS)
+
+
+def test_a_rank_ends_with_the_first_that_is_ended(cells: list[Cell], clock: Clock) -> None:
+    claim(cells[0])
+    rank = Rank(cells[0].folder, clock, 1, 2)
+    assert not rank.wait(200)
+    Silence(since=0, rank=0, host="node1", pid=1, over=True).write(cells[0].folder.silence_file(1, 0))
+    assert rank.wait(10)
+
+
+def test_a_rank_that_is_left_over_is_ended(cells: list[Cell], clock: Clock) -> None:
+    """Another one failed, and this one was stopped: nothing ends it by itself."""
+    mine = claim(cells[0])
+    rank = Rank(cells[0].folder, clock, 1, 2)
+    mine.end("failed", error="boom")
+    assert not rank.wait(200), "it has a moment to leave by itself"
+    record = last_attempt(cells[0])
+    object.__setattr__(record, "end_time", time.time() - 100)
+    record.write(cells[0].folder.attempt_file(1))
+    assert rank.wait(10)
+
+
+def test_a_job_that_was_suspended_as_a_whole_is_not_stuck_when_it_goes_on(cells: list[Cell], clock: Clock) -> None:
+    claim(cells[0])
+    rank = Rank(cells[0].folder, clock)
+    assert not rank.wait(100)
+    clock.now += 10 * SECONDS  # the watchdog was stopped as well
+    assert not rank.watching.look()
+    assert not rank.wait(100)
+
+
+def test_a_rank_that_is_over_is_watched_no_more(cells: list[Cell], clock: Clock) -> None:
+    claim(cells[0])
+    rank = Rank(cells[0].folder, clock)
+    assert not rank.wait(300)
+    os.write(rank.pipe, OVER)
+    rank.watching.run()
+    assert cells[0].folder.silences(1) == []
+
+
+def test_a_full_pipe_stops_no_step(cells: list[Cell]) -> None:
+    with watchdog(cells[0].folder, 30, 0, 1, hosts=False) as dog:
+        (child,) = psutil.Process().children()
+        child.suspend()
+        for _ in range(200_000):
+            progress.tick()
+        child.resume()
+        dog.attempt(1)
+    assert not child.is_running()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["wait", "stop"])
+def test_a_rank_that_hangs_is_ended_with_its_stack(cells: list[Cell], how: str) -> None:
+    command = [sys.executable, "-m", "tests.helpers.hanging_rank", str(cells[0].folder.path), how]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert f"(site.stuck_minutes={hanging_rank.MINUTES:g}) and is ended. Its stack:" in ended.stderr
+    record = last_attempt(cells[0])
+    assert (record.ended, record.why) == ("lost", "stuck")
+    assert record.error
+    if how == "wait":
+        assert "in hang_here" in ended.stderr
+        assert record.error.endswith("; its log has the stack")
+    else:
+        assert "a process that is stopped can show none" in ended.stderr
+        assert record.error.endswith("is stopped (SIGSTOP)"), "and that rank is named"
+    entry = look(cells[0])
+    assert (entry.state, entry.cause) == (State.RESUMABLE, Death.STUCK)
+    assert record.error in entry.detail
+    assert to_run(entry), "again, by itself"
+
+
+@pytest.mark.slow
+def test_two_ranks_are_ended_together_and_the_one_that_hangs_is_named(cells: list[Cell]) -> None:
+    command = [sys.executable, "-m", "tests.helpers.hanging_rank", str(cells[0].folder.path)]
+    ranks = [
+        subprocess.Popen([*command, how, str(rank), "2"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        for rank, how in enumerate(["wait", "stop"])
+    ]
+    logs = [rank.communicate(timeout=300)[1] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [-signal.SIGKILL] * 2, logs
+    assert "in hang_here" in logs[0]
+    assert "can show none" in logs[1]
+    error = last_attempt(cells[0]).error
+    assert error is not None
+    assert f"rank 1 on {os.uname().nodename} (process {ranks[1].pid}) is stopped (SIGSTOP)" in error
+
+
+@pytest.mark.slow
+def test_a_stopped_rank_of_a_local_cell_ends_the_attempt_and_the_cell_goes_on(small: list[str], tmp_path: Path) -> None:
+    words = [*small, "method=supervised", "seed=0", "sweep=shapes", "site.ranks=2", "schedule.group_size=4"]
+    long = ["schedule.iterations=40", "site.workers=1", "schedule.log_every=1", "site.stuck_minutes=0.3"]
+    command = [sys.executable, "-m", "gta", "multirun", *words, *long]
+    launcher = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    stopped: psutil.Process | None = None
+    while launcher.poll() is None and stopped is None:
+        for journal in tmp_path.glob("runs/cells/*/journal.jsonl"):
+            if '"metrics"' in journal.read_text():
+                stopped = rank_one(launcher.pid)
+                stopped.suspend()
+        time.sleep(0.05)
+    said = launcher.communicate(timeout=500)[0]
+    assert launcher.returncode == 0, said
+    assert stopped is not None
+    (path,) = tmp_path.glob("runs/cells/*")
+    folder = CellFolder(path)
+    lost = [one for one in folder.attempts() if one.why == "stuck"]
+    assert f"(process {stopped.pid}) is stopped (SIGSTOP)" in str([one.error for one in lost])
+    assert folder.done
+    last = folder.latest_attempt()
+    assert last is not None
+    assert (last.ended, last.began) == ("done", lost[-1].saved or 0)
+    logs = "".join(log.read_text() for log in tmp_path.glob("runs/sweeps/shapes/**/*_log.out"))
+    assert "Rank 0 (process " in logs, "the other one shows where it waits"
+    assert "Current thread" in logs
+
+
+def rank_one(launcher: int) -> psutil.Process:
+    """The process of rank 1, not the workers that load its data: those are its children."""
+    children = psutil.Process(launcher).children(recursive=True)
+    ranks = [one for one in children if "submitit.core._submit" in one.cmdline() and "_submit" not in str(parent(one))]
+    return next(one for one in ranks if one.environ()["SUBMITIT_LOCAL_GLOBALID"] == "1")
+
+
+def parent(process: psutil.Process) -> list[str]:
+    above = process.parent()
+    return above.cmdline() if above else []
