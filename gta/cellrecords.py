@@ -282,6 +282,14 @@ def this_place() -> str:
     return f"{socket.gethostname()}:{boot}:{namespace}"
 
 
+def process_letter(pid: int) -> str:
+    """The kernel's letter for what a process does (R, S, D, T, t ...); empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
+
+
 def process_start(pid: int) -> str | None:
     """When a process started (clock ticks since boot), or None where there is none: tells a reused pid apart.
 

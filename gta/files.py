@@ -1,4 +1,4 @@
-"""Files and folders that are whole or absent: written beside their place, then renamed into it; and locks."""
+"""Files and folders that are whole or absent: written beside their place, then renamed into it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 
 @contextmanager
@@ -117,47 +115,6 @@ def make_folder(path: str | Path, fill: Callable[[Path], None]) -> bool:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return True
-
-
-@contextmanager
-def lock(path: str | Path, waiting: Callable[[], None] | None = None, after: float = 0) -> Iterator[None]:
-    """One process at a time: holds the lock file `path`, which is made with its folder and stays.
-
-    The kernel lets go of it when its holder ends, however that ends. `waiting` is called once where another holds it
-    for longer than `after` seconds.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    held = FileLock(path)
-    try:
-        held.acquire(timeout=after if waiting else -1)
-    except Timeout:
-        assert waiting is not None
-        waiting()
-        held.acquire()
-    try:
-        yield
-    finally:
-        held.release()
-
-
-@contextmanager
-def lock_within(path: str | Path, seconds: float) -> Iterator[bool]:
-    """As `lock`, for who can do without: whether the lock was had, and not where it cannot be made (a full disk) or its
-    holder keeps it for longer than that (a process that was stopped).
-    """
-    held = FileLock(path)
-    try:
-        held.acquire(timeout=seconds)
-    except OSError:  # Timeout is one
-        mine = False
-    else:
-        mine = True
-    try:
-        yield mine
-    finally:
-        if mine:
-            held.release()
 
 
 def remove_leftovers(path: str | Path) -> None:

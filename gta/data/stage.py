@@ -26,7 +26,8 @@ from gta.data.private import check_no_link, private_folder
 from gta.data.spec import train_path, val_path
 from gta.data.splits.split import Split
 from gta.errors import UserError
-from gta.files import lock, write_json
+from gta.files import write_json
+from gta.locks import Holder, lock
 from gta.text import human_bytes, some
 
 TRUST_SECONDS = 60.0  # a copy that was compared with its source so lately is not compared again: the ranks of a job
@@ -88,7 +89,12 @@ def stage(root: Path, to: Path, names: Sequence[str], title: str = "data", diges
         mine = private_folder(to)
         guard, index = mine / f".{title}-{wanted}.lock", mine / f".{title}-{wanted}.json"
         check_no_link(guard)
-        with lock(guard, lambda: print(_WAITING.format(to=mine), flush=True)):
+
+        def say(holder: Holder | None) -> None:
+            who = f": {holder}" if holder else ""
+            print(f"{_WAITING.format(to=mine)}{who}", flush=True)
+
+        with lock(guard, say=say, patience=0):
             if (folder := _trusted(mine, index, digests)) is not None:
                 return folder
             files = sources(root, names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sqlite3
@@ -11,18 +12,20 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-SECONDS = 3.0  # to wait for whoever writes to the store
+from gta import locks
+
+SECONDS = 5.0  # to wait for whoever writes to the store
 
 
 def trouble(path: Path) -> tuple[str, str] | None:
     """What keeps MLflow from opening the store at `path`, and what to do; None where nothing does, or where only MLflow
-    can tell (a store that is locked, or an MLflow that does not say which schema it wants).
+    can tell (one that does not say which schema it wants). MLflow itself would try for two minutes.
     """
     away = f"`{shlex.join(['mv', str(path), f'{path}.away'])}`, and `gta sync` makes it anew from the journals"
     try:
         found = _version(path)
-    except sqlite3.OperationalError:  # locked, or not to be opened: no word about what is in it
-        return None
+    except sqlite3.OperationalError as error:  # no word about what is in it
+        return _shut(path, str(error))
     except sqlite3.DatabaseError as error:
         return f"MLflow's store {path} cannot be read ({error})", f"move it away: {away}"
     head, known = _versions()
@@ -40,6 +43,21 @@ def trouble(path: Path) -> tuple[str, str] | None:
     return (
         f"MLflow's store {path} is of an older version than the {here} here (schema {found}, not {head})",
         f"copy it and run `{upgrade}`, or move it away: {away}",
+    )
+
+
+def _shut(path: Path, error: str) -> tuple[str, str]:
+    """What is wrong with a store that cannot be read now, and what to do."""
+    if "locked" in error or "busy" in error:
+        holder = locks.holder_of(path.with_name(f"{path.name}.lock"))
+        holder = holder if holder and holder.lives and holder.pid != os.getpid() else None
+        who = f" by {holder}" if holder else ""
+        stopped = f", which is stopped: `kill -CONT {holder.pid}` lets it go on" if holder and holder.stopped else ""
+        found = f"MLflow's store {path} has been locked{who} for more than {SECONDS:.0f} s{stopped}"
+        return found, f"wait for who has it open (`fuser -v {path}`), or end that, then try again"
+    return (
+        f"MLflow's store {path} cannot be opened ({error})",
+        f"it must be a file that you may read and write, in a folder where you may write: see `ls -ld {path}`",
     )
 
 

@@ -14,12 +14,13 @@ import logging
 import os
 import socket
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gta import files
+from gta import files, locks
 from gta.errors import UserError
 from gta.text import masked_uri
 from gta.tracking import keys, sqlite_schema
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 CONNECT_SECONDS = 5.0  # for a database to answer
+LOCK_SECONDS = 60.0  # for another writer, which lets go after some cells; it sends what is missing all the same
 _QUIET = ("alembic", "sqlalchemy", "urllib3")  # beside MLflow itself
 _SQLITE = "sqlite:///"
 _KINDS = (_SQLITE, "http://", "https://", "postgresql", "mysql", "mssql", "databricks")
@@ -74,10 +76,11 @@ def exists(uri: str) -> bool:
 
 
 @contextlib.contextmanager
-def lock(uri: str, folder: Path | None = None) -> Iterator[None]:
+def lock(uri: str, folder: Path | None = None, seconds: float | None = None) -> Iterator[None]:
     """One writer at a time: holds a lock file beside the SQLite store (made with its folder where missing).
 
-    For another store the lock is in `folder`, which keeps apart the writers that share that folder.
+    For another store the lock is in `folder`, which keeps apart the writers that share that folder. Raises Busy where
+    another writer keeps it for `seconds` (None: `LOCK_SECONDS`).
     """
     path = sqlite_path(uri)
     name = hashlib.sha256(uri.encode()).hexdigest()[:8]  # of each store its own: one that hangs holds up no other
@@ -85,8 +88,13 @@ def lock(uri: str, folder: Path | None = None) -> Iterator[None]:
     if place is None:
         yield
         return
-    with files.lock(place):
+    with locks.lock(place, LOCK_SECONDS if seconds is None else seconds, _say_who):
         yield
+
+
+def _say_who(holder: locks.Holder | None) -> None:
+    who = holder or "another process"
+    print(f"Waiting for {who}: it writes to MLflow's store, and one does at a time.", file=sys.stderr, flush=True)
 
 
 def connect(uri: str) -> MlflowClient:

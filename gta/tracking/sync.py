@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from gta.cellfolder import BrokenRecord, CellFolder
 from gta.errors import UserError
+from gta.locks import Busy
 from gta.text import first_line, masked_uri, some
 from gta.tracking import keys, store
 from gta.tracking.cell import TrackedCell, files_of
@@ -47,6 +48,7 @@ def sync(
     alive: Alive | None = None,
     check: bool = False,
     partial: bool = False,
+    patience: float | None = None,
 ) -> SyncReport:
     """Bring MLflow up to date with these cell folders; their runs are tagged with, and below, the `sweeps`.
 
@@ -55,7 +57,8 @@ def sync(
     a folder whether a process works on the cell (None: not known): a run that a dead one left RUNNING is closed.
     `check` compares the sync caches with what a server holds (with an SQLite store that is always done, being cheap);
     `force` looks at everything again, whatever the caches say. `partial`: these are not all cells of their sweeps,
-    whose own status is left as it is. Raises UserError for a tracking URI or a sweep name that cannot be used.
+    whose own status is left as it is. `patience`: seconds for another writer of the store (None: a minute), whose name
+    is a problem else. Raises UserError for a tracking URI or a sweep name that cannot be used.
     """
     started = time.perf_counter()
     uri = store.normal(uri)
@@ -88,7 +91,9 @@ def sync(
             del synced[folder]
         report.unchanged = len(synced)
         if pending:
-            _Sync(uri, sweeps, alive, report).run(pending, None if partial else list(synced))
+            _Sync(uri, sweeps, alive, report, patience).run(pending, None if partial else list(synced))
+    except Busy as error:
+        report.problems.append(f"{error.why}: {error.advice}; {LATER}")
     except UserError as error:  # a store that cannot be opened; it says what to do
         report.problems.append(masked_uri(str(error)))
     except Exception as error:  # whatever the store or the network raises: the next sync sends it
@@ -122,6 +127,7 @@ class _Sync:
     sweeps: list[str]
     alive: Alive | None
     report: SyncReport
+    patience: float | None = None
     failed: dict[str, list[CellFolder]] = field(default_factory=dict)  # why -> cells that could not be sent
     in_a_row: int = 0
     not_tried: int = 0
@@ -131,7 +137,7 @@ class _Sync:
         from gta.tracking.writer import Writer
 
         folder = pending[0].path.parent
-        with store.lock(self.uri, folder):
+        with store.lock(self.uri, folder, self.patience):
             client = store.connect(self.uri)
             experiment = store.experiment_id(client, self.uri, folder.parent, self.report.notes.append)
         located: dict[str, str] | None = None
@@ -139,7 +145,7 @@ class _Sync:
         for start in range(0, len(pending), _TOGETHER):
             cells = self._read(pending[start : start + _TOGETHER])
             # The lock is let go of now and then, so that another writer of the same store need not wait for all.
-            with store.lock(self.uri, folder):
+            with store.lock(self.uri, folder, self.patience):
                 known = [sent.run_id for cell in cells if (sent := cached(cell.folder, self.uri))]
                 runs = _by_signature(_runs(client, experiment, known))
                 missing = [cell.signature for cell in cells if cell.signature not in runs]
@@ -151,7 +157,7 @@ class _Sync:
         self._say_what_failed()
         if rest is None or self.not_tried:
             return
-        with store.lock(self.uri, folder):
+        with store.lock(self.uri, folder, self.patience):
             writer.close_sweeps([*pending, *rest], waiting=self.report.waiting > 0)
 
     def _read(self, folders: list[CellFolder]) -> list[TrackedCell]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gta.cellfolder import CellFolder, Death, Silence, process_start
+from gta.cellrecords import process_letter
 from gta.jsonrecord import JsonRecord
 
 TICK = b"."
@@ -81,7 +82,9 @@ class Watching:
         """Whether the rank is to be ended now; what it has to say is heard, and its silence written down."""
         self._hear()
         now = time.monotonic()
-        if now - self._looked > STOPPED_SECONDS or self._state() == "t":  # the latter: a debugger has it
+        if (
+            now - self._looked > STOPPED_SECONDS or process_letter(self.watched.pid) == "t"
+        ):  # the latter: a debugger has it
             self._last = now
         self._looked = now
         if now - self._last < self._notice:
@@ -106,12 +109,6 @@ class Watching:
             return process_start(self.watched.pid) == self.watched.started
         return False  # nobody can say anything any more
 
-    def _state(self) -> str:
-        """The kernel's letter for what the rank's process does; empty where it is gone."""
-        with contextlib.suppress(OSError):
-            return Path(f"/proc/{self.watched.pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return ""
-
     def _note(self, over: bool = False) -> None:
         """Write down that the rank is silent, for `status` and for the other ranks."""
         now = Silence(
@@ -119,7 +116,7 @@ class Watching:
             rank=self.watched.rank,
             host=socket.gethostname(),
             pid=self.watched.pid,
-            process=_STATES.get(self._state(), ""),
+            process=_STATES.get(process_letter(self.watched.pid), ""),
             over=over,
         )
         before = self._noted
@@ -217,9 +214,7 @@ class Watching:
 
 
 def _show_stack(pid: int) -> None:
-    letter = ""
-    with contextlib.suppress(OSError):
-        letter = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    letter = process_letter(pid)
     if letter == "T":
         _say("(it is stopped by SIGSTOP, and a process that is stopped can show none)")
         return

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
 
-from gta import files
+from gta import files, locks
 from launch.slurm import cluster
 from launch.slurm import commands as slurm
 from launch.state.jobs import FINAL, EndedJob, HeldJob, Unknown
@@ -66,7 +66,7 @@ class SharedAnswers:
         if path is None:
             kept = self._young(*self._kept)
             return self._new() if kept is None else kept
-        with files.lock_within(path.with_suffix(".lock"), LOCK_SECONDS) as mine:
+        with locks.lock_within(path.with_suffix(".lock"), LOCK_SECONDS) as mine:
             for answer in (_read(path), self._kept):
                 if (known := self._young(*answer)) is not None:
                     return known
@@ -107,7 +107,7 @@ class SharedAnswers:
         """What was answered up to now holds no more: jobs were sent."""
         self._kept = (0.0, None)
         if (path := self._path()) is not None:
-            with files.lock_within(path.with_suffix(".lock"), LOCK_SECONDS), suppress(OSError):
+            with locks.lock_within(path.with_suffix(".lock"), LOCK_SECONDS), suppress(OSError):
                 path.unlink(missing_ok=True)
 
     def _path(self) -> Path | None:

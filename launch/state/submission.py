@@ -7,9 +7,7 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,14 +16,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from gta import files
+from gta import files, locks
 from gta.cell import Cell
 from gta.cellfolder import BrokenRecord, CellFolder, Submitted, readable
 from gta.jsonrecord import JsonRecord
 from launch.state.jobs import Unknown
 from launch.state.ledger import Entry
 
-PATIENCE_SECONDS = 5.0  # with another launcher, before it is named
+LOCK_SECONDS = 600.0  # for another launcher to submit: a large grid on a slow Slurm takes minutes
 
 
 @dataclass(frozen=True)
@@ -218,33 +216,19 @@ def record_submission(folder: CellFolder, sent: Submitted, asked: bool, put: fil
     replace(sent, tries=tries, base=base).write(folder.submitted_file, put)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Holder(JsonRecord):
-    """.submit.holder.json: who holds the lock, and since when; of one that is free, who held it last."""
-
-    host: str
-    pid: int
-    command: str
-    time: float
-
-
 @contextmanager
-def submission_lock(runs: Path, patience: float = PATIENCE_SECONDS) -> Iterator[None]:
+def submission_lock(
+    runs: Path, patience: float = locks.PATIENCE_SECONDS, seconds: float | None = None
+) -> Iterator[None]:
     """One launcher at a time between looking at the cells and recording their jobs.
 
-    Who waits for longer than `patience` seconds says for whom, once, and goes on waiting.
+    Who waits for longer than `patience` seconds says for whom, once. Raises Busy where the other one keeps the lock for
+    `seconds` (None: `LOCK_SECONDS`), or was stopped.
     """
-    holder_file = runs / ".submit.holder.json"
 
-    def say() -> None:
-        found = readable(lambda: Holder.read(holder_file), say=lambda _: None)
-        who = "another launcher"
-        if found:
-            since = time.strftime("%d %B, %H:%M:%S", time.localtime(found.time))
-            who = f"{found.command} (process {found.pid} on {found.host}, since {since})"
+    def say(holder: locks.Holder | None) -> None:
+        who = holder or "another launcher"
         print(f"Waiting for {who}: it is submitting, and one does at a time.", file=sys.stderr, flush=True)
 
-    with files.lock(runs / ".submit.lock", say, patience):
-        command = " ".join(["gta", *sys.argv[1:]])
-        Holder(host=socket.gethostname(), pid=os.getpid(), command=command, time=time.time()).write(holder_file)
+    with locks.lock(runs / ".submit.lock", LOCK_SECONDS if seconds is None else seconds, say, patience):
         yield

@@ -160,7 +160,7 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
     with board, Interrupt() as ctrl_c:
         try:
             while True:
-                entries = watch.turn()
+                entries = watch.turn(comes_again=options.wait)
                 board.show(entries, watch.silence)
                 if watch.over(entries):
                     break

@@ -13,17 +13,20 @@ from gta.tracking import sync as tracking
 from launch.state.ledger import Entry, State
 
 SYNC_SECONDS = 60.0
+MEANWHILE_SECONDS = 2.0  # for another writer, while cells run: who is busy is asked again a minute later
 
 
-def sync(cells: Sequence[Cell], sweep: str, say: Callable[[str], None] = print) -> list[str]:
-    """Bring MLflow up to the journals of the cells. A store that is down costs a sentence of those that are handed
-    back, never a metric; what was put right is said.
+def sync(
+    cells: Sequence[Cell], sweep: str, say: Callable[[str], None] = print, patience: float | None = None
+) -> list[str]:
+    """Bring MLflow up to the journals of the cells. A store that is down, or that another process writes to for longer
+    than `patience` seconds, costs a sentence of those that are handed back, never a metric; what was put right is said.
     """
     present = [cell for cell in cells if cell.folder.frozen]
     problems = []
     for uri in sorted({cell.config.paths.tracking_uri for cell in present}):
         folders = [cell.folder.path for cell in present if cell.config.paths.tracking_uri == uri]
-        report = tracking.sync(folders, uri, sweep_tags(sweep), alive=alive)
+        report = tracking.sync(folders, uri, sweep_tags(sweep), alive=alive, patience=patience)
         for note in report.notes:
             say(note)
         problems += [f"MLflow is not up to date: {problem}" for problem in report.problems]
@@ -63,10 +66,10 @@ class Recorder:
         over = sum(entry.state in (State.DONE, State.FAILED) for entry in entries)
         if over != self.over or time.monotonic() - self.last > SYNC_SECONDS:
             self.over = over
-            self.now()
+            self.now(MEANWHILE_SECONDS)
 
-    def now(self) -> None:
-        for problem in sync(self.cells, self.sweep):
+    def now(self, patience: float | None = None) -> None:
+        for problem in sync(self.cells, self.sweep, patience=patience):
             self._warn(problem)
         self.last = time.monotonic()
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from gta import files
 from gta.cell import Cell
 from gta.cellfolder import BrokenRecord, Cancelled, Death, Failure, readable
+from gta.locks import Busy
 from launch.slurm import patience, reasons
 from launch.slurm.patience import PatientLook
 from launch.state import order
@@ -24,6 +25,7 @@ from launch.submit.selection import Selection
 
 MANY = 20  # cells, of which it is said what is done meanwhile
 STUCK_LOOKS = 3  # in a row, before a job that is held is no longer waited for
+TURN_SECONDS = 4.0  # for another launcher, at each turn of one that watches
 SAVE_SECONDS = 60.0  # for cells to save when they are asked to stop
 
 
@@ -72,6 +74,7 @@ class Watch:
         self.retry: dict[str, tuple[str, float] | None] = {}  # asked for again -> as what they were sent before
         self._reconciled = PatientLook(self.runs, clock)
         self._clock, self._pause = clock, 0.0  # between looks for submissions of which nobody knows
+        self._said: set[str] = set()
         self._stuck: dict[str, int] = {}  # signature -> looks in a row at which its job could not start by itself
         with submission_lock(self.runs):
             self._recover()
@@ -118,20 +121,35 @@ class Watch:
         """What is to be submitted now or later."""
         return [entry for entry in entries if self._wanted(entry)]
 
-    def turn(self) -> list[Entry]:
-        """Look at all cells, and submit those that are missing as far as there is room."""
+    def turn(self, comes_again: bool = True) -> list[Entry]:
+        """Look at all cells, and submit those that are missing as far as there is room.
+
+        `comes_again`: that another turn follows, which submits what is missing where another launcher is submitting for
+        long now. Else raises Busy.
+        """
+        try:
+            return self._turn(TURN_SECONDS if comes_again else None)
+        except Busy as error:
+            if not comes_again:
+                raise
+            if error.why not in self._said:
+                self._said.add(error.why)
+                print(f"Nothing is submitted meanwhile: {error.why}; {error.advice}.", file=sys.stderr, flush=True)
+            return self.look()
+
+    def _turn(self, seconds: float | None) -> list[Entry]:
         entries = self.look()
         if self.silence:
             return entries
         self.cluster.avoid_failing_nodes(entries)
         if self._unsure and self._clock() >= self._again:
-            with submission_lock(self.runs):
+            with submission_lock(self.runs, seconds=seconds):
                 self._recover()
             entries = self.look()
         wanted = self.wanted(entries) and self.cluster.ready(entries)
         if not (wanted and self._room(entries)):
             return entries
-        with submission_lock(self.runs):
+        with submission_lock(self.runs, seconds=seconds):
             self._recover()
             entries = self.look(now=True)  # another launcher may have sent jobs since
             quiet = self.silence or not self.cluster.ready(entries)

@@ -142,7 +142,13 @@ def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
     assert any(path.name.endswith(".tmp") for path in tmp_path.iterdir()), "it was at it"
     assert tracking.sync([cell], uri).problems == []
     assert history(store.connect(uri), cell) == expected(range(3))
-    assert {path.name for path in tmp_path.iterdir()} == {"cells", "mlflow.db", "mlflow.db.lock", "mlartifacts"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "cells",
+        "mlflow.db",
+        "mlflow.db.lock",
+        "mlflow.db.holder.json",
+        "mlartifacts",
+    }
 
 
 @pytest.mark.slow

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+import re
+import shutil
 import socket
 import subprocess
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from analysis import runs
 from gta.cellfolder import CellFolder
 from gta.errors import UserError
 from gta.journal import Journal
-from gta.tracking import keys, store
+from gta.tracking import keys, sqlite_schema, store
 from gta.tracking import sync as tracking
 from gta.tracking.sync_cache import Sent, cached, remember
+from tests.helpers.holding import held
 from tests.helpers.tracked import attempt, expected, fail, finish, history, make_cell, run_of, runs_of, train
 
 pytestmark = pytest.mark.slow
@@ -275,6 +280,42 @@ def test_a_store_that_is_no_store_is_told(tmp_path):
     cell = make_cell(tmp_path)
     (problem,) = tracking.sync([cell], f"sqlite:///{tmp_path}/mlflow.db").problems
     assert "mlflow.db" in problem
+
+
+def test_a_writer_that_was_stopped_is_named_and_the_journals_keep_everything(tmp_path, empty_store, monkeypatch):
+    monkeypatch.setattr("gta.locks.STOPPED_SECONDS", 0.1)
+    path = Path(shutil.copy(empty_store, tmp_path / "mlflow.db"))
+    cell = make_cell(tmp_path)
+    with held("lock", tmp_path / "mlflow.db.lock") as other:
+        (problem,) = tracking.sync([cell], f"sqlite:///{path}").problems
+        assert f"(process {other.pid} on " in problem
+        assert f"`kill -CONT {other.pid}` lets it go on" in problem
+        assert problem.endswith(tracking.LATER)
+    assert tracking.sync([cell], f"sqlite:///{path}").created == 1
+
+
+def test_a_store_that_is_locked_or_no_file_is_told_before_mlflow_tries_for_minutes(tmp_path, empty_store, monkeypatch):
+    monkeypatch.setattr(sqlite_schema, "SECONDS", 0.1)
+    path = Path(shutil.copy(empty_store, tmp_path / "mlflow.db"))
+    cell, uri = make_cell(tmp_path), f"sqlite:///{path}"
+    with monkeypatch.context() as nothing, held("store", path):
+        nothing.setattr("mlflow.tracking.MlflowClient", None)
+        (problem,) = tracking.sync([cell], uri).problems
+        assert f"store {path} has been locked for more than " in problem
+        with held("lock", tmp_path / "mlflow.db.lock") as other, pytest.raises(UserError) as refused:
+            runs.load(uri)  # a table takes no lock, and knows who has it
+        assert re.search(rf" has been locked by .* \(process {other.pid} on ", str(refused.value))
+        assert f"which is stopped: `kill -CONT {other.pid}` lets it go on" in str(refused.value)
+    assert tracking.sync([cell], uri).created == 1
+    path.unlink()
+    path.mkdir()
+    with monkeypatch.context() as nothing:
+        nothing.setattr("mlflow.tracking.MlflowClient", None)
+        (problem,) = tracking.sync([cell], uri).problems
+        assert f"store {path} cannot be opened (" in problem
+        assert "it must be a file that you may read and write" in problem
+        with pytest.raises(UserError, match="cannot be opened"):
+            runs.load(uri)
 
 
 @pytest.mark.parametrize("uri", ["runs/mlruns", "file:///tmp/mlruns", "sqlite://", "mlflow.db"])

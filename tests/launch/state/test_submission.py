@@ -126,7 +126,7 @@ def test_who_waits_for_another_launcher_says_for_whom_and_waits(
     with submission_lock(tmp_path, patience=0.1):
         other.join()
     said = capsys.readouterr().err
-    assert re.fullmatch(rf"Waiting for gta .*\(process {other.pid} on {socket.gethostname()}, since .*\): .*\n", said)
+    assert re.fullmatch(rf"Waiting for .*\(process {other.pid} on {socket.gethostname()}, since .*\): .*\n", said)
 
 
 def test_one_launcher_at_a_time(tmp_path: Path) -> None:

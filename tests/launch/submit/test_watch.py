@@ -13,6 +13,7 @@ import pytest
 
 from gta.cell import Cell
 from gta.cellfolder import DEAD_SECONDS, Death
+from gta.locks import Busy
 from launch.state import attempts, order
 from launch.state.jobs import Unknown
 from launch.state.ledger import State
@@ -31,6 +32,7 @@ from tests.helpers.cells import (
 )
 from tests.helpers.configs import changed
 from tests.helpers.fake_slurm import FakeSlurm
+from tests.helpers.holding import held
 from tests.helpers.played import Played
 
 
@@ -134,3 +136,26 @@ def test_other_batches_are_asked_of_cells_that_diverged_and_of_them_once(tmp_pat
     order.ask(diverged.folder)
     assert diverged.folder.orders() == [asked], "it has not begun"
     assert not failed_otherwise.folder.order_file.exists()
+
+
+@pytest.mark.slow
+def test_a_launcher_that_was_stopped_while_it_submits_holds_up_nobody_for_ever(
+    cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gta.locks.STOPPED_SECONDS", 0.1)
+    cluster = Played()
+    watch = Watch([cell], cluster, Selection())
+    with held("lock", tmp_path / ".submit.lock") as other:
+        for _ in range(2):
+            entries = watch.turn()
+            assert not cluster.jobs
+            assert not watch.over(entries), "it watches on, and submits later"
+        said = capsys.readouterr().err
+        assert said.count("Nothing is submitted meanwhile: ") == 1
+        assert f"`kill -CONT {other.pid}` lets it go on, `kill -9 {other.pid}` ends it" in said
+        with pytest.raises(Busy, match=rf"\(process {other.pid} on .*; then try again\."):
+            watch.turn(comes_again=False)  # --no-wait, from cron: these must not pile up
+        with pytest.raises(Busy):
+            Watch([cell], cluster, Selection())
+    watch.turn()
+    assert len(cluster.jobs) == 1
