@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from gta import progress
 from gta.data.private import check_no_link
 from gta.data.regular import check_regular, regular
 from gta.errors import UserError
@@ -65,6 +66,7 @@ def wrong(folder: Path, known: Mapping[str, tuple[int, str]], digests: bool) -> 
         check_no_link(folder / below)
 
     def is_wrong(name: str) -> bool:
+        progress.tick()
         size, digest = known[name]
         try:
             state = os.lstat(folder / name)
@@ -113,6 +115,7 @@ def _copy(root: Path, folder: Path, files: Sequence[SourceFile], digests: bool) 
             with open(temporary, "xb") as write:
                 while block := read.read(BLOCK):
                     size += write.write(block)
+                    progress.tick()
                     if digests:
                         digest.update(block)
             if size != source.size:

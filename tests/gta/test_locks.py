@@ -39,7 +39,7 @@ def test_who_is_at_work_is_waited_for_and_then_named(tmp_path: Path) -> None:
     (holder,) = said
     assert holder is not None
     assert holder.pid == os.getpid()
-    assert "stopped" not in str(refused.value)
+    assert "and is stopped" not in str(refused.value)
     assert f"(on {socket.gethostname()}: kill {os.getpid()})" in str(refused.value)
 
 
