@@ -89,8 +89,9 @@ def init(folder: str, name: str) -> int:
     """Look at a folder of images and masks, and write conf/data/NAME.yaml for it, to be read and changed.
 
     What follows a name in images and masks, sub-folders, which labels or colours the masks hold, and the range of
-    16-bit images are looked at; lists are written to splits/NAME/ where the folder has no train.txt and val.txt. The
-    folder itself is never written to.
+    16-bit images are looked at; lists are written to splits/NAME/ where the folder has no train.txt and val.txt that
+    fit: what is in a folder val is for validation, else every fifth image. Folders may share names; a mask that cannot
+    be read is named. The folder itself is never written to.
     """
     from gta.cli.data_init import write
 

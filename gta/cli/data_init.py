@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from gta.compose.validate import SMALLEST_CROP
 from gta.data.guess import Guess, guess
-from gta.data.lists import as_text
+from gta.data.lists import list_text
 from gta.errors import UserError
 from gta.files import write_text
 
@@ -25,9 +26,9 @@ def write(folder: str, name: str) -> int:
     found = guess(root)
     lists = {"train_list": found.train_list, "val_list": found.val_list}
     if not all(lists.values()):
-        for key, ids in zip(lists, found.lists(), strict=True):
+        for key, images in zip(lists, found.lists(), strict=True):
             place = Path("splits").absolute() / name / f"{key.removesuffix('_list')}.txt"
-            write_text(place, as_text(ids))
+            write_text(place, list_of(found, images))
             lists[key] = str(place)
     text = yaml_of(name, root, found, lists)
     write_text(path, text)
@@ -35,17 +36,31 @@ def write(folder: str, name: str) -> int:
     return 0
 
 
+def list_of(found: Guess, images: Sequence[str]) -> str:
+    """A list of these images: their ids, or with their masks where only a list can say whose they are."""
+    config = found.config
+    if found.named and config.nested:
+        return "".join(f"{image}\t{found.masks_of[image]}\n" for image in images)
+    top = "" if config.images == "." else f"{config.images}/"
+    paths = config.ids == "path"
+    ids = (image.removeprefix(top).removesuffix(config.image_suffix) for image in images)
+    return list_text((item if paths else item.rpartition("/")[2] for item in ids), config.image_suffix, paths)
+
+
 def yaml_of(name: str, root: Path, found: Guess, lists: dict[str, str]) -> str:
     """The YAML file, a line a setting; what has to be looked at says so."""
+    config = found.config
+    title = f"{len(found.masks_of)} images with masks"
     lines = [
-        f"# What {root} looks like to `gta data init`: {len(found.ids)} images with masks. Check it before it is used.",
-        f"name: {name}",
+        f"# What {root} looks like to `gta data init`: {title}. Check it before it is used.",
+        f"name: {_text(name)}",
         f"root: {_text(str(root))}",
-        f"images: {_text(found.images)}",
-        f"image_suffix: {_text(found.image_suffix)}",
-        f"masks: {_text(found.masks)}",
-        f"mask_suffix: {_text(found.mask_suffix)}",
-        *(["nested: true"] if found.nested else []),
+        f"images: {_text(config.images)}",
+        f"image_suffix: {_text(config.image_suffix)}",
+        f"masks: {_text(config.masks)}",
+        f"mask_suffix: {_text(config.mask_suffix)}",
+        *(["nested: true"] if config.nested and config.ids == "name" else []),
+        *(["ids: path   # files in several folders share names"] if config.ids == "path" else []),
         *([f"image_range: {found.image_range}   # black and white; look at the images"] if found.image_range else []),
         f"classes: [{', '.join(found.classes)}]   # name them, in this order",
         *([f"label_map: {found.label_map}"] if found.label_map else []),
@@ -54,11 +69,16 @@ def yaml_of(name: str, root: Path, found: Guess, lists: dict[str, str]) -> str:
         "split: 1/8",
         f"crop_size: {max(SMALLEST_CROP, min(CROP, found.side)) if found.side else CROP}",
     ]
-    if found.bare:
+    if found.unfit:
+        lines.append(f"# lists that lie there are not used: {found.unfit}")
+    if found.broken:
         lines.append(
-            f"# {found.bare} images have no mask: unlabeled_root: {root / found.images} makes them unlabeled ones"
+            f"# {len(found.broken)} pictures could not be read; `gta data check` names them: {found.broken[0]}"
         )
-    return "\n".join(lines) + "\n"
+    if found.bare:
+        place = root if config.images == "." else root / config.images
+        lines.append(f"# {found.bare} images have no mask: unlabeled_root: {place} makes them unlabeled ones")
+    return "\n".join(line.replace("\n", " ") for line in lines) + "\n"
 
 
 def _text(value: str) -> str:

@@ -3,46 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from gta.config import DataConfig
+from gta.data.listing import image_files, list_ids, mask_files
 from gta.data.masks import ColourMask, read_labels
+from gta.data.pairing import FEW, Pairs, paired
 from gta.data.pictures import UndeclaredRange, read_image, usual_range
 from gta.data.spec import IGNORE, SUFFIXES
 from gta.data.walk import below
 from gta.errors import UserError
 
-FEW, MANY = 5, 200  # files looked at to tell masks from images; masks whose labels are counted
-LABELS = 100  # more different labels or colours in a mask make it a picture
-VAL = 5  # where there are no lists, every so manieth pair is for validation
+MANY = 200  # masks whose labels are counted
+VAL = 5  # where there are no lists and no folder of it, every so manieth pair is for validation
+VAL_FOLDERS = ("val", "valid", "validation")
 
 
 @dataclass
 class Guess:
-    """How a folder could be read. `ids`: of images with a mask; `bare`: images without one; lists: paths below it."""
+    """How a folder could be read. `masks_of`: image -> mask, paths below the folder; `bare`: images without one;
+    `broken`: what is wrong with masks that were looked at; `train_list`, `val_list`: lists that lie there and fit.
+    """
 
-    images: str
-    image_suffix: str
-    masks: str
-    mask_suffix: str
-    nested: bool
-    ids: list[str]
+    config: DataConfig
+    masks_of: dict[str, str]
     bare: int
+    broken: list[str] = field(default_factory=list)
     train_list: str = ""
     val_list: str = ""
+    unfit: str = ""  # lists that lie there and do not fit
     classes: list[str] = field(default_factory=list)
     label_map: list[list[int]] = field(default_factory=list)
     colour_map: list[list[int]] = field(default_factory=list)
     image_range: str = ""
     side: int = 0
 
+    @property
+    def named(self) -> bool:
+        """Whether only a list can say which mask is whose."""
+        return self.config.images == self.config.masks
+
     def lists(self) -> tuple[list[str], list[str]]:
-        """(train, val) ids, where the folder has no lists of its own: every fifth pair is for validation."""
-        ids = sorted(self.ids)
-        return [item for place, item in enumerate(ids) if place % VAL], ids[::VAL]
+        """(train, val) images, where the folder has no lists of its own: those in a folder val, else every fifth."""
+        images = sorted(self.masks_of)
+        val = [name for name in images if {*PurePosixPath(name).parts[:-1]} & {*VAL_FOLDERS}] or images[::VAL]
+        val = val if len(val) < len(images) else images[::VAL]
+        return sorted({*images} - {*val}), val
 
 
 def guess(folder: Path) -> Guess:
@@ -50,64 +59,48 @@ def guess(folder: Path) -> Guess:
     names = [name for name in below(folder) if name.lower().endswith(SUFFIXES)]
     if not names:
         raise UserError(f"{folder}: there is no picture ({', '.join(SUFFIXES)}) in it.")
-    groups: dict[tuple[str, str], list[str]] = {}
-    for name in names:
-        path = PurePosixPath(name)
-        groups.setdefault((path.parts[0] if len(path.parts) > 1 else ".", path.suffix), []).append(name)
-    best: Guess | None = None
-    for (image_top, suffix), images in groups.items():
-        for (mask_top, _), masks in groups.items():
-            ending, ids, bare = _paired(images, suffix, masks)
-            if len(ids) > (len(best.ids) if best else 0) and _are_masks(folder, masks, [i + ending for i in ids]):
-                nested = any("/" in name.removeprefix(f"{image_top}/") for name in images)
-                best = Guess(image_top, suffix, mask_top, ending, nested, ids, bare)
-    if best is None:
-        raise UserError(
-            f"{folder}: no images and masks can be told by their names and contents: masks are index or colour "
-            "pictures whose names begin as their images' do. docs/guides/own-data-set.md says how to write the YAML."
-        )
-    _look(folder, best, names)
-    return best
+    pairs = paired(folder, names)
+    found = Guess(_layout(folder, pairs), pairs.masks, len(pairs.bare))
+    _look(folder, found)
+    _find_lists(folder, found)
+    return found
 
 
-def _are_masks(folder: Path, names: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether the first of the `wanted` file names look like masks."""
-    places = {PurePosixPath(name).name: folder / name for name in names}
-    return all(_is_mask(places[name]) for name in wanted[:FEW])
+def _layout(folder: Path, pairs: Pairs) -> DataConfig:
+    """Images and masks in a folder each where their paths below these are one; else all of it, for lists that name
+    both.
+    """
+    both = [(PurePosixPath(image).parts, PurePosixPath(mask).parts) for image, mask in pairs.masks.items()]
+    one_top = len({(_first(image), _first(mask)) for image, mask in both}) == 1
+    images, masks = (_first(both[0][0]), _first(both[0][1])) if one_top else (".", ".")
+    every = [*pairs.masks, *pairs.bare]
+    doubled = len({PurePosixPath(name).name for name in every}) < len(every)
+    if images == masks and pairs.suffix == pairs.ending:
+        images = masks = "."
+    nested = any(
+        len(PurePosixPath(name).parts) > (1 if images == "." else 2) for name in (*every, *pairs.masks.values())
+    )
+    return DataConfig(
+        root=str(folder), images=images, image_suffix=pairs.suffix, masks=masks, mask_suffix=pairs.ending,
+        nested=nested, ids="path" if doubled else "name",
+    )  # fmt: skip
 
 
-def _is_mask(path: Path) -> bool:
-    try:
-        return len(np.unique(read_labels(path))) <= LABELS
-    except ColourMask as error:
-        return len(error.colours) <= LABELS
-    except UserError:
-        return False
+def _first(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) > 1 else "."
 
 
-def _paired(images: Sequence[str], suffix: str, masks: Sequence[str]) -> tuple[str, list[str], int]:
-    """What follows an image's name in its mask's file, the ids that have one, and how many images have none."""
-    stems = sorted({PurePosixPath(name).name.removesuffix(suffix) for name in images})
-    files = {PurePosixPath(name).name for name in masks}
-    own = suffix if images == masks else None  # an image is not its own mask
-    endings = {name[len(stem) :] for stem in stems[:FEW] for name in files if name.startswith(stem)} - {own}
-    paired = {ending: [stem for stem in stems if stem + ending in files] for ending in endings}
-    ending = max(paired, key=lambda one: (len(paired[one]), -len(one)), default="")
-    ids = paired.get(ending, [])
-    known = {*ids, *(item + ending.removesuffix(suffix) for item in ids if own)}
-    return ending, ids, len(set(stems) - known)
-
-
-def _look(folder: Path, found: Guess, names: Sequence[str]) -> None:
-    """Fills in what the files hold: classes, image range, sides, and the lists that lie there."""
-    places = {PurePosixPath(name).name: folder / name for name in names if _under(name, found.masks)}
+def _look(folder: Path, found: Guess) -> None:
+    """Fills in what the files hold: classes, image range and sides."""
     labels: set[int] = set()
     colours: set[tuple[int, ...]] = set()
-    for item in found.ids[:MANY]:
+    for mask in [*found.masks_of.values()][:MANY]:
         try:
-            labels |= set(np.unique(read_labels(places[item + found.mask_suffix])).tolist())
+            labels |= set(np.unique(read_labels(folder / mask)).tolist())
         except ColourMask as error:
             colours |= {tuple(colour) for colour in error.colours.tolist()}
+        except UserError as error:
+            found.broken.append(str(error))
     values = sorted(value for value in labels if value != IGNORE)
     if colours:
         found.colour_map = [[*colour, place] for place, colour in enumerate(sorted(colours))]
@@ -121,20 +114,36 @@ def _look(folder: Path, found: Guess, names: Sequence[str]) -> None:
         if values != list(range(count)):
             found.label_map = [[value, place] for place, value in enumerate(values)]
     found.classes = [f"class_{place}" for place in range(count)]
-    images = {PurePosixPath(name).name: folder / name for name in names if _under(name, found.images)}
     ranges, sides = [], []
-    for item in found.ids[:FEW]:
+    for image in [*found.masks_of][:FEW]:
         try:
-            sides.append(min(read_image(images[item + found.image_suffix], DataConfig()).shape[:2]))
+            sides.append(min(read_image(folder / image, DataConfig()).shape[:2]))
         except UndeclaredRange as error:
             ranges.append((error.low, error.high))
+        except UserError as error:
+            found.broken.append(str(error))
     if ranges:
         found.image_range = usual_range(min(low for low, _ in ranges), max(high for _, high in ranges))
     found.side = min(sides, default=0)
-    texts = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt"))
-    found.train_list = next((name for name in texts if PurePosixPath(name).name == "train.txt"), "")
-    found.val_list = next((name for name in texts if PurePosixPath(name).name == "val.txt"), "")
 
 
-def _under(name: str, top: str) -> bool:
-    return "/" not in name if top == "." else name.startswith(f"{top}/")
+def _find_lists(folder: Path, found: Guess) -> None:
+    """Fills in the train.txt and val.txt that lie there, where every image of theirs has a mask."""
+    texts = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt") if path.is_file())
+    train, val = (
+        next((name for name in texts if PurePosixPath(name).name == f"{part}.txt"), "") for part in ("train", "val")
+    )
+    if not (train and val):
+        return
+    config = replace(found.config, train_list=train, val_list=val)
+    try:
+        ids = [list_ids(config, folder / name) for name in (train, val)]
+        images, masks = image_files(config), mask_files(config)
+    except UserError as error:
+        found.unfit = str(error)
+        return
+    strange = next((item for item in (*ids[0], *ids[1]) if item not in images or item not in masks), "")
+    if strange or {*ids[0]} & {*ids[1]}:
+        found.unfit = f"{train} and {val} " + (f"name {strange}, which is not there so" if strange else "share images")
+    else:
+        found.train_list, found.val_list = train, val

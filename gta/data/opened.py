@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from gta.data.regular import regular
 from gta.errors import UserError
@@ -48,5 +48,5 @@ def opened(path: Path) -> Iterator[Opened]:
             f"{path} has more pixels than a picture may have ({2 * (Image.MAX_IMAGE_PIXELS or 0)}): cut it."
         ) from None
     except (OSError, SyntaxError, ValueError, EOFError, OverflowError) as error:  # SyntaxError: of a broken PNG
-        reason = first_line(error)
+        reason = "of no known format" if isinstance(error, UnidentifiedImageError) else first_line(error)
         raise UserError(f"{path} is corrupt or not a picture ({reason}): copy it again.") from None

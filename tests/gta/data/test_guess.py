@@ -67,6 +67,75 @@ def test_what_is_written_can_be_read(
     assert "is there already" in capsys.readouterr().err
 
 
+def pair(image: Path, mask: Path) -> None:
+    for path, values in ((image, RNG.integers(0, 256, (20, 30, 3), dtype=np.uint8)), (mask, LABELS)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(values).save(path)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask", "says"),
+    [
+        ("images/{0}/{1}.jpg", "masks/{0}/{1}.png", ["images: images", "ids: path"]),
+        ("{0}/images/{1}.jpg", "{0}/masks/{1}.png", ["images: .", "masks: .", "ids: path"]),
+        ("{0}/{1}.png", "{0}_labels/{1}.png", ["images: .", "masks: .", "ids: path"]),
+        ("{0}/{0}{1}.png", "{0}annot/{0}{1}.png", ["images: .", "masks: .", "nested: true"]),
+        ("in/{0}{1}.jpg.png", "out/{0}{1}.jpg_L.png", ["image_suffix: .png", "mask_suffix: _L.png"]),
+    ],
+)
+def test_folders_that_share_names_and_names_that_end_as_a_pictures_does(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    image: str,
+    mask: str,
+    says: list[str],
+) -> None:
+    """All of the images are found, each with its own mask, and what is in a folder val is for validation."""
+    for part, count in (("train", 9), ("val", 4)):
+        for number in range(count):
+            pair(tmp_path / "own" / image.format(part, number), tmp_path / "own" / mask.format(part, number))
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "init", "own"]) == 0
+    written = (tmp_path / "conf/data/own.yaml").read_text()
+    assert all(part in written for part in [*says, "13 images with masks"]), written
+    if "in/" not in image:
+        assert len((tmp_path / "splits/own/val.txt").read_text().splitlines()) == 4
+    assert main(["splits", "make", "data=own", "--ratios", "1/4"]) == 0
+    assert main(["data", "check", "data=own", "data.split=1/4"]) == 0, capsys.readouterr().out
+
+
+def test_one_broken_mask_is_named_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = folder(tmp_path / "own", "i/{}.jpg", "m/{}.png", lambda m: m)
+    (data / "m/1.png").write_bytes(b"broken")
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "init", "own"]) == 0
+    assert "# 1 pictures could not be read" in capsys.readouterr().out
+    assert main(["data", "check", "data=own"]) == 2
+    assert "own: 1 problems" in capsys.readouterr().out
+
+
+def test_masks_that_are_jpegs_are_named_as_the_reason(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = folder(tmp_path / "own", "i/{}.jpg", "m/{}.png", lambda m: m)
+    for path in (data / "m").iterdir():
+        Image.open(path).save(path, format="JPEG")
+    assert main(["data", "init", str(data)]) == 2
+    assert "m/0.png is a JPEG under the name of a .png" in capsys.readouterr().err
+
+
+def test_lists_that_do_not_fit_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = folder(tmp_path / "own", "i/{}.jpg", "m/{}.png", lambda m: m)
+    (data / "train.txt").write_text("0\n1\nnowhere\n")
+    (data / "val.txt").write_text("2\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "init", "own"]) == 0
+    written = (tmp_path / "conf/data/own.yaml").read_text()
+    assert "# lists that lie there are not used: train.txt and val.txt name nowhere" in written
+    assert main(["data", "check", "data=own"]) == 0
+
+
 def test_lists_of_its_own_and_images_without_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = folder(tmp_path / "own", "i/{}.jpg", "m/{}.png", lambda m: m)
     (data / "lists").mkdir()
