@@ -21,7 +21,7 @@ SECTIONS = {
     "Run a grid": ("plan", "multirun", "retry", "doctor"),
     "Watch it": ("status", "logs", "cancel", "gc"),
     "Read it": ("table", "report", "show", "diff", "sync"),
-    "One cell": ("train", "debug", "eval", "predict"),
+    "One cell": ("train", "debug", "drill", "eval", "predict"),
     "Data": ("data", "splits"),
     "The command line": ("settings", "completion"),
 }

@@ -25,9 +25,12 @@ PAUSE_SECONDS = 5.0
 LEAVE_SECONDS = 30.0  # for Slurm to end a job that it was told to requeue
 
 
-def main(arguments: list[str]) -> int:
-    """The exit code: 0 done (or another process has the cell), 1 failed, 75 saved and to be continued."""
-    signals = Signals(in_slurm=True).install()
+def main(arguments: list[str], signals: Signals | None = None) -> int:
+    """The exit code: 0 done (or another process has the cell), 1 failed, 75 saved and to be continued.
+
+    `signals`: those of a process that listens already.
+    """
+    signals = signals or Signals(in_slurm=True).install()
     from launch.state.submission import read_submission
 
     made = read_submission(Path(arguments[0]))

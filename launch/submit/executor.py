@@ -14,6 +14,8 @@ from gta.compose import sbatch
 from launch.slurm import submitting
 from launch.state.submission import Submission
 
+JOB = "launch.job.start"  # what a job runs
+
 
 class ArrayExecutor(submitit.SlurmExecutor):
     """submitit's executor, sending jobs that read what to do from a submission instead of from pickles.
@@ -44,8 +46,10 @@ class ArrayExecutor(submitit.SlurmExecutor):
         # without submitit's own ideas: a key that clusters which check them refuse, and five minutes
         self.update_parameters(**{"wckey": None, "time": None, **given})
 
-    def send(self, made: Submission, code: Path | None) -> submitting.Answer:
-        """What sbatch says to the job (array) that runs a submission, with the code at `code` (None: the installed)."""
+    def send(self, made: Submission, code: Path | None, module: str = JOB) -> submitting.Answer:
+        """What sbatch says to the job (array) that runs a submission by `python -m MODULE FOLDER`, with the code at
+        `code` (None: the installed).
+        """
         self.update_parameters(job_name=made.name, comment=made.name)
         if made.array:
             self.parameters.update(map_count=made.length, array_parallelism=made.parallel or made.length)
@@ -53,7 +57,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
             path = f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"'
             self.parameters["setup"] = [*(self.parameters.get("setup") or []), path]
         # -P: the folder where it was submitted from must not come before the code that was submitted
-        command = f"{self.python} -P -u -m launch.job.start {shlex.quote(str(made.folder))}"
+        command = f"{self.python} -P -u -m {module} {shlex.quote(str(made.folder))}"
         script = made.folder / "sbatch.sh"
         script.write_text(self._make_submission_file_text(command, ""))
         return submitting.send(script)

@@ -7,7 +7,7 @@ or one started after this one was killed, simply looks at the folders and goes o
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -107,7 +107,7 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobRet
     cells = grid.distinct(jobs)
     params = dict(launcher.params)
     options = Options.pop(params)
-    cluster = _slurm(master, cells) if launcher._EXECUTOR == "slurm" else _local(params, cells)
+    cluster = _slurm(master, cells) if launcher._EXECUTOR == "slurm" else local_cluster(params, cells)
     if cluster.name == "local" and not options.wait:
         raise UserError("--no-wait is for Slurm: on this machine the cells live as long as this command.")
     optimising = str(master.hydra.sweeper._target_).rsplit(".", 1)[-1] != "GridSweeper"
@@ -201,7 +201,10 @@ def check_data(wanted: Sequence[Entry]) -> None:
             continue
 
 
-def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:
+def local_cluster(
+    params: dict[str, Any], cells: Sequence[Cell], job: Callable[[str], Callable[[], str]] | None = None
+) -> Cluster:
+    """This machine for these cells, by the launcher's parameters, which lose `at_once`; `job`: see `LocalCluster`."""
     import torch
 
     from launch.submit.local import LocalCluster
@@ -210,7 +213,7 @@ def _local(params: dict[str, Any], cells: Sequence[Cell]) -> Cluster:
     threads = max(cell.config.num_threads for cell in cells)
     gpus = 0 if all(cell.config.site.device == "cpu" for cell in cells) else torch.cuda.device_count()
     packed = min(cell.config.site.cells_per_gpu for cell in cells)
-    return LocalCluster(params, at_once, threads, gpus, packed)
+    return LocalCluster(params, at_once, threads, gpus, packed, job)
 
 
 def _slurm(master: DictConfig, cells: Sequence[Cell]) -> Cluster:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -52,11 +52,23 @@ def _interrupts_blocked() -> Iterator[None]:
 
 
 class LocalCluster:
-    """Processes on this machine, `at_once` cells at a time (0: as many as its GPUs, or its cores, can hold)."""
+    """Processes on this machine, `at_once` cells at a time (0: as many as its GPUs, or its cores, can hold).
+
+    `job`: what a cell's process runs, by the cell's folder; None: `launch.job.attempt.Job`.
+    """
 
     name = "local"
 
-    def __init__(self, params: dict[str, Any], at_once: int, threads: int, gpus: int, packed: int = 1):
+    def __init__(
+        self,
+        params: dict[str, Any],
+        at_once: int,
+        threads: int,
+        gpus: int,
+        packed: int = 1,
+        job: Callable[[str], Callable[[], str]] | None = None,
+    ):
+        self._job = job or Job
         self.ranks = int(params["tasks_per_node"])
         self._executor = local_executor(params)
         self._jobs: dict[str, submitit.Job[str]] = {}
@@ -88,7 +100,7 @@ class LocalCluster:
                 self._executor.parameters.update(gpus_per_node=self.ranks, visible_gpus=mine)
             folder = one.cell.folder
             with _interrupts_blocked():
-                job = self._executor.submit(Job(str(folder.path)))
+                job = self._executor.submit(self._job(str(folder.path)))
             self._jobs[job.job_id] = job
             self._slots[job.job_id] = slot
             log = str(job.paths.stdout)

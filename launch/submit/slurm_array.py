@@ -24,7 +24,7 @@ from launch.state import submission
 from launch.state.jobs import HeldJob, Silent, Unknown
 from launch.state.ledger import Entry, State, submitted_jobs
 from launch.state.submission import Submission, ToSubmit, read_submission, write_submission
-from launch.submit.executor import ArrayExecutor
+from launch.submit.executor import JOB, ArrayExecutor
 from launch.submit.fitting import DOUBT_SECONDS, Full, shares
 
 if TYPE_CHECKING:
@@ -75,13 +75,22 @@ class _Shape:
 
 
 class SlurmCluster:
-    """Cells as job arrays; `params_of` gives the launcher's parameters for the site of a cell."""
+    """Cells as job arrays; `params_of` gives the launcher's parameters for the site of a cell, `module` is what a job
+    runs.
+    """
 
     name = "slurm"
     at_once = 0
 
-    def __init__(self, params_of: Callable[[SiteConfig], dict[str, Any]], sweep: Path, code: Callable[[], Path | None]):
+    def __init__(
+        self,
+        params_of: Callable[[SiteConfig], dict[str, Any]],
+        sweep: Path,
+        code: Callable[[], Path | None],
+        module: str = JOB,
+    ):
         self._params_of = params_of
+        self._module = module
         self._sweep = sweep
         self._code = code
         self._full = Full()
@@ -162,7 +171,7 @@ class SlurmCluster:
         made = write_submission(
             self._sweep / "submissions", runs, name, shape.together, cells, shape.cluster_name, parallel
         )
-        answer = ArrayExecutor(shape.params, made.folder).send(made, shape.code)
+        answer = ArrayExecutor(shape.params, made.folder).send(made, shape.code, self._module)
         if isinstance(answer, submitting.Doubt):
             found = slurm.find_job(made.name)
             if found is None and answer.full:

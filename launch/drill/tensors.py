@@ -1,0 +1,66 @@
+"""What a checkpoint holds, by name: digests of all of it, and how far two differ."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+ASIDE = ("seconds",)  # of a checkpoint: a time
+
+
+def named(state: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """(dotted name, tensor or plain value) of everything in nested mappings and lists, in their order."""
+    if isinstance(state, dict):
+        pairs = state.items()
+    elif isinstance(state, (list, tuple)):
+        pairs = enumerate(state)  # type: ignore[assignment]
+    else:
+        yield prefix, state
+        return
+    for key, value in pairs:
+        yield from named(value, f"{prefix}.{key}" if prefix else str(key))
+
+
+def contents(state: dict[str, Any]) -> dict[str, Any]:
+    """Everything in a checkpoint by its name, without times; a method's own names do not say `method.` before each."""
+    return {name.removeprefix("method."): value for name, value in named(state) if name not in ASIDE}
+
+
+def digests(state: dict[str, Any]) -> dict[str, str]:
+    """Name -> digest of the kind, the shape and every bit of each tensor; of anything else, its text."""
+    return {name: _digest(value) for name, value in contents(state).items()}
+
+
+def _digest(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return repr(value)
+    plain = value.detach().cpu().contiguous().reshape(-1)
+    bits = plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b""
+    return f"{value.dtype} {tuple(value.shape)} {hashlib.sha256(bits).hexdigest()[:32]}"
+
+
+def apart(one: Any, other: Any) -> str:
+    """How far two values of one name are apart, in words."""
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor)):
+        return f"{one!r:.60} and {other!r:.60}"
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return f"{one.dtype} {tuple(one.shape)} and {other.dtype} {tuple(other.shape)}"
+    far = (one.double() - other.double()).abs()
+    return f"{int((far > 0).sum())} of {far.numel()} values, by up to {float(far.max()):.1e}"
+
+
+def farthest(one: dict[str, Any], other: dict[str, Any]) -> tuple[float, str]:
+    """The largest deviation of a network's floating-point value, in units of its tensor's largest, and its tensor."""
+    most, where = 0.0, ""
+    for name, value in one.items():
+        if not (name.startswith("networks.") and isinstance(value, Tensor) and value.is_floating_point()):
+            continue
+        scale = float(value.double().abs().max()) or 1.0
+        far = float((value.double() - other[name].double()).abs().max()) / scale
+        if not where or not far <= most:  # also NaN
+            most, where = far, name
+    return most, where
