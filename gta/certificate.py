@@ -94,31 +94,38 @@ class Certificate(JsonRecord):
 
     def shown(self) -> str:
         """For people."""
-        return "\n".join(self._lines()) + "\n"
+        lines = [f"Drill of {self.title}", *(f"{name:<10} {text}" for name, text in self.parts())]
+        return "\n".join(lines) + "\n"
 
-    def _lines(self) -> Iterator[str]:
-        yield f"Drill of {self.title}"
-        yield f"cell       {self.signature}; drilled as {self.drilled}: {self._schedule()}"
-        yield f"code       {', '.join(self.commits) or 'outside git'}"
+    def parts(self) -> Iterator[tuple[str, str]]:
+        """What it says, a (word, text) a line; the verdict is the last."""
+        schedule = ", ".join(f"{name} {value}" for name, value in self.schedule.items())
+        yield "cell", f"{self.signature}; drilled as {self.drilled}: {schedule}"
+        for commit in self.commits:
+            yield "code", commit
         for machine in self.machines:
-            yield f"machine    {machine}"
-        yield f"with       {', '.join(f'{name} {version}' for name, version in self.packages.items())}"
-        ranks = f"{self.ranks} rank{'s' * (self.ranks > 1)}"
-        made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(self.time))
-        yield f"run        {'on Slurm' if self.where == 'slurm' else 'on this machine'}, {ranks}, {made}"
+            yield "machine", machine
+        yield "with", ", ".join(f"{name} {version}" for name, version in self.packages.items())
+        yield "run", f"{self.place}, {self.made}, in {self.seconds:.0f} s"
         for one in self.interruptions:
             went_on = "" if one.resumed is None else f"; went on from iteration {one.resumed}"
-            yield f"point      {one.point}{went_on}"
+            yield "point", one.point + went_on
         for text in self.compared:
-            yield f"compared   {text}"
-        for text in self.differences[1:] if not self.identical else ():
-            yield f"also       {text}"
+            yield "compared", text
+        for text in self.differences[1:]:
+            yield "also", f"differs: {text}"
         for deviation in self.deviations:
-            yield f"ranks      {deviation.text()}"
-        yield f"verdict    {self.verdict}"
+            yield "ranks", deviation.text()
+        yield "verdict", self.verdict
 
-    def _schedule(self) -> str:
-        return ", ".join(f"{name} {value}" for name, value in self.schedule.items())
+    @property
+    def place(self) -> str:
+        ranks = f"{self.ranks} rank{'s' * (self.ranks > 1)}"
+        return f"{'on Slurm' if self.where == 'slurm' else 'on one machine'}, {ranks}"
+
+    @property
+    def made(self) -> str:
+        return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(self.time))
 
 
 def certificates(results: Path) -> list[Certificate]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ from analysis import render
 from analysis.report import figures, page, sections
 from analysis.report.history import RunHistory
 from analysis.table import Table
+from gta.certificate import Certificate, certificates
 from gta.files import write_text
 
 
@@ -21,12 +23,13 @@ def write_report(frame: pd.DataFrame, table: Table, uri: str, folder: str | Path
     """Write report.html, miou.svg and miou.png into `folder`. Arguments and errors as of `build`."""
     folder = Path(folder)
     path = folder / "report.html"
-    write_text(path, build(frame, table, uri))
+    write_text(path, build(frame, table, uri, certificates(folder)))
     return [path, *figures.write_figure(figures.miou_over_labels(table), folder / "miou")]
 
 
-def build(frame: pd.DataFrame, table: Table, uri: str) -> str:
-    """The page. `frame` as `analysis.runs.load` gives it, `table` built from it, `uri` of the store that both are of.
+def build(frame: pd.DataFrame, table: Table, uri: str, drills: Sequence[Certificate] = ()) -> str:
+    """The page. `frame` as `analysis.runs.load` gives it, `table` built from it, `uri` of the store that both are of;
+    `drills` of cells of the sweep.
 
     A part without data says why it is left out. Raises UserError for a store that does not answer.
     """
@@ -42,6 +45,7 @@ def build(frame: pd.DataFrame, table: Table, uri: str) -> str:
         ("pictures", "Predictions", sections.pictures(recorded, table, chosen)),
         ("pseudo", "Pseudo-labels", sections.pseudo_labels(recorded, table)),
         ("cost", "Cost", sections.cost(frame, table)),
+        ("drills", "Drills", sections.drills(drills)),
         ("provenance", "Provenance", sections.provenance(frame, table, recorded)),
     ]
     return page.document(f"{table.title}: report", _subtitle(table, frame), parts)

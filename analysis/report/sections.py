@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from analysis.report import figures, numbers
 from analysis.report.history import ACCURACY, KEPT, RunHistory, picture_id
 from analysis.report.page import figure, fragments, strip
 from analysis.table import Table, TableEntry
+from gta.certificate import Certificate
 from gta.text import masked_uri
 
 MOST_PICTURES = 4  # validation images in the report; each once a method
@@ -178,6 +179,22 @@ def _mean(entry: TableEntry | None) -> str:
 
 def _hours(value: float) -> str:
     return f"{value:.1f} h" if value >= 10 else f"{value:.2f} h" if value >= 0.1 else f"{60 * value:.1f} min"
+
+
+def drills(certificates: Sequence[Certificate]) -> Markup:
+    """Which cells were interrupted on purpose, and whether they came out the same."""
+    if not certificates:
+        return fragments.said("Left out: no cell of this sweep was drilled (gta drill CELL sweep=NAME).")
+    text = (
+        "The config of a cell, shortened, was interrupted on purpose; every checkpoint, journal line and result was "
+        "compared with the undisturbed run's."
+    )
+    head = ["cell", "where", "made", "interruptions", "verdict"]
+    rows = [[one.title, one.place, one.made, len(one.interruptions), one.verdict] for one in certificates]
+    listed = [
+        fragments.details(f"Certificate of {one.title}", fragments.definitions(one.parts())) for one in certificates
+    ]
+    return fragments.said(text) + fragments.grid(head, rows, kind="cells", label="Drills") + Markup("").join(listed)
 
 
 def provenance(frame: pd.DataFrame, table: Table, recorded: RunHistory) -> Markup:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -41,9 +41,14 @@ def on_slurm(master: DictConfig) -> Callable[[Cell], Cluster]:
     if not slurm.configured():
         raise UserError("No Slurm is set up here: run this on a login node, or leave out --slurm.")
 
+    @cache
+    def snapshot(folder: Path) -> Path:
+        """One for all runs of a drill: editing the code meanwhile changes nothing for them."""
+        return code.take(folder).path
+
     def of(cell: Cell) -> Cluster:
-        sweep = Path(cell.config.paths.runs) / "sweeps" / cell.config.sweep_name
-        shared = Path(cell.config.paths.runs).parent / "code"  # by the runs of one drill
-        return SlurmCluster(partial(slurm_params, master), sweep, lambda: code.take(shared).path, JOB)
+        runs = Path(cell.config.paths.runs)
+        sweep = runs / "sweeps" / cell.config.sweep_name
+        return SlurmCluster(partial(slurm_params, master), sweep, lambda: snapshot(runs.parent / "code"), JOB)
 
     return of

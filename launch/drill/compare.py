@@ -136,10 +136,10 @@ def _results(whole: CellFolder, cut: CellFolder, found: Comparison) -> None:
 
 
 def _plain(folder: CellFolder) -> dict[str, Any]:
-    """The result by dotted names, without times."""
+    """The result by dotted names, without times and the code."""
     result = folder.result()
     assert result is not None
-    return {name: value for name, value in named(asdict(result)) if name not in ("seconds", "finished")}
+    return {name: value for name, value in named(asdict(result)) if name not in ("seconds", "finished", "commit")}
 
 
 def _artifacts(whole: CellFolder, cut: CellFolder, found: Comparison) -> None:

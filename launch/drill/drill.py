@@ -121,6 +121,9 @@ class Drill:
 
     def certificate(self) -> Certificate:
         names = ("iterations", "warm_up", "eval_every", "eval_images", "batch_size")
+        ran = about(self.attempts)
+        if len(codes := ran["commits"]) > 1:
+            self.differences.insert(0, f"the code was edited while the drill ran ({', '.join(codes)}): drill it again")
         return Certificate(
             signature=self.cell.signature,
             drilled=self.whole.signature,
@@ -135,7 +138,7 @@ class Drill:
             identical=not self.differences,
             differences=self.differences,
             deviations=self.deviations,
-            **about(self.attempts),
+            **ran,
         )
 
     def _cell(self, name: str, ranks: int, checkpoint_every: int = 1) -> Cell:
@@ -155,7 +158,7 @@ class Drill:
     def _train(self, cell: Cell, planned: Sequence[Point]) -> None:
         """Train a run's cell to its end, interrupted at the points. Raises Failed."""
         ranks = cell.config.site.ranks
-        how = f", interrupted at {len(planned)} points" if planned else ", undisturbed"
+        how = f", interrupted at {len(planned)} point{'s' * (len(planned) > 1)}" if planned else ", undisturbed"
         self.say(f"{self.asked.iterations} iterations on {ranks} rank{'s' * (ranks > 1)}{how} ...")
         plan = Plan(signature=cell.signature, iterations=self.asked.iterations, points=list(planned))
         plan.write(DrillFolder.of(cell.folder).plan_file)

@@ -67,7 +67,7 @@ class Hand:
         self.said = ""
 
     def look(self, entry: Entry) -> None:
-        if entry.state is State.QUEUED and entry.detail != self.said:
+        if entry.state is State.QUEUED and self.cluster.name == "slurm" and entry.detail != self.said:
             self.said = entry.detail
             self.say(f"  waits: {entry.detail}")
         if not self.left:

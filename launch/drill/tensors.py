@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ASIDE = ("seconds",)  # of a checkpoint: a time
+ASIDE = ("seconds", "commits")  # of a checkpoint: a time; the code, which the certificate names
 
 
 def named(state: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -26,8 +26,8 @@ def named(state: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def contents(state: dict[str, Any]) -> dict[str, Any]:
-    """Everything in a checkpoint by its name, without times; a method's own names do not say `method.` before each."""
-    return {name.removeprefix("method."): value for name, value in named(state) if name not in ASIDE}
+    """Everything in a checkpoint by its name, but what is aside; a method's own names do not say `method.` before each."""
+    return {name.removeprefix("method."): value for name, value in named(state) if name.partition(".")[0] not in ASIDE}
 
 
 def digests(state: dict[str, Any]) -> dict[str, str]:

@@ -17,12 +17,13 @@ from analysis.cells import TableCell
 from analysis.report import figures, numbers, page, report, sections
 from analysis.report.history import ACCURACY, KEPT, Confusion, RunHistory, picture_order
 from analysis.table import build
+from gta.certificate import Certificate, Interruption
 from tests.helpers.program import Run
 from tests.helpers.store import Store
 
 pytestmark = pytest.mark.slow
 
-SECTIONS = ["table", "labels", "curves", "classes", "confusion", "pictures", "pseudo", "cost", "provenance"]
+SECTIONS = ["table", "labels", "curves", "classes", "confusion", "pictures", "pseudo", "cost", "drills", "provenance"]
 NASTY = '<b>"a"&</b>'
 
 
@@ -61,9 +62,21 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
+def drilled(title: str = "gta 1/5 seed 0", **more: Any) -> Certificate:
+    """What a drill found out of a cell that resumes."""
+    point = Interruption(point="kill -9 inside step 6", attempt=1, resumed=4)
+    values: dict[str, Any] = {
+        "signature": "0" * 16, "drilled": "1" * 16, "title": title, "where": "local", "ranks": 1, "time": 0.0,
+        "seconds": 60.0, "commits": ["abc"], "machines": ["n1: a CPU, no GPU"], "packages": {"torch": "2.13"},
+        "schedule": {"iterations": 8}, "interruptions": [point], "compared": ["journal: 60 values"], "identical": True,
+        **more,
+    }  # fmt: skip
+    return Certificate(**values)
+
+
 @pytest.fixture(scope="module")
 def html(store: Store) -> str:
-    return report.build(store.frame, store.table, store.uri)
+    return report.build(store.frame, store.table, store.uri, [drilled()])
 
 
 @pytest.fixture(scope="module")
@@ -200,13 +213,26 @@ def test_small_things() -> None:
     assert figures.INK not in made, "axes follow light and dark"
 
 
+def test_drills_are_shown_with_their_verdicts(store: Store, shown: Page) -> None:
+    said = shown.said("drills")
+    assert "gta 1/5 seed 0 on one machine, 1 rank 1970-01-01 00:00 UTC 1 identical, bit for bit" in said
+    assert "kill -9 inside step 6; went on from iteration 4" in said
+    differing = drilled(NASTY, identical=False, differences=["the journal: loss/supervised of iteration 4"])
+    text = report.build(store.frame, store.table, store.uri, [differing])
+    assert "<b>" not in text
+    assert f"{NASTY} on one machine" in Page(text).said("drills")
+    assert "DIFFERS: the journal: loss/supervised of iteration 4" in Page(text).said("drills")
+
+
 def test_the_command_writes_the_page_and_the_figure(say: Run, store: Store) -> None:
+    drilled().write(drilled().file(store.root / "results" / "shapes"))
     answer = say("report", *store.words)
     assert answer.returncode == 0, answer.stderr
     folder = store.root / "results" / "shapes"
-    assert sorted(path.name for path in folder.iterdir()) == ["miou.png", "miou.svg", "report.html"]
+    assert sorted(path.name for path in folder.iterdir()) == ["drill", "miou.png", "miou.svg", "report.html"]
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert Page(text).said("provenance").count("never run") == 1
+    assert "identical, bit for bit" in Page(text).said("drills"), "the certificate in the sweep's folder"
     assert answer.stdout.count("report.html") == 1
 
 
