@@ -26,7 +26,7 @@ def named(state: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def contents(state: dict[str, Any]) -> dict[str, Any]:
-    """Everything in a checkpoint by its name, but what is aside; a method's own names do not say `method.` before each."""
+    """Everything in a checkpoint by its name, but what is aside; those of the method without `method.` before each."""
     return {name.removeprefix("method."): value for name, value in named(state) if name.partition(".")[0] not in ASIDE}
 
 
