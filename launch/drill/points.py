@@ -145,6 +145,8 @@ def points(iterations: int, warm_up: bool, slurm: bool, chosen: Sequence[Inside]
     if not warm_up:  # the signal comes before the second step
         places.sort(key=lambda place: place[1])
     kept = [place for place in places if not chosen or place[0] in chosen]
+    if not kept:
+        raise UserError(f"--points {','.join(chosen)}: on Slurm there is step, between, evaluation and save.")
     return [Point(how=_how(inside, slurm), inside=inside, iteration=iteration) for inside, iteration in kept]
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from gta import cellfolder
 from gta.cellfolder import CellFolder, JsonRecord
+from gta.certificate import Certificate
 from gta.files import write_text
 from gta.provenance.environment import environment
 from gta.tracking import store
@@ -29,6 +30,7 @@ RECORDS: dict[str, type[JsonRecord]] = {
     "failure.json": cellfolder.Failure,
     "cancelled.json": cellfolder.Cancelled,
     "result.json": cellfolder.Result,
+    "Drills": Certificate,
     "order.json": cellfolder.Orders,
 }
 

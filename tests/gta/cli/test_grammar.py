@@ -217,6 +217,7 @@ def test_a_new_option_is_meant() -> None:
         "sync": "",
         "train": "",
         "debug": "--here --pdb",
+        "drill": "--slurm --ranks --iterations --points",
         "eval": network,
         "predict": f"--out --list --images --format {network}",
         "data check": "--all",
