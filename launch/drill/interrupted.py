@@ -18,6 +18,8 @@ from launch.submit.launcher import POLL_SECONDS, log_tail
 from launch.submit.selection import Selection
 from launch.submit.watch import Cluster, Watch
 
+LEAVE_SECONDS = 120.0  # for a job to end when its cell is over
+
 Say = Callable[[str], None]
 
 
@@ -42,9 +44,20 @@ def train(cell: Cell, cluster: Cluster, plan: Plan, on_slurm: bool, say: Say) ->
         except KeyboardInterrupt:
             _end(watch, cell, on_slurm)
             raise
+    _leave(cell, on_slurm)
     if entries[0].state is not State.DONE:
         tail = log_tail(entries[0])
         raise Failed(f"a run of the drill came to no result: {entries[0].reason}" + (f"\n{tail}" if tail else ""))
+
+
+def _leave(cell: Cell, on_slurm: bool) -> None:
+    """Wait until the job of a cell that is over has left: what it leaves behind may then be removed."""
+    deadline = time.monotonic() + LEAVE_SECONDS
+    while (last := cell.folder.latest_attempt()) and last.alive() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    sent = cell.folder.submitted()
+    while on_slurm and sent and slurm.live({sent.job}) == {sent.job} and time.monotonic() < deadline:
+        time.sleep(1.0)
 
 
 def _end(watch: Watch, cell: Cell, on_slurm: bool) -> None:
