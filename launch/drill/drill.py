@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gta import files
+from gta import locks
 from gta.cell import Cell
 from gta.cellfolder import Attempt
 from gta.certificate import Certificate, Deviation, Interruption
@@ -66,7 +66,7 @@ def drill(cell: Cell, asked: Asked, say: Say) -> Certificate:
 def _alone(folder: Path, cell: Cell) -> Iterator[None]:
     """One drill of a cell at a time, in an empty folder. Raises UserError where another is at it."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with files.lock_within(folder.with_suffix(".lock"), 0) as mine:
+    with locks.lock_within(folder.with_suffix(".lock"), 0) as mine:
         if not mine:
             raise UserError(f"Another drill of {cell.title} is under way ({folder}): wait for it, or end it.")
         shutil.rmtree(folder, ignore_errors=True)

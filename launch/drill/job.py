@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gta import progress
 from gta.cellfolder import CellFolder, process_start
 from gta.train.control import Request
 from launch.drill.points import DrillFolder, Inside, Met, Plan, Saved
@@ -163,6 +164,7 @@ class Waiting(Signals):
         while not (self.came and (until_signal or not self.in_slurm)):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"nobody interrupted the drilled run within {WAIT_SECONDS:.0f} s")
+            progress.tick()  # what interrupts has to answer for it
             time.sleep(0.05)
 
     def _write_down(self) -> None:
