@@ -55,11 +55,14 @@ def command(words: Words, **asked: str) -> int:
     trained = load(words, **asked)
     from tabulate import tabulate
 
+    from gta.data.present import check_any_labeled, scored_crop
     from gta.train.evaluate import evaluate
     from gta.train.inference import describe
 
     config = trained.config
-    score = evaluate({"it": trained.network}, config, val_ids(config), trained.device, 0)["it"]
+    ids = val_ids(config)
+    check_any_labeled(config.data, ids[: config.schedule.eval_images or None], scored_crop(config.evaluation))
+    score = evaluate({"it": trained.network}, config, ids, trained.device, 0)["it"]
     shown = ["-" if value is None else f"{value:.2f}" for value in score.iou]
     print(
         tabulate(

@@ -104,12 +104,14 @@ def _folder(folder: Path, config: DataConfig) -> Iterator[tuple[str, np.ndarray]
     from gta.data.spec import SUFFIXES
 
     suffixes = {*SUFFIXES, *(Path("x" + one).suffix.lower() for one in config.image_suffix.split())}
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
-    paths = [path for path in files if path.suffix.lower() in suffixes]
+    files = sorted(path for path in folder.rglob("*") if not path.is_dir() and not path.name.startswith("."))
+    paths = [path for path in files if path.suffix.lower() in suffixes and path.is_file()]
     if not paths:
         raise UserError(f"--images {folder}: there is no picture ({', '.join(sorted(suffixes))}) in it.")
     if others := [str(path) for path in files if path.suffix.lower() not in suffixes]:
         print(f"passed over, as no pictures by their names: {some(others, NAMED)}", flush=True)
+    if others := [str(path) for path in files if path.suffix.lower() in suffixes and not path.is_file()]:
+        print(f"passed over, as no files (a FIFO, a device, a link to nowhere): {some(others, NAMED)}", flush=True)
     seen: dict[str, Path] = {}
     for path in paths:
         name = path.stem.removesuffix("_leftImg8bit")

@@ -26,9 +26,9 @@ _WILD = re.compile(r"[*?\[]")
 _TOKENS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
-def is_extra(item: str) -> bool:
-    """Whether an id is of an image that `data.unlabeled_root` found."""
-    return item.startswith(MARK)
+def is_extra(path: str) -> bool:
+    """Whether the path of an image is one that `data.unlabeled_root` found: others are below the images' folder."""
+    return os.path.isabs(path)
 
 
 def extra_files(config: DataConfig, names_below: Callable[[Path], Iterable[str]]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from gta import progress
-from gta.config import CROP, CROP_BACKGROUND, Config, DataConfig
+from gta.config import CROP, CROP_BACKGROUND, Config, DataConfig, EvaluationConfig
 from gta.data.advice import of_labels
 from gta.data.dataset import SegmentationDataset
 from gta.data.lists import digest
@@ -31,9 +31,12 @@ class ClassAbsent(UserError):
 
 def check_scored(config: Config, split: Split) -> None:
     """`check_present` of what a cell trains and is scored on."""
-    evaluation = config.evaluation
-    crop = evaluation.crop if evaluation.protocol in (CROP, CROP_BACKGROUND) else 0
-    check_present(config.data, split, config.schedule.eval_images, crop)
+    check_present(config.data, split, config.schedule.eval_images, scored_crop(config.evaluation))
+
+
+def scored_crop(evaluation: EvaluationConfig) -> int:
+    """Side of the center crop that is scored; 0: all of an image is."""
+    return evaluation.crop if evaluation.protocol in (CROP, CROP_BACKGROUND) else 0
 
 
 def check_present(config: DataConfig, split: Split, scored: int = 0, crop: int = 0) -> None:
@@ -52,14 +55,20 @@ def check_present(config: DataConfig, split: Split, scored: int = 0, crop: int =
             if name != "unlabeled":
                 _check(name, dataset)
             _passed.add(looked)
-    if (scored or crop) and not _any_labeled(SegmentationDataset(config, split.val[: scored or None]), crop):
-        which = (
-            f"The {scored} validation masks that schedule.eval_images={scored} scores"
-            if scored
-            else (f"All {len(split.val)} validation masks")
-        )
+    if scored or crop:
+        check_any_labeled(config, split.val[: scored or None], crop)
+
+
+def check_any_labeled(config: DataConfig, ids: list[str], crop: int = 0) -> None:
+    """Raise ClassAbsent where the masks of these images, of which a network is to be scored, show no class at all in
+    their center crops of side `crop` (0: in all of them); UserError where one cannot be read.
+    """
+    if not _any_labeled(SegmentationDataset(config, ids), crop):
         where = f" in their center crops of {crop} pixels (evaluation.crop)" if crop else ""
-        raise ClassAbsent(f"{which} hold no labeled pixel{where}: score more.")
+        raise ClassAbsent(
+            f"The {len(ids)} validation masks that are scored hold no labeled pixel{where}: score more of them "
+            "(schedule.eval_images), or masks that have labels."
+        )
 
 
 def _any_labeled(dataset: SegmentationDataset, crop: int) -> bool:

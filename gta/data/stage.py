@@ -68,7 +68,7 @@ def needed(data: DataConfig, split: Split) -> list[str]:
     lists are together the training set: they share a copy.
     """
     images, masks = image_files(data), mask_files(data)
-    ids = sorted(item for item in {*split.labeled, *split.unlabeled, *split.val} if not is_extra(item))
+    ids = sorted(item for item in {*split.labeled, *split.unlabeled, *split.val} if not is_extra(images[item]))
     names = [PurePosixPath(data.images, images[item]).as_posix() for item in ids]
     names += [PurePosixPath(data.masks, masks[item]).as_posix() for item in ids if item in masks]
     for path in (train_path(data), val_path(data)):  # which may say where a file is
@@ -148,7 +148,8 @@ def _bring(root: Path, folder: Path, files: Sequence[SourceFile], digests: bool)
     _check_free(folder.parent, total)
     if there:
         mend(root, folder, files, known, digests)
-        what = f"{len(files)} files of the copy were missing, cut or changed ({some(sorted(broken), NAMED)}):"
+        names = some(sorted(broken), NAMED)
+        what = f"{len(files)} files of the copy were missing, cut, changed or never digested ({names}):"
     else:
         make(root, folder, files, digests)
         what = f"{len(files)} files"

@@ -95,4 +95,4 @@ def extra_ids(config: DataConfig, images: Mapping[str, str], listed: Iterable[st
         return []
     folder = Path(config.root) / config.images
     known = {os.path.realpath(folder / images[item]) for item in listed if item in images}
-    return [item for item in images if is_extra(item) and os.path.realpath(images[item]) not in known]
+    return [item for item in images if is_extra(images[item]) and os.path.realpath(images[item]) not in known]

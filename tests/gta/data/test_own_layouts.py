@@ -153,3 +153,10 @@ def test_lists_of_one_column_whose_folder_holds_a_space(tiny: Tiny) -> None:
     lists(config, "".join(f"my images/{item}.jpg\n" for item in "abcde"), "my images/f.jpg\n")
     assert load_split(config).val == ["f"]
     assert walked(config) == []
+
+
+def test_an_id_that_begins_as_those_of_unlabeled_root_do_is_staged_all_the_same(tiny: Tiny) -> None:
+    config = tiny()
+    moved(config, "a", "JPEGImages/+a.jpg", "SegmentationClass/+a.png")
+    (Path(config.split_dir) / config.split / "labeled.txt").write_text("+a\nb\n")
+    assert "JPEGImages/+a.jpg" in needed(config, load_split(config))

@@ -124,7 +124,9 @@ def test_what_a_cleaner_removed_or_cut_is_copied_again_at_the_next_start(
     kept = (folder / names[4]).stat().st_ino
     assert stage(root, to, names) == folder
     said = capsys.readouterr().out
-    assert re.search(r"data: 22 files of the copy were missing, cut or changed \(images/0/.* and 19 more\)", said), said
+    assert re.search(
+        r"data: 22 files of the copy were missing, cut, changed or never digested \(images/0/.* and 19 more\)", said
+    ), said
     assert all((folder / name).read_bytes() == (root / name).read_bytes() for name in names)
     assert not any((folder / name).is_symlink() for name in names)
     assert (folder / names[4]).stat().st_ino == kept, "another cell may be reading it"
@@ -149,7 +151,10 @@ def test_contents_are_compared_where_that_is_asked_for(
     assert capsys.readouterr().out == ""
     (folder / names[7]).write_bytes(b"x" * 2000)
     assert stage(root, to, names, digests=True) == folder
-    assert f"data: 1 files of the copy were missing, cut or changed ({names[7]})" in capsys.readouterr().out
+    assert (
+        f"data: 1 files of the copy were missing, cut, changed or never digested ({names[7]})"
+        in capsys.readouterr().out
+    )
 
 
 def own(to: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,9 +84,10 @@ def test_images_of_a_folder_and_of_a_list(cell: Path, say: Say, tmp_path: Path) 
     for number, ending in enumerate(("tif", "BMP", "webp", "TIFF")):
         Image.new("RGB", (30 + number, 20), "red").save(tmp_path / f"pictures/{ending.lower()}.{ending}")
     (tmp_path / "pictures/notes.txt").write_text("no picture")
-    assert "passed over, as no pictures by their names: pictures/notes.txt" in say(
-        "predict", cell, "--out", "more", "--images", "pictures"
-    )
+    os.mkfifo(tmp_path / "pictures/pipe.png")
+    shown = say("predict", cell, "--out", "more", "--images", "pictures")
+    assert "passed over, as no pictures by their names: pictures/notes.txt" in shown
+    assert "passed over, as no files (a FIFO, a device, a link to nowhere): pictures/pipe.png" in shown
     sizes = {path.name: Image.open(path).size for path in (tmp_path / "more/masks").iterdir()}
     assert sizes == {"tif.png": (30, 20), "bmp.png": (31, 20), "webp.png": (32, 20), "tiff.png": (33, 20)}
     Image.fromarray(np.full((4, 6), 700, np.uint16)).save(tmp_path / "pictures/deep.png")
