@@ -48,8 +48,9 @@ def command(words: Words) -> int:
         if first:
             print(f"{cell.title}: {how}")
         return 0 if how == "done" else 1
-    except Diverged as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+    except Diverged as error:  # on every rank
+        if first:
+            print(f"error: {error}", file=sys.stderr, flush=True)
         return 1
     finally:
         distributed.shutdown()

@@ -119,6 +119,10 @@ def test_finite_is_asked_of_every_floating_tensor() -> None:
     state = {"a": torch.zeros(2), "n": torch.tensor(3), "deep": [{"b": torch.tensor([1.0, float("inf")])}], "t": "x"}
     assert not_finite(dict(tensors_in(state))) == ["deep.0.b"]
     assert not_finite({"n": torch.tensor(3)}) == []
+    kinds = {"wide": torch.tensor([1e300], dtype=torch.float64), "half": torch.ones(2, dtype=torch.bfloat16)}
+    assert not_finite({**kinds, "empty": torch.ones(0), "scalar": torch.tensor(-3e38)}) == []
+    for number in (NAN, float("inf"), -float("inf")):
+        assert not_finite({**kinds, "last": torch.tensor([0.0, 1.0, number])}) == ["last"]
 
 
 def test_a_cell_goes_on_with_other_batches_when_that_is_asked_for_and_says_so(

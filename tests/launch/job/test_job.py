@@ -14,6 +14,7 @@ import torch
 
 from gta import journal
 from gta.cell import Cell
+from gta.cellfolder import CellFolder
 from gta.cli.composing import grid
 from gta.errors import UserError
 from launch.job.attempt import Sent, _Control, run_cell, run_rank
@@ -190,6 +191,18 @@ def test_two_ranks_of_torchrun_train_what_one_process_does(small: list[str], tmp
         assert said in answer.stdout
     (two,) = tmp_path.glob("runs/cells/*/journal.jsonl")
     assert journal.read(two)[0]["world_size"] == 2
+    broken = CellFolder(two.parent)
+    before = broken.result()
+    shutil.copy(broken.checkpoint_file, broken.previous_checkpoint_file)
+    broken.checkpoint_file.write_bytes(broken.checkpoint_file.read_bytes()[:-1])
+    broken.result_file.unlink()
+    answer = subprocess.run([*torchrun, *words], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "The one before it is used, checkpoint.previous.pt" in answer.stdout
+    after = broken.result()
+    assert before is not None
+    assert after is not None
+    assert after.networks == before.networks
 
     alone = subprocess.run([sys.executable, *words, "paths.runs=alone"], cwd=tmp_path, capture_output=True, timeout=200)
     assert alone.returncode == 0
