@@ -15,7 +15,7 @@ from analysis import runs, table
 from analysis.cells import cells_of
 from analysis.report.history import RunHistory
 from gta.errors import UserError
-from gta.text import masked_uri
+from gta.masking import masked
 
 STORE = Path("runs/mlflow.db")
 
@@ -42,7 +42,7 @@ def load(sweep: str) -> tuple[pd.DataFrame, table.Table, RunHistory]:
     uri = tracking_uri()
     frame = runs.load(uri, sweep=sweep)
     if frame.empty:
-        raise UserError(f"no run of the sweep {sweep!r} is in {masked_uri(uri)}: run it, or `gta sync sweep={sweep}`.")
+        raise UserError(f"no run of the sweep {sweep!r} is in {masked(uri)}: run it, or `gta sync sweep={sweep}`.")
     made = table.build(frame, cells_of(frame), title=sweep)
     return frame, made, RunHistory(uri, frame, made)
 

@@ -34,7 +34,8 @@ import pandas as pd
 
 from gta.cellfolder import BrokenRecord, CellFolder, Result
 from gta.errors import UserError
-from gta.text import first_line, masked_uri
+from gta.masking import masked
+from gta.text import first_line
 from gta.tracking import keys, store
 from gta.tracking.cell import TrackedCell
 
@@ -92,8 +93,8 @@ def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None 
     except UserError:
         raise
     except Exception as error:
-        line = first_line(error)
-        raise UserError(masked_uri(f"MLflow at {uri} cannot be read: {line}")) from error
+        why = masked(f"MLflow at {uri} cannot be read: {first_line(error)}")
+        raise UserError(why) from None  # MLflow's own words may hold a password
     best: dict[str, Run] = {}
     for run in runs:
         signature = run.data.tags[keys.SIGNATURE]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gta.files import to_disk
+from gta.masking import masked_values
 
 Record = dict[str, Any]
 CUT_BACK = "cut back"
@@ -42,8 +43,8 @@ class Journal:
         self._append({"time": time.time(), "kind": "metrics", "iteration": int(iteration), "values": numbers})
 
     def event(self, name: str, **fields: Any) -> None:
-        """Append an event, such as "started", "resumed", "stopped", "finished" or "failed"."""
-        self._append({"time": time.time(), "kind": "event", "event": name, **fields})
+        """Append an event, such as "started", "resumed", "stopped", "finished" or "failed", without passwords in it."""
+        self._append({"time": time.time(), "kind": "event", "event": name, **masked_values(fields)})
 
     def flush(self) -> None:
         """Make the kernel write everything so far to the disk."""

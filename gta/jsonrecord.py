@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self, Union, get_args, get_origin, get_type_hi
 
 from gta.errors import UserError
 from gta.files import Put, write_text
+from gta.masking import masked_values
 
 VERSION = 1  # of the records; one without a version is of the first
 
@@ -78,8 +79,9 @@ class JsonRecord:
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in self.UNWRITTEN}
 
     def text(self) -> str:
-        """What is written. Raises ValueError for NaN and infinity, which JSON does not know."""
-        return json.dumps({"version": VERSION, **self.as_dict()}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        """What is written, passwords left out. Raises ValueError for NaN and infinity, which JSON does not know."""
+        values = masked_values(self.as_dict())
+        return json.dumps({"version": VERSION, **values}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def write(self, path: Path, put: Put = write_text) -> None:
         """Write the record to `path`, atomically; `put`: with others (`gta.files.together`)."""

@@ -23,7 +23,7 @@ from gta.cellrecords import process_letter, process_start, this_place
 from gta.errors import UserError
 from gta.files import replacing
 from gta.jsonrecord import BrokenRecord, JsonRecord
-from gta.text import masked_uri
+from gta.masking import masked
 
 PATIENCE_SECONDS = 5.0  # with another holder, before it is named
 STOPPED_SECONDS = 10.0  # with one that is stopped: it may have been for a moment
@@ -47,7 +47,7 @@ class Holder(JsonRecord):
         package = getattr(sys.modules["__main__"].__spec__, "parent", "") if "__main__" in sys.modules else ""
         command = shlex.join([package or os.path.basename(sys.argv[0]) or "python", *sys.argv[1:]])
         return cls(
-            host=socket.gethostname(), pid=os.getpid(), command=masked_uri(command), time=time.time(),
+            host=socket.gethostname(), pid=os.getpid(), command=masked(command), time=time.time(),
             place=this_place(), started=process_start(os.getpid()),
         )  # fmt: skip
 

@@ -1,9 +1,8 @@
-"""Words for people, said one way everywhere: the name that was meant, the first line of an error, sizes, addresses."""
+"""Words for people, said one way everywhere: the name that was meant, the first line of an error, sizes."""
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 MOST_NAMED = 12  # names that a sentence lists
@@ -45,8 +44,3 @@ def human_bytes(size: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
-
-
-def masked_uri(uri: str) -> str:
-    """A URI, or a text that holds some, as it may be shown: without the passwords."""
-    return re.sub(r"(?<=://)([^/@:\s]*):[^/\s]*@", r"\1:***@", uri)

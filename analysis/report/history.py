@@ -16,7 +16,8 @@ import pandas as pd
 
 from analysis.table import Table
 from gta.errors import UserError
-from gta.text import first_line, masked_uri
+from gta.masking import masked
+from gta.text import first_line
 from gta.tracking import store
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class RunHistory:
         try:
             history = self.client.get_metric_history(self.runs[signature], metric)
         except Exception as error:
-            raise UserError(masked_uri(f"MLflow at {self.uri} cannot be read: {first_line(error)}")) from error
+            raise UserError(masked(f"MLflow at {self.uri} cannot be read: {first_line(error)}")) from None
         return {point.step: point.value for point in history}
 
     def _artifact(self, signature: str, name: str, folder: Path) -> Path | None:

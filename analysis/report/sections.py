@@ -17,7 +17,7 @@ from analysis.report.history import ACCURACY, KEPT, RunHistory, picture_id
 from analysis.report.page import figure, fragments, strip
 from analysis.table import Table, TableEntry
 from gta.certificate import Certificate
-from gta.text import masked_uri
+from gta.masking import masked
 
 MOST_PICTURES = 4  # validation images in the report; each once a method
 PACKAGES = ("gta-seg", "torch", "mlflow", "numpy", "pandas", "matplotlib")
@@ -210,7 +210,7 @@ def provenance(frame: pd.DataFrame, table: Table, recorded: RunHistory) -> Marku
         "initial weights": "digest_weights",
     }
     pairs = [(label, distinct(name)) for label, name in names.items()]
-    pairs += [("MLflow", masked_uri(recorded.uri)), ("this page was made by", _versions())]
+    pairs += [("MLflow", masked(recorded.uri)), ("this page was made by", _versions())]
     rows = list(numbers.cell_lines(frame, table))
     head = ["method", "labels", "seed", "mIoU (%)", "network", "iteration", "code", "MLflow run", "signature"]
     listed = fragments.details(f"All {len(rows)} cells", fragments.grid(head, rows, kind="cells", label="Cells"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gta.errors import UserError
-from gta.text import masked_uri
+from gta.masking import masked
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -57,7 +57,7 @@ def typed() -> tuple[str, ...]:
 
 def shell_line(*words: str) -> str:
     """A command line of this program that a shell can be given, without passwords."""
-    return shlex.join(["gta", *map(masked_uri, words)])
+    return shlex.join(["gta", *map(masked, words)])
 
 
 def grid(overrides: Sequence[str]) -> tuple[DictConfig, list[Cell]]:

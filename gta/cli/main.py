@@ -15,7 +15,7 @@ import click
 from gta.cli import shells
 from gta.cli.grammar import Group, sentence
 from gta.errors import UserError
-from gta.text import masked_uri
+from gta.masking import mask_output
 
 SECTIONS = {
     "Run a grid": ("plan", "multirun", "retry", "doctor"),
@@ -76,6 +76,7 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
     """Run one command; its exit code (0: well, 1: a cell failed, 2: the user can mend it, 130: interrupted)."""
     if asked := os.environ.get(shells.ASKED):
         return shells.complete(cli, asked)
+    mask_output()
     words = [*arguments[1:], "--help"] if arguments[:1] == ["help"] else list(arguments)
     try:
         with cli.make_context(program, words, obj=tuple(words)) as context:
@@ -89,7 +90,7 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
         print(f"error: {sentence(error)}", file=sys.stderr)
         return 2
     except UserError as error:
-        print(f"error: {masked_uri(str(error))}", file=sys.stderr)
+        print(f"error: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words, option
 from gta.errors import UserError
-from gta.text import masked_uri, some
+from gta.masking import masked
+from gta.text import some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,14 +113,14 @@ def show(
             f"The table's files were not written to {_short(folder)} ({error.strerror or error}): mend that, or name "
             "another folder with paths.results=FOLDER, and run `gta table` again."
         )
-    print(f"MLflow: make mlflow (or: mlflow ui --backend-store-uri {masked_uri(paths.tracking_uri)})")
+    print(f"MLflow: make mlflow (or: mlflow ui --backend-store-uri {masked(paths.tracking_uri)})")
     say(problems)
     return int(bool(problems))
 
 
 def say(problems: Sequence[str]) -> None:
     for problem in problems:
-        print(masked_uri(problem), file=sys.stderr)
+        print(masked(problem), file=sys.stderr)
 
 
 def together(problems: Sequence[str], unread: Unread) -> list[str]:
@@ -207,7 +208,7 @@ def _fill(entry: Entry, overrides: Sequence[str]) -> str:
     words = ["status" if retry is None else "multirun", *overrides]
     if retry not in (None, "none"):
         words += ["--retry", str(retry)]
-    return shlex.join(["gta", *map(masked_uri, words)])
+    return shlex.join(["gta", *map(masked, words)])
 
 
 def _short(path: Path) -> Path:

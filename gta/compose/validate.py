@@ -13,6 +13,7 @@ from gta.data.spec import check_classes, check_names, check_options
 from gta.encoders import check_model
 from gta.errors import UserError
 from gta.fields import check_values
+from gta.masking import refuse_credentials, refuse_secrets
 from gta.methods import METHODS
 
 SMALLEST_CROP = 16  # pixels; below it the encoders leave nothing to pool
@@ -21,6 +22,8 @@ SMALLEST_CROP = 16  # pixels; below it the encoders leave nothing to pool
 def check_config(config: Config) -> None:
     """Raises UserError for settings that no cell could be trained with; looks at no file, and not at the length."""
     check_texts(config)
+    refuse_credentials(config.paths.tracking_uri)
+    refuse_secrets("site.setup", config.site.setup)
     check_values(config)
     schedule = config.schedule
     at_least_one = {

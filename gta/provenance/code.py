@@ -12,6 +12,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +23,12 @@ DIFF = "code.diff"
 PACKAGES = ("gta", "launch", "analysis", "sweeps")
 NEW = (".py", ".yaml", ".yml", ".json")  # of files that git does not track yet, those that can be code
 ASIDE = ("tests", "docs", "benchmarks")  # tracked, and never part of a run: another word in them is no other code
+_TEXTS = ("json", "yaml", "yml", "toml", "ini", "cfg", "txt")
+KEYS = (  # files of passwords and keys, wherever they are: a copy of the code is read by others
+    "*.env", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keytab", "*.kdbx", "*.ppk", "id_rsa*", "id_dsa*",
+    "id_ecdsa*", "id_ed25519*", "credentials", "service*account*.json",
+    *(f"credentials.{kind}" for kind in _TEXTS), *(f"secret*.{kind}" for kind in _TEXTS),
+)  # fmt: skip
 GIT_SECONDS = 10.0
 
 
@@ -56,7 +63,7 @@ def read_code(root: Path = ROOT) -> CodeFiles:
         return CodeFiles({name: content for name in _packaged(root) if (content := _content(root / name)) is not None})
     tracked = [name for name in _names(_git(root, "ls-files", "-z")) if _runs(name)]
     others = _names(_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *PACKAGES))
-    new = sorted(name for name in others if name.endswith(NEW))
+    new = sorted(name for name in others if name.endswith(NEW) and _runs(name))
     files = {name: content for name in {*tracked, *new} if (content := _content(root / name)) is not None}
     commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     diff = _git(root, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--", *_pathspec())
@@ -72,15 +79,22 @@ def recorded(root: Path = ROOT) -> dict[str, Any] | None:
 
 
 def _runs(name: str) -> bool:
-    """Whether a tracked file can matter to a run: not the tests, the documentation, or hidden files."""
+    """Whether a tracked file can matter to a run: not the tests, the documentation, hidden files (.env), or keys."""
     parts = PurePosixPath(name).parts
-    return parts[0] not in ASIDE and not parts[0].startswith(".") and not (len(parts) == 1 and name.endswith(".md"))
+    aside = parts[0] in ASIDE or any(part.startswith(".") for part in parts) or is_key(name)
+    return not aside and not (len(parts) == 1 and name.endswith(".md"))
+
+
+def is_key(name: str) -> bool:
+    """Whether a file holds passwords or keys, by its name."""
+    return any(fnmatchcase(PurePosixPath(name).name.lower(), pattern) for pattern in KEYS)
 
 
 def _pathspec() -> list[str]:
     """`_runs`, as git is told it."""
-    return [".", *(f":(exclude,top){name}" for name in ASIDE), ":(exclude,top,glob).*", ":(exclude,top,glob).*/**",
-            ":(exclude,top,glob)*.md"]  # fmt: skip
+    hidden = [":(exclude,top,glob)**/.*", ":(exclude,top,glob)**/.*/**"]
+    keys = [f":(exclude,top,glob,icase)**/{pattern}" for pattern in KEYS]
+    return [".", *(f":(exclude,top){name}" for name in ASIDE), *hidden, *keys, ":(exclude,top,glob)*.md"]
 
 
 def _packaged(root: Path) -> list[str]:
@@ -90,7 +104,7 @@ def _packaged(root: Path) -> list[str]:
         for folder, inner, names in os.walk(root / package):
             inner[:] = sorted(name for name in inner if name != "__pycache__" and not name.startswith("."))
             below = Path(folder).relative_to(root)
-            found += [(below / name).as_posix() for name in sorted(names) if not name.startswith(".")]
+            found += [(below / name).as_posix() for name in sorted(names) if not (name.startswith(".") or is_key(name))]
     return found
 
 

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from gta import files, locks
 from gta.errors import UserError
-from gta.text import masked_uri
+from gta.masking import masked, refuse_credentials
 from gta.tracking import keys, sqlite_schema
 
 if TYPE_CHECKING:
@@ -38,18 +38,19 @@ _KINDS = (_SQLITE, "http://", "https://", "postgresql", "mysql", "mssql", "datab
 def normal(uri: str) -> str:
     """The tracking URI with an SQLite path made absolute, and PostgreSQL's driver named.
 
-    Raises UserError for a URI that MLflow cannot write to, or without its driver.
+    Raises UserError for a URI that MLflow cannot write to, without its driver, or with a password or a token in it.
     """
+    refuse_credentials(uri)
     if not uri.startswith(_KINDS) or uri.rstrip("/") == "sqlite:":
         raise UserError(
-            f"tracking URI {masked_uri(uri)!r} is not one that can be written to: "
+            f"tracking URI {masked(uri)!r} is not one that can be written to: "
             "give sqlite:///FILE, http://HOST:PORT or postgresql://..."
         )
     if uri.startswith("postgresql://"):
         # SQLAlchemy's own choice of a driver differs between its versions
         drivers = [name for name in ("psycopg2", "psycopg") if importlib.util.find_spec(name)]
         if not drivers:
-            raise UserError(f"{masked_uri(uri)} needs a PostgreSQL driver: pip install psycopg2-binary.")
+            raise UserError(f"{masked(uri)} needs a PostgreSQL driver: pip install psycopg2-binary.")
         uri = uri.replace("postgresql", f"postgresql+{drivers[0]}", 1)
     path = sqlite_path(uri)
     return uri if path is None else f"{_SQLITE}{path}"

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from gta.cellfolder import BrokenRecord, CellFolder
 from gta.errors import UserError
 from gta.locks import Busy
-from gta.text import first_line, masked_uri, some
+from gta.masking import masked
+from gta.text import first_line, some
 from gta.tracking import keys, store
 from gta.tracking.cell import TrackedCell, files_of
 from gta.tracking.report import SyncReport
@@ -95,10 +96,10 @@ def sync(
     except Busy as error:
         report.problems.append(f"{error.why}: {error.advice}; {LATER}")
     except UserError as error:  # a store that cannot be opened; it says what to do
-        report.problems.append(masked_uri(str(error)))
+        report.problems.append(masked(str(error)))
     except Exception as error:  # whatever the store or the network raises: the next sync sends it
         why = f"{_reason(error)}; {LATER}"
-        report.problems.append(masked_uri(f"MLflow at {uri}: {why}"))
+        report.problems.append(masked(f"MLflow at {uri}: {why}"))
     report.seconds = time.perf_counter() - started
     return report
 
@@ -179,7 +180,7 @@ class _Sync:
             writer.send(cell, run)
             self.in_a_row = 0
         except Exception as error:  # one cell that cannot be sent must not keep the others out
-            why = masked_uri(_reason(error))
+            why = masked(_reason(error))
             self.in_a_row = self.in_a_row + 1 if why in self.failed else 1
             self.failed.setdefault(why, []).append(cell.folder)
 

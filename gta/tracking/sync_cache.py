@@ -14,7 +14,7 @@ from typing import Any
 
 from gta.cellfolder import VERSION, CellFolder, JsonRecord
 from gta.files import replacing
-from gta.text import masked_uri
+from gta.masking import masked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Sent(JsonRecord):
 
 def cached(folder: CellFolder, uri: str) -> Sent | None:
     """What was sent of the cell to the store at `uri`; None where that is not known."""
-    values = _stores(folder).get(masked_uri(uri))
+    values = _stores(folder).get(masked(uri))
     if isinstance(values, dict) and values.get("version", VERSION) == VERSION:
         with contextlib.suppress(KeyError, TypeError, ValueError):
             return Sent.of(values)
@@ -47,7 +47,7 @@ def remember(folder: CellFolder, uri: str, sent: Sent) -> None:
     old = cached(folder, uri)
     known = old.sweeps if old is not None and old.run_id == sent.run_id else []
     sent = dataclasses.replace(sent, sweeps=sorted({*known, *sent.sweeps}))
-    stores = {**_stores(folder), masked_uri(uri): {"version": VERSION, **sent.as_dict()}}
+    stores = {**_stores(folder), masked(uri): {"version": VERSION, **sent.as_dict()}}
     with replacing(folder.sync_cache_file, flush=False) as temporary:
         temporary.write_text(json.dumps(stores, indent=1), encoding="utf-8")
 

@@ -21,6 +21,7 @@ from gta.compose.sbatch import settled
 from gta.config import Config, PathsConfig
 from gta.data.splits.split import Split
 from gta.errors import UserError
+from gta.masking import refuse_credentials
 
 
 def expand(master: DictConfig, loader: ConfigLoaderImpl) -> list[list[str]]:
@@ -127,6 +128,8 @@ def master_config(hydra: Hydra, overrides: Sequence[str], options: Sequence[str]
     with composing(loader):
         master = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
     check_hydra(master)
+    with composing(loader):
+        refuse_credentials(str(master.paths.tracking_uri))  # before anything of it is written
     return master
 
 

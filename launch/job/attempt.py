@@ -21,6 +21,7 @@ from gta.compose import sbatch
 from gta.compose.compose import read_config
 from gta.config import Config, SiteConfig
 from gta.errors import UserError
+from gta.masking import mask_output
 from gta.ops import distributed
 from gta.provenance.environment import environment
 from gta.train.control import Control, Request
@@ -42,6 +43,7 @@ class Job:
     def __call__(self) -> str:
         import submitit
 
+        mask_output()
         job = submitit.JobEnvironment()
         return run_rank(CellFolder(Path(self.folder)), Place.of(job, str(job.paths.stdout)))
 

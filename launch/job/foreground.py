@@ -18,6 +18,7 @@ from typing import Any
 
 from gta.cellfolder import CellFolder, Submitted
 from gta.errors import UserError
+from gta.masking import mask_output
 from launch.job.attempt import run_cell
 from launch.job.rendezvous import Place, rendezvous
 from launch.job.signals import Signals
@@ -27,6 +28,7 @@ from launch.state.submission import record_submission
 def main(arguments: list[str]) -> int:
     """As a rank of a job of Slurm; the exit code is that of `run`."""
     signals = Signals(in_slurm=True).install()
+    mask_output()
     import submitit
 
     folder, asked = CellFolder(Path(arguments[0])), float(arguments[1])

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gta.masking import mask_output
 from launch.job.signals import KINDS, Signals
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def main(arguments: list[str], signals: Signals | None = None) -> int:
     `signals`: those of a process that listens already.
     """
     signals = signals or Signals(in_slurm=True).install()
+    mask_output()
     from launch.state.submission import read_submission
 
     made = read_submission(Path(arguments[0]))

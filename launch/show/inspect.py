@@ -11,7 +11,7 @@ from gta.config import Config
 from gta.data.splits.known import known_name
 from gta.errors import UserError
 from gta.fields import describe
-from gta.text import masked_uri
+from gta.masking import masked_values
 
 _CODE = ("commit", "dirty", "tree", "snapshot")  # of an attempt's environment
 Values = dict[str, Any]
@@ -113,7 +113,7 @@ def flat(value: Values, prefix: str = "") -> Values:
         if isinstance(inner, dict) and inner:
             made |= flat(inner, f"{prefix}{name}.")
         else:
-            made[f"{prefix}{name}"] = masked_uri(inner) if isinstance(inner, str) else inner
+            made[f"{prefix}{name}"] = masked_values(inner)
     return made
 
 

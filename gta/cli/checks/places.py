@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from gta.config import PathsConfig
 from gta.errors import UserError
 from gta.finding import Finding, missing, ok, problem
-from gta.text import masked_uri
+from gta.masking import masked
 from gta.tracking import keys, sqlite_schema, store
 
 LITTLE_BYTES = 4 * 10**9  # a ResNet-101 cell with three networks keeps two checkpoints of 1.3 GB, and writes a third
@@ -69,7 +69,7 @@ def mlflow(paths: PathsConfig) -> Iterator[Finding]:
         yield _sqlite(path)
         return
     parts = urlsplit(uri)
-    shown = masked_uri(uri)
+    shown = masked(uri)
     try:
         if parts.scheme in ("http", "https"):
             with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=SECONDS) as answer:

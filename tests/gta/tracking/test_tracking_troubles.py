@@ -20,7 +20,6 @@ from gta.errors import UserError
 from gta.journal import Journal
 from gta.tracking import keys, sqlite_schema, store
 from gta.tracking import sync as tracking
-from gta.tracking.sync_cache import Sent, cached, remember
 from tests.helpers.holding import held
 from tests.helpers.tracked import attempt, expected, fail, finish, history, make_cell, run_of, runs_of, train
 
@@ -327,18 +326,6 @@ def test_a_uri_that_cannot_be_written_to_is_refused(uri):
 def test_a_sweep_name_that_cannot_be_a_tag_is_refused(uri):
     with pytest.raises(UserError, match="sweep name"):
         tracking.sync([], uri, "a+b")
-
-
-def test_a_password_is_neither_shown_nor_stored(tmp_path):
-    cell = make_cell(tmp_path)
-    uri = "postgresql://me:secret@127.0.0.1:9/gta"
-    (problem,) = tracking.sync([cell], uri).problems
-    assert "me:***@127.0.0.1" in problem
-    assert "secret" not in problem
-    folder, sent = CellFolder(cell), Sent(run_id="1", files={}, sweeps=[])
-    remember(folder, uri, sent)
-    assert "secret" not in folder.sync_cache_file.read_text()
-    assert cached(folder, uri) == sent
 
 
 def test_postgresql_without_its_driver_says_what_to_install(monkeypatch):

@@ -53,6 +53,29 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): path.read_text() for path in files}
 
 
+def test_keys_and_hidden_files_are_left_out(checkout: Path, tmp_path: Path) -> None:
+    """Tracked, changed or new: jobs read the copy, and so may others."""
+    names = [".env", "gta/.env", "gta/prod.env", "gta/Server.PEM", "launch/id_rsa", "gta/conf/credentials.json",
+             "gta/.cache/token", "sweeps/secrets.yaml", "key.key"]  # fmt: skip
+    for name in names:
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text("first-secret\n")
+    git(checkout, "add", "-A", "-f")
+    git(checkout, "commit", "-qm", "keys")
+    for name in names:
+        (checkout / name).write_text("second-secret\n")
+    (checkout / "gta/trainer.py").write_text("STEPS = 3\n")
+    (checkout / "gta/new_credentials.py").write_text("")
+    (checkout / "gta/credentials.yaml").write_text("third-secret\n")
+    (checkout / "gta/.hidden.json").write_text("third-secret\n")
+    made = code.take(tmp_path / "code", checkout)
+    found = contents(made.path)
+    assert {"gta/trainer.py", "gta/new_credentials.py"} <= found.keys()
+    assert not {*names, "gta/credentials.yaml", "gta/.hidden.json"} & found.keys()
+    assert "-secret" not in "".join(path.read_text() for path in made.path.rglob("*") if path.is_file())
+    assert "+STEPS = 3" in (made.path / "code.diff").read_text()
+
+
 def test_tracked_files_uncommitted_changes_and_new_modules(checkout: Path, tmp_path: Path) -> None:
     clean = code.take(tmp_path / "code", checkout)
     assert (clean.commit, clean.dirty) == (git(checkout, "rev-parse", "HEAD"), False)

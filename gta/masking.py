@@ -1,0 +1,134 @@
+"""Passwords and tokens: left out of whatever is printed or written, and refused where they would be kept.
+
+`masked` is the one mask; records, journals and the output of every process of ours go through it. A tracking URI, or a
+setup line, stands in every cell's frozen config: one that carries a credential is refused, with where else it belongs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+from urllib.parse import quote
+
+from gta.errors import UserError
+
+HIDDEN = "***"
+_NAME = r"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|api[_-]?key|access[_-]?key|private[_-]?key)[\w-]*"
+_VALUE = r"""(?:"[^"\n]*"|'[^'\n]*'|[^\s&;,"')\]}]+)"""
+_URI = re.compile(r"\b([a-z][a-z0-9+.-]*)://(?!/)([^\s]*)@", re.IGNORECASE)
+_SETTING = re.compile(rf"({_NAME}=)({_VALUE})", re.IGNORECASE)
+_QUOTED = re.compile(rf"""(["']{_NAME}["']\s*:\s*)("[^"\n]*"|'[^'\n]*')""", re.IGNORECASE)
+_HEADER = re.compile(r"""(authorization["']?\s*[:=]\s*["']?(?:\w+\s+)?)[^\s"',}]+""", re.IGNORECASE)
+_DATABASES = ("postgresql", "mysql", "mssql", "mariadb", "oracle")
+# what our libraries read, and could repeat in an error
+_VARIABLES = (
+    "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN", "DATABRICKS_PASSWORD", "PGPASSWORD",
+    "MYSQL_PWD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCESS_KEY",
+)  # fmt: skip
+_SHORTEST = 6  # characters of a variable's value: a shorter one is found in words that are none
+
+
+def masked(text: str) -> str:
+    """The text without the passwords and tokens in it: of addresses, of NAME=VALUE and of the environment."""
+    if "://" in text:
+        text = _URI.sub(_without, text)
+    text = _SETTING.sub(rf"\1{HIDDEN}", text)
+    text = _QUOTED.sub(rf"\1'{HIDDEN}'", text)
+    text = _HEADER.sub(rf"\1{HIDDEN}", text)
+    for value in filter(None, map(os.environ.get, _VARIABLES)):
+        if len(value) >= _SHORTEST:
+            text = text.replace(value, HIDDEN).replace(quote(value, safe=""), HIDDEN)
+    return text
+
+
+def _without(found: re.Match[str]) -> str:
+    """An address without its user and password; a user of a database, without a password, is no secret."""
+    scheme, user = found.groups()
+    after = re.sub(r"^[^:@/]*@", "", user)  # the last @ may be another's, later in a query
+    plain = scheme.lower().startswith(_DATABASES) and not re.search(r":(?!\d+/)" if after != user else ":", after)
+    return found[0] if plain else f"{scheme}://{HIDDEN}@"
+
+
+def masked_values(value: Any) -> Any:
+    """A record's value, all texts in it masked."""
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, dict):
+        return {key: masked_values(below) for key, below in value.items()}
+    return [masked_values(below) for below in value] if isinstance(value, (list, tuple)) else value
+
+
+class _Masked:
+    """A text stream that leaves out what `masked` does; all else is the stream's own."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(masked(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def mask_output() -> None:
+    """From now on nothing that this process prints shows a password, also in what others raise."""
+    for name in ("stdout", "stderr"):
+        if not isinstance(stream := getattr(sys, name), _Masked) and stream is not None:
+            setattr(sys, name, _Masked(stream))
+
+
+def refuse_credentials(uri: str) -> None:
+    """Raises UserError for a tracking URI that carries a user's password or a token: who can read a record reads it."""
+    scheme, _, rest = uri.partition("://")
+    kind = scheme.lower()
+    if kind.startswith(("sqlite", "file")) or not _carries(kind, rest):
+        return
+    if kind.startswith("postgresql"):
+        advice = "put the password into ~/.pgpass or PGPASSWORD"
+    elif kind.startswith(_DATABASES):
+        advice = "put the password into a file of the driver's (MySQL: ?read_default_file=~/.my.cnf)"
+    else:
+        advice = (
+            "put them into MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN, or into "
+            "MLflow's file ~/.mlflow/credentials"
+        )
+    raise UserError(
+        f"The tracking URI ({kind}://...) carries credentials, and every cell's record would hold them: {advice}, and "
+        "leave them out of the URI."
+    )
+
+
+def _carries(kind: str, rest: str) -> bool:
+    """Whether what follows `://` names more than a place, and a database's user."""
+    place, _, query = rest.partition("?")
+    if _SETTING.search(rest):
+        return True
+    if "@" not in rest:
+        return False
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    user, at, _ = authority.rpartition("@")
+    if at:
+        return ":" in user or not kind.startswith(_DATABASES)
+    port = re.fullmatch(r"(?:\[[^]]*\]|[^:]*)(?::(\d*))?", authority)
+    return port is None or "@" in place or (not kind.startswith(_DATABASES) and "@" in query)
+
+
+def refuse_secrets(name: str, lines: Iterable[str]) -> None:
+    """Raises UserError for shell lines that say a password or a token in plain; `name`: of the setting."""
+    for line in lines:
+        for found in _SETTING.finditer(line):
+            if not found[2].lstrip("\"'").startswith(("$", "`")):
+                variable = found[1].rstrip("=")
+                raise UserError(
+                    f"{name} says {variable} in plain, and every cell's record would hold it: read it from a file that "
+                    f"is yours alone, {variable}=$(cat ~/FILE)."
+                )

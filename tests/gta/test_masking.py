@@ -1,0 +1,137 @@
+"""One mask over what is printed and written, and what carries a credential is refused with where else it belongs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gta.cellfolder import Failure
+from gta.compose.validate import check_config
+from gta.errors import UserError
+from gta.journal import Journal
+from gta.masking import mask_output, masked, refuse_credentials
+from tests.helpers.cells import config
+from tests.helpers.configs import changed
+from tests.helpers.program import Run
+
+SECRETS = [
+    "postgresql://me:hunter2@host/db",
+    "postgresql://me:12345678@host/db",
+    "https://me:hun@ter2@host:5000",
+    "https://me:hun/ter2@host:5000/x?y=1",
+    "https://me:hun?t#er2@host",
+    "https://:hunter2@host",
+    "https://dapi0123456789abcdef@host",
+    "mysql+pymysql://me:hunter2@host/db",
+    "http://host:5000/?password=hunter2&x=1",
+    "postgresql://host/db?user=me&password=hun@ter2",
+    "postgresql://host/db?sslpassword=hunter2",
+    "https://host/?access_token=hunter2",
+]
+PLACES = [
+    "sqlite:////a/b.db",
+    "sqlite:////home/me@here/b.db",
+    "sqlite:///a/token/b.db",
+    "http://host:5000",
+    "https://[::1]:5000/mlflow",
+    "https://host/path/api",
+    "postgresql://me@host:5432/db",
+    "postgresql://host/db?user=me@there",
+    "postgresql+psycopg2://me@/postgres?host=/run/pg",
+    "databricks://profile",
+]
+WORDS = ("hunter2", "hun@ter2", "hun/ter2", "t#er2", "ter2", "12345678", "dapi0123456789abcdef")
+
+
+@pytest.mark.parametrize("uri", SECRETS)
+def test_what_carries_a_credential_is_masked_and_refused(uri: str) -> None:
+    for text in (uri, f"MLflow at {uri} is down: try {uri!r}.", f'{{"uri": "{uri}", "seed": 1}}'):
+        assert not any(word in masked(text) for word in WORDS), masked(text)
+    with pytest.raises(
+        UserError, match=r"carries credentials.*(MLFLOW_TRACKING_USERNAME|PGPASSWORD|my\.cnf)"
+    ) as caught:
+        refuse_credentials(uri)
+    assert not any(word in str(caught.value) for word in WORDS)
+    with pytest.raises(UserError, match="carries credentials"):
+        check_config(changed(config(), {"paths.tracking_uri": uri}))
+
+
+@pytest.mark.parametrize("uri", PLACES)
+def test_what_names_a_place_alone_is_shown_and_taken(uri: str) -> None:
+    assert masked(f"MLflow at {uri} is down") == f"MLflow at {uri} is down"
+    refuse_credentials(uri)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("gta plan sweep=shapes seed=1", "gta plan sweep=shapes seed=1"),
+        ("at http://host:5000 ask me@host", "at http://host:5000 ask me@host"),
+        ("Unexpected token: x; max_tokens=5", "Unexpected token: x; max_tokens=5"),
+        ("export HF_TOKEN='a b' X=1", "export HF_TOKEN=*** X=1"),
+        ("{'password': 'a b', 'seed': 1}", "{'password': '***', 'seed': 1}"),
+        ("{'Authorization': 'Basic YWJj', 'a': 1}", "{'Authorization': 'Basic ***', 'a': 1}"),
+        ("git clone ssh://me:pw@host/x", "git clone ssh://***@host/x"),
+    ],
+)
+def test_other_texts(text: str, shown: str) -> None:
+    assert masked(text) == shown
+
+
+def test_what_the_environment_holds_is_masked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "correct/horse")
+    assert masked("refused: correct/horse, correct%2Fhorse") == "refused: ***, ***"
+
+
+@pytest.mark.parametrize("line", ["export MLFLOW_TRACKING_TOKEN=abc", "X_PASSWORD='abc' command", "A=1 api_key=abc"])
+def test_a_setup_line_with_a_password_in_it_is_refused(line: str) -> None:
+    with pytest.raises(UserError, match=r"site\.setup says \w+ in plain.*=\$\(cat"):
+        check_config(changed(config(), {"site.setup": ["module load cuda", line]}))
+    check_config(changed(config(), {"site.setup": ["export HF_TOKEN=$(cat ~/.hf)", 'export A_TOKEN="$B"']}))
+
+
+def test_what_a_process_prints_and_what_others_raise_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    mask_output()
+    mask_output()  # harmless
+    print("postgresql://me:hunter2@host/db", 1, sep="\n")
+    sys.stderr.writelines(["https://me:hunter2@host\n"])
+    sys.excepthook(OSError, OSError("https://me:hunter2@host is down"), None)
+    shown = capsys.readouterr()
+    assert shown.out == "postgresql://***@host/db\n1\n"
+    assert "hunter2" not in shown.err
+    assert "https://***@host is down" in shown.err
+
+
+def test_a_record_and_a_journal_hold_none(tmp_path: Path) -> None:
+    Failure(attempt=1, error="postgresql://me:hunter2@host is down", time=1.0).write(tmp_path / "failure.json")
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.event("failed", error=["https://me:hunter2@host"])
+    for path in tmp_path.iterdir():
+        assert "hunter2" not in path.read_text()
+        assert "://***@host" in path.read_text()
+
+
+@pytest.mark.slow
+def test_every_command_refuses_it_before_anything_is_written(say: Run, small: list[str], tmp_path: Path) -> None:
+    """Given on the command line, by a file, or by the environment."""
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps/mine.yaml").write_text("paths: {tracking_uri: 'https://me:hunter2@host'}\n")
+    given = [
+        ["sweep=shapes", "paths.tracking_uri=https://me:hunter2@host"],
+        ["sweep=shapes", "paths.tracking_uri=${oc.env:MY_STORE,'https://me:hunter2@host'}"],
+        ["sweep=mine"],
+    ]
+    commands = ("status", "table", "report", "sync", "multirun", "retry", "doctor", "train")
+    for command, words in [*(("plan", words) for words in given), *((command, given[0]) for command in commands)]:
+        said = say(command, *words, *small)
+        assert said.returncode == 2
+        assert "carries credentials" in said.stderr
+        assert "~/.mlflow/credentials" in said.stderr
+        assert "hunter2" not in said.stdout + said.stderr
+    said = say("plan", "sweep=shapes", "paths.tracking_uri=https://me:hunter2@host", "schedule.lr=zero")
+    assert said.returncode == 2
+    assert "hunter2" not in said.stdout + said.stderr
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "mine.yaml"]
+    assert not any(b"hunter2" in path.read_bytes() for path in kept)
