@@ -137,10 +137,15 @@ def _sealed(path: Path, file: BinaryIO) -> bool:
     return True
 
 
-def last_good(folder: CellFolder, say: Say, device: torch.device | str = "cpu") -> tuple[dict[str, Any], Path]:
+def last_good(
+    folder: CellFolder,
+    say: Say,
+    device: torch.device | str = "cpu",
+    advice: str = "Remove {them} to start the cell again.",
+) -> tuple[dict[str, Any], Path]:
     """The last checkpoint of a cell that holds what was written, and its file; `say` is told of one that does not.
 
-    Raises UserError where there is none.
+    Raises UserError where there is none, with the `advice` where there are broken ones.
     """
     broken: list[Damaged] = []
     paths = [path for path in (folder.checkpoint_file, folder.previous_checkpoint_file) if path.exists()]
@@ -156,7 +161,7 @@ def last_good(folder: CellFolder, say: Say, device: torch.device | str = "cpu") 
     if not broken:
         raise UserError(f"There is no checkpoint {folder.checkpoint_file}.")
     them = "them" if len(broken) > 1 else "it"
-    raise UserError(f"{' '.join(map(str, broken))} Remove {them} to start the cell again.")
+    raise UserError(f"{' '.join(map(str, broken))} {advice.format(them=them)}")
 
 
 def keep_good(folder: CellFolder, good: Path) -> None:

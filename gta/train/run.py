@@ -77,7 +77,8 @@ def load_network(
     if which not in ("last", "best"):
         raise UserError(f"--which {which}: use last or best.")
     if which == "last":
-        state, path = checkpoint.last_good(folder, lambda said: print(said, flush=True), device)
+        advice = "Its best weights may be whole: --which best." if folder.best_file.exists() else "There is no other."
+        state, path = checkpoint.last_good(folder, lambda said: print(said, flush=True), device, advice)
     else:
         state, path = checkpoint.load(folder.best_file, device), folder.best_file
     checkpoint.check_owner(path, state, folder.signature)

@@ -234,6 +234,9 @@ def test_a_network_is_read_from_the_checkpoint_before_a_broken_one(
     assert (name, iteration) == ("teacher", 6)
     assert "checkpoint.previous.pt of iteration 6" in capsys.readouterr().out
     assert {path.name: path.read_bytes() for path in tmp_path.glob("*.pt")} == before, "a reader moves nothing"
+    cell.previous_checkpoint_file.unlink()
+    with pytest.raises(UserError, match=r"its checksum is another\)\. Its best weights may be whole: --which best\."):
+        load_network(config, cell, cpu)
     cell.best_file.write_bytes(b"")
     with pytest.raises(UserError, match=r"best\.pt cannot be read as a checkpoint: it is empty"):
         load_network(config, cell, cpu, which="best")
