@@ -10,7 +10,7 @@ from __future__ import annotations
 
 PARTS = {
     # pictures, masks and their random changes: gta.data. 2: EXIF; label_map goes before ignore_index. 3: values of PGM,
-    # PPM and JPEG 2000 as they are written
+    # PPM and JPEG 2000 as they are written, deep TIFF whose 0 is white
     "data": 3,
     "model": 2,  # networks and their initial weights: gta.models. 2: PyTorch's initial values outside the encoder
     "training": 2,  # optimizers, schedules and what methods share: gta.train, gta.ops, gta.methods.base

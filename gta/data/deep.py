@@ -10,10 +10,12 @@ import re
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from gta.data.opened import Opened
 from gta.errors import UserError
 
+PHOTOMETRIC = 262  # the TIFF tag; 0: zero is white
 _FIELD = re.compile(rb"(?:\s|#[^\n\r]*[\n\r])*(\d+)")  # of a PGM's head: a number, after blanks and comments
 _MOST = 2**16  # bytes of a head: it may hold comments
 _SIZ = b"\xff\x4f\xff\x51"  # begins a JPEG 2000 codestream; 40 bytes on: how many components, then 3 bytes of each
@@ -67,6 +69,11 @@ def netpbm_values(source: Opened) -> np.ndarray:
 def netpbm_top(source: Opened) -> int:
     """The largest value that a PGM or PPM says it has; 0 for any other picture, which needs no look at its head."""
     return _top(source) if source.picture.format == "PPM" else 0
+
+
+def zero_is_white(picture: Image.Image) -> bool:
+    """Whether a TIFF says that its gray is the other way round. Pillow turns that of 8 bits, and leaves deeper gray."""
+    return picture.format == "TIFF" and getattr(picture, "tag_v2", {}).get(PHOTOMETRIC) == 0
 
 
 def _top(source: Opened) -> int:

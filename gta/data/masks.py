@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gta.data.deep import netpbm_top, netpbm_values, stored_bits
+from gta.data.deep import netpbm_top, netpbm_values, stored_bits, zero_is_white
 from gta.data.opened import Opened, opened
 from gta.data.pictures import DEEP, EIGHT_BITS, orientation
 from gta.errors import UserError
@@ -128,6 +128,11 @@ def _mask(path: Path) -> Iterator[_Mask]:
     with opened(path) as source:
         _check_format(source)
         _check_pages(source)
+        if zero_is_white(source.picture):
+            raise UserError(
+                f"{path} is a TIFF that says that 0 is white, so that some programs read its labels the other way "
+                f"round: {WRITE}."
+            )
         mask = _Mask(source, stored_bits(source), netpbm_top(source), _gray_step(source.picture))
         if (turned := orientation(source.picture)) != 1:  # decodes a PNG
             raise UserError(

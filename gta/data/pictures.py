@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from gta.config import DataConfig
-from gta.data.deep import stored_bits, stored_values
+from gta.data.deep import stored_bits, stored_values, zero_is_white
 from gta.data.opened import opened
 from gta.errors import UserError
 
@@ -63,6 +63,7 @@ def upright(path: Path, config: DataConfig) -> tuple[np.ndarray, int]:
             raise UserError(f"{path} cannot be read as colours: its mode is {picture.mode}. Convert it to RGB.")
         values = stored_values(source) if wide else np.asarray(picture)
         scaled = _scaled(path, "16-bit" if wide else DEEP[picture.mode], values, config)
+        scaled = 255 - scaled if zero_is_white(picture) else scaled
     image = Image.fromarray(scaled)
     if turned != 1:
         image.getexif()[ORIENTATION] = turned

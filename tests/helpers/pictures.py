@@ -1,5 +1,5 @@
 """Picture files that no library here writes: PGM of any largest value, 12-bit JPEG 2000, PNG of few or of 16 bits,
-turned TIFF of 16 bits in colour.
+turned TIFF of 16 bits in colour, TIFF whose 0 is white.
 """
 
 from __future__ import annotations
@@ -48,16 +48,20 @@ def png(path: Path, rows: list[bytes], width: int, bits: int, kind: int) -> None
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + content)
 
 
-def tiff_of_16_bits(path: Path, values: np.ndarray, orientation: int) -> None:
-    """(H, W, 3) RGB as one strip, with an orientation."""
+def tiff(path: Path, values: np.ndarray, orientation: int = 1, zero_is_white: bool = False) -> None:
+    """(H, W) or (H, W, 3) RGB, uint8 or uint16, as one strip."""
     height, width = values.shape[:2]
-    body = values.astype("<u2").tobytes()
+    channels, bits = values.size // (height * width), 8 * values.itemsize
+    body = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    body += b"\0" * (len(body) % 2)
     bits_at = 8 + len(body)
+    kind = 2 if channels == 3 else 0 if zero_is_white else 1
     tags = [
-        (256, 3, 1, width), (257, 3, 1, height), (258, 3, 3, bits_at), (259, 3, 1, 1), (262, 3, 1, 2), (273, 4, 1, 8),
-        (274, 3, 1, orientation), (277, 3, 1, 3), (278, 3, 1, height), (279, 4, 1, len(body)), (284, 3, 1, 1),
+        (256, 3, 1, width), (257, 3, 1, height), (258, 3, channels, bits_at if channels > 1 else bits), (259, 3, 1, 1),
+        (262, 3, 1, kind), (273, 4, 1, 8), (274, 3, 1, orientation), (277, 3, 1, channels), (278, 3, 1, height),
+        (279, 4, 1, len(body)), (284, 3, 1, 1),
     ]  # fmt: skip
     entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
     table = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
-    bits = struct.pack("<HHH", 16, 16, 16)
-    path.write_bytes(b"II*\0" + struct.pack("<I", bits_at + len(bits)) + body + bits + table)
+    head = b"II*\0" + struct.pack("<I", bits_at + 6)
+    path.write_bytes(head + body + struct.pack("<HHH", bits, bits, bits) + table)

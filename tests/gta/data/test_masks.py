@@ -11,7 +11,7 @@ from PIL import Image
 
 from gta.data.masks import ColourMask, read_colours, read_labels
 from gta.errors import UserError
-from tests.helpers.pictures import netpbm, png
+from tests.helpers.pictures import netpbm, png, tiff
 
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
 LABELS = np.kron(np.arange(64, dtype=np.uint8).reshape(8, 8) % 20, np.ones((8, 8), np.uint8))
@@ -95,9 +95,13 @@ def test_masks_of_other_kinds_are_told_how_to_be_converted(tmp_path: Path) -> No
     png(tmp_path / "la16.png", [bytes([0, 1, 255, 255] * 4)], 4, 16, 4)
     cv2.imwrite(str(tmp_path / "rgb16.png"), np.dstack([labels] * 3).astype(np.uint16))
     netpbm(tmp_path / "rgb.ppm", np.dstack([labels] * 3), 1)
+    tiff(tmp_path / "white.tif", labels, zero_is_white=True)
+    tiff(tmp_path / "white16.tif", labels.astype(np.uint16), zero_is_white=True)
     for name, says in (
         ("instances.png", "holds the labels 0 to 1000"),
         ("float.tif", "its mode is F"),
+        ("white.tif", "says that 0 is white"),
+        ("white16.tif", "says that 0 is white"),
         ("clear.png", "transparent pixels, and nothing says what these mean"),
         ("la16.png", "several channels"),  # Pillow keeps the upper 8 bits: all 0
         ("rgb16.png", "several channels"),

@@ -15,7 +15,7 @@ from gta.config import DataConfig
 from gta.data.masks import read_labels
 from gta.data.pictures import UndeclaredRange, read_image
 from gta.errors import UserError
-from tests.helpers.pictures import jpeg_2000_of_12_bits, netpbm, tiff_of_16_bits
+from tests.helpers.pictures import jpeg_2000_of_12_bits, netpbm, tiff
 
 PLAIN = DataConfig(name="own")
 RAMP = np.arange(256, dtype=np.uint8).reshape(16, 16)
@@ -75,6 +75,12 @@ def test_deep_gray_that_the_library_would_scale_by_itself(tmp_path: Path, name: 
     np.testing.assert_array_equal(read_image(tmp_path / name, ranged(0, 4080)), expected)
     with pytest.raises(UndeclaredRange, match=r"values \(0 to 4080\).*data\.image_range=\[0,4095\]"):
         read_image(tmp_path / name, PLAIN)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_gray_of_a_tiff_whose_zero_is_white_is_as_it_is_shown(tmp_path: Path, deep: bool) -> None:
+    tiff(tmp_path / "a.tif", RAMP.astype(np.uint16) * 257 if deep else RAMP, zero_is_white=True)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ranged(0, 65535))[..., 0], 255 - RAMP)
 
 
 def test_gray_of_a_pgm_whose_white_is_below_255_is_as_it_says(tmp_path: Path) -> None:
@@ -163,7 +169,7 @@ def test_a_picture_is_upright_as_its_exif_orientation_says(tmp_path: Path, tag: 
 def test_deep_colours_are_turned_once(tmp_path: Path, tag: int) -> None:
     """Of a TIFF OpenCV may turn them, too."""
     stored = COLOURS[:10]
-    tiff_of_16_bits(tmp_path / "a.tif", stored.astype(np.uint16) * 257, tag)
+    tiff(tmp_path / "a.tif", stored.astype(np.uint16) * 257, tag)
     upright = TURNS[tag](stored) if tag != 1 else stored
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif", ranged(0, 65535)), upright)
 
