@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import glob
 import json
 import os
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -34,11 +37,28 @@ def replacing(path: str | Path, flush: bool = True, parents: bool = True) -> Ite
         if flush:
             to_disk(temporary)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        _name(error, path)
         raise
     if flush:
         to_disk(path.parent)
+
+
+def _name(error: BaseException, path: Path) -> None:
+    """Give the full disk behind an error the file's name, which the kernel does not say."""
+    full = full_disk(error)
+    if full is not None and full.filename is None:
+        full.filename = str(path)
+
+
+def full_disk(error: BaseException | None) -> OSError | None:
+    """The full disk (or quota, or limit on a file's size) behind an error; None where there is none."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _FULL:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _beside(path: Path) -> Path:
@@ -62,7 +82,11 @@ def together(folder: str | Path) -> Iterator[Put]:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _beside(path)
         waiting.append((temporary, path))
-        temporary.write_text(text, encoding="utf-8")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+        except OSError as error:
+            _name(error, path)
+            raise
 
     try:
         yield put

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 import click
 
 from gta.cli import shells
 from gta.cli.grammar import Group, sentence
 from gta.errors import UserError
+from gta.files import full_disk
 from gta.masking import mask_output
 
 SECTIONS = {
@@ -79,7 +85,7 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
     mask_output()
     words = [*arguments[1:], "--help"] if arguments[:1] == ["help"] else list(arguments)
     try:
-        with cli.make_context(program, words, obj=tuple(words)) as context:
+        with _tidy_on_sigterm(), cli.make_context(program, words, obj=tuple(words)) as context:
             return int(cli.invoke(context) or 0)
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -101,5 +107,25 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
         if error.strerror is None:
             raise
         place = f": {error.filename}" if error.filename else ""
-        print(f"error: {error.strerror}{place}", file=sys.stderr)
+        remedy = "; make room, then run the same command again" if full_disk(error) else ""
+        print(f"error: {error.strerror}{place}{remedy}", file=sys.stderr)
         return 2
+
+
+@contextmanager
+def _tidy_on_sigterm() -> Iterator[None]:
+    """While entered, SIGTERM ends a command as an exception, so that it leaves no temporary file behind; a cell that
+    trains hears it in its own way (`launch.job.signals`).
+    """
+    mine = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if mine:
+        signal.signal(signal.SIGTERM, _terminated)
+    try:
+        yield
+    finally:
+        if mine:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)

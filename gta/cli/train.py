@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from gta.cli import composing, grammar
 from gta.cli.grammar import Words
 from gta.errors import Diverged, UserError
+from gta.files import full_disk
+
+if TYPE_CHECKING:
+    from gta.cell import Cell
 
 
 @grammar.command(
     "train",
-    exit_codes="0 done, 1 interrupted or diverged, 2 something to mend first",
+    exit_codes="0 done, 1 interrupted or diverged, 2 something to mend first, or another process has the cell",
     examples=[
         "gta train method=gta data.split=1/25 seed=0",
         "torchrun --nproc-per-node 2 -m gta train sweep=voc_blender method=gta data.split=662 seed=0 site.ranks=2",
@@ -45,6 +50,8 @@ def command(words: Words) -> int:
             cell.write()
         distributed.barrier()
         how = run_cell(cell.folder)
+        if first and how == "taken":
+            raise UserError(taken(cell))
         if first:
             print(f"{cell.title}: {how}")
         return 0 if how == "done" else 1
@@ -52,5 +59,22 @@ def command(words: Words) -> int:
         if first:
             print(f"error: {error}", file=sys.stderr, flush=True)
         return 1
+    except RuntimeError as error:
+        if full := full_disk(error):  # torch's own words of it are about positions in a file
+            raise full from error
+        raise
     finally:
         distributed.shutdown()
+
+
+def taken(cell: Cell) -> str:
+    """Who has a cell that was to be trained here, and what to do."""
+    from launch.state.attempts import who
+
+    last = cell.folder.latest_attempt()
+    at = f" by {who(last)}" if last else ""
+    name = cell.signature[:8]
+    return (
+        f"{cell.title} ({name}) is being trained already{at}. Let it go on (`gta logs {name} -f` shows it), or end it: "
+        f"`gta cancel {name}` saves it, and this command then goes on from there."
+    )

@@ -21,6 +21,7 @@ from gta.compose import sbatch
 from gta.compose.compose import read_config
 from gta.config import Config, SiteConfig
 from gta.errors import UserError
+from gta.files import full_disk
 from gta.masking import mask_output
 from gta.ops import distributed
 from gta.provenance.environment import environment
@@ -67,8 +68,8 @@ def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, s
         with rendezvous(folder, place):
             return run_cell(folder, place, signals, sent)
     except Exception as error:
-        if isinstance(error, UserError):
-            print(f"error: {error}", file=sys.stderr, flush=True)
+        if isinstance(error, UserError) or full_disk(error):
+            print(f"error: {failure.in_words(error)}", file=sys.stderr, flush=True)
         else:
             traceback.print_exception(error)
         sys.exit(1)  # the log has the cause: let that be its end, not the way up through submitit

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 
+from gta import files
 from gta.cellfolder import CellFolder, Failure, readable
 from gta.errors import UserError
 from gta.ops import distributed
@@ -56,13 +57,21 @@ def _record(folder: CellFolder, number: int | None, error: BaseException, mine: 
             _lost(mine, "another rank died without a word", log)
             return
     if first is None:
-        text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-        line = next((part for part in text.splitlines() if part.strip()), type(error).__name__)
+        line = in_words(error)
         cause = policy.of_exception(error)
         first = Failure(attempt=number, error=line, time=time.time(), cause=cause, rank=distributed.rank(), log=log)
         first.write(folder.failure_file)
     if mine:
         mine.end("failed", error=first.error, log=first.log)  # the log that tells the cause
+
+
+def in_words(error: BaseException) -> str:
+    """What ended an attempt, in a line."""
+    if full := files.full_disk(error):  # torch's own words of it are about positions in a file
+        place = f" ({full.filename})" if full.filename else ""
+        return f"{full.strerror}{place}: make room for the checkpoints, then `gta retry` goes on from the last one"
+    text = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return next((part for part in text.splitlines() if part.strip()), type(error).__name__)
 
 
 def _lost(mine: Claim | None, error: str, log: str | None) -> None:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 import threading
 import time
+import uuid
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from gta.cellfolder import Attempt, CellFolder, process_start, readable, this_place
+from gta.files import remove_leftovers, to_disk
 
 BEAT_SECONDS = 5.0
+OLD_SECONDS = 3600.0
 LOOKS = 3  # for one's own record before it counts as gone: a network file system may miss a file for a moment
 LOOK_SECONDS = 1.0
 GONE = "is gone: the cell's folder was deleted or moved, and is left as it is"
@@ -63,17 +66,28 @@ def claim(
     )
     path = folder.attempt_file(attempt.number)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".claim", delete=False) as file:
-        file.write(attempt.text())
-        file.flush()
-        os.fsync(file.fileno())
+    temporary = path.with_name(f".claim-{os.getpid()}-{uuid.uuid4().hex[:8]}")  # two that claim must not share one
     try:
-        os.link(file.name, path)  # atomic, and fails where the number is taken, on network file systems as well
+        temporary.write_text(attempt.text(), encoding="utf-8")
+        to_disk(temporary)
+        os.link(temporary, path)  # atomic, and fails where the number is taken, on network file systems as well
     except FileExistsError:
         return None
     finally:
-        os.unlink(file.name)
+        temporary.unlink(missing_ok=True)
+    _tidy(folder, before)
     return Claim(folder, attempt, since)
+
+
+def _tidy(folder: CellFolder, before: Attempt | None) -> None:
+    """Remove what an attempt that was killed had not written to its end, and old claims that came to nothing."""
+    if before is None:
+        return
+    remove_leftovers(folder.attempt_file(before.number))
+    for item in folder.attempts_folder.glob(".claim*"):
+        with suppress(OSError):
+            if time.time() - item.stat().st_mtime > OLD_SECONDS:  # else somebody may be claiming
+                item.unlink()
 
 
 class Claim:

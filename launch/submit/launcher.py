@@ -175,6 +175,9 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
         except KeyboardInterrupt:
             interrupted, detached = True, cluster.name == "slurm"
             entries = watch.look() if detached else watch.stop()
+        except OSError:  # a full disk, say: no cell of ours goes on without who watches it
+            watch.stop()
+            raise
     recorder.now()
     return LaunchReport(entries, sweep, interrupted, detached)
 

@@ -93,4 +93,6 @@ def test_a_full_disk_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch, capsys: 
 
     monkeypatch.setattr("gta.cli.version.described", full)
     assert main(["--version"]) == 2
-    assert capsys.readouterr().err == "error: No space left on device: runs/cells\n"
+    assert capsys.readouterr().err == (
+        "error: No space left on device: runs/cells; make room, then run the same command again\n"
+    )

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import resource
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
 from gta import journal
 from gta.cell import Cell
-from gta.cellfolder import CellFolder
+from gta.cellfolder import CellFolder, Death
 from gta.cli.composing import grid
 from gta.errors import UserError
+from gta.train.control import Request
 from launch.job.attempt import Sent, _Control, run_cell, run_rank
 from launch.job.rendezvous import Place
 from launch.state.ledger import State, look
 from tests.helpers.cells import cancelled, claim, last_attempt, submitted
 from tests.helpers.configs import changed
+from tests.helpers.program import Run
 from tests.helpers.training import points
 
 pytestmark = pytest.mark.slow
@@ -212,3 +221,106 @@ def test_two_ranks_of_torchrun_train_what_one_process_does(small: list[str], tmp
     assert mine.keys() == theirs.keys()
     losses = [key for key in mine if key[0].startswith("loss/")]
     assert [mine[key] for key in losses] == pytest.approx([theirs[key] for key in losses], rel=1e-3)
+
+
+def test_a_worker_that_is_killed_is_the_machines_fault(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the system does where memory runs out: the cell goes on by itself, and is given up after some times."""
+    cell = replace(cell, config=changed(cell.config, {"site.workers": 1, "site.max_idle_attempts": 2}))
+    cell.write()
+    asked = _Control.request
+
+    def kill(self: _Control) -> Request:
+        me = psutil.Process()
+        for child in me.children():
+            if child.cmdline() == me.cmdline():
+                child.kill()
+                child.wait()
+        time.sleep(60)  # torch says so by an exception, at once
+        return asked(self)
+
+    monkeypatch.setattr(_Control, "request", kill)
+    with pytest.raises(RuntimeError, match="is killed by signal: Killed"):
+        run_cell(cell.folder)
+    assert "The attempt is lost: a process that loads data was killed (signal 9)" in capsys.readouterr().out
+    assert cell.folder.failure() is None
+    entry = look(cell)
+    assert entry.state is State.RESUMABLE
+    assert "a process that loads data was killed" in entry.detail
+    with pytest.raises(RuntimeError):
+        run_cell(cell.folder)
+    assert look(cell).cause is Death.GAVE_UP, "bounded"
+
+
+def test_a_failure_that_cannot_be_written_down_is_one_line(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def fail(*_: object, **__: object) -> bool:
+        monkeypatch.setattr(CellFolder, "failure_of", lambda self, number: None)
+        monkeypatch.setattr("launch.job.failure.Failure.write", full)
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("gta.train.run.train", fail)
+    with pytest.raises(SystemExit):
+        run_rank(cell.folder, Place("57", "log"))
+    said = capsys.readouterr().err
+    assert said.count("Traceback") == 1, "of what ended the cell, and of nothing else"
+    assert f"could not be written into {cell.folder.path} (No space left on device)." in said
+
+
+def test_a_full_disk_is_a_sentence(small: list[str], tmp_path: Path) -> None:
+    """Here no file may grow beyond 60 kB: a checkpoint is larger."""
+    words = [sys.executable, "-m", "gta", "train", *small, "method=supervised"]
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300, preexec_fn=limit)
+    assert ended.returncode == 2, ended.stderr
+    (path,) = tmp_path.glob("runs/cells/*")
+    assert re.fullmatch(
+        rf"error: File too large: {path}/\w+.pt; make room, then run the same command again\n", ended.stderr
+    )
+    failure = CellFolder(path).failure()
+    assert failure is not None
+    assert failure.error.startswith(f"File too large ({path}/")
+    assert not [name for name in path.rglob("*") if name.name.endswith(".tmp")]
+
+
+def test_train_says_who_has_the_cell_and_what_to_do(cell: Cell, small: list[str], say: Run) -> None:
+    other = claim(cell, job="57")
+    ended = say("train", "sweep=shapes", *small, "method=supervised", "seed=0")
+    name = cell.signature[:8]
+    assert ended.returncode == 2
+    assert f"({name}) is being trained already by process {os.getpid()} on " in ended.stderr
+    assert ", job 57, since " in ended.stderr
+    assert f"`gta cancel {name}` saves it" in ended.stderr
+    assert "Another process has this cell (process " in ended.stdout
+    other.end("interrupted")
+
+
+def test_sigterm_leaves_no_temporary_file(small: list[str], tmp_path: Path) -> None:
+    """It comes while the folder of the cell is written."""
+    code = """
+import sys, time
+from gta import files
+from gta.cli.main import main
+
+def wait(path):
+    if "cells" in path.parts:
+        print("writing", flush=True)
+        time.sleep(600)
+
+files.to_disk = wait
+sys.exit(main(sys.argv[1:]))
+"""
+    words = [sys.executable, "-c", code, "train", *small, "method=supervised"]
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert any(line == "writing\n" for line in process.stdout)
+    assert list(tmp_path.glob("runs/**/.*.tmp"))
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=100)[1] == ""
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not list(tmp_path.glob("runs/**/.*.tmp"))

@@ -125,3 +125,17 @@ def test_the_heartbeat_beats(folder: CellFolder, monkeypatch: pytest.MonkeyPatch
         time.sleep(0.02)
     assert mine.path.stat().st_mtime > 0
     mine.end("done")
+
+
+def test_what_a_killed_attempt_had_not_written_to_its_end_goes_with_the_next_claim(folder: CellFolder) -> None:
+    mine = attempts.claim(folder, job="57")
+    assert mine is not None
+    left, young, old = (
+        folder.attempts_folder / name for name in (".0001.json.12-0123abcd.tmp", ".claim-1-ab", ".claim-2-cd")
+    )
+    for path in (left, young, old):
+        path.touch()
+    os.utime(old, (0, 0))
+    assert attempts.claim(folder, after=1) is not None
+    names = {path.name for path in folder.attempts_folder.iterdir()}
+    assert names == {"0001.json", "0002.json", young.name}, "somebody may be claiming just now"
