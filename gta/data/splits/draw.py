@@ -20,8 +20,8 @@ def draw(config: DataConfig, ratios: list[str], seed: int) -> list[Path]:
     One order of the train images is drawn (`gta.data.splits.balance`), and a ratio takes its first n =
     round(N ratio) as labeled and the rest as unlabeled: smaller lists are contained in larger ones. A list
     that is there already and equal is left alone; one that differs is an error. Two processes may draw at
-    once. Returns the folders. Raises UserError for a ratio that is not between 0 and 1, is less than
-    one image, or leaves no image unlabeled.
+    once. Returns the folders. Raises UserError for a ratio that is not between 0 and 1, rounds to
+    no image, or leaves none unlabeled.
     """
     family = own_seed(config)
     if family is not None and family != seed:
@@ -50,10 +50,8 @@ def _labeled_count(ratio: str, total: int, train_list: Path) -> int:
     if not 0 < value < 1 or "/" not in ratio:
         raise UserError(f"The ratio {ratio!r} is not a share of labeled images: write it like 1/8.")
     count = round(total * value)
-    if total * value < 1:
-        raise UserError(
-            f"The ratio {ratio} of the {total} images in {train_list} is less than one image; use 1/{total}, for one."
-        )
+    if not count:
+        raise UserError(f"The ratio {ratio} of the {total} images in {train_list} is no image; use 1/{total}, for one.")
     if count >= total:
         raise UserError(f"The ratio {ratio} of the {total} images in {train_list} leaves none unlabeled.")
     return count
