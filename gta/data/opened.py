@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,11 @@ from PIL import Image, UnidentifiedImageError
 from gta.data.regular import regular
 from gta.errors import UserError
 from gta.text import first_line
+
+# what Pillow raises for a broken file, each for some format
+BROKEN = (
+    OSError, ValueError, EOFError, ArithmeticError, RuntimeError, TypeError, LookupError, SyntaxError, struct.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,6 @@ def opened(path: Path) -> Iterator[Opened]:
         raise UserError(
             f"{path} has more pixels than a picture may have ({2 * (Image.MAX_IMAGE_PIXELS or 0)}): cut it."
         ) from None
-    except (OSError, SyntaxError, ValueError, EOFError, OverflowError) as error:  # SyntaxError: of a broken PNG
+    except BROKEN as error:
         reason = "of no known format" if isinstance(error, UnidentifiedImageError) else first_line(error)
         raise UserError(f"{path} is corrupt or not a picture ({reason}): copy it again.") from None

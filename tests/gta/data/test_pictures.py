@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, features
 
 from gta.config import DataConfig
 from gta.data.masks import read_labels
@@ -180,3 +181,31 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Callable[[Path]
     for read in (lambda path: read_image(path, PLAIN), read_labels):
         with pytest.raises(UserError, match=r"a\.png is a (FIFO|folder|device), not a file"):
             read(tmp_path / "a.png")
+
+
+def damaged(content: bytes, rng: np.random.Generator) -> bytes:
+    """Cut, or with some other bytes, mostly near its begin."""
+    if rng.random() < 0.25:
+        return content[: rng.integers(len(content))]
+    changed = bytearray(content)
+    for _ in range(rng.integers(1, 5)):
+        changed[rng.integers(min(len(content), 120) if rng.random() < 0.5 else len(content))] = rng.integers(256)
+    return bytes(changed)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg", "a.webp", "a.gif", "a.bmp", "a.avif", "a.pgm", "a.jp2"])
+def test_a_file_that_is_damaged_anywhere_is_a_sentence_or_a_picture(tmp_path: Path, name: str) -> None:
+    path, rng = tmp_path / name, np.random.default_rng(0)
+    if name == "a.avif" and not features.check("avif"):
+        pytest.skip("this Pillow writes no AVIF")
+    if name == "a.pgm":
+        netpbm(path, RAMP // 16, 15)
+    else:
+        Image.fromarray(np.kron(RAMP // 16, np.ones((4, 4), np.uint8))).save(path)
+    whole = path.read_bytes()
+    for _ in range(60):
+        path.write_bytes(damaged(whole, rng))
+        for read in (lambda: read_image(path, PLAIN), lambda: read_labels(path)):
+            with suppress(UserError):
+                assert read().dtype == np.uint8
