@@ -18,6 +18,7 @@ from typing import Any
 _real = {name: getattr(os, name) for name in ("stat", "listdir", "scandir", "replace", "rename", "link", "mkdir")}
 _busy = threading.local()
 _root, _names, _seconds = "", "", 0.0
+_met: set[str] = set()  # names of which the file system has told this process that they are there
 _uptime = Path("/proc/uptime")
 
 
@@ -57,7 +58,7 @@ def hidden(path: Any) -> bool:
             pid, when = Path(name).read_text().split()
         except (OSError, ValueError):
             return False
-    return int(pid) != os.getpid() and _now() - float(when) < _seconds
+    return int(pid) != os.getpid() and name not in _met and _now() - float(when) < _seconds
 
 
 def _now() -> float:
@@ -89,14 +90,26 @@ def _name(path: Any) -> str:
 def _placing(place: Callable[..., Any]) -> Callable[..., Any]:
     def placed(source: Any, target: Any, **given: Any) -> Any:
         made(target)
-        return place(source, target, **given)
+        with _met_where_there(target):
+            return place(source, target, **given)
 
     return placed
 
 
 def _mkdir(path: Any, *rest: Any, **given: Any) -> None:
     made(path)
-    _real["mkdir"](path, *rest, **given)
+    with _met_where_there(path):
+        _real["mkdir"](path, *rest, **given)
+
+
+@contextlib.contextmanager
+def _met_where_there(path: Any) -> Iterator[None]:
+    """Who is told that a name is taken sees it from then on."""
+    try:
+        yield
+    except FileExistsError:
+        _met.add(_name(path))
+        raise
 
 
 def _stat(path: Any, **given: Any) -> Any:

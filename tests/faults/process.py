@@ -181,6 +181,9 @@ def warm_up(names: Sequence[str]) -> None:
         if name not in sys.modules and not name.startswith("__"):
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+    from gta.provenance import code
+
+    code.running()  # a commit that comes meanwhile is no other code of these forks
     gc.collect()
     gc.freeze()  # what all forks share need not be looked through by each
     names = [Path(f"/proc/self/task/{thread}/comm").read_text().strip() for thread in os.listdir("/proc/self/task")]
