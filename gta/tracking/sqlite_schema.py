@@ -22,6 +22,8 @@ def trouble(path: Path) -> tuple[str, str] | None:
     can tell (one that does not say which schema it wants). MLflow itself would try for two minutes.
     """
     away = f"`{shlex.join(['mv', str(path), f'{path}.away'])}`, and `gta sync` makes it anew from the journals"
+    if path.is_dir():
+        return f"MLflow's store {path} is a folder", f"move it away: {away}"
     try:
         found = _version(path)
     except sqlite3.OperationalError as error:  # no word about what is in it

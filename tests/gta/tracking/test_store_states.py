@@ -96,6 +96,13 @@ def garbled(uri: str) -> None:
     path.write_bytes(b"no database" * 100)
 
 
+def a_folder(uri: str) -> None:
+    path = store.sqlite_path(uri)
+    assert path is not None
+    path.unlink()
+    (path / "inside").mkdir(parents=True)
+
+
 def of_something_else(uri: str) -> None:
     change(uri, "drop table alembic_version")
 
@@ -106,6 +113,7 @@ def of_something_else(uri: str) -> None:
         (lambda uri: change(uri, "update alembic_version set version_num = 'ffffffffffff'"), "does not know (ffff"),
         (older, "is of an older version than the MLflow"),
         (garbled, "cannot be read (file is not a database)"),
+        (a_folder, "is a folder"),
         (of_something_else, "is no store of MLflow's, or one that was made by half"),
     ],
 )
