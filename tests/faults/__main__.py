@@ -158,6 +158,8 @@ def summary(outcomes: list[Outcome], wanted: int) -> str:
         rows.append(f"{name:45} {sum(count.values()):6} {count['well']:6} {count['failed']:6} {count['not here']:8}")
     total = sum(counts.values(), Counter())
     rows.append(f"{'all':45} {len(outcomes):6} {total['well']:6} {total['failed']:6} {total['not here']:8}")
+    missed = sum(not one.happened for one in outcomes)
+    rows.append(f"{missed} of them did not happen: the process was over before the drawn moment came.")
     left = sum(one.left > 0 for one in outcomes)
     rows.append(f"After {left} of them a temporary file was left in a cell's folder.")
     if len(outcomes) < wanted:

@@ -12,7 +12,7 @@ from random import Random
 
 from tests.faults import expected, process, user
 from tests.faults.kinds import KINDS, Kind, NotHere
-from tests.faults.kinds.kind import Did
+from tests.faults.kinds.kind import NOT_REACHED, Did
 from tests.faults.world import World
 
 AGAIN = 4  # after every so many faults a multirun more, which must run nothing
@@ -30,6 +30,7 @@ class Outcome:
     what: str = ""  # was done
     typed: list[str] = field(default_factory=list)  # what was typed afterwards, until all was well
     why: str = ""  # it failed, or cannot be had here
+    happened: bool = True  # False where the process was over before the drawn moment came
     left: int = 0  # temporary files in the cells' folders
     seconds: float = 0.0
 
@@ -54,7 +55,9 @@ def one(world: World, seed: int, number: int, kind: Kind) -> Outcome:
     typed: list[str] = []
 
     def made(outcome: str, why: str = "", left: int = 0) -> Outcome:
-        return Outcome(seed, number, kind.name, outcome, did.what, typed, why, left, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        happened = not did.what.endswith(NOT_REACHED)
+        return Outcome(seed, number, kind.name, outcome, did.what, typed, why, happened, left, seconds)
 
     try:
         did = kind.do(world, Random(f"{seed}:{number}"))

@@ -9,6 +9,9 @@ from random import Random
 from tests.faults.world import World
 
 
+NOT_REACHED = "not reached"
+
+
 class NotHere(Exception):
     """This machine cannot be made to have the fault: why."""
 
@@ -52,7 +55,7 @@ def where(world: World) -> str:
     """At what change the fault happened, or that the process was over before."""
     said = world.token
     if said is None:
-        return "not reached"
+        return NOT_REACHED
     path = str(said["path"]).replace(f"{world.path}/", "")
     for signature in world.wanted.cells:
         path = path.replace(signature, signature[:4])
