@@ -8,7 +8,6 @@ from random import Random
 
 from tests.faults.world import World
 
-
 NOT_REACHED = "not reached"
 
 
