@@ -129,6 +129,28 @@ def test_a_killed_rank_ends_the_job_and_the_cell_goes_on(
     assert job_of(runs) != first
 
 
+def test_a_stopped_rank_ends_the_job_and_the_cell_goes_on(
+    grid: list[str], tmp_path: Path, slurm: Slurm, truth: dict[str, Any]
+) -> None:
+    """Slurm sees nothing wrong, and the other rank would wait for half an hour."""
+    runs = tmp_path / "runs"
+    with launcher([*grid, "site.stuck_minutes=0.4"], tmp_path, slurm) as watching:
+        until(lambda: saved(runs))
+        first = job_of(runs)
+        stopped = rank_process(first, 1)
+        os.kill(stopped, signal.SIGSTOP)
+        until(lambda: slurm.jobs()[first] == "FAILED")
+        finished(watching, tmp_path)
+    same(runs, truth)
+    (lost,) = [one for one in attempts(runs) if one.job == first]
+    assert (lost.ended, lost.why) == ("lost", "stuck")
+    assert f"(process {stopped}) is stopped (SIGSTOP)" in str(lost.error)
+    logs = "".join(log.read_text() for log in runs.glob(f"sweeps/**/{first}_*_log.out"))
+    assert "Rank 0 (process " in logs
+    assert "most recent call first" in logs, "where the other one waits"
+    assert "a process that is stopped can show none" in logs
+
+
 def rank_process(job: str, rank: int) -> int:
     """The process that trains as this rank of a job."""
     wanted = {f"SLURM_JOB_ID={job}".encode(), f"SLURM_PROCID={rank}".encode()}

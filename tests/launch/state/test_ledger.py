@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -209,3 +211,23 @@ def test_an_attempt_of_another_job_with_the_same_id_is_no_attempt_of_this_one(ce
     assert look(cell, SILENT).state is State.QUEUED
     entry = look(cell, EndedJob("57", "FAILED", code=1))
     assert (entry.state, entry.cause) == (State.FAILED, Death.EXCEPTION), "it failed before its cell began"
+
+
+def test_a_job_whose_attempt_is_over_says_so(cell: Cell) -> None:
+    """One rank of it was stopped, say: it holds the job, and nothing of the cell goes on."""
+    submitted(cell, "57", 1.0)
+    claim(cell, job="57").end("lost", error="another rank died without a word")
+    entry = look(cell, HeldJob("57", "RUNNING"))
+    assert entry.detail == "job 57 starting; attempt 1 in it is over (another rank died without a word)"
+    assert entry.state is State.QUEUED
+    assert "(vanished: another rank died without a word)" in look(cell, EndedJob("57", "FAILED")).detail
+
+
+def test_a_process_that_is_there_and_whose_heart_does_not_beat_is_silent(cell: Cell) -> None:
+    claim(cell)
+    assert look(cell).silent is None
+    long_ago = time.time() - 1000
+    os.utime(cell.folder.attempt_file(1), (long_ago, long_ago))
+    entry = look(cell)
+    assert (entry.state, entry.silent) == (State.RUNNING, pytest.approx(long_ago, abs=1))
+    assert "silent since " in entry.detail
