@@ -26,9 +26,9 @@ class Interruption:
 class Deviation:
     """Of a run on `ranks` ranks from the one on `against` ranks.
 
-    `first`, `losses`: largest relative deviation of a loss, at the first iteration and over all. `weights`: largest
-    deviation of a network's value, in units of the largest value of its tensor, and `tensor`, its name. `miou`: in
-    points. `rounding`: whether the first iteration agrees as far as rounding lets it.
+    `first`, `losses`: largest relative deviation of a loss, in the first two iterations and in all. `weights`: the norm
+    of a network's deviations over that of its values, of the worst one, `network`. `miou`: in points. `rounding`:
+    whether the first two iterations agree as far as rounding lets them.
     """
 
     ranks: int
@@ -36,16 +36,15 @@ class Deviation:
     first: float
     losses: float
     weights: float
-    tensor: str
+    network: str
     miou: float
     rounding: bool
 
     def text(self) -> str:
-        grown = f"{self.losses:.1e} over all, weights {self.weights:.1e} ({self.tensor}), mIoU {self.miou:.2f} points"
+        grown = f"{self.losses:.1e} over all; weights {self.weights:.1e} ({self.network}), mIoU {self.miou:.2f} points"
         verdict = "rounding" if self.rounding else "MORE THAN ROUNDING"
-        return (
-            f"{self.ranks} against {self.against}: losses {self.first:.1e} apart in the first step ({verdict}), {grown}"
-        )
+        first = f"losses {self.first:.1e} apart in the first two steps ({verdict})"
+        return f"{self.ranks} against {self.against}: {first}, {grown}"
 
 
 @dataclass(frozen=True, kw_only=True)

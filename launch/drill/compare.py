@@ -18,7 +18,8 @@ from launch.drill.tensors import apart, contents, digests, farthest, named
 
 NAMED = 3  # differing names in a sentence
 ATTEMPTS = ("started", "resumed", "stopped")  # events of a journal that an interruption adds
-ROUNDING = {"fp32": 1e-4, "bf16": 3e-2}  # relative, of a loss in the first step
+FIRST = 2  # iterations: the loss of the second tells the gradients of the first
+ROUNDING = {"fp32": 1e-4, "bf16": 3e-2}  # relative, of a loss in these
 
 
 @dataclass
@@ -63,7 +64,7 @@ def _counted(save: Saved) -> str:
             key = f"{rest[0]} network" if kind == "networks" else f"{rest[0]} optimizer"
             networks[key] = networks.get(key, 0) + 1
         else:
-            networks["other"] = networks.get("other", 0) + 1
+            networks["scores and counters"] = networks.get("scores and counters", 0) + 1
     return ", ".join(f"{name} {count}" for name, count in networks.items()) + " entries each (no generator is in it)"
 
 
@@ -113,7 +114,9 @@ def _journals(whole: CellFolder, cut: CellFolder, found: Comparison) -> None:
     differing += [f"the event {event}" for event in sorted(events[0] ^ events[1])]
     if differing:
         found.differences.append(f"the journal: {some(differing, NAMED)}")
-    found.compared.append(f"journal: {lines} values of {len(right)} (the others were made twice), and its events")
+    found.compared.append(
+        f"journal: {len(right)} values, {lines - len(right)} more that were made again, and its events"
+    )
 
 
 def _events(folder: CellFolder) -> set[str]:
@@ -162,11 +165,11 @@ def deviation(one: CellFolder, other: CellFolder, ranks: int, against: int, prec
         for name, iteration, value in points_of(other)
         if (name, iteration) in right
     }
-    first = max(value for (_, iteration), value in far.items() if iteration == 1)
-    weights, tensor = farthest(*(contents(checkpoint.load(folder.checkpoint_file)) for folder in (one, other)))
+    first = max(value for (_, iteration), value in far.items() if iteration <= FIRST)
+    weights, network = farthest(*(contents(checkpoint.load(folder.checkpoint_file)) for folder in (one, other)))
     results = [folder.result() for folder in (one, other)]
     miou = abs(results[0].miou - results[1].miou) if results[0] and results[1] else float("nan")
     return Deviation(
-        ranks=ranks, against=against, first=first, losses=max(far.values()), weights=weights, tensor=tensor, miou=miou,
-        rounding=first <= ROUNDING[precision],
+        ranks=ranks, against=against, first=first, losses=max(far.values()), weights=weights, network=network,
+        miou=miou, rounding=first <= ROUNDING[precision],
     )  # fmt: skip

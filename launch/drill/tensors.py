@@ -54,13 +54,13 @@ def apart(one: Any, other: Any) -> str:
 
 
 def farthest(one: dict[str, Any], other: dict[str, Any]) -> tuple[float, str]:
-    """The largest deviation of a network's floating-point value, in units of its tensor's largest, and its tensor."""
-    most, where = 0.0, ""
+    """How far the network that is farthest apart is, as the norm of deviations over that of values; and its name."""
+    far: dict[str, list[float]] = {}
     for name, value in one.items():
-        if not (name.startswith("networks.") and isinstance(value, Tensor) and value.is_floating_point()):
-            continue
-        scale = float(value.double().abs().max()) or 1.0
-        far = float((value.double() - other[name].double()).abs().max()) / scale
-        if not where or not far <= most:  # also NaN
-            most, where = far, name
-    return most, where
+        kind, _, rest = name.partition(".")
+        if kind == "networks" and isinstance(value, Tensor) and value.is_floating_point():
+            sums = far.setdefault(rest.partition(".")[0], [0.0, 0.0])
+            sums[0] += float((value.double() - other[name].double()).square().sum())
+            sums[1] += float(value.double().square().sum())
+    found = {name: (apart / (whole or 1.0)) ** 0.5 for name, (apart, whole) in far.items()}
+    return max((value, name) for name, value in found.items())

@@ -139,9 +139,10 @@ def test_signals_lose_nothing_and_other_ranks_deviate_by_rounding(gta: Run, word
     assert [(one.point.split(",")[0], one.resumed) for one in found.interruptions] == signals, "no step is lost"
     (far,) = found.deviations
     assert (far.ranks, far.against, far.rounding) == (2, 1, True)
-    assert 0 <= far.first < 1e-4
-    assert far.tensor.startswith("networks.")
-    assert f"ranks      2 against 1: losses {far.first:.1e} apart in the first step (rounding)" in said.stdout
+    assert 0 <= far.first <= 1e-4
+    assert far.network in ("student", "teacher", "assistant")
+    assert 0 < far.weights < 0.1
+    assert f"ranks      2 against 1: losses {far.first:.1e} apart in the first two steps (rounding)" in said.stdout
 
 
 @pytest.mark.slow
