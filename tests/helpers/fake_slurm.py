@@ -53,13 +53,13 @@ class FakeSlurm:
     @contextmanager
     def state(self) -> Iterator[dict[str, Any]]:
         """The state, to be changed while no program looks at it."""
-        with open(self.path, "r+") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            value = json.load(file)
+        with open(f"{self.path}.lock", "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            value = json.loads(self.path.read_text())
             yield value
-            file.seek(0)
-            file.truncate()
-            json.dump(value, file)
+            new = self.path.with_suffix(".new")  # whole at each moment: who asks may kill the program
+            new.write_text(json.dumps(value))
+            new.replace(self.path)
 
     def add(self, *jobs: str, **fields: Any) -> None:
         """Jobs (57, 57_3) as if sbatch had taken them: pending, if nothing else is said."""

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import getpass
 import json
+import os
 import pathlib
 import re
 import sys
@@ -29,9 +30,10 @@ class Refused(Exception):
 
 
 def main(path, name, arguments):
-    with open(path, "r+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        state = json.load(file)
+    with open(f"{path}.lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with open(path) as file:
+            state = json.load(file)
         state["calls"].append([name, *arguments])
         try:
             if name in state["broken"]:
@@ -45,9 +47,9 @@ def main(path, name, arguments):
         except Refused as error:
             lines, code = [], 1
             print(error, file=sys.stderr)
-        file.seek(0)
-        file.truncate()
-        json.dump(state, file)
+        with open(f"{path}.new", "w") as file:
+            json.dump(state, file)
+        os.replace(f"{path}.new", path)  # whole at each moment: who asks may kill this program
     time.sleep(state["slow"].get(name, 0))
     for line in lines:
         print(line)
