@@ -34,8 +34,8 @@ Every setting of a cell, as `name=value` on the command line or as YAML in `conf
 in. This page is made from the declarations in `gta/config.py` and `gta/methods/` (`make docs`); `gta settings WORD`
 finds a setting by a word.
 
-*Values* are those that a setting may have, where not every one of its kind will do. *Result* says whether it can change
-a result. Where it says yes the setting is part of the [signature](../explanation/numbers.md#the-signature): another
+*Values* are those that a setting may have; a config with another one is refused before anything is submitted, in a
+sentence with exit code 2. NaN and infinity are no numbers here. *Result* says whether a setting can change a result. Where it says yes the setting is part of the [signature](../explanation/numbers.md#the-signature): another
 value is another cell. `???` has no default: the file of the group gives the value.
 
 A group is chosen by the name of a file, `GROUP=NAME`: one that is shipped in `gta/conf/`, or one of yours, under a name
@@ -77,10 +77,8 @@ def _section(title: str, about: str, rows: Rows, level: int = 2) -> str:
 
 
 def _values(row: dict[str, Any]) -> str:
-    """What the field declares: its choices, or its range."""
-    if row["choices"]:
-        return ", ".join(_yaml(value) for value in row["choices"])
-    return " to ".join(_yaml(value) for value in row["within"] or ())
+    """What the field declares: its choices, or its type and range."""
+    return ", ".join(_yaml(value) for value in row["choices"]) or _cell(str(row["values"]))
 
 
 def _yaml(value: Any) -> str:

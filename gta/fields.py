@@ -8,28 +8,50 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from dataclasses import MISSING, field, fields, is_dataclass
+from dataclasses import MISSING as NO_DEFAULT
+from dataclasses import field, fields, is_dataclass
+from functools import cache
 from typing import Any, get_type_hints
 
 from gta.errors import UserError
+from gta.ranges import LINE, MISSING, WORD, Span, Text, Values, shown
 
-Range = tuple[float, float]
+Range = Span | tuple[float, float]
 
 
-def result(default: Any, help: str, *, within: Range | None = None, choices: Iterable[Any] = ()) -> Any:
+def result(default: Any, help: str, **values: Any) -> Any:
     """A field that can change a result; it is part of the signature and an MLflow param.
 
-    `within`: smallest and largest value; `choices`: all that it may be. `check_values` holds a config to them.
+    `values` say which ones it may have (`check_values` holds a config to them): `within`, the smallest and the largest
+    number, or a `Span`; `choices`, all that it may be; `text`, the kind of text; `count`, how long a list may be. Of a
+    list or a mapping, `within` and `text` are of each value in it, and `keys` of a mapping's keys.
     """
-    return _declare(default, {"help": help, "neutral": False, "within": within, "choices": tuple(choices)})
+    return _declare(default, help, False, **values)
 
 
-def neutral(default: Any, help: str, *, choices: Iterable[Any] = ()) -> Any:
-    """A field that cannot change a result (workers, paths, logging, the site); left out of the signature."""
-    return _declare(default, {"help": help, "neutral": True, "within": None, "choices": tuple(choices)})
+def neutral(default: Any, help: str, **values: Any) -> Any:
+    """A field that cannot change a result (workers, paths, logging, the site); left out of the signature. `values`: as
+    for `result`.
+    """
+    return _declare(default, help, True, **values)
 
 
-def _declare(default: Any, metadata: dict[str, Any]) -> Any:
+def _declare(
+    default: Any,
+    help: str,
+    neutral: bool,
+    *,
+    within: Range | None = None,
+    choices: Iterable[Any] = (),
+    text: Text = LINE,
+    keys: Text = WORD,
+    count: tuple[int, int] | None = None,
+) -> Any:
+    span = Span(*within) if isinstance(within, tuple) else within
+    metadata = {
+        "help": help, "neutral": neutral, "within": span, "choices": tuple(choices), "text": text, "keys": keys,
+        "count": count,
+    }  # fmt: skip
     if isinstance(default, type) and is_dataclass(default):
         return field(default_factory=default, metadata=metadata)
     if isinstance(default, (list, dict)):
@@ -37,20 +59,34 @@ def _declare(default: Any, metadata: dict[str, Any]) -> Any:
     return field(default=default, metadata=metadata)
 
 
+@cache
+def values_of(schema: type) -> dict[str, Values]:
+    """Name -> what it may hold, for every field of a dataclass."""
+    hints = get_type_hints(schema)
+    return {
+        item.name: Values(
+            hints[item.name], **{name: item.metadata[name] for name in ("within", "text", "keys", "count", "choices")}
+        )
+        for item in fields(schema)
+    }
+
+
 def check_values(config: Any, prefix: str = "") -> None:
-    """Raise UserError for a value that its field does not declare, by its dotted name; None is always right."""
-    for item in fields(config):
-        name, value = prefix + item.name, getattr(config, item.name)
-        if is_dataclass(value):
-            check_values(value, name + ".")
-        if value is None:
-            continue
-        within, choices = item.metadata["within"], item.metadata["choices"]
-        if within and not within[0] <= value <= within[1]:
-            raise UserError(f"{name} is {value}; it must be in {within[0]} to {within[1]}.")
-        if choices and value not in choices:
-            *others, last = map(str, choices)
-            raise UserError(f"{name} is {value!r}; use {', '.join(others)} or {last}.")
+    """Raise UserError for a value that its field does not declare, by its dotted name. What is not given (`???`) is
+    passed over.
+    """
+    for name, values in values_of(type(config)).items():
+        value = getattr(config, name)
+        if is_dataclass(value) and not isinstance(value, type) and values.holds(value):
+            check_values(value, f"{prefix}{name}.")
+        elif value != MISSING:
+            check_value(values, prefix + name, value)
+
+
+def check_value(values: Values, name: str, value: Any) -> None:
+    """Raise UserError, with the name of the field, for a value that is none of these."""
+    if not values.holds(value):
+        raise UserError(f"{name} is {shown(value)}; it must be {values}.")
 
 
 def result_fields(config: Any) -> dict[str, Any]:
@@ -68,7 +104,9 @@ def result_fields(config: Any) -> dict[str, Any]:
 
 
 def describe(schema: type, prefix: str = "") -> dict[str, dict[str, Any]]:
-    """Dotted name -> {"help", "neutral", "within", "choices", "default"} for every leaf field of a dataclass type."""
+    """Dotted name -> {"help", "neutral", "default", "choices", "values": `Values`} for every leaf field of a
+    dataclass type.
+    """
     rows: dict[str, dict[str, Any]] = {}
     hints = get_type_hints(schema)
     for item in fields(schema):
@@ -82,8 +120,8 @@ def describe(schema: type, prefix: str = "") -> dict[str, dict[str, Any]]:
                 below = {key: {**row, "neutral": True} for key, row in below.items()}
             rows.update(below)
             continue
-        default = item.default_factory() if item.default_factory is not MISSING else item.default
-        rows[name] = {**item.metadata, "default": default}
+        default = item.default_factory() if item.default_factory is not NO_DEFAULT else item.default
+        rows[name] = {**item.metadata, "default": default, "values": values_of(schema)[item.name]}
     return rows
 
 

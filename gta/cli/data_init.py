@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from gta.compose.validate import SMALLEST_CROP
+from gta.config import SIDES
 from gta.data.guess import Guess, guess
 from gta.data.lists import list_text
 from gta.errors import UserError
@@ -67,7 +67,7 @@ def yaml_of(name: str, root: Path, found: Guess, lists: dict[str, str]) -> str:
         *([f"colour_map: {found.colour_map}   # red, green, blue, class"] if found.colour_map else []),
         *(f"{key}: {_text(place)}" for key, place in lists.items()),
         "split: 1/8",
-        f"crop_size: {max(SMALLEST_CROP, min(CROP, found.side)) if found.side else CROP}",
+        f"crop_size: {max(SIDES[0], min(CROP, found.side)) if found.side else CROP}",
     ]
     if found.unfit:
         lines.append(f"# lists that lie there are not used: {found.unfit}")

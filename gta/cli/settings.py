@@ -26,11 +26,12 @@ def command(word: str | None) -> int:
         raise UserError(f"{word}: no setting has this in its name or description; {did_you_mean(str(word), rows)}")
     for name, row in chosen.items():
         click.echo(f"{name} = {row['default']}\n    {row['help']}{' (neutral)' * row['neutral']}")
+        click.echo(f"    It must be {row['values']}.")
     return 0
 
 
 def every() -> dict[str, dict[str, Any]]:
-    """Name -> {"default", "help", "neutral"}; the settings of one method have its name behind theirs."""
+    """Name -> {"default", "help", "neutral", "values"}; the settings of one method have its name behind theirs."""
     from gta.config import Config
     from gta.fields import describe
     from gta.methods import METHODS

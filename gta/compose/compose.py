@@ -25,11 +25,13 @@ from gta.compose.hydra import (
     schema,
     to_yaml,
 )
+from gta.compose.oneline import check_texts
+from gta.compose.overrides import clear_words
 from gta.compose.sources import yaml_files
 from gta.compose.yamlfile import read_settings
-from gta.config import Config
+from gta.config import Config, MethodConfig
 from gta.errors import UserError
-from gta.fields import describe
+from gta.fields import check_value, check_values, describe, values_of
 from gta.methods import METHODS
 from gta.text import first_line
 
@@ -83,20 +85,29 @@ class Composer:
         return config
 
     def cell(self, overrides: Sequence[str]) -> Config:
-        """The typed config of one cell; raises what `compose` and `typed` raise."""
+        """The typed config of one cell, with its fields in their ranges; raises what `compose` and `checked` raise."""
         seeds = [override for override in overrides if re.match(r"[+~]*seed\b", override)]
         plain = re.fullmatch(r"seed=(0|[1-9]\d*)", seeds[0]) if len(seeds) == 1 else None
         if plain is None:
-            return typed(self.compose(overrides))
+            return checked(self.compose(overrides))
         others = tuple(override for override in overrides if override not in seeds)
         if others not in self._unseeded:
             composed = self.compose(overrides)
             depends = re.search(r"\$\{[^}]*(seed|[:$])", OmegaConf.to_yaml(composed))  # or maybe, by another's name
-            self._unseeded[others] = None if depends else typed(composed)
+            self._unseeded[others] = None if depends else checked(composed)
         same = self._unseeded[others]
         if same is None:  # something else follows from the seed
-            return typed(self.compose(overrides))
-        return replace(same, seed=int(plain[1]))
+            return checked(self.compose(overrides))
+        check_value(values_of(Config)["seed"], "seed", seed := int(plain[1]))
+        return replace(same, seed=seed)
+
+
+def checked(config: DictConfig) -> Config:
+    """As `typed`; raises UserError for a value that its field does not declare, too."""
+    made = typed(config)
+    check_texts(made)
+    check_values(made)
+    return made
 
 
 def typed(config: DictConfig) -> Config:
@@ -106,14 +117,8 @@ def typed(config: DictConfig) -> Config:
     on the time, the environment or Hydra's own state.
     """
     _refuse_volatile(config)
-    try:
+    with clear_words():
         made = OmegaConf.to_object(config)
-    except OmegaConfBaseException as error:
-        raise UserError(first_line(error)) from None
-    except RecursionError:
-        raise UserError(
-            "Settings refer to each other in a circle, by ${...}: give one of them a plain value."
-        ) from None
     assert isinstance(made, Config)
     return made
 
@@ -146,8 +151,18 @@ def _section(name: str, value: Any) -> str:
     if key not in _SECTIONS:
         if len(_SECTIONS) >= _MOST_SECTIONS:
             _SECTIONS.clear()
-        _SECTIONS[key] = to_yaml({name: asdict(value) if is_dataclass(value) else value})  # type: ignore[arg-type]
+        plain = asdict(value) if is_dataclass(value) else value  # type: ignore[arg-type]
+        _SECTIONS[key] = to_yaml({name: _escaped(plain) if "${" in key[1] else plain})
     return _SECTIONS[key]
+
+
+def _escaped(value: Any) -> Any:
+    """The same value for who resolves ${...}: such a text is one that stands there (export SCRATCH=${HOME}/x)."""
+    if isinstance(value, dict):
+        return {name: _escaped(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_escaped(inner) for inner in value]
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 def _refuse_volatile(config: DictConfig) -> None:
@@ -158,7 +173,8 @@ def _refuse_volatile(config: DictConfig) -> None:
         re.search(r"\$\{.*:", text, re.DOTALL) for text in _texts(OmegaConf.to_container(config, resolve=False))
     ):
         return  # no resolver anywhere
-    rows = {**describe(Config), **describe(METHODS.config(config.method.name), "method.")}
+    method = METHODS.config(config.method.name) if config.method.name in METHODS else MethodConfig
+    rows = {**describe(Config), **describe(method, "method.")}
     for name in (name for name, row in rows.items() if not row["neutral"]):
         with outside_resolvers() as asked, suppress(OmegaConfBaseException):
             value = OmegaConf.select(config, name)

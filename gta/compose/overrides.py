@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from gta.compose.hydra import ConfigLoaderImpl
 from gta.compose.sources import SettingsSource
@@ -21,6 +21,7 @@ from gta.config import Config
 from gta.errors import UserError
 from gta.fields import describe
 from gta.methods import METHODS
+from gta.ranges import shown, spelled
 from gta.text import first_line, there_are
 
 GROUPS = ("method", "data", "model", "schedule", "site", "sweep", "hydra/launcher")
@@ -67,10 +68,7 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
 
     `options` are names the command itself takes (`retry`); they are only suggested.
     """
-    try:
-        parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(overrides))
-    except HydraException as error:
-        raise UserError(f"Not an override: {first_line(error)}. Overrides look like seed=0,1 or method=gta.") from None
+    parsed = parse(OverridesParser.create(config_loader=loader), overrides)
     names = setting_names()
     sections = {name.rsplit(".", 1)[0] for name in names if "." in name}
     for override in parsed:
@@ -90,6 +88,21 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
         if key.startswith("hydra") or key in names or any(key.startswith(name + ".") for name in names):
             continue
         raise UserError(f"{key}: there is no such setting; {_meant(key, [*names, *GROUPS, *options])}")
+
+
+def parse(parser: OverridesParser, overrides: Sequence[str]) -> list[Override]:
+    """Hydra's overrides of these words. Raises UserError for a word that is none, or of a number without end."""
+    found = []
+    for word in overrides:
+        try:
+            found += parser.parse_overrides([word])
+        except HydraException as error:
+            raise UserError(
+                f"Not an override: {first_line(error)}. Overrides look like seed=0,1 or method=gta."
+            ) from None
+        except ValueError as error:  # a number of thousands of digits
+            raise UserError(f"{word.partition('=')[0]}: {first_line(error)}.") from None
+    return found
 
 
 def refuse_interval(override: Override) -> None:
@@ -127,10 +140,36 @@ def explain(error: Exception, loader: ConfigLoaderImpl | None = None) -> str:
     if composing := re.match(r"In '([^']+)': \w+ raised while composing config:\n", text):
         text = text[composing.end() :]
         where = f"{written_in(loader, composing[1], full)}: "
-    line = text.strip().splitlines()[0].strip() if text.strip() else type(cause).__name__
+    line = spelled(text.strip().split("\n")[0].strip() if text.strip() else type(cause).__name__)
     if re.search(r"Key '(\w+)' is not in struct|Key '(\w+)' not in '(\w+)'", text) and full:
         return f"{where}{full}: the chosen method or group has no such setting ({line})"
+    wanted = _wanted(full) if full and isinstance(cause, ValidationError) else ""
+    if wanted:
+        return f"{where}{full} is {shown(cause.value)}; it must be {wanted}"
     return f"{where}{full}: {line}" if full and full not in line else f"{where}{line}"
+
+
+def _wanted(name: str) -> str:
+    """What a setting, or a value in its list or mapping, may be; empty where that is not known."""
+    name = name.split("[")[0]
+    rows = [describe(Config), *(describe(METHODS.config(method), "method.") for method in METHODS)]
+    said = {str(row[place]["values"]) for row in rows for place in (name, name.rpartition(".")[0]) if place in row}
+    return said.pop() if len(said) == 1 else ""
+
+
+@contextmanager
+def clear_words() -> Iterator[None]:
+    """While entered, what OmegaConf or Python refuse of a setting's value is a UserError."""
+    try:
+        yield
+    except UserError:
+        raise
+    except RecursionError:
+        raise UserError(
+            "Settings refer to each other in a circle, by ${...}: give one of them a plain value."
+        ) from None
+    except (OmegaConfBaseException, ArithmeticError, ValueError, TypeError) as error:  # a number without end
+        raise UserError(f"{explain(error)}.") from None
 
 
 def written_in(loader: ConfigLoaderImpl | None, config: str, name: str) -> str:
@@ -175,7 +214,7 @@ def composing(loader: ConfigLoaderImpl, said: str = "") -> Iterator[None]:
         raise
     except RecursionError:
         reason = "Files of settings name each other in a circle, in their defaults"
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ArithmeticError) as error:
         reason = explain(error, loader)
     except (ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:  # Hydra meets them unprepared
         reason = f"Hydra cannot compose this: {first_line(error)}"

@@ -6,10 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from gta.config import Config, PathsConfig
+from gta.errors import UserError
 
 
 def absolute(config: Config) -> Config:
-    """The config with every folder and file in it absolute, `~` being the user's home."""
+    """The config with every folder and file in it absolute, `~` being the user's home. Raises UserError for the home of
+    nobody.
+    """
     data, model = config.data, config.model
     if model.weights != "random":
         model = replace(model, weights=_absolute(model.weights))
@@ -28,4 +31,7 @@ def absolute_paths(paths: PathsConfig) -> PathsConfig:
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    try:
+        return str(Path(path).expanduser().absolute())
+    except RuntimeError:
+        raise UserError(f"{path}: nobody here has a home folder of that name; write it out, without ~.") from None

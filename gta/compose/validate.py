@@ -6,50 +6,90 @@ beside the field (`gta.fields.result`); what only the disk can say, layout and l
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
+from typing import Any
+
 from gta.compose.oneline import check_texts
 from gta.compose.sbatch import check_site
-from gta.config import CROP, CROP_BACKGROUND, Config, DataConfig, ScheduleConfig
+from gta.config import (
+    CROP,
+    CROP_BACKGROUND,
+    MISSING,
+    AugmentConfig,
+    Config,
+    DataConfig,
+    MethodConfig,
+    ModelConfig,
+    ScheduleConfig,
+)
 from gta.data.spec import check_classes, check_names, check_options
 from gta.encoders import check_model
 from gta.errors import UserError
 from gta.fields import check_values
 from gta.masking import refuse_credentials, refuse_secrets
 from gta.methods import METHODS
-
-SMALLEST_CROP = 16  # pixels; below it the encoders leave nothing to pool
+from gta.text import did_you_mean
 
 
 def check_config(config: Config) -> None:
     """Raises UserError for settings that no cell could be trained with; looks at no file, and not at the length."""
     check_texts(config)
+    check_values(config)
+    check_given(config)
     refuse_credentials(config.paths.tracking_uri)
     refuse_secrets("site.setup", config.site.setup)
-    check_values(config)
-    schedule = config.schedule
-    at_least_one = {
-        "schedule.eval_every": schedule.eval_every,
-        "schedule.checkpoint_every": schedule.checkpoint_every,
-        "schedule.log_every": schedule.log_every,
-        "num_threads": config.num_threads,
-        "site.ranks": config.site.ranks,
-        "site.nodes": config.site.nodes,
-    }
-    for name, value in at_least_one.items():
-        if value < 1:
-            raise UserError(f"{name}={value} must be at least 1.")
-    if schedule.lr <= 0 or config.data.input_scale <= 0:
-        raise UserError(f"schedule.lr={schedule.lr} and data.input_scale={config.data.input_scale} must be above 0.")
-    if config.data.crop_size < SMALLEST_CROP:
-        raise UserError(f"data.crop_size={config.data.crop_size} must be at least {SMALLEST_CROP}.")
-    check_batch(schedule, config.site.ranks * config.site.nodes)
+    check_method(config.method)
+    check_batch(config.schedule, config.site.ranks * config.site.nodes)
     check_names(config.data)
     check_classes(config.data)
     check_palette(config.data)
+    check_augment(config.data.augment)
     if config.data.generator is not None:
         check_options(config.data.generator)
     check_model(config.model)
+    check_idle(config.model)
     check_evaluation(config)
     check_site(config.site)
+
+
+def check_given(config: Any, prefix: str = "") -> None:
+    """Raise UserError for a setting that has no default and was not given; a composed config has none such."""
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if value == MISSING:
+            raise UserError(f"{prefix}{item.name} is not given: it has no default.")
+        if is_dataclass(value):
+            check_given(value, f"{prefix}{item.name}.")
+
+
+def check_method(config: MethodConfig) -> None:
+    """Raise UserError for a name of no method, and for one that is not the settings' own."""
+    if config.name not in METHODS:
+        raise UserError(
+            f"method.name={config.name}: there is no such method; {did_you_mean(config.name, list(METHODS))}"
+        )
+    if type(config) is not METHODS.config(config.name):
+        raise UserError(
+            f"method.name={config.name}, and the settings are those of another method: choose it by "
+            f"method={config.name}, which brings its own."
+        )
+
+
+def check_idle(config: ModelConfig) -> None:
+    """Raise UserError for a setting that the encoder has not: it would be another cell of the same numbers."""
+    if config.encoder != "tiny" and config.width:
+        raise UserError(f"model.width is {config.width}, and {config.encoder} has no such setting: leave it at 0.")
+    if config.encoder == "tiny" and config.stem != ModelConfig().stem:
+        raise UserError(f"model.stem is {config.stem}, and the tiny encoder has no such setting: leave it out.")
+
+
+def check_augment(config: AugmentConfig) -> None:
+    """Raise UserError for a range of scales that is none."""
+    if config.scale_min > config.scale_max:
+        raise UserError(
+            f"data.augment.scale_min={config.scale_min} is above data.augment.scale_max={config.scale_max}: the first "
+            "is the smallest factor, the second the largest."
+        )
 
 
 def check_palette(config: DataConfig) -> None:
@@ -59,7 +99,7 @@ def check_palette(config: DataConfig) -> None:
             f"data.palette has {len(config.palette)} colours for {len(config.classes)} classes: give one each, or none."
         )
     for colour in config.palette:
-        if len(colour) != 3 or not all(0 <= value <= 255 for value in colour):
+        if len(colour) != 3:
             raise UserError(f"data.palette: {list(colour)} is no colour; give red, green and blue, each 0 to 255.")
 
 
@@ -67,14 +107,13 @@ def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
     """Raise UserError unless the global batch is whole groups and every rank holds whole groups of each of its parts
     (`schedule.accumulate`).
     """
+    check_values(schedule, "schedule.")
     batch, group = schedule.batch_size, schedule.group_size
-    if batch < 1 or group < 1:
-        raise UserError(f"schedule.batch_size={batch} and schedule.group_size={group} must both be at least 1.")
     if batch % group:
         raise UserError(f"schedule.batch_size={batch} does not divide into groups of schedule.group_size={group}.")
     groups, parts = batch // group, schedule.accumulate
     whole = f"batch_size={batch}, group_size={group}"
-    if parts < 1 or groups % parts:
+    if groups % parts:
         raise UserError(
             f"schedule.accumulate={parts} does not divide the {groups} groups of a batch ({whole}): "
             f"use a number that divides {groups}; 1 is no accumulation."
@@ -97,10 +136,6 @@ def check_lengths(schedule: ScheduleConfig, unlabeled: int, steps: int) -> None:
     """Raise UserError where a length is said twice or not at all, or an epoch of `unlabeled` images has 0 `steps`."""
     for epochs, iterations in (("epochs", "iterations"), ("warm_up_epochs", "warm_up")):
         in_epochs, plain = getattr(schedule, epochs), getattr(schedule, iterations)
-        if in_epochs < 0 or plain < 0 or schedule.lr_batch_size < 0:
-            raise UserError(
-                f"schedule.{epochs}, schedule.{iterations} and schedule.lr_batch_size must not be negative."
-            )
         if in_epochs and plain:
             raise UserError(
                 f"schedule.{epochs}={in_epochs} and schedule.{iterations}={plain} are both set: "
@@ -129,12 +164,6 @@ def check_evaluation(config: Config) -> None:
     """Raise UserError for evaluation settings that cannot be."""
     evaluation = config.evaluation
     check_values(evaluation, "evaluation.")
-    if not evaluation.scales or min(evaluation.scales) <= 0:
-        raise UserError(f"evaluation.scales is {list(evaluation.scales)}; give at least one number above 0: [1.0].")
-    if not 0 < evaluation.stride <= 1:
-        raise UserError(f"evaluation.stride is {evaluation.stride}; it is a fraction of the window, above 0 to 1.")
-    if evaluation.window < 0 or evaluation.crop < 1:
-        raise UserError("evaluation.window and evaluation.crop are sides in pixels: give positive numbers.")
     if evaluation.protocol in (CROP, CROP_BACKGROUND) and config.data.input_scale != 1:
         raise UserError(
             f"evaluation.protocol={evaluation.protocol} cuts at original size, and data.input_scale is "

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from gta.config import MISSING, DataConfig, ShapesConfig
 from gta.errors import UserError
+from gta.fields import check_values
 
 IGNORE = 255  # the label that counts nowhere, in every mask that leaves `gta.data`, whatever it is on disk
 LABELED, UNLABELED = "labeled.txt", "unlabeled.txt"
@@ -158,13 +160,15 @@ def check_names(config: DataConfig) -> None:
 
 
 def check_classes(config: DataConfig) -> None:
-    """Raise UserError for classes that are none or too many, and for what does not go with them: data.label_map,
-    data.colour_map, data.ignore_index, data.image_range.
+    """Raise UserError for classes that are none, too many or two of one name, and for what does not go with them:
+    data.label_map, data.colour_map, data.ignore_index, data.image_range.
     """
     if not config.classes:
         raise UserError(f"Data set {config.name} names no classes: list them in data.classes, in index order.")
     if not 0 < len(config.classes) < 255:
         raise UserError(f"Data set {config.name} has {len(config.classes)} classes; an 8-bit mask holds at most 254.")
+    if twice := next((name for name, count in Counter(config.classes).items() if count > 1), None):
+        raise UserError(f"data.classes names {twice!r} twice: a class has one name, and a name is of one class.")
     check_label_map(config)
     check_colour_map(config)
     if config.image_range and (len(config.image_range) != 2 or not config.image_range[0] < config.image_range[1]):
@@ -230,10 +234,9 @@ def _check_all(what: str, labels: set[int], config: DataConfig) -> None:
 
 def check_options(options: ShapesConfig) -> None:
     """Raise UserError for options that make no data set."""
-    if options.train < 2 or options.val < 1 or options.size < 8:
-        raise UserError("The shapes data set needs at least 2 training images, 1 validation image and 8 pixels a side.")
-    if not 0 <= options.min_objects <= options.max_objects or options.max_objects < 1:
+    check_values(options, "data.generator.")
+    if options.min_objects > options.max_objects:
         raise UserError(
-            "The shapes data set needs 0 <= min_objects <= max_objects, "
-            f"not {options.min_objects} and {options.max_objects}."
+            f"data.generator.min_objects={options.min_objects} is above data.generator.max_objects="
+            f"{options.max_objects}: the first is the fewest objects in a picture, the second the most."
         )

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gta.config import MethodConfig
+from gta.config import WEIGHTS, MethodConfig
 from gta.fields import result
+from gta.ranges import NAME, Span
 
 BOXES = ("gta", "unimatch", "cutmix_seg", "cps")  # gta.methods.mixing has them
 WEIGHTINGS = ("laplace", "confidence", "none")  # gta.ops.losses has them
@@ -29,21 +30,21 @@ LOSSES = (
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedConfig(MethodConfig):
-    name: str = result("supervised", "Key of the method in gta.methods.METHODS.")
+    name: str = result("supervised", "Key of the method in gta.methods.METHODS.", text=NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FullySupervisedConfig(MethodConfig):
-    name: str = result("fully_supervised", "Key of the method in gta.methods.METHODS.")
+    name: str = result("fully_supervised", "Key of the method in gta.methods.METHODS.", text=NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeanTeacherConfig(MethodConfig):
     uses_unlabeled: ClassVar[bool] = True
     maths: ClassVar[int] = 2
-    name: str = result("mean_teacher", "Key of the method in gta.methods.METHODS.")
+    name: str = result("mean_teacher", "Key of the method in gta.methods.METHODS.", text=NAME)
     consistency: str = result("mean_square", LOSSES, choices=CONSISTENCIES)
-    unsupervised_weight: float = result(100.0, "Weight of the unsupervised loss.")
+    unsupervised_weight: float = result(100.0, "Weight of the unsupervised loss.", within=WEIGHTS)
     threshold: float = result(0.0, SURE, within=(0, 1))
     on_labeled: bool = result(True, ON_LABELED)
     training_labels: bool = result(
@@ -55,9 +56,9 @@ class MeanTeacherConfig(MethodConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class CutMixConfig(MeanTeacherConfig):
-    name: str = result("cutmix", "Key of the method in gta.methods.METHODS.")
+    name: str = result("cutmix", "Key of the method in gta.methods.METHODS.", text=NAME)
     consistency: str = result("sum_square", LOSSES, choices=CONSISTENCIES)
-    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
+    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.", within=WEIGHTS)
     threshold: float = result(0.97, SURE, within=(0, 1))
     cutmix_boxes: str = result("cutmix_seg", WHOSE, choices=BOXES)
     cutmix_probability: float = result(1.0, "Probability that an image (or group) is mixed.", within=(0, 1))
@@ -76,7 +77,11 @@ class _ConfidentConfig(MethodConfig):
     cutmix_probability: float = result(
         0.5, "Probability that an image (or group) is mixed, in each strong view by itself.", within=(0, 1)
     )
-    loss_factor: float = result(0.5, "Factor of the whole loss: (supervised + unsupervised) / 2 in the public code.")
+    loss_factor: float = result(
+        0.5,
+        "Factor of the whole loss: (supervised + unsupervised) / 2 in the public code.",
+        within=Span(*WEIGHTS, above=True),
+    )
     joint_batches: bool = result(
         False, "All images pass as one batch (BatchNorm); else labeled and weak ones do, and strong ones by themselves."
     )
@@ -85,16 +90,16 @@ class _ConfidentConfig(MethodConfig):
 @dataclass(frozen=True, kw_only=True)
 class FixMatchConfig(_ConfidentConfig):
     maths: ClassVar[int] = 2
-    name: str = result("fixmatch", "Key of the method in gta.methods.METHODS.")
-    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
+    name: str = result("fixmatch", "Key of the method in gta.methods.METHODS.", text=NAME)
+    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.", within=WEIGHTS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class UniMatchConfig(_ConfidentConfig):
     maths: ClassVar[int] = 2
-    name: str = result("unimatch", "Key of the method in gta.methods.METHODS.")
-    strong_weight: float = result(0.25, "Weight of the loss of each of the two strong views.")
-    feature_weight: float = result(0.5, "Weight of the loss of the view with dropped features.")
+    name: str = result("unimatch", "Key of the method in gta.methods.METHODS.", text=NAME)
+    strong_weight: float = result(0.25, "Weight of the loss of each of the two strong views.", within=WEIGHTS)
+    feature_weight: float = result(0.5, "Weight of the loss of the view with dropped features.", within=WEIGHTS)
     feature_dropout: float = result(
         0.5, "Probability that a plane of the encoder's features is dropped there.", within=(0, 1)
     )
@@ -103,7 +108,7 @@ class UniMatchConfig(_ConfidentConfig):
 @dataclass(frozen=True, kw_only=True)
 class UniMatchV2Config(_ConfidentConfig):
     maths: ClassVar[int] = 1
-    name: str = result("unimatch_v2", "Key of the method in gta.methods.METHODS.")
+    name: str = result("unimatch_v2", "Key of the method in gta.methods.METHODS.", text=NAME)
     views: int = result(2, "Strong views, each of which learns the labels.", choices=(1, 2))
     complementary_dropout: bool = result(
         True, "Each of the two views loses the planes of the encoder's features that the other one keeps."
@@ -113,20 +118,20 @@ class UniMatchV2Config(_ConfidentConfig):
         False, "Labeled and strong images pass as one batch; else each by themselves. A network without BatchNorm sees "
         "no difference."
     )  # fmt: skip
-    unsupervised_weight: float = result(1.0, "Weight of the mean loss of the strong views.")
+    unsupervised_weight: float = result(1.0, "Weight of the mean loss of the strong views.", within=WEIGHTS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CPSConfig(MethodConfig):
     uses_unlabeled: ClassVar[bool] = True
     maths: ClassVar[int] = 2
-    name: str = result("cps", "Key of the method in gta.methods.METHODS.")
+    name: str = result("cps", "Key of the method in gta.methods.METHODS.", text=NAME)
     cutmix: bool = result(True, "CutMix of unlabeled images; else both students see them as they are, and cross "
                           "supervision is on labeled images as well.")  # fmt: skip
     cutmix_boxes: str = result("cps", WHOSE, choices=BOXES)
     cutmix_probability: float = result(1.0, "Probability that an image (or group) is mixed.", within=(0, 1))
     unsupervised_weight: float = result(
-        1.0, "Weight of the cross supervision. With CutMix 1 (VOC) or 5 (Cityscapes), without 1.5 or 6."
+        1.0, "Weight of the cross supervision. With CutMix 1 (VOC) or 5 (Cityscapes), without 1.5 or 6.", within=WEIGHTS
     )
     training_labels: bool = result(
         True, "With CutMix, labels are made in training mode (BatchNorm, dropout); else in evaluation mode."
@@ -140,7 +145,7 @@ class CPSConfig(MethodConfig):
 @dataclass(frozen=True, kw_only=True)
 class StudentTeacherConfig(MethodConfig):
     uses_unlabeled: ClassVar[bool] = True
-    name: str = result("student_teacher", "Key of the method in gta.methods.METHODS.")
+    name: str = result("student_teacher", "Key of the method in gta.methods.METHODS.", text=NAME)
     drop_percent: float = result(
         80.0,
         "Percentage of the pixels, the most confident ones, that the unlabeled loss keeps.",
@@ -150,13 +155,13 @@ class StudentTeacherConfig(MethodConfig):
         "laplace", "Weight of a pixel of confidence c: laplace (1 + c), confidence (c), none (1).", choices=WEIGHTINGS
     )
     cutmix_probability: float = result(0.5, "Probability that a group is mixed.", within=(0, 1))
-    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.")
+    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.", within=WEIGHTS)
     strong: bool = result(False, STRONG)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GTAConfig(StudentTeacherConfig):
-    name: str = result("gta", "Key of the method in gta.methods.METHODS.")
+    name: str = result("gta", "Key of the method in gta.methods.METHODS.", text=NAME)
     confidence: str = result(
         "second_pass",
         "Whose c: second_pass (teacher, training mode, on the mixed batch) or pseudo_label (that of the label).",
@@ -183,5 +188,5 @@ class GTAConfig(StudentTeacherConfig):
     share_mask_predictor: bool = result(
         False, "Student and assistant hold ONE mask predictor, as in the public code by mistake."
     )
-    unsupervised_weight: float = result(1.0, "Weight of the assistant's loss.")
+    unsupervised_weight: float = result(1.0, "Weight of the assistant's loss.", within=WEIGHTS)
     strong: bool = result(False, "Assistant and student see the strong view of unlabeled images; else the weak one.")

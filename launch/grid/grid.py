@@ -15,12 +15,21 @@ from gta.cell import Cell
 from gta.compose.compose import Composer
 from gta.compose.filerules import PARAMS
 from gta.compose.hydra import ConfigLoaderImpl, Hydra, loader_of, split_grid
-from gta.compose.overrides import check_hydra, check_overrides, composing, protect, refuse_interval, written_in
+from gta.compose.overrides import (
+    check_hydra,
+    check_overrides,
+    composing,
+    parse,
+    protect,
+    refuse_interval,
+    written_in,
+)
 from gta.compose.paths import absolute, absolute_paths
 from gta.compose.sbatch import settled
 from gta.config import Config, PathsConfig
 from gta.data.splits.split import Split
 from gta.errors import UserError
+from gta.fields import check_value, check_values, values_of
 from gta.masking import refuse_credentials
 
 
@@ -32,7 +41,7 @@ def expand(master: DictConfig, loader: ConfigLoaderImpl) -> list[list[str]]:
     params = _plain(master.hydra.sweeper.params or {})
     swept = [_parameter(loader, master, str(key), value) for key, value in params.items()]
     given = _plain(master.hydra.overrides.task)
-    parsed = OverridesParser.create(config_loader=loader).parse_overrides([*swept, *given])
+    parsed = parse(OverridesParser.create(config_loader=loader), [*swept, *given])
     for override in parsed:
         refuse_interval(override)
     return split_grid(parsed)
@@ -127,6 +136,8 @@ def master_config(hydra: Hydra, overrides: Sequence[str], options: Sequence[str]
     check_overrides(loader, overrides, options)
     with composing(loader):
         master = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
+        check_value(values_of(Config)["sweep_name"], "sweep_name", master.sweep_name)
+        check_values(OmegaConf.to_object(master.paths), "paths.")
     check_hydra(master)
     with composing(loader):
         refuse_credentials(str(master.paths.tracking_uri))  # before anything of it is written

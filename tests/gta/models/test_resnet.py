@@ -82,7 +82,7 @@ def test_both_stems_give_features_of_one_size() -> None:
 
 
 def test_an_unknown_stem_is_refused() -> None:
-    with pytest.raises(UserError, match=r"model\.stem is 'deeper'; use deep or plain"):
+    with pytest.raises(UserError, match=r"model\.stem is 'deeper'; it must be deep or plain"):
         check_model(ModelConfig(encoder="resnet18", stem="deeper"))
 
 
