@@ -35,8 +35,9 @@ in. This page is made from the declarations in `gta/config.py` and `gta/methods/
 finds a setting by a word.
 
 *Values* are those that a setting may have; a config with another one is refused before anything is submitted, in a
-sentence with exit code 2. NaN and infinity are no numbers here. *Result* says whether a setting can change a result. Where it says yes the setting is part of the [signature](../explanation/numbers.md#the-signature): another
-value is another cell. `???` has no default: the file of the group gives the value.
+sentence with exit code 2. NaN and infinity are no numbers here. *Result* says whether a setting can change a result.
+Where it says yes the setting is part of the [signature](../explanation/numbers.md#the-signature): another value is
+another cell. `???` has no default: the file of the group gives the value.
 
 A group is chosen by the name of a file, `GROUP=NAME`: one that is shipped in `gta/conf/`, or one of yours, under a name
 of its own, in `conf/GROUP/`. `hydra/launcher` is `local` or `slurm`; `sweep` is a table: {sweeps}.

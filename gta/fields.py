@@ -75,7 +75,8 @@ def check_values(config: Any, prefix: str = "") -> None:
     """Raise UserError for a value that its field does not declare, by its dotted name. What is not given (`???`) is
     passed over.
     """
-    for name, values in values_of(type(config)).items():
+    kind: type = type(config)
+    for name, values in values_of(kind).items():
         value = getattr(config, name)
         if is_dataclass(value) and not isinstance(value, type) and values.holds(value):
             check_values(value, f"{prefix}{name}.")

@@ -9,7 +9,7 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -159,7 +159,7 @@ class Values:
             return f"{'' if many else 'a list of '}{self._many() if outermost else 'lists of '}{inner}"
         if get_origin(hint) is dict:
             return f"a mapping of words to {self._words(get_args(hint)[1], True, False)}"
-        return f"settings of {hint.__name__}" if is_dataclass(hint) else str(hint)
+        return f"settings ({hint.__name__})" if isinstance(hint, type) else str(hint)
 
     def _many(self) -> str:
         if self.count is None:

@@ -143,8 +143,7 @@ def explain(error: Exception, loader: ConfigLoaderImpl | None = None) -> str:
     line = spelled(text.strip().split("\n")[0].strip() if text.strip() else type(cause).__name__)
     if re.search(r"Key '(\w+)' is not in struct|Key '(\w+)' not in '(\w+)'", text) and full:
         return f"{where}{full}: the chosen method or group has no such setting ({line})"
-    wanted = _wanted(full) if full and isinstance(cause, ValidationError) else ""
-    if wanted:
+    if full and isinstance(cause, ValidationError) and (wanted := _wanted(full)):
         return f"{where}{full} is {shown(cause.value)}; it must be {wanted}"
     return f"{where}{full}: {line}" if full and full not in line else f"{where}{line}"
 

@@ -147,7 +147,8 @@ def test_a_composed_value_makes_a_cell_that_can_be_read_again_or_is_refused(
     right = replace(_in(place, small()), method=METHODS.config(method)())
     section, _, rest = name.rpartition(".")
     base = schema(select(right, section))
-    tried = [value for value in [*NONSENSE, *drawn(name)] if not str(value).startswith("/") and type(value) is not tuple]
+    everything = [value for value in [*NONSENSE, *drawn(name)] if not isinstance(value, tuple)]
+    tried = [value for value in everything if not str(value).startswith("/")]  # nothing is written outside
     splits: dict[str, Any] = {}
     for value in random.Random(name).sample(tried, TRIED):
         made: list[Cell] = []

@@ -54,7 +54,7 @@ def test_somebody_elses_folder_is_not_touched(shapes_data: DataConfig, tmp_path:
 
 
 def test_impossible_options_leave_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="min_objects=5 is above data.generator.max_objects=2"):
+    with pytest.raises(UserError, match=r"min_objects=5 is above data\.generator\.max_objects=2"):
         make_shapes(ShapesConfig(min_objects=5, max_objects=2), tmp_path / "shapes")
     assert list(tmp_path.iterdir()) == []
 
