@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,8 @@ def _changed(config: Config, overrides: list[str]) -> Config:
     from gta.compose.compose import typed
     from gta.compose.hydra import schema
     from gta.compose.overrides import explain
+    from gta.config import Config
+    from gta.fields import check_value, describe
 
     for word in overrides:
         if not word.startswith(HERE):
@@ -113,7 +116,11 @@ def _changed(config: Config, overrides: list[str]) -> Config:
         node = OmegaConf.merge(schema(config), OmegaConf.from_dotlist(overrides))
     except OmegaConfBaseException as error:
         raise UserError(explain(error)) from None
-    return typed(node)  # type: ignore[arg-type]
+    made = typed(node)  # type: ignore[arg-type]
+    rows = describe(Config)
+    for name in {word.partition("=")[0] for word in overrides} & set(rows):
+        check_value(rows[name]["values"], name, attrgetter(name)(made))
+    return made
 
 
 def _of_checkpoint(words: Words, network: str, which: str, device: str, checkpoint: str) -> Trained:

@@ -17,6 +17,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gta.cell import Cell
+from gta.cli import eval, main
 from gta.compose.compose import dump, read_config
 from gta.compose.hydra import schema
 from gta.compose.overrides import clear_words
@@ -265,3 +266,32 @@ def test_declarations_take_a_pair_or_a_span() -> None:
     assert neutral(1, "It is.", within=Span(0, 2, above=True)).metadata["within"].above
     with pytest.raises(TypeError):
         result(1, "It is.", whithin=(0, 2))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("plan", "sweep=shapes", "schedule.lr=nan"),
+        ("multirun", "sweep=shapes", "sweep_name=../../x"),
+        ("train", "schedule.ema_decay=2"),
+        ("eval", "--checkpoint", "x.pth", "evaluation.scales=[nan]"),
+        ("data", "check", "data.mean=[nan,0,0]"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_each_command_refuses_before_anything_is_made(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main.main(list(words)) == 2
+    name = words[-1].partition("=")[0]
+    assert f"{name} is " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_way_of_scoring_is_in_range_too() -> None:
+    right = small()
+    assert eval._changed(right, ["schedule.eval_images=1"]).schedule.eval_images == 1
+    for word in ("schedule.eval_images=-1", "site.workers=-1", "evaluation.stride=nan"):
+        with pytest.raises(UserError, match="it must be a"):
+            eval._changed(right, [word])
