@@ -134,12 +134,12 @@ def _rank(run: Run) -> tuple[bool, int]:
 
 def of_folders(folders: Iterable[CellFolder]) -> pd.DataFrame:
     """The same of cells' own folders, for numbers that the store does not have; run_id is "". A cell that has not
-    begun, or whose records are broken, is left out.
+    begun, or whose result or identity cannot be read, is left out.
     """
     rows = []
     for folder in folders:
         try:
-            cell = TrackedCell.read(folder)
+            cell = TrackedCell.read(folder, whole=False)
         except (BrokenRecord, OSError):
             continue
         result = cell.result

@@ -24,6 +24,7 @@ line and go on. Imports nothing heavy.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 from collections.abc import Callable
@@ -49,7 +50,7 @@ from gta.cellrecords import (
     process_start,
     this_place,
 )
-from gta.jsonrecord import VERSION, BrokenRecord, JsonRecord
+from gta.jsonrecord import VERSION, BrokenRecord, JsonRecord, text_in
 
 __all__ = [
     "DEAD_SECONDS",
@@ -159,12 +160,12 @@ class CellFolder:
     @property
     def done(self) -> bool:
         """Whether there is a result, whole or not."""
-        return self.result_file.exists()
+        return os.path.lexists(self.result_file)
 
     @property
     def frozen(self) -> bool:
         """Whether the cell was ever submitted."""
-        return self.identity_file.exists()
+        return os.path.lexists(self.identity_file)
 
     def identity(self) -> Identity | None:
         found = Identity.read(self.identity_file)
@@ -228,29 +229,39 @@ class CellFolder:
         """The frozen config as plain Python; None where there is none. Raises BrokenRecord."""
         import yaml
 
-        try:
-            text = self.config_file.read_text(encoding="utf-8")
-        except FileNotFoundError:
+        text = text_in(self.config_file, Identity.REMEDY)
+        if text is None:
             return None
-        except UnicodeDecodeError:
-            raise BrokenRecord(self.config_file, "is not text", Identity.REMEDY) from None
-        except OSError as error:
-            raise BrokenRecord(self.config_file, f"cannot be read ({error.strerror})", Identity.REMEDY) from None
         try:
             found = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        except yaml.YAMLError:
+            json.dumps(found, default=str)  # what holds itself has no end
+        except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError):
             found = None
         if not isinstance(found, dict):
-            raise BrokenRecord(self.config_file, "is not the config of a cell", Identity.REMEDY)
+            what = "is not the config of a cell" if text.strip() else "is empty"
+            raise BrokenRecord(self.config_file, what, Identity.REMEDY)
         return found
+
+    def check_places(self) -> None:
+        """Raises BrokenRecord where something else is in the place of a file or a folder that a run writes."""
+        files = (self.config_file, self.journal_file, self.checkpoint_file, self.best_file, self.result_file)
+        for path in files:
+            if path.is_dir():
+                raise BrokenRecord(path, "is a folder", Identity.REMEDY)
+        for path in (self.path, self.attempts_folder, self.artifacts_folder):
+            if path.exists() and not path.is_dir():
+                raise BrokenRecord(path, "is no folder", Identity.REMEDY)
 
     def attempt_numbers(self) -> list[int]:
         """Numbers of the attempts, oldest first."""
         try:
             names = os.listdir(self.attempts_folder)
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError):  # of the latter `check_places` says so
             return []
-        return sorted(int(name.removesuffix(".json")) for name in names if re.fullmatch(r"\d+\.json", name))
+        except OSError as error:
+            raise BrokenRecord(self.attempts_folder, f"cannot be read ({error.strerror})", Attempt.REMEDY) from None
+        numbers = (int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[0-9]{4,9}\.json", name))
+        return sorted(number for number in numbers if number)
 
     def attempt(self, number: int) -> Attempt | None:
         """The attempt of that number; None where there is none. A broken record (lost in a crash of the machine) is an
@@ -258,10 +269,14 @@ class CellFolder:
         """
         path = self.attempt_file(number)
         try:
-            beat = path.stat().st_mtime
+            beat = os.lstat(path).st_mtime
             found = Attempt.read(path)
+            if found is None and path.is_symlink():
+                raise BrokenRecord(path, "is a link to nothing", Attempt.REMEDY)
+            if found is not None and found.time is None:
+                raise BrokenRecord(path, "has no time", Attempt.REMEDY)
         except BrokenRecord as error:
-            found = Attempt(broken=str(error))
+            found = Attempt(broken=str(error), brief=error.brief)
         except OSError:  # on its way in or out on a network file system: the next look will see it
             return None
         return found and dataclasses.replace(found, number=number, beat=beat)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import NoneType
 from typing import Any, ClassVar
 
 from gta.jsonrecord import JsonRecord
@@ -30,6 +31,11 @@ class Death(StrEnum):
     STUCK = "stuck"
     CANCELLED = "cancelled"
     GAVE_UP = "gave up"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Death | None:
+        """A cause that a newer version wrote waits for a person, as an exception does; the error's line says more."""
+        return cls.EXCEPTION if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,11 +206,12 @@ class Attempt(JsonRecord):
     REMEDY: ClassVar[str] = (
         f"it counts as one of an unknown host, which is dead when its file is {DEAD_SECONDS:.0f} s old"
     )
-    UNWRITTEN: ClassVar[frozenset[str]] = frozenset({"number", "beat", "broken"})
+    UNWRITTEN: ClassVar[frozenset[str]] = frozenset({"number", "beat", "broken", "brief"})
 
     number: int = 0
     beat: float = 0.0  # when its heartbeat was last seen: the file's own time
     broken: str | None = None  # what is wrong with its file, where that is not known to be a record
+    brief: str = ""  # the same in a few words
     place: str = ""
     host: str = "an unknown host"
     pid: int = 0
@@ -224,9 +231,17 @@ class Attempt(JsonRecord):
     cores: float | None = None
     environment: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.environment.get("commit"), (str, NoneType)):
+            raise TypeError("environment.commit is no text")
+        gpus = self.environment.get("gpus")
+        if gpus is not None and not (isinstance(gpus, list) and all(isinstance(name, str) for name in gpus)):
+            raise TypeError("environment.gpus is no list of names")
+
     @property
     def commit(self) -> str | None:
-        return self.environment.get("commit")
+        found: str | None = self.environment.get("commit")
+        return found
 
     @property
     def here(self) -> bool:
@@ -249,7 +264,7 @@ class Attempt(JsonRecord):
         if self.ended is not None:
             return False
         if self.here:
-            return process_start(self.pid) == self.started
+            return self.started is not None and process_start(self.pid) == self.started
         return time.time() - self.beat < DEAD_SECONDS
 
 

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from gta.files import to_disk
+from gta.jsonrecord import MOST, BrokenRecord, contents, opened
 from gta.masking import masked_values
 
 Record = dict[str, Any]
 CUT_BACK = "cut back"
 _TAIL = 8192
+REMEDY = "remove it; its numbers are lost"
 
 
 class Journal:
@@ -75,12 +77,19 @@ class Journal:
 
 
 def read(path: str | Path) -> list[Record]:
-    """All records of the journal at `path`, in order; [] when there is none. Torn lines are left out."""
-    try:
-        data = Path(path).read_bytes()
-    except FileNotFoundError:
-        return []
-    return parse(data)
+    """All records of the journal at `path`, in order; [] when there is none. Torn lines are left out. Raises
+    BrokenRecord for what is no file.
+    """
+    return parse(contents(Path(path), REMEDY) or b"")
+
+
+def first(path: str | Path) -> Record | None:
+    """The journal's first line, where that is a record; errors as of `read`."""
+    descriptor = opened(Path(path), REMEDY)
+    if descriptor is None:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        return _record(file.readline(_TAIL))
 
 
 def counted(records: Iterable[Record]) -> list[Record]:
@@ -107,45 +116,82 @@ def _cut_back_to(record: Record) -> int | None:
 
 
 def last(path: str | Path) -> Record | None:
-    """The last metrics record, or None. Reads the end of the file only: a status board stays cheap."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
+    """The last metrics record, or None; errors as of `read`. A line that is no record is passed over."""
+    return _last(path)[0]
+
+
+def look(path: str | Path) -> Record | None:
+    """As `last`. Raises BrokenRecord also where the end of the journal has lines that nobody wrote so."""
+    found, strange = _last(path)
+    if strange:
+        raise BrokenRecord(Path(path), f"has {strange} line{'s' * (strange > 1)} that no run writes", REMEDY)
+    return found
+
+
+def _last(path: str | Path) -> tuple[Record | None, int]:
+    """The last metrics record, and how many lines near it are JSON and no record. Reads the end of the file only: a
+    status board stays cheap.
+    """
+    descriptor = opened(Path(path), REMEDY)
+    if descriptor is None:
+        return None, 0
+    strange = 0
     try:
         end = os.fstat(descriptor).st_size
         start, span = end, _TAIL
         while start > 0:
             start = max(0, end - span)
             # The first line of the piece may be cut; as a torn line it is left out.
-            for record in reversed(parse(os.pread(descriptor, end - start, start))):
-                if record["kind"] == "metrics":
-                    return record
+            lines = os.pread(descriptor, end - start, start).split(b"\n")
+            records = [_record(line) for line in lines]
+            strange = sum(_strange(line) for line, record in zip(lines, records, strict=True) if record is None)
+            if found := [record for record in records if record and record["kind"] == "metrics"]:
+                return found[-1], strange
             span *= 4
     finally:
         os.close(descriptor)
-    return None
+    return None, strange
 
 
 def parse(data: bytes) -> list[Record]:
     """The records in `data`, whole lines of a journal; what is no record (a torn line) is left out."""
-    records = []
-    for line in data.split(b"\n"):
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue
-        try:
-            record["time"] = float(record["time"])
-            if record["kind"] == "metrics":
-                record["iteration"] = int(record["iteration"])
-                record["values"] = {name: float(value) for name, value in record["values"].items()}
-            elif record["kind"] == "event":
-                record["event"] = str(record["event"])
-        except (KeyError, ValueError, TypeError, AttributeError):
-            continue
-        records.append(record)
-    return records
+    return [record for line in data.split(b"\n") if (record := _record(line)) is not None]
+
+
+def _record(line: bytes) -> Record | None:
+    """The record that a line is; None of any other."""
+    try:
+        record = json.loads(line.decode())
+        record["time"] = _within(float(record["time"]))
+        if record["kind"] == "metrics":
+            record["iteration"] = int(_within(record["iteration"]))
+            record["values"] = {name: float(value) for name, value in record["values"].items()}
+        elif record["kind"] == "event":
+            record["event"] = str(record["event"])
+            for name in ("iteration", "world_size"):
+                if name in record:
+                    record[name] = int(_within(record[name]))
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _strange(line: bytes) -> bool:
+    """Whether a line that is no record is not merely torn: it is whole JSON, or no text."""
+    try:
+        json.loads(line.decode())
+    except (UnicodeDecodeError, RecursionError):
+        return True
+    except ValueError:
+        return False
+    return True
+
+
+def _within(value: Any) -> Any:
+    """A number that can be a time or an iteration; else ValueError, or TypeError for what is no number."""
+    if not 0 <= value <= MOST:
+        raise ValueError
+    return value
 
 
 def _number(value: Any) -> float | str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import re
+import stat
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
@@ -16,6 +19,7 @@ from gta.files import Put, write_text
 from gta.masking import masked_values
 
 VERSION = 1  # of the records; one without a version is of the first
+MOST, MOST_INT = 1e15, 2**63  # no number of a record is larger: what is, is no time, score or count
 
 
 class BrokenRecord(UserError):
@@ -25,6 +29,57 @@ class BrokenRecord(UserError):
         super().__init__(f"{path} {reason}: {remedy}.")
         self.path = path
         self.reason = reason
+
+    @property
+    def brief(self) -> str:
+        """Such as `attempts/0001.json: empty`, for a line that says which cell it is."""
+        return f"{named(self.path)}: {self.reason.removeprefix('is ')}"
+
+
+def named(path: Path) -> str:
+    """A file's name within its cell's folder."""
+    return f"{path.parent.name}/{path.name}" if path.parent.name in _FOLDERS else path.name
+
+
+_FOLDERS = ("attempts", "artifacts")
+
+
+def contents(path: Path, remedy: str) -> bytes | None:
+    """What is in a file; None where there is none. Raises BrokenRecord, also for what is no file: a pipe is not waited
+    for.
+    """
+    descriptor = opened(path, remedy)
+    if descriptor is None:
+        return None
+    try:
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise BrokenRecord(path, f"cannot be read ({error.strerror})", remedy) from None
+
+
+def opened(path: Path, remedy: str) -> int | None:
+    """The descriptor of a file that is read, None where there is none; errors as of `contents`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BrokenRecord(path, f"cannot be read ({error.strerror})", remedy) from None
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise BrokenRecord(path, f"is {'a folder' if stat.S_ISDIR(mode) else 'no file'}", remedy)
+    return descriptor
+
+
+def text_in(path: Path, remedy: str) -> str | None:
+    """As `contents`, of a text (UTF-8)."""
+    data = contents(path, remedy)
+    try:
+        return None if data is None else data.decode()
+    except UnicodeDecodeError:
+        raise BrokenRecord(path, "is not text", remedy) from None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,15 +94,8 @@ class JsonRecord:
     @classmethod
     def read(cls, path: Path) -> Self | None:
         """The record at `path`; None where there is none. Raises BrokenRecord."""
-        try:
-            text = path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-        except UnicodeDecodeError:
-            raise BrokenRecord(path, "is not text", cls.REMEDY) from None
-        except OSError as error:
-            raise BrokenRecord(path, f"cannot be read ({error.strerror})", cls.REMEDY) from None
-        return cls.parse(path, text)
+        text = text_in(path, cls.REMEDY)
+        return None if text is None else cls.parse(path, text)
 
     @classmethod
     def parse(cls, path: Path, text: str) -> Self:
@@ -59,7 +107,7 @@ class JsonRecord:
         if not isinstance(values, dict):
             raise BrokenRecord(path, "is not a JSON object", cls.REMEDY)
         if (version := values.get("version", VERSION)) != VERSION:
-            raise BrokenRecord(path, f"is of version {version!r}, and this program reads {VERSION}", cls.REMEDY)
+            raise BrokenRecord(path, f"is of version {version!r:.40}, and this program reads {VERSION}", cls.REMEDY)
         try:
             return cls.of(values)
         except KeyError as error:
@@ -80,8 +128,10 @@ class JsonRecord:
 
     def text(self) -> str:
         """What is written, passwords left out. Raises ValueError for NaN and infinity, which JSON does not know."""
-        values = masked_values(self.as_dict())
-        return json.dumps({"version": VERSION, **values}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        values = {"version": VERSION, **masked_values(self.as_dict())}
+        made = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
+        # an error's words may hold what no reader takes
+        return made.encode("utf-8", "replace").decode().replace("\\u0000", "?") + "\n"
 
     def write(self, path: Path, put: Put = write_text) -> None:
         """Write the record to `path`, atomically; `put`: with others (`gta.files.together`)."""
@@ -129,6 +179,16 @@ def _checked(kind: Any, value: Any, name: str) -> Any:
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return kind(value)
     plain = isinstance(value, (int, float) if expected is float else expected)
-    if origin or not plain or (isinstance(value, bool) and expected is not bool):
+    if origin or not plain or (isinstance(value, bool) and expected is not bool) or not _sound(value, kind):
         raise TypeError(f"{name} is {value!r:.80}")
     return float(value) if expected is float else value
+
+
+def _sound(value: Any, kind: Any) -> bool:
+    """Whether a plain value can be computed with, or be shown: no infinity, half a character, or null byte."""
+    if isinstance(value, str):
+        return not _UNSOUND.search(value)
+    return bool(abs(value) <= (MOST if kind is float else MOST_INT))  # False of NaN
+
+
+_UNSOUND = re.compile("[\0\ud800-\udfff]")

@@ -83,7 +83,7 @@ def _check(cell: Cell) -> None:
     from launch.state.ledger import State
 
     (entry,) = composing.look([cell])
-    if entry.state in (State.DONE, State.BROKEN):
+    if entry.state in (State.DONE, State.DAMAGED):
         raise UserError(f"{cell.title} is {entry.state}: {entry.detail}.")
     if entry.state in (State.RUNNING, State.QUEUED, State.UNKNOWN):
         raise UserError(

@@ -34,8 +34,9 @@ def command(words: Words, json: bool) -> int:
     if json:
         print(dumps(parts, indent=1))
         return 0
-    for problem in [*a.broken, *b.broken]:
-        print(f"broken: {problem}", file=sys.stderr)
+    for details in (a, b):
+        for problem in details.damaged:
+            print(f"{details.title}: damaged: {problem}", file=sys.stderr)
     print(f"A  {a.title}\nB  {b.title}")
     if a.folder == b.folder:
         print("\nThe two names mean the same cell: nothing differs.")

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @grammar.command(
     "multirun",
-    exit_codes="0 complete (or, with --no-wait, on its way), 1 a cell failed or is missing, or MLflow or the "
-    "table's files could not be written, 2 something to mend first, 130 interrupted",
+    exit_codes="0 complete, but for cells that are damaged (or, with --no-wait, on its way), 1 a cell failed or is "
+    "missing, or MLflow or the table's files could not be written, 2 something to mend first, 130 interrupted",
     examples=[
         "gta multirun sweep=shapes",
         "gta multirun sweep=shapes seed=0,1,2 --retry failed",
@@ -88,6 +88,7 @@ def finish(report: LaunchReport, overrides: Sequence[str] = ()) -> int:
     `overrides`: those of the grid, for the commands that are advised.
     """
     from launch.show.rows import state
+    from launch.state.damage import history
     from launch.state.ledger import State
     from launch.submit.launcher import log_tail
 
@@ -101,7 +102,7 @@ def finish(report: LaunchReport, overrides: Sequence[str] = ()) -> int:
         print(f"Interrupted: cells are saved, and go on with\n  {again}", file=sys.stderr)
         return 130
     for entry in report.missing:
-        word = state(entry, entry.cell.folder.attempts())
+        word = state(entry, history(entry.cell.folder))
         print(f"\n{word}: {entry.cell.title} ({entry.cell.signature[:8]}): {why(entry)}")
         if tail := log_tail(entry):
             print(f"  the end of {entry.log}:")
@@ -109,7 +110,7 @@ def finish(report: LaunchReport, overrides: Sequence[str] = ()) -> int:
     for line in hints(report.missing, overrides):
         print(line)
     unwritten = table.show(report.sweep, report.entries, overrides)
-    return 1 if report.missing else unwritten
+    return 1 if any(entry.state is not State.DAMAGED for entry in report.missing) else unwritten
 
 
 def why(entry: Entry) -> str:
@@ -126,7 +127,7 @@ def hints(missing: Sequence[Entry], overrides: Sequence[str]) -> list[str]:
     advised = {
         State.FAILED: ("failed; once the cause is mended", ["retry", *overrides]),
         State.CANCELLED: ("cancelled; they run again with", ["retry", *overrides, "--state", "cancelled"]),
-        State.BROKEN: ("broken: see above what to do, then", ["multirun", *overrides]),
+        State.DAMAGED: ("damaged: `gta repair CELL` says what can be rebuilt, then", ["multirun", *overrides]),
         State.QUEUED: ("held by Slurm, which will not start them; once that is mended", ["multirun", *overrides]),
         State.RESUMABLE: ("not asked for; they go on with", ["multirun", *overrides]),
         State.NEVER_RUN: ("not asked for; they run with", ["multirun", *overrides]),
@@ -151,5 +152,5 @@ def _detached(report: LaunchReport, overrides: Sequence[str]) -> int:
     print(f"  {composing.shell_line('status', *overrides)}")
     print("This watches them again, submits what got lost, and prints the table:")
     print(f"  {composing.shell_line(*same)}")
-    failed = any(entry.state in (State.FAILED, State.CANCELLED, State.BROKEN) for entry in report.entries)
+    failed = any(entry.state in (State.FAILED, State.CANCELLED) for entry in report.entries)
     return 130 if report.interrupted else int(failed)

@@ -11,7 +11,7 @@ from gta.errors import UserError
 from gta.text import did_you_mean
 
 STATES = (
-    "broken", "failed", "held", "stuck", "lost", "unknown", "running", "starting", "requeued", "stopped", "cancelled",
+    "damaged", "failed", "held", "stuck", "lost", "unknown", "running", "starting", "requeued", "stopped", "cancelled",
     "queued", "never run", "done",
 )  # fmt: skip
 

@@ -36,5 +36,5 @@ def command(words: Words, baseline: str, published: str, best: bool) -> int:
     for path in report.write_report(frame, table, paths.tracking_uri, Path(paths.results) / sweep):
         print(os.path.relpath(path))
     problems = together(problems, unread)
-    say(problems)
+    say([*problems, unread.damaged])
     return int(bool(problems))

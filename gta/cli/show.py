@@ -23,7 +23,7 @@ def command(words: Words, json: bool) -> int:
     Also its environment. First the settings that are not the schema's defaults; the split lists with their digests and
     known names; code (commit, changes, digest of the tree). With sweep=NAME only the cells of that grid are meant.
 
-    With --json one object: signature, folder, cell, result, failure, broken, config {changed, default, neutral},
+    With --json one object: signature, folder, cell, result, failure, damaged, config {changed, default, neutral},
     split, attempts, code, environment.
     """
     from launch.grid.names import find
@@ -41,10 +41,10 @@ def as_json(details: CellDetails) -> dict[str, Any]:
     return {
         "signature": details.folder.signature,
         "folder": str(details.folder.path),
-        "cell": details.identity.as_dict(),
+        "cell": details.identity and details.identity.as_dict(),
         "result": details.result and details.result.as_dict(),
         "failure": details.failure and details.failure.as_dict(),
-        "broken": details.broken,
+        "damaged": details.damaged,
         "config": {"changed": details.changed(), "default": details.at_default(), "neutral": details.neutral()},
         "split": details.split(),
         "attempts": [{"number": one.number, "heartbeat": one.beat, **one.as_dict()} for one in details.attempts],
@@ -56,8 +56,10 @@ def as_json(details: CellDetails) -> dict[str, Any]:
 def show(details: CellDetails) -> None:
     """Print the parts, what matters most first."""
     print(f"{details.title}\n{details.folder.path}")
-    for problem in details.broken:
-        print(f"broken: {problem}")
+    for problem in details.damaged:
+        print(f"damaged: {problem}")
+    if details.damaged:
+        print(f"`gta repair {details.folder.signature[:8]}` says what can be rebuilt.")
     scores = {name: value for name, value in details.scores().items() if value is not None}
     part("result", scores or {"": "none yet"})
     part("settings that are not the schema's defaults", details.changed())

@@ -40,4 +40,4 @@ def command(words: Words) -> int:
 
     report = tracking.sync(folders, uri, sweeps, alive=alive, check=True)
     print(report)
-    return 1 if report.problems else 0
+    return 1 if report.problems or report.damaged else 0

@@ -47,6 +47,7 @@ class Unread:
 
     store: str = ""
     numbers: str = ""
+    damaged: str = ""  # as `numbers`, of cells that have a record that cannot be read: no fault of MLflow's
 
 
 @grammar.command(
@@ -114,12 +115,12 @@ def show(
             "another folder with paths.results=FOLDER, and run `gta table` again."
         )
     print(f"MLflow: make mlflow (or: mlflow ui --backend-store-uri {masked(paths.tracking_uri)})")
-    say(problems)
+    say([*problems, unread.damaged])
     return int(bool(problems))
 
 
 def say(problems: Sequence[str]) -> None:
-    for problem in problems:
+    for problem in filter(None, problems):
         print(masked(problem), file=sys.stderr)
 
 
@@ -138,6 +139,7 @@ def build(
 ) -> tuple[pd.DataFrame, Table, Unread]:
     """The runs of a grid, the table of them, and what MLflow could not tell; arguments and errors as of `show`."""
     from analysis import runs, table
+    from launch.state.damage import damage
     from launch.submit.recorder import sweep_tags
 
     paths = entries[0].cell.config.paths
@@ -150,7 +152,10 @@ def build(
         unread.store = str(error)
     if others := _otherwise(frame, entries):
         frame = runs.joined(frame, runs.of_folders(entry.cell.folder for entry in others))
-        unread.numbers = _from_folders(others)
+        hurt = [entry for entry in others if damage(entry.cell.folder)]
+        unread.numbers = _from_folders([entry for entry in others if entry not in hurt])
+        if hurt:
+            unread.damaged = f"{_from_folders(hurt)} They are damaged: see `gta status`."
     made = table.build(
         frame,
         wanted(entries, overrides or [f"sweep={sweep}"]),
@@ -170,6 +175,8 @@ def _otherwise(frame: pd.DataFrame, entries: Sequence[Entry]) -> list[Entry]:
 
 
 def _from_folders(others: Sequence[Entry]) -> str:
+    if not others:
+        return ""
     names = some([entry.cell.signature[:8] for entry in others], _NAMED)
     cells = "1 cell has its number" if len(others) == 1 else f"{len(others)} cells have their numbers"
     return f"{cells} from result.json, as MLflow has another or none: {names}."
@@ -204,6 +211,8 @@ def _fill(entry: Entry, overrides: Sequence[str]) -> str:
 
     if entry.state is State.DONE:
         return "gta sync"  # its number is in its folder, and not in MLflow
+    if entry.state is State.DAMAGED:
+        return shlex.join(["gta", "repair", entry.cell.signature, *map(masked, overrides)])
     retry = next((retry for retry in RETRY if to_run(entry, retry)), None)
     words = ["status" if retry is None else "multirun", *overrides]
     if retry not in (None, "none"):

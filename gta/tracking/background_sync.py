@@ -50,7 +50,8 @@ def _sync_until(config: Config, folder: Path, over: threading.Event) -> None:
     while not last:
         last = over.wait(EVERY_SECONDS)
         try:
-            problems = tracking.sync([folder], config.paths.tracking_uri, sweeps, partial=True).problems
+            report = tracking.sync([folder], config.paths.tracking_uri, sweeps, partial=True)
+            problems = [*report.damaged, *report.problems]
         except UserError as error:
             problems, last = [str(error)], True
         for problem in problems:

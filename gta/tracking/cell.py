@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from gta import journal
-from gta.cellfolder import Attempt, BrokenRecord, CellFolder, Failure, Identity, NewOrder, Result
+from gta.cellfolder import Attempt, BrokenRecord, CellFolder, Failure, Identity, NewOrder, Result, readable
 from gta.cellrecords import in_words
 from gta.config import Config
 from gta.tracking import keys
 
 _TAG_LENGTH = 5000  # characters that MLflow takes
 _ERROR_LENGTH = 500  # characters of an error that are shown in a list of runs
+Found = TypeVar("Found")
 
 
 class Point(NamedTuple):
@@ -43,10 +44,11 @@ def files_of(folder: CellFolder) -> dict[str, list[int]]:
     if folder.identity_file.name not in files or files.keys().isdisjoint(path.name for path in begun):
         return {}
     for entry in _files_below(folder.artifacts_folder):
-        stat = entry.stat()
-        files[entry.path.removeprefix(f"{folder.path}/")] = [stat.st_size, stat.st_mtime_ns]
-    if numbers := folder.attempt_numbers():
         with suppress(OSError):
+            stat = entry.stat()
+            files[entry.path.removeprefix(f"{folder.path}/")] = [stat.st_size, stat.st_mtime_ns]
+    with suppress(OSError, BrokenRecord):
+        if numbers := folder.attempt_numbers():
             files[folder.attempts_folder.name] = [len(numbers), folder.attempt_file(numbers[-1]).stat().st_size]
     return files
 
@@ -77,23 +79,29 @@ class TrackedCell:
     alive: bool | None = None  # whether a process works on the cell; None: not known
 
     @classmethod
-    def read(cls, folder: CellFolder, alive: bool | None = None) -> TrackedCell:
-        """Read the folder of a cell that has started. Raises BrokenRecord, or OSError for what cannot be opened."""
+    def read(cls, folder: CellFolder, alive: bool | None = None, whole: bool = True) -> TrackedCell:
+        """Read the folder of a cell that has started. Raises BrokenRecord, or OSError for what cannot be opened; where
+        it need not be `whole`, of its result and identity alone.
+        """
         files = files_of(folder)
         result = folder.result()  # written last: what is read after it is whole
         identity = folder.identity()
         if identity is None:
             raise BrokenRecord(folder.identity_file, "is not there", Identity.REMEDY)
+
+        def either(read: Callable[[], Found | None]) -> Found | None:
+            return read() if whole else readable(read, say=lambda _: None)
+
         return cls(
             folder=folder,
             files=files,
             identity=identity,
-            records=_records(folder.journal_file),
+            records=either(lambda: _records(folder.journal_file)) or [],
             result=result,
-            failure=None if result else folder.last_failure(),
-            attempt=folder.latest_attempt(),
-            sweep=_sweep(folder),
-            orders=folder.orders(),
+            failure=None if result else either(folder.last_failure),
+            attempt=either(folder.latest_attempt),
+            sweep=either(lambda: _sweep(folder)),
+            orders=either(folder.orders) or [],
             alive=alive,
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 @dataclass
 class SyncReport:
     """What one `sync` did. `problems`: a sentence for what could not be sent (one for all cells with one reason);
-    `notes`: for what was put right on the way.
+    `damaged`: for each cell with a record that cannot be read; `notes`: for what was put right on the way.
     """
 
     cells: int = 0
@@ -19,6 +19,7 @@ class SyncReport:
     points: int = 0
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -27,4 +28,4 @@ class SyncReport:
             f"{self.unchanged} unchanged, {self.waiting} not started; "
             f"{self.points} points in {self.seconds:.1f} s"
         )
-        return "\n".join([text, *self.notes, *self.problems])
+        return "\n".join([text, *self.notes, *self.damaged, *self.problems])

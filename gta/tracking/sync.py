@@ -167,7 +167,7 @@ class _Sync:
             try:
                 found.append(TrackedCell.read(folder, self.alive(folder.path) if self.alive else None))
             except BrokenRecord as error:
-                self.report.problems.append(f"not synced: {error}")
+                self.report.damaged.append(f"not synced: {error}")
             except OSError as error:
                 self.report.problems.append(f"{folder.path}: not synced, it cannot be read ({first_line(error)[:300]})")
         return found

@@ -12,9 +12,12 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from gta.cellfolder import VERSION, CellFolder, JsonRecord
+from gta.cellfolder import VERSION, BrokenRecord, CellFolder, JsonRecord, readable
 from gta.files import replacing
+from gta.jsonrecord import text_in
 from gta.masking import masked
+
+REMEDY = "remove it; the next sync writes it anew"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,7 @@ class Sent(JsonRecord):
 def cached(folder: CellFolder, uri: str) -> Sent | None:
     """What was sent of the cell to the store at `uri`; None where that is not known."""
     values = _stores(folder).get(masked(uri))
-    if isinstance(values, dict) and values.get("version", VERSION) == VERSION:
+    if values is not None and values.get("version", VERSION) == VERSION:
         with contextlib.suppress(KeyError, TypeError, ValueError):
             return Sent.of(values)
     return None
@@ -47,25 +50,34 @@ def remember(folder: CellFolder, uri: str, sent: Sent) -> None:
     old = cached(folder, uri)
     known = old.sweeps if old is not None and old.run_id == sent.run_id else []
     sent = dataclasses.replace(sent, sweeps=sorted({*known, *sent.sweeps}))
-    stores = {**_stores(folder), masked(uri): {"version": VERSION, **sent.as_dict()}}
-    with replacing(folder.sync_cache_file, flush=False) as temporary:
-        temporary.write_text(json.dumps(stores, indent=1), encoding="utf-8")
+    known_stores = {**_stores(folder), masked(uri): {"version": VERSION, **sent.as_dict()}}
+    with contextlib.suppress(IsADirectoryError), replacing(folder.sync_cache_file, flush=False) as temporary:
+        temporary.write_text(json.dumps(known_stores, indent=1), encoding="utf-8")
 
 
 def sweeps_of(folder: CellFolder) -> list[str] | None:
     """The sweeps that have a cell, as its MLflow run was tagged; None where the file that says so is broken."""
     try:
-        sent = json.loads(folder.sync_cache_file.read_text(encoding="utf-8"))
-        return sorted({name for one in sent.values() for name in one.get("sweeps", ())})
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, AttributeError, TypeError):
+        names = [name for one in (stores(folder) or {}).values() for name in one.get("sweeps", ())]
+    except (BrokenRecord, TypeError):
         return None
+    return sorted(set(names)) if all(isinstance(name, str) for name in names) else None
 
 
 def _stores(folder: CellFolder) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
-        stores = json.loads(folder.sync_cache_file.read_text(encoding="utf-8"))
-        if isinstance(stores, dict):
-            return stores
-    return {}
+    return readable(lambda: stores(folder), say=lambda _: None) or {}
+
+
+def stores(folder: CellFolder) -> dict[str, Any] | None:
+    """Store -> what it has, as it was written; None where nothing was. Raises BrokenRecord."""
+    path = folder.sync_cache_file
+    text = text_in(path, REMEDY)
+    if text is None:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        raise BrokenRecord(path, "is not JSON" if text.strip() else "is empty", REMEDY) from None
+    if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
+        raise BrokenRecord(path, "is not what was sent to stores", REMEDY)
+    return found

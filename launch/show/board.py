@@ -88,7 +88,7 @@ def bar(table: Sequence[BoardRow], width: int, since: float | None = None) -> Te
     made, cells = sum(map(_made, table)), 0
     for state in reversed(URGENT):
         of = [row for row in table if row.state == state]
-        part = sum(row.iterations if state in ("failed", "broken") else _made(row) for row in of) / work
+        part = sum(row.iterations if state in ("failed", "damaged") else _made(row) for row in of) / work
         line.append("━" * (length := round(size * part)), style=STYLES[state])
         cells += length
     line.append("━" * (size - cells), style="bright_black")
@@ -112,7 +112,7 @@ def left(table: Sequence[BoardRow]) -> float | None:
     rate = sum(row.rate or 0.0 for row in table if row.state == "running")
     if not rate:
         return None
-    going = [row for row in table if row.state not in ("done", "failed", "broken", "held", "cancelled")]
+    going = [row for row in table if row.state not in ("done", "failed", "damaged", "held", "cancelled")]
     longest = max((row.left or 0.0 for row in going), default=0.0)
     return max(longest, sum(row.iterations - _made(row) for row in going) / rate)
 

@@ -10,6 +10,7 @@ from gta.errors import UserError
 from gta.text import did_you_mean
 from launch.grid.names import Named
 from launch.show.rows import state
+from launch.state.damage import history
 from launch.state.ledger import Entry
 
 
@@ -32,7 +33,7 @@ class Filter:
         kept = [entry for entry in entries if self._named(names[entry.cell.signature])]
         if not self.states:
             return kept
-        return [entry for entry in kept if state(entry, entry.cell.folder.attempts()) in self.states]
+        return [entry for entry in kept if state(entry, history(entry.cell.folder)) in self.states]
 
     def of_names(self, cells: Sequence[Named]) -> list[Named]:
         """As `of`, by method alone: names of cells say nothing of states."""

@@ -19,6 +19,7 @@ import psutil
 from gta.cellfolder import BrokenRecord, CellFolder, readable
 from gta.tracking.sync_cache import sweeps_of
 from launch.slurm import cluster
+from launch.state.damage import history
 from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State
 from launch.state.submission import JobNumber, Recorded, job_file, recorded_file
@@ -64,8 +65,8 @@ def plan(entries: Sequence[Entry], sweep: str, best: bool = False, named: bool =
         folder, title = entry.cell.folder, f"{entry.cell.title} ({entry.cell.signature[:8]})"
         if not folder.path.exists():
             continue
-        if entry.state is State.BROKEN:
-            made.keep("are broken: nothing of them is touched", f"{title}: {entry.detail}")
+        if entry.state is State.DAMAGED:
+            made.keep("are damaged: nothing of them is touched", f"{title}: {entry.detail}")
             continue
         if entry.state in (State.RUNNING, State.QUEUED):
             made.keep("run or wait: nothing of them is touched", title)
@@ -126,7 +127,7 @@ def _logs(folder: CellFolder) -> set[Path]:
     """The logs that `logs` and `multirun` would show of a cell. Raises BrokenRecord."""
     last, submitted, failure = folder.latest_attempt(), folder.submitted(), folder.failure()
     if last and last.broken:
-        raise BrokenRecord(folder.attempt_file(last.number), "hides the cell's log", "remove the cell's folder")
+        raise BrokenRecord(folder.attempt_file(last.number), "hides the cell's log", "mend it by `gta repair`")
     return {Path(record.log) for record in (last, submitted, failure) if record and record.log}
 
 
@@ -154,7 +155,7 @@ def remove(pieces: Iterable[Removable]) -> tuple[int, list[str]]:
     """Bytes that are gone, and what could not be removed and why. A cell that was begun meanwhile is left alone."""
     gone, problems = 0, []
     for piece in pieces:
-        last = piece.folder.latest_attempt() if piece.folder else None
+        last = next(reversed(history(piece.folder)), None) if piece.folder else None
         if last is not None and last.alive():
             problems.append(f"{piece.path}: the cell runs by now; left alone")
             continue

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gta.cellfolder import Attempt, CellFolder, Failure, Identity, NewOrder, Result, readable
+from gta.cellfolder import Attempt, BrokenRecord, CellFolder, Failure, Identity, NewOrder, Result, readable
 from gta.cellrecords import in_words
 from gta.config import Config
 from gta.data.splits.known import known_name
 from gta.errors import UserError
 from gta.fields import describe
 from gta.masking import masked_values
+from launch.state.damage import damage, history
 
 _CODE = ("commit", "dirty", "tree", "snapshot")  # of an attempt's environment
 Values = dict[str, Any]
@@ -20,37 +21,35 @@ Differences = dict[str, tuple[Any, Any]]
 
 @dataclass(frozen=True)
 class CellDetails:
-    """The parts of a cell's folder. `config`: dotted name -> value. `broken`: a sentence for each record that cannot be
-    read, and is None here.
+    """The parts of a cell's folder. `config`: dotted name -> value. `damaged`: a few words for each record that cannot
+    be read, and is None or empty here.
     """
 
     folder: CellFolder
-    identity: Identity
+    identity: Identity | None
     config: Values
     attempts: list[Attempt]
     result: Result | None
     failure: Failure | None
-    broken: list[str]
+    damaged: list[str]
     orders: list[NewOrder]
 
     @classmethod
     def read(cls, folder: CellFolder) -> CellDetails:
-        """Raises UserError where the cell was never frozen, or what was frozen cannot be read."""
-        identity, config = folder.identity(), folder.settings()
-        if identity is None or config is None:
+        """Raises UserError where the cell was never frozen."""
+        if not folder.frozen:
             raise UserError(f"{folder.path}: this cell was never submitted, so there is nothing of it yet.")
-        broken: list[str] = []
-        result, failure = readable(folder.result, broken.append), readable(folder.failure, broken.append)
-        readable(folder.submitted, broken.append)
-        readable(folder.cancelled, broken.append)
-        orders = readable(folder.orders, broken.append) or []
-        attempts = folder.attempts()
-        broken += [attempt.broken for attempt in attempts if attempt.broken]
-        return cls(folder, identity, flat(config), attempts, result, failure, list(dict.fromkeys(broken)), orders)
+        hurt = damage(folder)
+        identity, config = readable(folder.identity, _nobody), _config(folder, hurt)
+        result, failure = readable(folder.result, _nobody), readable(folder.failure, _nobody)
+        orders = readable(folder.orders, _nobody) or []
+        hurt = list(dict.fromkeys(hurt))
+        return cls(folder, identity, flat(config), history(folder), result, failure, hurt, orders)
 
     @property
     def title(self) -> str:
-        return f"{self.identity.title} ({self.folder.signature[:8]})"
+        short = self.folder.signature[:8]
+        return f"{self.identity.title} ({short})" if self.identity else f"cell {short}"
 
     def changed(self) -> Values:
         """The settings that can change a result and are not the schema's defaults; a method's, all of them."""
@@ -71,7 +70,8 @@ class CellDetails:
 
     def maths(self) -> Values:
         """The versions of the maths that the cell is made of."""
-        return {name: text for name, text in self.identity.params.items() if name.startswith("maths.")}
+        params = self.identity.params if self.identity else {}
+        return {name: text for name, text in params.items() if name.startswith("maths.")}
 
     def environment(self) -> Values:
         """Of the last attempt: host, versions, hardware; dotted names."""
@@ -83,6 +83,8 @@ class CellDetails:
     def split(self) -> Values:
         """The lists: name, sizes, digests and, where they are published ones, what they are known as."""
         cell = self.identity
+        if cell is None:
+            return {}
         made: Values = {
             "dataset": cell.dataset, "split": cell.split, "split_family": cell.split_family, "ratio": cell.ratio,
         }  # fmt: skip
@@ -104,6 +106,19 @@ class CellDetails:
             made[f"mIoU {network}, best"] = scores.best.miou
             made[f"iteration of the best {network}"] = scores.best.iteration
         return made | batches
+
+
+def _config(folder: CellFolder, hurt: list[str]) -> Values:
+    """The frozen config; where it cannot be read that is added to what is damaged."""
+    try:
+        return folder.settings() or {}
+    except BrokenRecord as error:
+        hurt.append(error.brief)
+        return {}
+
+
+def _nobody(text: str) -> None:
+    """Who hears nothing of a damaged record, since it is named among all that are."""
 
 
 def flat(value: Values, prefix: str = "") -> Values:

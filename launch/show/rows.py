@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,8 +11,10 @@ from typing import Any
 import psutil
 
 from gta import journal
-from gta.cellfolder import Attempt
+from gta.cellfolder import Attempt, readable
 from launch.slurm.reasons import plain, stuck, way_out
+from launch.state.damage import damage
+from launch.state.damage import history as attempts_of
 from launch.state.ledger import Entry, State
 
 _WAITING = ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT")  # jobs of Slurm that have a reason for it
@@ -43,6 +44,7 @@ class BoardRow:
     cause: str | None
     what: str  # where it runs; why it waits, failed, is lost
     log: str | None
+    damaged: tuple[str, ...] = ()  # records that cannot be read: file: what
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,8 +57,9 @@ def rows(entries: Iterable[Entry]) -> list[BoardRow]:
 def row(entry: Entry) -> BoardRow:
     """The line of one cell. Reads the attempts and the end of the journal: milliseconds a cell."""
     cell = entry.cell
-    history = cell.folder.attempts()
-    seen = journal.last(cell.folder.journal_file) if history else None
+    history = attempts_of(cell.folder)
+    seen = readable(lambda: journal.last(cell.folder.journal_file), say=lambda _: None) if history else None
+    hurt = damage(cell.folder) if cell.folder.path.exists() else []
     gpu_hours, core_hours = hours(entry, history)
     rate, left = speed(entry, history, seen)
     return BoardRow(
@@ -77,9 +80,19 @@ def row(entry: Entry) -> BoardRow:
         gpu_hours=gpu_hours,
         core_hours=core_hours,
         cause=str(entry.cause) if entry.cause else None,
-        what=what(entry),
+        what=_with_damage(what(entry), entry, hurt),
         log=entry.log,
+        damaged=tuple(hurt),
     )
+
+
+def _with_damage(text: str, entry: Entry, hurt: Sequence[str]) -> str:
+    """What is said of a cell, and which of its records cannot be read."""
+    if entry.state is State.DAMAGED:
+        return "; ".join(dict.fromkeys([text, *hurt]))
+    if untold := [brief for brief in hurt if brief not in text]:
+        return "; ".join([*([text] if text else []), f"damaged: {', '.join(untold)}"])
+    return text
 
 
 def what(entry: Entry) -> str:
@@ -157,12 +170,8 @@ def _before_it_was_recorded(entry: Entry) -> tuple[float, float]:
     """GPUs and cores of attempts whose records, being old or lost, do not say: by the journal's first line, one GPU a
     rank, or else its threads.
     """
-    try:
-        with open(entry.cell.folder.journal_file, "rb") as file:
-            first = json.loads(file.readline(8192))
-        ranks, on_gpus = int(first.get("world_size", 1)), str(first.get("device", "")).startswith("cuda")
-    except (OSError, ValueError, AttributeError, TypeError):
-        ranks, on_gpus = 1, False
+    began = readable(lambda: journal.first(entry.cell.folder.journal_file), say=lambda _: None) or {}
+    ranks, on_gpus = int(began.get("world_size", 1)), str(began.get("device", "")).startswith("cuda")
     return (float(ranks), 0.0) if on_gpus else (0.0, float(ranks * entry.cell.config.num_threads))
 
 

@@ -14,7 +14,7 @@ from launch.state.ledger import Entry, State
 from launch.state.policy import POLICY
 
 STYLES = {
-    "broken": "bold red",
+    "damaged": "bold red",
     "failed": "red",
     "held": "bold yellow",
     "stuck": "bold magenta",
@@ -30,7 +30,7 @@ STYLES = {
     "done": "green",
 }
 URGENT = tuple(STYLES)  # what needs a look first, what is done last
-TOLD = ("broken", "failed", "held", "stuck", "cancelled")  # whose reasons are told in full, below the board
+TOLD = ("damaged", "failed", "held", "stuck", "cancelled")  # whose reasons are told in full, below the board
 
 
 def summary(entries: Sequence[Entry]) -> str:
@@ -81,10 +81,12 @@ def _named(rows: Sequence[BoardRow]) -> str:
     return f" ({rows[0].signature[:8]})" if len(rows) == 1 else ""
 
 
-def advice(table: Iterable[BoardRow]) -> list[str]:
+def advice(table: Sequence[BoardRow]) -> list[str]:
     """What to do about the cells that will not go on by themselves, a line a cause."""
     causes = Counter(row.cause for row in table if row.state in ("failed", "cancelled") and row.cause)
-    return [f"{count} {cause}: {POLICY[Death(cause)].advice}" for cause, count in sorted(causes.items())]
+    made = [f"{count} {cause}: {POLICY[Death(cause)].advice}" for cause, count in sorted(causes.items())]
+    hurt = [row.signature for row in table if row.damaged]
+    return [*made, f"{len(hurt)} damaged: `gta repair {hurt[0][:8]}` says what can be rebuilt"] if hurt else made
 
 
 def duration(seconds: float) -> str:

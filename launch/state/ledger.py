@@ -1,4 +1,4 @@
-"""What each cell's folder says: done, running, queued, failed, cancelled, resumable, never run, unknown, or broken.
+"""What each cell's folder says: done, running, queued, failed, cancelled, resumable, never run, unknown, or damaged.
 
 The folder is the witness. Slurm's COMPLETED and submitit's result pickle prove nothing about a cell; a scheduler's
 word only says whether a job still is, and what ended one that left no word of its own. Where nobody knows, nothing is
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from gta import journal
 from gta.cellfolder import Attempt, BrokenRecord, Cancelled, Death, Failure, Submitted, readable
 from launch.state import setup
+from launch.state.damage import history
 from launch.state.jobs import EndedJob, HeldJob, Jobs, Unknown, Word
 from launch.state.policy import POLICY, exhausted, of_job
 
@@ -32,7 +33,7 @@ class State(StrEnum):
     RESUMABLE = "resumable"
     NEVER_RUN = "never run"
     UNKNOWN = "unknown"  # it has begun or is over, and nobody knows yet what became of its job
-    BROKEN = "broken"  # a record in its folder cannot be read: a person must look
+    DAMAGED = "damaged"  # a record in its folder cannot be read: a person must look
 
 
 RETRY = {
@@ -81,15 +82,18 @@ def look(cell: Cell, word: Word | None = None) -> Entry:
     try:
         return _look(cell, word)
     except BrokenRecord as error:
-        last = cell.folder.latest_attempt()
-        return Entry(cell, State.BROKEN, str(error), last.number if last else 0, log=last.log if last else None)
+        last = next(reversed(history(cell.folder)), None)
+        return Entry(cell, State.DAMAGED, error.brief, last.number if last else 0, log=last.log if last else None)
 
 
 def _look(cell: Cell, word: Word | None) -> Entry:
     """As `look`; raises BrokenRecord."""
     folder = cell.folder
     folder.identity()  # the store and the names of cells live on it
-    past, submitted, result = folder.latest_attempt(), folder.submitted(), folder.result()
+    if (result := folder.result()) is not None:
+        return _done(cell, result.miou)
+    folder.check_places()
+    past, submitted = folder.latest_attempt(), folder.submitted()
     job = submitted.job if submitted else None
     base = Entry(
         cell,
@@ -99,9 +103,6 @@ def _look(cell: Cell, word: Word | None) -> Entry:
         job=job,
         cluster=submitted.cluster if submitted else None,
     )
-    if result is not None:
-        return replace(base, state=State.DONE, detail=f"mIoU {result.miou:.2f}", miou=result.miou)
-
     word = _of_this_job(word, base)
     mine = past is not None and submitted is not None and past.number > submitted.after and past.job == job
     put_back = isinstance(word, HeldJob) and word.state == "PENDING"
@@ -127,6 +128,21 @@ def _look(cell: Cell, word: Word | None) -> Entry:
     if failure := folder.last_failure():  # submitted again, and that job came to nothing
         return _failed(base, failure)
     return _unfinished(base, past, mine, submitted, word)
+
+
+def _done(cell: Cell, miou: float) -> Entry:
+    """A cell with a result, whatever of its other records can be read."""
+    past, sent = next(reversed(history(cell.folder)), None), readable(cell.folder.submitted, say=lambda _: None)
+    return Entry(
+        cell,
+        State.DONE,
+        f"mIoU {miou:.2f}",
+        attempts=past.number if past else 0,
+        miou=miou,
+        log=(past.log if past else None) or (sent.log if sent else None),
+        job=sent.job if sent else None,
+        cluster=sent.cluster if sent else None,
+    )
 
 
 def _of_this_job(word: Word | None, base: Entry) -> Word | None:
@@ -173,8 +189,8 @@ def _unfinished(
         why = f" ({base.cause}: {past.error})" if base.cause else f" ({past.error})"
     if past is None:
         return replace(base, detail=f"its job is gone{why}" if why else "")
-    if past.broken:
-        why += f"; {past.broken}"
+    if past.brief:
+        why += f"; damaged: {past.brief}"
     return replace(base, state=State.RESUMABLE, detail=_stopped(base) + why)
 
 
@@ -250,8 +266,8 @@ def _sent(cell: Cell) -> Submitted | None:
 
 
 def _where(attempt: Attempt) -> str:
-    if attempt.broken:
-        return attempt.broken
+    if attempt.brief:
+        return f"damaged: {attempt.brief}; {Attempt.REMEDY}"
     return f"on {attempt.node or attempt.host}" + (
         f", job {attempt.job}" if attempt.job else f", process {attempt.pid}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from statistics import median
 
 from gta import journal
 from gta.cell import Cell
-from gta.cellfolder import BrokenRecord, CellFolder
+from gta.cellfolder import BrokenRecord, CellFolder, readable
 from gta.config import Config
 from gta.errors import UserError
 from gta.fields import params
@@ -141,7 +140,7 @@ def _iterations_left(cell: Cell) -> int:
     schedule = cell.config.schedule
     if not cell.folder.has_checkpoint:
         return schedule.iterations
-    seen = journal.last(cell.folder.journal_file)
+    seen = readable(lambda: journal.last(cell.folder.journal_file), say=lambda _: None)
     saved = seen["iteration"] // schedule.checkpoint_every * schedule.checkpoint_every if seen else 0
     return max(schedule.iterations - saved, 0)
 
@@ -198,11 +197,10 @@ def _finished(folder: CellFolder, changed: int) -> tuple[list[Shape], float] | N
     if result is None or identity is None or settings is None:
         return None
     try:
-        with open(folder.journal_file, "rb") as lines:
-            began = json.loads(lines.readline())
+        began = journal.first(folder.journal_file) or {}
         unit = "core" if str(began["device"]).startswith("cpu") else "GPU"
         where = f"{unit} x{began['world_size']} /{settings['site']['cells_per_gpu']}"
-    except (ValueError, KeyError, TypeError):  # a journal without its beginning, a config without a site
+    except (KeyError, TypeError):  # a journal without its beginning, a config without a site
         return None
     return shapes(identity.params, where), result.seconds / max(result.iteration, 1)
 

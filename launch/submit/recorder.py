@@ -10,6 +10,7 @@ from gta.cell import Cell
 from gta.cellfolder import CellFolder
 from gta.config import Config
 from gta.tracking import sync as tracking
+from launch.state.damage import history
 from launch.state.ledger import Entry, State
 
 SYNC_SECONDS = 60.0
@@ -35,7 +36,7 @@ def sync(
 
 def alive(folder: Path) -> bool | None:
     """Whether a process works on the cell in `folder`; None where no attempt was counted."""
-    last = CellFolder(folder).latest_attempt()
+    last = next(reversed(history(CellFolder(folder))), None)
     return last.alive() if last else None
 
 

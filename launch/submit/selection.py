@@ -77,5 +77,6 @@ class Selection:
                 raise UserError(f"{name}: nobody knows what became of its job; {entry.unknown.why}. Try again later.")
             if entry.state in (State.DONE, State.RUNNING, State.QUEUED):
                 raise UserError(f"{entry.cell.title} ({entry.cell.signature[:8]}) is {entry.state}: nothing to retry.")
-            if entry.state is State.BROKEN:
-                raise UserError(f"{entry.cell.title} ({entry.cell.signature[:8]}) is broken: {entry.detail}")
+            if entry.state is State.DAMAGED:
+                short = entry.cell.signature[:8]
+                raise UserError(f"{entry.cell.title} ({short}) is damaged: {entry.detail}; see `gta repair {short}`.")

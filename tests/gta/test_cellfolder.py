@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -99,7 +100,7 @@ def test_a_broken_record_is_one_sentence(folder: CellFolder, record: str, breaka
         assert attempt.broken
         said = attempt.broken
         assert attempt.alive(), "it may be on its way"
-        os.utime(folder.path / record, (0, 0))
+        os.utime(folder.path / record, (0, 0), follow_symlinks=False)
         later = folder.latest_attempt()
         assert later is not None
         assert (later.number, later.alive()) == (1, False)
@@ -116,7 +117,10 @@ def test_a_broken_record_is_one_sentence(folder: CellFolder, record: str, breaka
 @pytest.mark.parametrize(
     ("record", "change", "said"),
     [
-        ("failure.json", {"cause": "bad luck"}, "'bad luck' is not a valid Death"),
+        ("failure.json", {"cause": 5}, "5 is not a valid Death"),
+        ("failure.json", {"time": 1e16}, r"time is 1e\+16"),
+        ("attempts/0001.json", {"environment": {"gpus": 5}}, "environment.gpus is no list of names"),
+        ("attempts/0001.json", {"time": None}, "has no time"),
         ("failure.json", {"attempt": "1"}, "attempt is '1'"),
         ("submitted.json", {"tries": True}, "tries is True"),
         ("cell.json", {"digests": {"val": 5}}, "digests.val is 5"),
@@ -129,8 +133,20 @@ def test_a_broken_record_is_one_sentence(folder: CellFolder, record: str, breaka
 def test_what_does_not_fit_is_named(folder: CellFolder, record: str, change: dict[str, object], said: str) -> None:
     path = folder.path / record
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    if record.startswith("attempts/"):
+        found = folder.latest_attempt()
+        assert found is not None
+        assert re.search(said, found.broken or "")
+        return
     with pytest.raises(BrokenRecord, match=said):
         read(folder, record)
+
+
+def test_a_cause_of_a_newer_version_waits_for_a_person(folder: CellFolder) -> None:
+    folder.failure_file.write_text(json.dumps({"attempt": 1, "error": "a ray", "time": 1.0, "cause": "cosmic ray"}))
+    found = folder.failure()
+    assert found is not None
+    assert (found.cause, found.error) == (Death.EXCEPTION, "a ray")
 
 
 def test_an_empty_folder_answers_none(tmp_path: Path) -> None:
@@ -147,7 +163,7 @@ def test_what_still_counts(folder: CellFolder) -> None:
     replace(WRITTEN["submitted.json"], time=6.0).write(folder.submitted_file)
     assert folder.verdict() is None, "it was submitted since"
     assert folder.last_failure() == failure
-    Attempt().write(folder.attempt_file(2))
+    Attempt(time=1.0).write(folder.attempt_file(2))
     assert folder.last_failure() is None, "history"
     Cancelled(time=7.0, by="ada").write(folder.cancelled_file)
     ended = folder.verdict()
@@ -160,9 +176,9 @@ def test_what_still_counts(folder: CellFolder) -> None:
 def test_the_config_as_plain_python(folder: CellFolder) -> None:
     folder.config_file.write_text("seed: 3\nsite: {cells_per_gpu: 2}\n")
     assert folder.settings() == {"seed": 3, "site": {"cells_per_gpu": 2}}
-    for text in ("", "a: [", "- 1"):
+    for text in ("", "a: [", "- 1", "a: &a {b: *a}", "a: 2026-99-99"):
         folder.config_file.write_text(text)
-        with pytest.raises(BrokenRecord, match="is not the config of a cell"):
+        with pytest.raises(BrokenRecord, match="is not the config of a cell" if text else "is empty"):
             folder.settings()
 
 

@@ -51,7 +51,7 @@ def train(folder: Path, iterations, event: str = "") -> None:
 def attempt(folder: Path, number: int, **fields: Any) -> Path:
     """The record of an attempt at the cell."""
     path = CellFolder(folder).attempt_file(number)
-    Attempt(**fields).write(path)
+    Attempt(**{"time": 1.0, **fields}).write(path)
     return path
 
 

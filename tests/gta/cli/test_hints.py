@@ -41,7 +41,7 @@ def test_a_job_that_is_held_is_said_to_be_so(cells: list[Cell]) -> None:
     assert multirun.why(waits) == "held by its user (JobHeldUser); `scontrol release 57` lets it go"
     failed = Entry(cells[1], State.FAILED, "boom", cause=Death.EXCEPTION)
     assert multirun.why(failed) == "exception: boom"
-    assert multirun.why(replace(failed, state=State.BROKEN, cause=None)) == "boom"
+    assert multirun.why(replace(failed, state=State.DAMAGED, cause=None)) == "boom"
 
 
 @pytest.mark.slow

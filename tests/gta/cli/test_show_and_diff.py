@@ -95,7 +95,7 @@ def test_a_cell_that_never_ran(say: Run, cells: list[Cell], tmp_path: Path) -> N
     said = say("show", "gta/1_8/seed0").stdout
     assert "none yet" in said
     cells[0].folder.config_file.unlink()
-    assert "never submitted" in say("show", "gta/1_8/seed0").stderr
+    assert "damaged: config.yaml: not there" in say("show", "gta/1_8/seed0").stdout
 
 
 def test_a_broken_record_is_named_and_the_rest_is_shown(say: Run, cells: list[Cell]) -> None:
@@ -103,12 +103,13 @@ def test_a_broken_record_is_named_and_the_rest_is_shown(say: Run, cells: list[Ce
     cells[0].folder.result_file.write_text("[]")
     said = say("show", "gta/1_8/seed0")
     assert said.returncode == 0
-    assert "broken: " in said.stdout
-    assert "result.json is not a JSON object: remove it; the next multirun makes it again" in said.stdout
+    assert "damaged: result.json: not a JSON object" in said.stdout
+    assert f"`gta repair {cells[0].signature[:8]}`" in said.stdout
     assert "101" in said.stdout, "its attempts are told all the same"
-    assert len(json.loads(say("show", "gta/1_8/seed0", "--json").stdout)["broken"]) == 1
-    assert "is not a JSON object" in say("diff", "gta/1_8/seed0", "gta/1_8/seed1").stderr
+    assert len(json.loads(say("show", "gta/1_8/seed0", "--json").stdout)["damaged"]) == 1
+    assert "damaged: result.json: not a JSON object" in say("diff", "gta/1_8/seed0", "gta/1_8/seed1").stderr
     cells[1].folder.identity_file.write_text("")
     answer = say("show", cells[1].signature)
-    assert (answer.returncode, answer.stderr.count("\n")) == (2, 1)
-    assert "cell.json is empty" in answer.stderr
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert f"cell {cells[1].signature[:8]}" in answer.stdout
+    assert "damaged: cell.json: empty" in answer.stdout

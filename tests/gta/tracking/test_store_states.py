@@ -190,7 +190,7 @@ def test_a_copy_of_a_cells_folder_is_named_and_changes_no_number(tmp_path: Path,
     copy = Path(shutil.copytree(cell, f"{cell}.bak"))
     result = copy / "result.json"
     result.write_text(result.read_text().replace("20.24", "99.99"))
-    (problem,) = tracking.sync([cell, copy], own_uri, force=True).problems
+    (problem,) = tracking.sync([cell, copy], own_uri, force=True).damaged
     assert str(copy) in problem
     assert f"is of the cell {cell.name}, not of this one" in problem
     client = store.connect(own_uri)

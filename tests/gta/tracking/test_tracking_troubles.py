@@ -88,7 +88,8 @@ def test_a_broken_record_is_named_and_keeps_no_other_cell_out(tmp_path, uri, cli
     path.write_bytes(BROKEN[how])
     for _ in range(2):  # and is so again, until it is mended
         report = tracking.sync([broken, sound], uri, force=True)
-        (problem,) = report.problems
+        (problem,) = report.damaged
+        assert report.problems == []
         assert problem.startswith(f"not synced: {path} ")
         assert problem.count(":") == 2, "what is wrong, and what to do"
         assert report.created + report.updated == 1
@@ -130,7 +131,7 @@ def test_a_journal_without_a_line_is_named_and_one_that_was_cut_is_not(tmp_path,
     finish(cell)
     path = CellFolder(cell).journal_file
     path.write_bytes(BROKEN[how])
-    problems = tracking.sync([cell, sound], uri).problems
+    problems = tracking.sync([cell, sound], uri).damaged
     if b"\n" not in BROKEN[how]:  # a first line that never came
         assert problems == []
         assert run_of(client, cell).info.status == "FINISHED"
@@ -170,7 +171,7 @@ def test_a_record_of_another_cell_is_named(tmp_path, uri, client):
     cell, other = make_cell(tmp_path), make_cell(tmp_path)
     finish(other)
     CellFolder(cell).result_file.write_bytes(CellFolder(other).result_file.read_bytes())
-    (problem,) = tracking.sync([cell, other], uri).problems
+    (problem,) = tracking.sync([cell, other], uri).damaged
     assert f"is of the cell {other.name}" in problem
 
 

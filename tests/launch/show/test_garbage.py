@@ -89,6 +89,6 @@ def test_what_cannot_be_read_is_kept(grid: list[Cell], tmp_path: Path) -> None:
     stopped.folder.submitted_file.write_text("{")
     made = garbage.plan(ledger(grid), "toy")
     assert made.pieces == []
-    assert [reason.partition(":")[0] for reason in made.kept][:2] == ["may belong to another sweep", "are broken"]
+    assert [reason.partition(":")[0] for reason in made.kept][:2] == ["may belong to another sweep", "are damaged"]
     with pytest.raises(BrokenRecord, match=r"submitted\.json"):  # whose log may be in any of the folders
         list(garbage.of_jobs(tmp_path / "runs/sweeps/toy", [cell.folder for cell in grid], {}))

@@ -50,9 +50,9 @@ def test_which_cells_run_again(cells: list[Cell]) -> None:
         again([done, lost], "gta/1_8/seed0")
     with pytest.raises(UserError, match="did you mean gta/1/8/seed0"):
         again(entries, "gta/1/9/seed0")
-    broken = Entry(cells[0], State.BROKEN, "result.json is empty")
+    broken = Entry(cells[0], State.DAMAGED, "result.json: empty")
     assert again([broken, lost]) == [lost]
-    with pytest.raises(UserError, match=r"is broken: result\.json is empty"):
+    with pytest.raises(UserError, match=r"is damaged: result\.json: empty; see `gta repair"):
         again([broken, lost], "gta/1_8/seed0")
     never = Entry(cells[0], State.NEVER_RUN)
     assert again([never]) == [], "it has not failed"

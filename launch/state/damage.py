@@ -1,0 +1,65 @@
+"""What of a cell's folder cannot be read, in a few words for its line; and its attempts, where they can."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from gta import journal
+from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder
+from gta.jsonrecord import text_in
+from gta.tracking.sync_cache import stores
+
+REPAIR = "`gta repair CELL` says what can be rebuilt"
+_TOP = re.compile(r"(\w+):")
+_SECTIONS = {"method", "data", "model", "schedule", "seed", "sweep_name"}  # the last one ends the file
+
+
+def damage(folder: CellFolder) -> list[str]:
+    """Each record that is there and cannot be read, such as `result.json: empty`; a quick look at config and journal,
+    whose middle nobody reads here.
+    """
+    looks: list[Callable[[], object]] = [
+        folder.check_places,
+        lambda: look_at_config(folder),
+        folder.identity,
+        folder.submitted,
+        folder.failure,
+        lambda: Cancelled.read(folder.cancelled_file),
+        folder.result,
+        lambda: journal.look(folder.journal_file),
+        lambda: stores(folder),
+    ]
+    found = [brief for look in looks if (brief := _brief(look))]
+    found += [attempt.brief for attempt in history(folder) if attempt.brief]
+    return list(dict.fromkeys(found))
+
+
+def _brief(look: Callable[[], object]) -> str | None:
+    try:
+        look()
+    except BrokenRecord as error:
+        return error.brief
+    return None
+
+
+def look_at_config(folder: CellFolder) -> None:
+    """Raises BrokenRecord where the frozen config is plainly none; `CellFolder.settings` reads all of it."""
+    text = text_in(folder.config_file, REPAIR)
+    if text is None:
+        if folder.frozen:
+            raise BrokenRecord(folder.config_file, "is not there", REPAIR)
+        return
+    if not text.strip():
+        raise BrokenRecord(folder.config_file, "is empty", REPAIR)
+    top = {found[1] for line in text.splitlines() if (found := _TOP.match(line))}
+    if not top >= _SECTIONS or not text.endswith("\n"):
+        raise BrokenRecord(folder.config_file, "is not the whole config of a cell", REPAIR)
+
+
+def history(folder: CellFolder) -> list[Attempt]:
+    """All attempts, oldest first; none where the folder of them cannot be read, which `damage` says."""
+    try:
+        return folder.attempts()
+    except BrokenRecord:
+        return []
