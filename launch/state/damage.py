@@ -27,6 +27,7 @@ def damage(folder: CellFolder) -> list[str]:
         folder.failure,
         lambda: Cancelled.read(folder.cancelled_file),
         folder.result,
+        folder.orders,
         lambda: journal.look(folder.journal_file),
         lambda: stores(folder),
     ]
