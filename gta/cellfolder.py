@@ -300,7 +300,8 @@ class CellFolder:
 
 def cell_folders(runs: Path) -> list[CellFolder]:
     """The folders of all cells below a folder of runs that were ever submitted, by signature."""
-    return [CellFolder(path.parent) for path in sorted((runs / "cells").glob("*/cell.json"))]
+    folders = (CellFolder(path) for path in sorted((runs / "cells").glob("*")))
+    return [folder for folder in folders if folder.frozen]
 
 
 def readable(read: Callable[[], Found | None], say: Callable[[str], None]) -> Found | None:
