@@ -59,7 +59,7 @@ def show(details: CellDetails) -> None:
     for problem in details.damaged:
         print(f"damaged: {problem}")
     if details.damaged:
-        print(f"`gta repair {details.folder.signature[:8]}` says what can be rebuilt.")
+        print("Mend these files, or move them away: the next multirun of the grid makes again what it can.")
     scores = {name: value for name, value in details.scores().items() if value is not None}
     part("result", scores or {"": "none yet"})
     part("settings that are not the schema's defaults", details.changed())

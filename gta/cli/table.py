@@ -212,7 +212,7 @@ def _fill(entry: Entry, overrides: Sequence[str]) -> str:
     if entry.state is State.DONE:
         return "gta sync"  # its number is in its folder, and not in MLflow
     if entry.state is State.DAMAGED:
-        return shlex.join(["gta", "repair", entry.cell.signature, *map(masked, overrides)])
+        return shlex.join(["gta", "show", entry.cell.signature, *map(masked, overrides)])
     retry = next((retry for retry in RETRY if to_run(entry, retry)), None)
     words = ["status" if retry is None else "multirun", *overrides]
     if retry not in (None, "none"):

@@ -127,7 +127,7 @@ def _logs(folder: CellFolder) -> set[Path]:
     """The logs that `logs` and `multirun` would show of a cell. Raises BrokenRecord."""
     last, submitted, failure = folder.latest_attempt(), folder.submitted(), folder.failure()
     if last and last.broken:
-        raise BrokenRecord(folder.attempt_file(last.number), "hides the cell's log", "mend it by `gta repair`")
+        raise BrokenRecord(folder.attempt_file(last.number), "hides the cell's log", "remove the cell's folder")
     return {Path(record.log) for record in (last, submitted, failure) if record and record.log}
 
 

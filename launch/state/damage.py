@@ -10,7 +10,7 @@ from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder
 from gta.jsonrecord import text_in
 from gta.tracking.sync_cache import stores
 
-REPAIR = "`gta repair CELL` says what can be rebuilt"
+REPAIR = "move it away; the next multirun of its grid writes it anew"
 _TOP = re.compile(r"(\w+):")
 _SECTIONS = {"method", "data", "model", "schedule", "seed", "sweep_name"}  # the last one ends the file
 
