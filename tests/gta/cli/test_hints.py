@@ -28,7 +28,7 @@ def lines(cells: list[Cell], *states: State) -> list[list[str]]:
 
 def test_each_state_has_its_own_command(cells: list[Cell]) -> None:
     failed, cancelled, held = lines(cells, State.FAILED, State.CANCELLED, State.QUEUED)
-    shown = [*GRID[:3], "paths.tracking_uri=postgresql://ada:***@db/x"]
+    shown = [*GRID[:3], "paths.tracking_uri=postgresql://***@db/x"]
     assert failed == ["retry", *shown]
     assert cancelled == ["retry", *shown, "--state", "cancelled"], "it does not go on by itself"
     assert held == ["multirun", *shown]
