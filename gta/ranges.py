@@ -13,6 +13,13 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
+# ranges that several settings have
+COUNTS, STEPS = (0, 1_000_000_000), (1, 1_000_000_000)
+SEEDS = (0, 2**32 - 1)  # torch's generator on the CPU looks at 32 bits
+BYTES = (0, 255)
+SIDES = (16, 16_384)  # of what a network sees, in pixels; below 16 the encoders leave nothing to pool
+WEIGHTS = (0, 10_000)  # factors of losses and learning rates
+
 MISSING = "???"  # OmegaConf's mark for a value that must be given
 _LONGEST = 4000  # characters of a text, bytes of a path: what file systems and Slurm take
 _LONGEST_PART = 200  # bytes of a file's name; file systems take 255, and temporary names are longer
