@@ -25,7 +25,7 @@ from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES, Run
         (["multirun", "sweep=shapes", "model.weights=nowhere.pth"], "model.weights=random"),
         (["multirun", "sweep=voc_blender"], "SegmentationClassAug"),
         (["multirun", "sweep=shapes", "schedule.warm_up=900"], "its teacher would never start"),
-        (["multirun", "sweep=shapes", "schedule.eval_every=0"], "at least 1"),
+        (["multirun", "sweep=shapes", "schedule.eval_every=0"], "a whole number, 1 to"),
         (["multirun", "sweep=shapes", "precision=fp8"], "fp32 or bf16"),
         (["multirun", "sweep=shapes", "paths.tracking_uri=file:///tmp/x", "data.split=1/5"], "tracking URI"),
         (["plan", "sweep=shapes", "seed=range(0,0)"], "empty"),

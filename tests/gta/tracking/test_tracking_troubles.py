@@ -312,9 +312,8 @@ def test_a_store_that_is_locked_or_no_file_is_told_before_mlflow_tries_for_minut
     with monkeypatch.context() as nothing:
         nothing.setattr("mlflow.tracking.MlflowClient", None)
         (problem,) = tracking.sync([cell], uri).problems
-        assert f"store {path} cannot be opened (" in problem
-        assert "it must be a file that you may read and write" in problem
-        with pytest.raises(UserError, match="cannot be opened"):
+        assert f"store {path} is a folder: move it away" in problem
+        with pytest.raises(UserError, match="is a folder: move it away"):
             runs.load(uri)
 
 

@@ -174,7 +174,10 @@ def test_a_cell_without_a_checkpoint_begins_again_with_other_batches(folder: Pat
     config = make(folder, "supervised", iterations=4)
     assert train_in(tmp_path / "whole", config)
     with pytest.raises(Diverged, match=r"there is no checkpoint yet\. .* begins again with other batches"):
-        train_in(tmp_path / "cell", changed(config, {"schedule.lr": 1e30}))
+        train_in(
+            tmp_path / "cell",
+            changed(config, {"schedule.lr": 1000, "schedule.decoder_lr_factor": 10_000, "schedule.weight_decay": 1}),
+        )
     order.ask(CellFolder(tmp_path / "cell"))
     assert train_in(tmp_path / "cell", config)
     mine, whole = points(tmp_path / "cell"), points(tmp_path / "whole")

@@ -175,11 +175,11 @@ def test_a_protocol_says_what_it_is(folder: Path, evaluation: dict[str, object],
 @pytest.mark.parametrize(
     ("evaluation", "said"),
     [
-        ({"protocol": "center"}, "use original_size"),
-        ({"scales": []}, "at least one number"),
-        ({"scales": [0.0]}, "above 0"),
-        ({"stride": 1.5}, "fraction of the window"),
-        ({"window": -1}, "positive"),
+        ({"protocol": "center"}, "must be original_size"),
+        ({"scales": []}, "must be a list of 1 to 32 numbers"),
+        ({"scales": [0.0]}, r"numbers, 0\.1 to 10"),
+        ({"stride": 1.5}, r"a number, 0\.1 to 1\."),
+        ({"window": -1}, "0, or 16 to"),
     ],
 )
 def test_settings_that_cannot_be(folder: Path, evaluation: dict[str, object], said: str) -> None:

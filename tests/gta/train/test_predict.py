@@ -191,7 +191,7 @@ def test_eval_by_another_protocol(cell: Path, say: Say) -> None:
     [
         (["eval", "CELL", "schedule.lr=3"], "changes only evaluation."),
         (["eval", "CELL", "evaluation.protocoll=center_crop"], "protocoll"),
-        (["eval", "CELL", "evaluation.protocol=centre"], "use original_size"),
+        (["eval", "CELL", "evaluation.protocol=centre"], "must be original_size"),
         (["predict", "CELL"], "--out FOLDER"),
         (["predict", "CELL", "--out=o", "--format=voc"], "is not one of 'pictures', 'cityscapes'"),
         (["predict", "CELL", "--out=o", "--format=cityscapes"], "19 train ids"),

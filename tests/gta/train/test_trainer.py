@@ -142,9 +142,9 @@ def test_a_checkpoint_executes_nothing(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_fails_the_cell(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(
-        Diverged, match=r"iteration 2, learning rate 9.1e.29: loss/supervised is nan, not finite: student"
+        Diverged, match=r"iteration \d+, learning rate \d+: loss/supervised is (nan|inf), not finite: student"
     ):
-        train_in(tmp_path, make(folder, lr=1e30))
+        train_in(tmp_path, make(folder, lr=1000, decoder_lr_factor=10_000, weight_decay=1))
     assert not (tmp_path / "result.json").exists()
 
 
