@@ -19,6 +19,7 @@ from gta.files import Put, write_text
 from gta.masking import masked_values
 
 VERSION = 1  # of the records; one without a version is of the first
+OTHER_VERSION = "use the version of gta that wrote it"
 MOST, MOST_INT = 1e15, 2**63  # no number of a record is larger: what is, is no time, score or count
 
 
@@ -107,7 +108,8 @@ class JsonRecord:
         if not isinstance(values, dict):
             raise BrokenRecord(path, "is not a JSON object", cls.REMEDY)
         if (version := values.get("version", VERSION)) != VERSION:
-            raise BrokenRecord(path, f"is of version {version!r:.40}, and this program reads {VERSION}", cls.REMEDY)
+            reason = f"is of version {version!r:.40}, and this program reads {VERSION}"
+            raise BrokenRecord(path, reason, OTHER_VERSION)
         try:
             return cls.of(values)
         except KeyError as error:

@@ -1,7 +1,10 @@
 """Passwords and tokens: left out of whatever is printed or written, and refused where they would be kept.
 
-`masked` is the one mask; records, journals and the output of every process of ours go through it. A tracking URI, or a
-setup line, stands in every cell's frozen config: one that carries a credential is refused, with where else it belongs.
+`masked` is the one mask; records, journals and the output of every process of ours go through it. The output also has
+control characters spelled out: a name or an error's words must not steer the terminal (`gta.text.printable`).
+
+A tracking URI, or a setup line, stands in every cell's frozen config: one that carries a credential is refused, with
+where else it belongs.
 """
 
 from __future__ import annotations
@@ -10,10 +13,11 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 from urllib.parse import quote
 
 from gta.errors import UserError
+from gta.text import printable
 
 HIDDEN = "***"
 _NAME = r"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|api[_-]?key|access[_-]?key|private[_-]?key)[\w-]*"
@@ -62,25 +66,36 @@ def masked_values(value: Any) -> Any:
 
 
 class _Masked:
-    """A text stream that leaves out what `masked` does; all else is the stream's own."""
+    """A text stream that leaves out what `masked` does, and spells control characters out unless they are `ours`; all
+    else is the stream's own.
+    """
 
-    def __init__(self, stream: TextIO):
+    def __init__(self, stream: TextIO, ours: bool = False):
         self._stream = stream
+        self._ours = ours
 
     def write(self, text: str) -> int:
-        self._stream.write(masked(text))
+        self._stream.write(masked(text if self._ours else printable(text)))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
             self.write(line)
 
+    def styled(self) -> _Masked:
+        return _Masked(self._stream, ours=True)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
 
+def styled(stream: TextIO) -> TextIO:
+    """The same output for who writes colours or moves the cursor, and has made all other texts `printable` before."""
+    return cast(TextIO, stream.styled()) if isinstance(stream, _Masked) else stream
+
+
 def mask_output() -> None:
-    """From now on nothing that this process prints shows a password, also in what others raise."""
+    """From now on nothing that this process prints shows a password or steers the terminal; nor what others raise."""
     for name in ("stdout", "stderr"):
         if not isinstance(stream := getattr(sys, name), _Masked) and stream is not None:
             setattr(sys, name, _Masked(stream))

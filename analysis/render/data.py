@@ -11,6 +11,7 @@ from typing import Any
 
 from analysis.significance import Comparison
 from analysis.table import Table, TableEntry
+from gta.text import no_formula
 
 CSV_COLUMNS = (
     "row",
@@ -35,7 +36,7 @@ def to_csv(table: Table) -> str:
 
     A published number has no seed, and a `source`; ours has none. Published numbers stand in `miou_last` only
     where the last epoch was scored, in `miou_best` where the best, and in neither's name, but in `miou_last`,
-    where the source does not say: read `scored`.
+    where the source does not say: read `scored`. A name that a spreadsheet would compute begins with an apostrophe.
     """
     rows: list[dict[str, Any]] = []
     labels: dict[str, int] = {}
@@ -122,6 +123,12 @@ def _csv(names: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
     writer = csv.DictWriter(out, list(names), restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        values = {name: repr(value) if isinstance(value, float) else value for name, value in row.items()}
-        writer.writerow({name: "" if value is None else value for name, value in values.items()})
+        writer.writerow({name: _csv_cell(value) for name, value in row.items()})
     return out.getvalue()
+
+
+def _csv_cell(value: Any) -> str:
+    if isinstance(value, float):
+        return repr(value)
+    # a reader takes a carriage return for the end of the line, as the writer does not quote it
+    return "" if value is None else no_formula(str(value)).replace("\r", "\n")

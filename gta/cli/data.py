@@ -11,6 +11,7 @@ import click
 
 from gta.cli import composing, grammar
 from gta.cli.grammar import Group, Words, option
+from gta.masking import styled
 
 if TYPE_CHECKING:
     from gta.config import DataConfig
@@ -105,7 +106,7 @@ def _progress(steps: Iterator[None], total: int) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    console = Console(file=styled(sys.stderr))
     columns = (TextColumn("decoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task("decoding", total=total)

@@ -12,6 +12,8 @@ import click
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words, option
 from gta.errors import UserError
+from gta.masking import styled
+from gta.text import printable
 
 if TYPE_CHECKING:
     from launch.grid.names import Named
@@ -75,12 +77,17 @@ def command(
             )
         with open(log.path, errors="replace") as file:
             for line in file if lines is None else deque(file, lines):
-                sys.stdout.write(line)
+                _write(line)
         return 0
     for text in logs.follow(cell.folder, log, _held):
-        sys.stdout.write(text)
+        _write(text)
         sys.stdout.flush()
     return 0
+
+
+def _write(text: str) -> None:
+    """A part of a log, with its colours: many programs print some, and they move nothing."""
+    styled(sys.stdout).write(printable(text, colours=True))
 
 
 def _ends(cells: Sequence[Named], lines: int) -> int:
@@ -92,7 +99,8 @@ def _ends(cells: Sequence[Named], lines: int) -> int:
         try:
             log = logs.find(cell.folder)
             with open(log.path, errors="replace") as file:
-                sys.stdout.writelines(deque(file, lines))
+                for line in deque(file, lines):
+                    _write(line)
         except (UserError, OSError) as error:
             print(error)
         print()

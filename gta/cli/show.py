@@ -60,6 +60,8 @@ def show(details: CellDetails) -> None:
         print(f"damaged: {problem}")
     if details.damaged:
         print("Mend these files, or move them away: the next multirun of the grid makes again what it can.")
+        if any("of version" in problem for problem in details.damaged):
+            print("What is of another version is whole: read it with the version of gta that wrote it.")
     scores = {name: value for name, value in details.scores().items() if value is not None}
     part("result", scores or {"": "none yet"})
     part("settings that are not the schema's defaults", details.changed())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from json import dumps
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Parsed, Words, option
 from gta.errors import UserError
+from gta.masking import styled
 
 if TYPE_CHECKING:
     from gta.cell import Cell
@@ -97,7 +99,7 @@ def show(board: list[BoardRow], every: bool = False, last: str = "") -> None:
     from launch.show.board import MOST, page
     from launch.show.words import advice, totals
 
-    console = Console(highlight=False)
+    console = Console(file=styled(sys.stdout), highlight=False)
     lines, reasons = page(board, console.width, MOST if console.is_terminal and not every else None)
     for line in lines:
         console.print(line)

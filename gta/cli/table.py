@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words, option
 from gta.errors import UserError
-from gta.masking import masked
+from gta.masking import masked, styled
 from gta.text import some
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def show(
             say(problems)  # maybe why there are gaps
             raise
     width = shutil.get_terminal_size((_WIDE, 24)).columns
-    print(f"\n{render.terminal(made, width, color=sys.stdout.isatty())}\n")
+    print(f"\n{render.terminal(made, width, color=sys.stdout.isatty())}\n", file=styled(sys.stdout))
     folder = Path(paths.results) / sweep
     try:
         if unread.store and not made.complete and folder.exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 
@@ -9,6 +10,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from gta.masking import styled
+from gta.text import printable
 from launch.show.layout import Layout, layout
 from launch.show.rows import BoardRow, row, rows
 from launch.show.words import STYLES, TOLD, URGENT, brief, counted, cut, duration, notes, summary, totals, wrapped
@@ -121,7 +124,7 @@ class Board:
     """Shows the grid while it runs: a live board on a terminal, a line for each change elsewhere."""
 
     def __init__(self, console: Console | None = None):
-        self.console = console or Console(highlight=False)
+        self.console = console or Console(file=styled(sys.stdout), highlight=False)
         self.since = time.time()
         self._live: Live | None = None
         self._states: dict[str, State] = {}
@@ -153,6 +156,7 @@ class Board:
 
     def say(self, text: str) -> None:
         """What is to be said of the whole board until something else is ("": nothing), such as who does not answer."""
+        text = printable(text)
         if text and text != self._said and not self._live:
             self.console.print(f"{time.strftime('%H:%M:%S')} {text}", markup=False, soft_wrap=True)
         self._said = text
@@ -183,7 +187,7 @@ class Board:
         changed = [e for e in entries if self._states.get(e.cell.signature, e.state) is not e.state]
         for entry in changed:
             self.console.print(
-                f"  {entry.cell.title}: {entry.state} {entry.detail}".rstrip(), markup=False, soft_wrap=True
+                printable(f"  {entry.cell.title}: {entry.state} {entry.detail}".rstrip()), markup=False, soft_wrap=True
             )
         self._states = {entry.cell.signature: entry.state for entry in entries}
         if time.monotonic() - self._last_lines >= LINES_EVERY or changed:

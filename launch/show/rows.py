@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import psutil
 
 from gta import journal
 from gta.cellfolder import Attempt, readable
+from gta.text import printable
 from launch.slurm.reasons import plain, stuck, way_out
 from launch.state.damage import damage
 from launch.state.damage import history as attempts_of
@@ -62,7 +63,7 @@ def row(entry: Entry) -> BoardRow:
     hurt = damage(cell.folder) if cell.folder.path.exists() else []
     gpu_hours, core_hours = hours(entry, history)
     rate, left = speed(entry, history, seen)
-    return BoardRow(
+    made = BoardRow(
         signature=cell.signature,
         method=cell.row,
         split=cell.column,
@@ -84,6 +85,8 @@ def row(entry: Entry) -> BoardRow:
         log=entry.log,
         damaged=tuple(hurt),
     )
+    texts = {name: printable(value) for name, value in vars(made).items() if isinstance(value, str)}
+    return replace(made, **texts, damaged=tuple(map(printable, hurt)))  # type: ignore[arg-type]
 
 
 def _with_damage(text: str, entry: Entry, hurt: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 import subprocess
+from contextlib import suppress
 from html.parser import HTMLParser
 
 import pytest
@@ -16,6 +17,7 @@ from markdown_it import MarkdownIt
 from analysis import render
 from analysis.published import PlacedRow, PublishedNumber
 from analysis.render.layout import clean
+from analysis.significance import compare
 from analysis.table import Table
 from tests.helpers.tables import everything, table
 
@@ -172,7 +174,34 @@ def test_the_terminal_shows_names_and_no_control_character(hostile):
 
 def test_csv_and_json_give_every_name_back(hostile):
     rows = list(csv.DictReader(io.StringIO(render.to_csv(hostile), newline="")))
-    assert {row["row"] for row in rows} == set(hostile.rows) | {b.method for b in hostile.published}
+    names = {*hostile.rows, *(b.method for b in hostile.published)}
+    assert {row["row"] for row in rows} == {f"'{name}" if name[0] in "=+-@\t\r" else name for name in names}
     content = json.loads(render.to_json(hostile))
     assert content["rows"] == hostile.rows
     assert content["title"] == NASTY
+
+
+FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-"]
+
+
+def test_no_csv_holds_a_formula_and_numbers_stay_numbers():
+    made = table({(name, column): [50.0, f"={name}", 51.0] for name in FORMULAS for column in ("=x", "-1.2")})
+    made.baseline = "=1+1"
+    worse = {"=x": {0: 48.0, 1: 49.0, 2: 47.0}}
+    made.comparisons = compare("@SUM(A1)", worse, {"=x": {0: 50.0, 1: 50.5, 2: 51.0}})
+    texts = [render.to_csv(made), render.significance_csv(made)]
+    for text in texts:
+        for row in csv.reader(io.StringIO(text, newline="")):
+            assert not [cell for cell in row if cell[:1] in tuple("=+-@\t\r") and not is_number(cell)]
+    rows = list(csv.DictReader(io.StringIO(texts[0], newline="")))
+    assert {row["column"] for row in rows} == {"'=x", "-1.2"}
+    assert {row["row"] for row in rows} == {f"'{name}".replace("\r", "\n") for name in FORMULAS}
+    (compared,) = csv.DictReader(io.StringIO(texts[1], newline=""))
+    assert float(compared["difference"]) < 0
+    assert compared["baseline"] == "'=1+1"
+
+
+def is_number(text: str) -> bool:
+    with suppress(ValueError):
+        return bool(float(text)) or True
+    return False

@@ -11,7 +11,7 @@ from gta.cellfolder import Failure
 from gta.compose.validate import check_config
 from gta.errors import UserError
 from gta.journal import Journal
-from gta.masking import mask_output, masked, refuse_credentials
+from gta.masking import mask_output, masked, refuse_credentials, styled
 from tests.helpers.cells import config
 from tests.helpers.configs import changed
 from tests.helpers.program import Run
@@ -102,6 +102,19 @@ def test_what_a_process_prints_and_what_others_raise_in_it(capsys: pytest.Captur
     assert shown.out == "postgresql://***@host/db\n1\n"
     assert "hunter2" not in shown.err
     assert "https://***@host is down" in shown.err
+
+
+def test_no_name_and_no_error_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    mask_output()
+    print("a\x1b[2Jb\x07\r\x9bc\u202ed", "e\tf\ng\udc80")
+    print("\x1b[1mours\x1b[0m \x1b[2K https://me:hunter2@host", file=styled(sys.stdout))
+    sys.excepthook(OSError, OSError("\x1b]0;title\x07"), None)
+    shown = capsys.readouterr()
+    first, second, third = shown.out.splitlines()
+    assert (first, second) == (r"a\x1b[2Jb\x07\r\x9bc\u202ed e" + "\tf", r"g\udc80")
+    assert third == "\x1b[1mours\x1b[0m \x1b[2K https://***@host"
+    assert r"\x1b]0;title\x07" in shown.err
+    assert "\x1b" not in shown.err
 
 
 def test_a_record_and_a_journal_hold_none(tmp_path: Path) -> None:

@@ -34,6 +34,15 @@ def test_the_log_of_the_rank_that_failed_comes_first(say: Run, cells: list[Cell]
     assert say("logs", "gta/1_8/seed0", "--rank=0").stdout == "attempt 1 of rank 0\n"
 
 
+def test_a_log_keeps_its_colours_and_moves_no_cursor(say: Run, cells: list[Cell]) -> None:
+    log = attempt(cells[0], "101", "done")
+    log.write_text("\x1b[33mwarning\x1b[0m \x1b[2J\x07 \x1b]0;title\x07\n")
+    shown = "\x1b[33mwarning\x1b[0m \\x1b[2J\\x07 \\x1b]0;title\\x07\n"
+    for options in ([], ["-n", "1"], ["-f"]):
+        assert say("logs", "gta/1_8/seed0", *options).stdout == shown
+    assert shown in say("logs", "--method", "gta").stdout
+
+
 def test_a_cell_that_is_over_is_not_followed_for_long(say: Run, cells: list[Cell]) -> None:
     attempt(cells[0], "101", "done")
     assert say("logs", "-f", "gta/1_8/seed0").stdout == "attempt 1 of rank 0\n"

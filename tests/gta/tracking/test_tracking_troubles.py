@@ -247,7 +247,9 @@ def test_two_syncs_at_once_on_no_store_yet_make_one_run_a_cell(tmp_path):
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)]
     texts = [process.communicate()[0].decode() for process in both]
     assert [process.returncode for process in both] == [0, 0], texts
-    assert all(len(text.splitlines()) == 1 for text in texts), texts  # and MLflow is quiet
+    for text in texts:  # and MLflow is quiet; who waits for the other for long says so, on a machine that is slow
+        said = [line for line in text.splitlines() if not line.startswith("Waiting for ")]
+        assert len(said) == 1, texts
     client = store.connect(uri)
     for cell in cells:
         assert history(client, cell) == expected(range(50))

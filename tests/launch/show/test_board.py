@@ -216,6 +216,25 @@ def test_the_last_picture_stays_on_a_terminal(cells: list[Cell], fake_slurm: Fak
     assert "\x1b[2K" not in after, "nothing of it is wiped"
 
 
+def test_an_error_does_not_steer_the_terminal(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    error = "boom \x1b[2J\x1b]0;title\x07"
+    for cell in cells:
+        attempt(cell, "failed")
+        failed(cell, error, when=time.time())
+    spelled = r"boom \x1b[2J\x1b]0;title\x07"
+    assert all(spelled in row.what for row in rows(reconcile(cells)))
+    for terminal in (False, True):
+        console = Console(width=200, height=24, highlight=False, force_terminal=terminal)
+        with console.capture() as capture, board.Board(console) as live:
+            live.show(reconcile(cells))
+            cancelled(cells[0])
+            live.show(reconcile(cells))
+            live.say(error)
+        shown = capture.get()
+        assert spelled in shown
+        assert not {"\x1b[2J", "\x1b]", "\x07"} & {found[0] for found in re.finditer(r"\x1b\[2J|\x1b\]|\x07", shown)}
+
+
 def test_a_slurm_that_is_silent_is_said_once_and_since_when(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     play(cells, fake_slurm)
     console = Console(width=200, highlight=False, force_terminal=False)
