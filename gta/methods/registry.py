@@ -42,6 +42,9 @@ class Methods(MutableMapping[str, "type[Method]"]):
     def __delitem__(self, name: str) -> None:
         del self.known[name]
 
+    def __contains__(self, name: object) -> bool:  # the inherited one would load the class
+        return name in self.known
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.known)
 

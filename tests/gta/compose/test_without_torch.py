@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,14 @@ def test_what_reads_a_grid_loads_nothing_heavy() -> None:
     code = f"import sys, {', '.join(READING)}\nprint(*sorted({HEAVY} & set(sys.modules)))"
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["plan", "status"])
+def test_where_a_grid_stands_is_told_without_anything_heavy(command: str, small: list[str], tmp_path: Path) -> None:
+    words = [command, "sweep=shapes", *small, "data.split=1/5", "seed=0"]
+    code = f"import sys\nfrom gta.__main__ import main\nsys.argv[1:] = {words}\ntry:\n    main()\nfinally:\n"
+    code += f"    print('heavy:', *sorted({HEAVY} & set(sys.modules)))"
+    for _ in range(2):  # the first one draws the lists
+        told = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert told.stdout.splitlines()[-1].strip() == "heavy:", told.stderr
