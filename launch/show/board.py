@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from gta.masking import styled
+from gta.masking import mask_output, styled
 from gta.text import printable
 from launch.show.layout import Layout, layout
 from launch.show.rows import BoardRow, row, rows
@@ -138,6 +138,7 @@ class Board:
         if self.console.is_terminal:
             self._live = Live(console=self.console, refresh_per_second=2)  # its last picture stays on the screen
             self._live.start()
+            mask_output()  # what others print meanwhile comes to rich, in the place of our stream
         return self
 
     def __exit__(self, *_: object) -> None:

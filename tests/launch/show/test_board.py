@@ -230,8 +230,11 @@ def test_an_error_does_not_steer_the_terminal(cells: list[Cell], fake_slurm: Fak
             cancelled(cells[0])
             live.show(reconcile(cells))
             live.say(error)
+            print(error, "\x9b2J")
         shown = capture.get()
         assert spelled in shown
+        assert "\x9b" not in shown
+        assert not terminal or r"\x9b2J" in shown
         assert not {"\x1b[2J", "\x1b]", "\x07"} & {found[0] for found in re.finditer(r"\x1b\[2J|\x1b\]|\x07", shown)}
 
 
