@@ -65,6 +65,15 @@ class Slurm:
         finally:
             self.ask(*change, *(f"{name}=-1" for name in limits))
 
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """The controller is away meanwhile; jobs run on."""
+        self.ask(str(SCRIPT), "silence")
+        try:
+            yield
+        finally:
+            self.ask(str(SCRIPT), "answer")
+
     def jobs(self) -> dict[str, str]:
         """State of every job and array task, those that are over as well (for MinJobAge, five minutes)."""
         lines = self.ask("squeue", "--noheader", "--states=all", "--array", "--format=%i %T").splitlines()

@@ -277,13 +277,12 @@ def test_the_last_task_of_an_array_is_put_back_alone_while_the_controller_is_awa
         assert jobs[last.signature] == f"{array.pop()}_3"
         until(lambda: failing.failure() and last.attempts()[0].ended)
         until(lambda: slurm.jobs()[jobs[last.signature]] == "PENDING")
-        slurm.ask(str(SCRIPT), "silence")
-        until(lambda: "Slurm does not answer" in log.read_text())
-        assert watching.poll() is None
-        shown = gta("status", *words, **slurm.environment)
-        assert "state as of the cells' folders" in shown.stdout
-        assert " lost" not in shown.stdout
-        slurm.ask(str(SCRIPT), "answer")
+        with slurm.silent():
+            until(lambda: "Slurm does not answer" in log.read_text())
+            assert watching.poll() is None
+            shown = gta("status", *words, **slurm.environment)
+            assert "state as of the cells' folders" in shown.stdout
+            assert " lost" not in shown.stdout
         assert watching.wait(PATIENCE) == 1, "one failed and one was cancelled"
     assert "4 cells: 2 done, 1 failed, 1 cancelled" in log.read_text()
     first, second = last.attempts()
