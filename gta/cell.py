@@ -171,7 +171,11 @@ class Cell:
         folder = self.folder
         folder.path.mkdir(parents=True, exist_ok=True)
         put(folder.config_file, dump(self.config))
-        identity = Identity(
+        self.identity().write(folder.identity_file, put)
+
+    def identity(self) -> Identity:
+        """What is frozen of the cell in its `cell.json`."""
+        return Identity(
             signature=self.signature,
             method=self.config.method.name,
             label=self.row,
@@ -188,7 +192,6 @@ class Cell:
             params=self.params,
             created=time.time(),
         )
-        identity.write(folder.identity_file, put)
 
 
 def _maths(config: Config) -> dict[str, int]:

@@ -15,6 +15,7 @@
     result.json        `Result`      written last, at once: it is what "done" means
     artifacts/         confusion matrix and pictures of the last evaluation (`gta.train.artifacts`)
     mlflow.json        what of it was sent to which store (`gta.tracking.sync_cache`)
+    damaged/           damaged records as they were (`launch.state.repair`)
 
 A record that is absent is None. One that is broken (empty, cut off, not JSON, without a field, of another version or
 another cell) raises BrokenRecord, which names the file and what to do: commands over many cells say it on that cell's
@@ -150,6 +151,11 @@ class CellFolder:
     @property
     def artifacts_folder(self) -> Path:
         return self.path / "artifacts"
+
+    @property
+    def damaged_folder(self) -> Path:
+        """Damaged records as they were, when others took their places."""
+        return self.path / "damaged"
 
     def attempt_file(self, number: int) -> Path:
         return self.attempts_folder / f"{number:04d}.json"

@@ -12,10 +12,9 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, ClassVar
 
-from gta.jsonrecord import JsonRecord
+from gta.jsonrecord import REPAIR, JsonRecord
 
 DEAD_SECONDS = 120.0  # another host's attempt without a heartbeat for so long is dead: generous to clocks and caches
-_AGAIN = "remove it; the cell then goes on from its last checkpoint"
 
 
 class Death(StrEnum):
@@ -42,7 +41,7 @@ class Death(StrEnum):
 class Identity(JsonRecord):
     """cell.json: what the cell is. `params`: dotted name -> text of every setting that can change a result."""
 
-    REMEDY: ClassVar[str] = "remove it; the next multirun of its grid writes it anew"
+    REMEDY: ClassVar[str] = REPAIR
 
     signature: str
     method: str
@@ -74,7 +73,7 @@ class Submitted(JsonRecord):
     and Slurm's, since ids come round again, and another cluster has the same ones; empty where they are not known.
     """
 
-    REMEDY: ClassVar[str] = "see whether a job of the cell is held (squeue), then remove it"
+    REMEDY: ClassVar[str] = REPAIR
 
     job: str
     cluster: str  # local, slurm
@@ -91,7 +90,7 @@ class Submitted(JsonRecord):
 class Failure(JsonRecord):
     """failure.json: why an attempt failed."""
 
-    REMEDY: ClassVar[str] = _AGAIN
+    REMEDY: ClassVar[str] = REPAIR
 
     attempt: int  # 0: before any was claimed
     error: str
@@ -105,7 +104,7 @@ class Failure(JsonRecord):
 class Cancelled(JsonRecord):
     """cancelled.json: who ended the cell, and as which job."""
 
-    REMEDY: ClassVar[str] = _AGAIN
+    REMEDY: ClassVar[str] = REPAIR
 
     time: float
     by: str
@@ -128,7 +127,7 @@ class NewOrder:
 class Orders(JsonRecord):
     """order.json: the new orders of the batches that a person asked for, since the cell had diverged; oldest first."""
 
-    REMEDY: ClassVar[str] = "remove it; what was trained with is in the checkpoint, and what was asked for is lost"
+    REMEDY: ClassVar[str] = REPAIR
 
     orders: list[NewOrder]
 
@@ -165,7 +164,7 @@ class NetworkScores:
 class Result(JsonRecord):
     """result.json: what came of the cell. `headline` is the network whose score is the cell's number."""
 
-    REMEDY: ClassVar[str] = "remove it; the next multirun makes it again from the last checkpoint"
+    REMEDY: ClassVar[str] = REPAIR
 
     signature: str
     iteration: int

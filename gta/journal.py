@@ -18,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from gta.files import to_disk
-from gta.jsonrecord import MOST, BrokenRecord, contents, opened
+from gta.jsonrecord import MOST, REPAIR, BrokenRecord, contents, opened
 from gta.masking import masked_values
 
 Record = dict[str, Any]
 CUT_BACK = "cut back"
 _TAIL = 8192
-REMEDY = "remove it; its numbers are lost"
 
 
 class Journal:
@@ -80,12 +79,12 @@ def read(path: str | Path) -> list[Record]:
     """All records of the journal at `path`, in order; [] when there is none. Torn lines are left out. Raises
     BrokenRecord for what is no file.
     """
-    return parse(contents(Path(path), REMEDY) or b"")
+    return parse(contents(Path(path), REPAIR) or b"")
 
 
 def first(path: str | Path) -> Record | None:
     """The journal's first line, where that is a record; errors as of `read`."""
-    descriptor = opened(Path(path), REMEDY)
+    descriptor = opened(Path(path), REPAIR)
     if descriptor is None:
         return None
     with os.fdopen(descriptor, "rb") as file:
@@ -124,7 +123,7 @@ def look(path: str | Path) -> Record | None:
     """As `last`. Raises BrokenRecord also where the end of the journal has lines that nobody wrote so."""
     found, strange = _last(path)
     if strange:
-        raise BrokenRecord(Path(path), f"has {strange} line{'s' * (strange > 1)} that no run writes", REMEDY)
+        raise BrokenRecord(Path(path), f"has {strange} line{'s' * (strange > 1)} that no run writes", REPAIR)
     return found
 
 
@@ -132,7 +131,7 @@ def _last(path: str | Path) -> tuple[Record | None, int]:
     """The last metrics record, and how many lines near it are JSON and no record. Reads the end of the file only: a
     status board stays cheap.
     """
-    descriptor = opened(Path(path), REMEDY)
+    descriptor = opened(Path(path), REPAIR)
     if descriptor is None:
         return None, 0
     strange = 0
@@ -156,6 +155,11 @@ def _last(path: str | Path) -> tuple[Record | None, int]:
 def parse(data: bytes) -> list[Record]:
     """The records in `data`, whole lines of a journal; what is no record (a torn line) is left out."""
     return [record for line in data.split(b"\n") if (record := _record(line)) is not None]
+
+
+def whole_lines(data: bytes) -> bytes:
+    """The lines of `data` that are records, as they are."""
+    return b"".join(line + b"\n" for line in data.split(b"\n") if _record(line) is not None)
 
 
 def _record(line: bytes) -> Record | None:

@@ -23,11 +23,16 @@ OTHER_VERSION = "use the version of gta that wrote it"
 MOST, MOST_INT = 1e15, 2**63  # no number of a record is larger: what is, is no time, score or count
 
 
+REPAIR = "`gta repair CELL` says what can be made again of it"  # remedy of most records of a cell
+
+
 class BrokenRecord(UserError):
-    """A record that is there and cannot be read. `path` is the file, `reason` what is wrong with it."""
+    """A record that is there and cannot be read. `path` is the file, `reason` what is wrong with it; of the `remedy`,
+    the word CELL is put as the cell's name.
+    """
 
     def __init__(self, path: Path, reason: str, remedy: str):
-        super().__init__(f"{path} {reason}: {remedy}.")
+        super().__init__(f"{path} {reason}: {remedy.replace('CELL', _cell_of(path))}.")
         self.path = path
         self.reason = reason
 
@@ -40,6 +45,12 @@ class BrokenRecord(UserError):
 def named(path: Path) -> str:
     """A file's name within its cell's folder."""
     return f"{path.parent.name}/{path.name}" if path.parent.name in _FOLDERS else path.name
+
+
+def _cell_of(path: Path) -> str:
+    """The signature of the cell whose folder a file is in: the name that it always has."""
+    folder = path if path.parent.name == "cells" else path.parent
+    return (folder.parent if folder.name in _FOLDERS else folder).absolute().name
 
 
 _FOLDERS = ("attempts", "artifacts")

@@ -127,7 +127,7 @@ def hints(missing: Sequence[Entry], overrides: Sequence[str]) -> list[str]:
     advised = {
         State.FAILED: ("failed; once the cause is mended", ["retry", *overrides]),
         State.CANCELLED: ("cancelled; they run again with", ["retry", *overrides, "--state", "cancelled"]),
-        State.DAMAGED: ("damaged: move away the files that `gta show CELL` names, then", ["multirun", *overrides]),
+        State.DAMAGED: ("damaged: `gta repair CELL` says what can be made again; then", ["multirun", *overrides]),
         State.QUEUED: ("held by Slurm, which will not start them; once that is mended", ["multirun", *overrides]),
         State.RESUMABLE: ("not asked for; they go on with", ["multirun", *overrides]),
         State.NEVER_RUN: ("not asked for; they run with", ["multirun", *overrides]),

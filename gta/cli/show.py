@@ -59,7 +59,7 @@ def show(details: CellDetails) -> None:
     for problem in details.damaged:
         print(f"damaged: {problem}")
     if details.damaged:
-        print("Mend these files, or move them away: the next multirun of the grid makes again what it can.")
+        print(f"`gta repair {details.folder.signature[:8]}` says what can be made again.")
         if any("of version" in problem for problem in details.damaged):
             print("What is of another version is whole: read it with the version of gta that wrote it.")
     scores = {name: value for name, value in details.scores().items() if value is not None}

@@ -87,7 +87,7 @@ class TrackedCell:
         result = folder.result()  # written last: what is read after it is whole
         identity = folder.identity()
         if identity is None:
-            raise BrokenRecord(folder.identity_file, "is not there", Identity.REMEDY)
+            raise BrokenRecord(folder.identity_file, "is not there", "the next multirun of its grid writes it anew")
 
         def either(read: Callable[[], Found | None]) -> Found | None:
             return read() if whole else readable(read, say=lambda _: None)

@@ -14,10 +14,8 @@ from typing import Any
 
 from gta.cellfolder import VERSION, BrokenRecord, CellFolder, JsonRecord, readable
 from gta.files import replacing
-from gta.jsonrecord import text_in
+from gta.jsonrecord import REPAIR, text_in
 from gta.masking import masked
-
-REMEDY = "remove it; the next sync writes it anew"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,13 +69,13 @@ def _stores(folder: CellFolder) -> dict[str, Any]:
 def stores(folder: CellFolder) -> dict[str, Any] | None:
     """Store -> what it has, as it was written; None where nothing was. Raises BrokenRecord."""
     path = folder.sync_cache_file
-    text = text_in(path, REMEDY)
+    text = text_in(path, REPAIR)
     if text is None:
         return None
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        raise BrokenRecord(path, "is not JSON" if text.strip() else "is empty", REMEDY) from None
+        raise BrokenRecord(path, "is not JSON" if text.strip() else "is empty", REPAIR) from None
     if not isinstance(found, dict) or not all(isinstance(one, dict) for one in found.values()):
-        raise BrokenRecord(path, "is not what was sent to stores", REMEDY)
+        raise BrokenRecord(path, "is not what was sent to stores", REPAIR)
     return found

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gta import seeds
 from gta.cell import Cell
-from gta.cellfolder import NetworkScores, NewOrder, Result, Score
+from gta.cellfolder import NewOrder, Score
 from gta.data.loaders import train_loader
 from gta.errors import Diverged
 from gta.journal import CUT_BACK, Journal
@@ -22,10 +22,11 @@ from gta.ops.optim import poly
 from gta.provenance.environment import commit
 from gta.provenance.monitor import SystemMonitor
 from gta.text import first_line
-from gta.train import checkpoint, divergence, inference, order
+from gta.train import checkpoint, divergence, order
 from gta.train.artifacts import write_artifacts
 from gta.train.control import Control, Request
 from gta.train.evaluate import confusion_matrices, examples, scores_of
+from gta.train.outcome import result_of
 from gta.train.pseudo import quality
 
 
@@ -53,6 +54,7 @@ class Trainer:
         self.scores: dict[str, Score] = {}
         self.orders: list[NewOrder] = []  # of the batches, where it is not the first alone
         self.saved: int | None = None  # iteration of the last checkpoint
+        self.kept: dict[str, Any] = {}  # what it holds besides networks and optimizers; of rank 0
         self.seconds_before = 0.0
         self.began = time.monotonic()
         self.system = SystemMonitor(device)
@@ -153,16 +155,16 @@ class Trainer:
         if self.journal:
             self.control.check()
             self.journal.flush()  # first: a resumed run does not make again what the checkpoint holds
-            state = {
+            self.kept = {
                 "signature": self.signature,
                 "iteration": iteration,
-                "method": self.method.state_dict(),
                 "best": {name: asdict(score) for name, score in self.best.items()},
                 "scores": {name: asdict(score) for name, score in self.scores.items()},
                 "seconds": self._seconds(),
                 "commits": self.commits,
                 "orders": order.plain(self.orders),
             }
+            state = {**self.kept, "method": self.method.state_dict()}
             checkpoint.save(self.folder.checkpoint_file, state, before=self.folder.previous_checkpoint_file)
         self.saved = iteration
 
@@ -241,18 +243,8 @@ class Trainer:
         self.control.check()
         self._event("finished", iteration=self.config.schedule.iterations)
         self.journal.flush()
-        Result(
-            signature=self.signature,
-            iteration=self.config.schedule.iterations,
-            headline=self.method.headline_network()[0],
-            evaluation=inference.describe(self.config),
-            classes=list(self.config.data.classes),
-            networks={name: NetworkScores(last=score, best=self.best[name]) for name, score in self.scores.items()},
-            seconds=self._seconds(),
-            commit=", ".join(str(name) for name in self.commits) if any(self.commits) else None,
-            finished=time.time(),
-            orders=self.orders,
-        ).write(self.folder.result_file)
+        headline = self.method.headline_network()[0]
+        result_of(self.config, self.kept, headline, time.time()).write(self.folder.result_file)
         self.folder.previous_checkpoint_file.unlink(missing_ok=True)  # nothing goes on from here
 
     def _event(self, name: str, **fields: Any) -> None:

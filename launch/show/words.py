@@ -86,7 +86,7 @@ def advice(table: Sequence[BoardRow]) -> list[str]:
     causes = Counter(row.cause for row in table if row.state in ("failed", "cancelled") and row.cause)
     made = [f"{count} {cause}: {POLICY[Death(cause)].advice}" for cause, count in sorted(causes.items())]
     hurt = [row.signature for row in table if row.damaged]
-    return [*made, f"{len(hurt)} damaged: `gta show {hurt[0][:8]}` names the files, and what to do"] if hurt else made
+    return [*made, f"{len(hurt)} damaged: `gta repair {hurt[0][:8]}` says what can be made again"] if hurt else made
 
 
 def duration(seconds: float) -> str:

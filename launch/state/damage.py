@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from gta import journal
 from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder
-from gta.jsonrecord import text_in
+from gta.jsonrecord import REPAIR, text_in
 from gta.tracking.sync_cache import stores
 
-REPAIR = "move it away; the next multirun of its grid writes it anew"
 _TOP = re.compile(r"(\w+):")
 _SECTIONS = {"method", "data", "model", "schedule", "seed", "sweep_name"}  # the last one ends the file
 
 
 def damage(folder: CellFolder) -> list[str]:
-    """Each record that is there and cannot be read, such as `result.json: empty`; a quick look at config and journal,
-    whose middle nobody reads here.
+    """Each record that is there and cannot be read, such as `result.json: empty`."""
+    return list(dict.fromkeys(damaged_files(folder).values()))
+
+
+def damaged_files(folder: CellFolder) -> dict[Path, str]:
+    """The records that are there and cannot be read, each with what is wrong as `damage` says it; a quick look at
+    config and journal, whose middle nobody reads here.
     """
     looks: list[Callable[[], object]] = [
         folder.check_places,
@@ -31,17 +36,14 @@ def damage(folder: CellFolder) -> list[str]:
         lambda: journal.look(folder.journal_file),
         lambda: stores(folder),
     ]
-    found = [brief for look in looks if (brief := _brief(look))]
-    found += [attempt.brief for attempt in history(folder) if attempt.brief]
-    return list(dict.fromkeys(found))
-
-
-def _brief(look: Callable[[], object]) -> str | None:
-    try:
-        look()
-    except BrokenRecord as error:
-        return error.brief
-    return None
+    found: dict[Path, str] = {}
+    for look in looks:
+        try:
+            look()
+        except BrokenRecord as error:
+            found.setdefault(error.path, error.brief)
+    attempts = {folder.attempt_file(one.number): one.brief for one in history(folder) if one.brief}
+    return found | attempts
 
 
 def look_at_config(folder: CellFolder) -> None:

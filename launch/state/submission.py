@@ -113,13 +113,16 @@ class Submission(JsonRecord):
         jobs = [self.job(number, index) for index in range(len(self.tasks))]
         with files.together(self.runs) as put:
             for index, (task, job) in enumerate(zip(self.tasks, jobs, strict=True)):
-                sent = Submitted(
-                    job=job, cluster="slurm", log=self.log_of(job, index), time=self.time, after=task.after,
-                    name=self.name, cluster_name=self.cluster_name,
-                )  # fmt: skip
-                record_submission(self.cell_folder(index), sent, task.asked, put)
+                record_submission(self.cell_folder(index), self.sent(job, index), task.asked, put)
         Recorded(time=time.time()).write(recorded_file(self.folder))
         return jobs
+
+    def sent(self, job: str, index: int) -> Submitted:
+        """What cell `index` was sent as, when it runs as `job`."""
+        return Submitted(
+            job=job, cluster="slurm", log=self.log_of(job, index), time=self.time, after=self.tasks[index].after,
+            name=self.name, cluster_name=self.cluster_name,
+        )  # fmt: skip
 
 
 def job_file(folder: Path) -> Path:

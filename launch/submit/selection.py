@@ -79,4 +79,4 @@ class Selection:
                 raise UserError(f"{entry.cell.title} ({entry.cell.signature[:8]}) is {entry.state}: nothing to retry.")
             if entry.state is State.DAMAGED:
                 short = entry.cell.signature[:8]
-                raise UserError(f"{entry.cell.title} ({short}) is damaged: {entry.detail}; see `gta show {short}`.")
+                raise UserError(f"{entry.cell.title} ({short}) is damaged: {entry.detail}; see `gta repair {short}`.")

@@ -46,7 +46,7 @@ def test_every_file_of_a_cell_is_on_the_page() -> None:
     folder = CellFolder(Path())
     files = {str(getattr(folder, name)) for name in dir(CellFolder) if name.endswith("_file") and name not in NUMBERED}
     shown = re.findall(r"^\| `([^`]+)` \|", PAGE.read_text().partition("\n## ")[0], re.MULTILINE)
-    assert files | {"attempts/NNNN.json", "attempts/NNNN.silent-R.json", "artifacts/"} == set(shown)
+    assert files | {"attempts/NNNN.json", "attempts/NNNN.silent-R.json", "artifacts/", "damaged/"} == set(shown)
 
 
 def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_store: Path) -> None:

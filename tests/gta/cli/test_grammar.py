@@ -210,6 +210,7 @@ def test_a_new_option_is_meant() -> None:
         "logs": f"-f --follow --rank --attempt -n --lines {picked}",
         "cancel": f"{picked} --yes",
         "gc": "--best --list --yes",
+        "repair": "--yes",
         "table": "--baseline --published --best --no-best --strict",
         "report": "--baseline --published --best --no-best",
         "show": "--json",

@@ -104,7 +104,7 @@ def test_a_broken_record_is_named_and_the_rest_is_shown(say: Run, cells: list[Ce
     said = say("show", "gta/1_8/seed0")
     assert said.returncode == 0
     assert "damaged: result.json: not a JSON object" in said.stdout
-    assert "Mend these files, or move them away" in said.stdout
+    assert "` says what can be made again" in said.stdout
     assert "101" in said.stdout, "its attempts are told all the same"
     assert len(json.loads(say("show", "gta/1_8/seed0", "--json").stdout)["damaged"]) == 1
     assert "damaged: result.json: not a JSON object" in say("diff", "gta/1_8/seed0", "gta/1_8/seed1").stderr

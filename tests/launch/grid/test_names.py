@@ -84,6 +84,6 @@ def test_a_cell_whose_record_is_broken_is_called_by_its_signature(
     assert capsys.readouterr().err == "", "nobody asked for it by its words"
     assert names.find("mean_teacher", cells).signature == "abd33333"
     said = capsys.readouterr().err
-    assert "beef4444/cell.json is not JSON: remove it; the next multirun" in said, "it might have been meant, too"
+    assert "beef4444/cell.json is not JSON: `gta repair beef4444` says" in said, "it might have been meant, too"
     names.find_all(["gta/92/*", "mean_teacher"], cells)
     assert capsys.readouterr().err == said, "said once"

@@ -163,7 +163,7 @@ def test_commands_over_many_cells(say: Run, small: list[str], tmp_path: Path, mo
     assert lines[done.signature]["miou"] == 71.25
     board = well("status", *words, "--all")
     assert "cell.json: empty" in board
-    assert "damaged: `gta show " in board
+    assert "damaged: `gta repair " in board
     assert "multirun would run 0" in well("plan", *words)
     cleaned = well("gc", *words, "--list")
     assert "are damaged: nothing of them is touched" in cleaned
@@ -188,4 +188,4 @@ def test_commands_over_many_cells(say: Run, small: list[str], tmp_path: Path, mo
             assert answer.returncode in (0, 2), str(case)
     again = say("retry", *words, hurt[0].signature)
     assert again.returncode == 2
-    assert "is damaged: cell.json: empty; see `gta show" in again.stderr
+    assert "is damaged: cell.json: empty; see `gta repair" in again.stderr
