@@ -147,7 +147,7 @@ class Watching:
         """Whether the attempt was closed a while ago by another rank, which failed."""
         assert self.number is not None
         found = self.folder.attempt(self.number)
-        return bool(found and found.end_time and time.time() - found.end_time > LEFT_SECONDS)
+        return bool(found and found.end_time and time.time() - found.end_time > min(LEFT_SECONDS, self.watched.seconds))
 
     def _end(self) -> None:
         self._note(over=True)

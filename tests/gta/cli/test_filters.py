@@ -82,7 +82,7 @@ def test_the_commands_take_them(say: Run, small: list[str], tmp_path: Path, fake
         ("status", *grid, "--state", "qeued"): "did you mean queued?",
         ("status", *grid, "--method", "gat"): "did you mean gta?",
         ("cancel", "--state", "queued"): "say which, sweep=NAME",
-        ("cancel", *grid, "--state", "broken", "--yes"): "No cell of this grid is broken",
+        ("cancel", *grid, "--state", "damaged", "--yes"): "No cell of this grid is damaged",
     }.items():
         said = say(*words)
         assert said.returncode == 2

@@ -157,6 +157,6 @@ def test_a_record_that_hides_the_job_is_said_and_ends_no_other(cells: list[Cell]
     cells[1].folder.submitted_file.write_text("{")
     everyone = names.of_grid(cells)
     found = cancelling.targets(everyone, everyone, slurm.queue())
-    assert "submitted.json is not JSON: see whether a job of the cell is held" in found[1].beyond
+    assert "submitted.json is not JSON: `gta repair " in found[1].beyond
     cancelling.cancel(found)
     assert fake_slurm.calls("scancel") == [["57_0"]]
