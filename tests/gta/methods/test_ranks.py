@@ -4,13 +4,16 @@ dropout.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 
 from gta.methods.mixing import cutmix_mask
@@ -38,7 +41,19 @@ Answers = dict[tuple[int, int], dict[str, Any]]
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     """What each rank wrote, by (world size, rank)."""
-    folder = tmp_path_factory.mktemp("ranks")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "ranks"
+    with FileLock(f"{folder}.lock"):  # made once, whoever of pytest's workers is first
+        if not (folder / "whole").exists():
+            folder.mkdir(exist_ok=True)
+            run_all(folder)
+            (folder / "whole").touch()
+    keys = [(world, rank) for world in (1, 2, 4) for rank in range(world)]
+    return {key: torch.load(folder / f"{key[0]}_{key[1]}.pt", weights_only=True) for key in keys}
+
+
+def run_all(folder: Path) -> None:
+    """One process, two ranks and four ranks, beside each other."""
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     commands = [[sys.executable], *([*torchrun, f"--nproc-per-node={count}"] for count in (2, 4))]
     started = [
@@ -48,8 +63,6 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Answers:
     for process in started:
         _, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors[-4000:]
-    keys = [(world, rank) for world in (1, 2, 4) for rank in range(world)]
-    return {key: torch.load(folder / f"{key[0]}_{key[1]}.pt", weights_only=True) for key in keys}
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
