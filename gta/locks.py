@@ -134,9 +134,8 @@ def _acquire(
         if say and not said and waited >= patience:
             said = True
             say(holder)
-        if seconds is None:
-            continue
-        if waited >= seconds or (waited >= STOPPED_SECONDS and holder is not None and holder.stopped):
+        late = seconds is not None and waited >= seconds
+        if late or (waited >= STOPPED_SECONDS and holder is not None and holder.stopped):
             raise Busy(path, holder, waited)
 
 

@@ -15,13 +15,14 @@ from gta.locks import Busy, Holder
 from tests.helpers.holding import held
 
 
+@pytest.mark.parametrize("seconds", [10_000, None])
 def test_a_lock_that_a_stopped_process_holds_is_given_up_with_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float | None
 ) -> None:
     monkeypatch.setattr(locks, "STOPPED_SECONDS", 0.1)
     path = tmp_path / "folder/x.lock"
     with held("lock", path) as other:
-        with pytest.raises(Busy) as refused, locks.lock(path, 10_000):
+        with pytest.raises(Busy) as refused, locks.lock(path, seconds):
             pass
         said = str(refused.value)
         assert re.search(rf" lock .* \(process {other.pid} on {socket.gethostname()}, since .*\) holds", said)
