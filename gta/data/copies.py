@@ -15,11 +15,10 @@ from pathlib import Path
 
 from gta import progress
 from gta.data.private import check_no_link
-from gta.data.regular import check_regular, regular
+from gta.data.regular import THREADS, regular, state_of
 from gta.errors import UserError
 from gta.files import replacing, write_json
 
-THREADS = 16  # small files over a network wait more than they move
 BLOCK = 2**20  # bytes
 MARK = ".staged.json"  # in a copy: name -> (size, sha256 or nothing) of each of its files
 
@@ -40,8 +39,7 @@ def sources(root: Path, names: Sequence[str]) -> list[SourceFile]:
     """Raises OSError for a file that is absent, UserError for what is none."""
 
     def look(name: str) -> SourceFile:
-        state = os.stat(root / name)
-        check_regular(root / name, state.st_mode)
+        state = state_of(root / name)
         return SourceFile(name, state.st_size, state.st_mtime_ns)
 
     with ThreadPoolExecutor(THREADS) as pool:
@@ -111,7 +109,8 @@ def _copy(root: Path, folder: Path, files: Sequence[SourceFile], digests: bool) 
 
     def copy(source: SourceFile) -> tuple[int, str]:
         size, digest = 0, hashlib.sha256()
-        with regular(root / source.name) as read, replacing(folder / source.name, flush=False) as temporary:
+        whole = replacing(folder / source.name, flush=False, parents=False)
+        with regular(root / source.name) as read, whole as temporary:
             with open(temporary, "xb") as write:
                 while block := read.read(BLOCK):
                     size += write.write(block)

@@ -9,17 +9,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 from gta.config import DataConfig
-from gta.data.regular import check_regular, regular
+from gta.data.regular import THREADS, regular, state_of
 from gta.data.spec import SUFFIXES
+from gta.data.walk import below
 from gta.errors import UserError
 
 MARK = "+"
-THREADS = 16  # a stat over a network waits more than it works
 LOOKED_INTO = 64  # files whose contents are digested
 BYTES = 2**20  # of each of these
 _WILD = re.compile(r"[*?\[]")
@@ -31,10 +32,10 @@ def is_extra(path: str) -> bool:
     return os.path.isabs(path)
 
 
-def extra_files(config: DataConfig, names_below: Callable[[Path], Iterable[str]]) -> dict[str, str]:
-    """Id -> absolute path of each picture of `data.unlabeled_root`; `names_below` lists a folder with its sub-folders.
+def extra_files(config: DataConfig) -> dict[str, str]:
+    """Id -> absolute path of each picture of `data.unlabeled_root`.
 
-    Raises UserError where the folder is absent or there is none.
+    Raises UserError where the folder is absent, the glob is none, or there is no picture.
     """
     if not config.unlabeled_root:
         return {}
@@ -42,7 +43,7 @@ def extra_files(config: DataConfig, names_below: Callable[[Path], Iterable[str]]
     matches, top = _matcher(pattern), os.path.abspath(folder)
     found = {
         MARK + name: os.path.join(top, name)
-        for name in names_below(folder)
+        for name in below(folder)
         if name.lower().endswith(SUFFIXES) and matches(name)
     }
     if not found:
@@ -60,21 +61,21 @@ def files_digest(files: Mapping[str, str]) -> str:
     some = ids[:: max(1, -(-len(ids) // LOOKED_INTO))]
     try:
         with ThreadPoolExecutor(THREADS) as pool:
-            sizes = list(pool.map(lambda item: _size(files[item]), ids))
-            contents = list(pool.map(lambda item: _begin(files[item]), some))
+            states = dict(zip(ids, pool.map(lambda item: state_of(files[item]), ids), strict=True))
+            contents = list(pool.map(lambda item: _begin(files[item], *_version(states[item])), some))
     except OSError as error:
         raise UserError(f"data.unlabeled_root: {error.filename} cannot be read ({error.strerror}).") from None
-    lines = [f"{item} {size}\n" for item, size in zip(ids, sizes, strict=True)]
+    lines = [f"{item} {state.st_size}\n" for item, state in states.items()]
     return hashlib.sha256("".join([*lines, *contents]).encode()).hexdigest()
 
 
-def _size(path: str) -> int:
-    state = os.stat(path)
-    check_regular(path, state.st_mode)
-    return state.st_size
+def _version(state: os.stat_result) -> tuple[int, int, int]:
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
-def _begin(path: str) -> str:
+@lru_cache(maxsize=4096)
+def _begin(path: str, inode: int, size: int, changed: int) -> str:
+    """A digest of a file's first bytes; read again only when the file has changed (a grid asks once a split)."""
     with regular(Path(path)) as file:
         return hashlib.sha256(file.read(BYTES)).hexdigest()
 
@@ -88,9 +89,11 @@ def _cut(path: Path) -> tuple[Path, str]:
 
 def _matcher(pattern: str) -> Callable[[str], bool]:
     pieces = re.split(r"(\*\*/|\*\*|\*|\?|\[[^\]]*\])", pattern)
-    compiled = re.compile(
-        "".join(_TOKENS.get(piece) or _class(piece) or re.escape(piece) for piece in pieces), re.IGNORECASE
-    )
+    expression = "".join(_TOKENS.get(piece) or _class(piece) or re.escape(piece) for piece in pieces)
+    try:
+        compiled = re.compile(expression, re.IGNORECASE)
+    except re.error as error:
+        raise UserError(f"data.unlabeled_root: {pattern} is no glob ({error.msg}).") from None
     return lambda name: compiled.fullmatch(name) is not None
 
 

@@ -46,11 +46,12 @@ def image_files(config: DataConfig) -> Files:
     """Id -> path below `root/images` of every image (absolute, where `data.unlabeled_root` found it). Raises UserError
     for an absent folder.
     """
-    files, masks = _image_files(config), _mask_files(config) if _shared(config) else Files(Path())
-    for item, same in _own(config, files, masks).items():
+    files = _image_files(config)
+    both = _shared(config) and os.path.isdir(Path(config.root) / config.masks)  # there may be images alone
+    for item, same in _own(config, files, _mask_files(config)).items() if both else ():
         if same == "image":
             files.both[item] = files.pop(item)
-    files.update(extra_files(config, below))
+    files.update(extra_files(config))
     return files
 
 

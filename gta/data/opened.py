@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from gta.text import first_line
 BROKEN = (
     OSError, ValueError, EOFError, ArithmeticError, RuntimeError, TypeError, LookupError, SyntaxError, struct.error,
 )  # fmt: skip
+_BEYOND = (errno.EINVAL, errno.EOVERFLOW)  # a broken file sends Pillow to a place that no file has
 
 
 @dataclass(frozen=True)
@@ -54,5 +56,7 @@ def opened(path: Path) -> Iterator[Opened]:
             f"{path} has more pixels than a picture may have ({2 * (Image.MAX_IMAGE_PIXELS or 0)}): cut it."
         ) from None
     except BROKEN as error:
+        if isinstance(error, OSError) and error.errno and error.errno not in _BEYOND:  # trouble of the machine
+            raise UserError(f"{path} cannot be read ({error.strerror}).") from None
         reason = "of no known format" if isinstance(error, UnidentifiedImageError) else first_line(error)
         raise UserError(f"{path} is corrupt or not a picture ({reason}): copy it again.") from None

@@ -13,7 +13,7 @@ from gta.errors import UserError
 def below(folder: Path) -> list[str]:
     """Every file below a folder, in its sub-folders too, however deep; a link that leads back up is not followed.
 
-    Raises UserError for an absent folder.
+    Raises UserError for an absent folder, and for one that cannot be read.
     """
     names: list[str] = []
     _collect(folder, "", (os.path.realpath(folder),), names)
@@ -43,8 +43,8 @@ def _listed(folder: Path) -> tuple[tuple[str, ...], tuple[tuple[str, bool], ...]
         return _listing(str(folder), folder.stat().st_mtime_ns)
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"The folder {folder} is not there.") from None
-    except PermissionError:
-        raise UserError(f"The folder {folder} may not be read by you.") from None
+    except OSError as error:  # which names what is in it and cannot be looked at
+        raise UserError(f"The folder {folder} cannot be read ({error}).") from None
 
 
 @lru_cache(maxsize=512)

@@ -92,6 +92,11 @@ def test_no_folder_and_no_picture(tiny: Tiny, tmp_path: Path) -> None:
             load_split(replace(config, unlabeled_root=str(tmp_path / place)))
 
 
+def test_a_glob_that_is_none_is_a_sentence(tiny: Tiny, more: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.unlabeled_root: \[z-a\]\*\.jpg is no glob \(bad character range z-a"):
+        load_split(tiny(unlabeled_root=f"{more}/[z-a]*.jpg"))
+
+
 def test_the_signature_sees_them_and_their_place_does_not_count(
     tiny: Tiny, more: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +125,7 @@ def test_the_signature_sees_other_pictures_under_the_same_names(tiny: Tiny, more
     Image.fromarray(np.full((9, 7, 3), 0, np.uint8)).save(more / "x.jpg")
     other_size = digest()
     Image.fromarray(np.full((5, 7, 3), 1, np.uint8)).save(more / "day 2/a/z.bmp")  # as many bytes as before
+    os.utime(more / "day 2/a/z.bmp", (1, 1))  # a file system's clock may stand still for some milliseconds
     assert len({first, other_size, digest()}) == 3
     (more / "x.jpg").unlink()
     os.mkfifo(more / "x.jpg")

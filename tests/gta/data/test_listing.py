@@ -17,7 +17,7 @@ from gta.compose.hydra import schema
 from gta.config import DataConfig
 from gta.data.check import check_dataset
 from gta.data.dataset import SegmentationDataset
-from gta.data.listing import image_files
+from gta.data.listing import image_files, mask_files
 from gta.data.spec import check_layout
 from gta.data.splits.split import load_split
 from gta.errors import UserError
@@ -190,6 +190,23 @@ def test_an_image_is_never_its_own_mask_nor_a_mask_its_own_image(tiny: Tiny, ids
     (root / "train/a.png").unlink()
     with pytest.raises(UserError, match=r"labeled\.txt line 2: the image .*a(\.png)? is not there"):
         load_split(config)
+
+
+def test_images_alone_are_found_where_their_masks_would_be_in_a_sub_folder_that_is_not_there(tiny: Tiny) -> None:
+    config = tiny(images=".", masks="masks", nested=True)
+    assert set(image_files(config)) == set("abcdef")
+    with pytest.raises(UserError, match=r"The folder .*/masks is not there"):
+        mask_files(config)
+
+
+def test_a_folder_that_cannot_be_looked_through_is_a_sentence_that_names_what_is_in_the_way(tiny: Tiny) -> None:
+    config = tiny(nested=True)
+    images = Path(config.root) / config.images
+    (images / "loop").symlink_to("loop")
+    with pytest.raises(UserError, match=r"The folder .*/JPEGImages cannot be read \(.*Too many levels.*/loop'\)"):
+        image_files(config)
+    with pytest.raises(UserError, match=r"The folder .*/loop cannot be read \(.*Too many levels"):
+        image_files(replace(config, images="JPEGImages/loop"))
 
 
 def test_two_names_of_one_folder_are_one(tiny: Tiny) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -181,6 +182,22 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Callable[[Path]
     for read in (lambda path: read_image(path, PLAIN), read_labels):
         with pytest.raises(UserError, match=r"a\.png is a (FIFO|folder|device), not a file"):
             read(tmp_path / "a.png")
+
+
+def test_trouble_of_the_machine_is_not_a_corrupt_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind("a.png")  # its path may be no longer than 107 bytes
+        for read in (lambda path: read_image(path, PLAIN), read_labels):
+            for name, says in (
+                ("a.png", "a.png is a socket, not a file"),
+                ("file/a.png", r"file/a\.png cannot be read \(Not a directory\)"),
+                ("loop.png", r"loop\.png cannot be read \(Too many levels of symbolic links\)"),
+            ):
+                with pytest.raises(UserError, match=says):
+                    read(Path(name))
 
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:
