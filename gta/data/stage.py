@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from gta.config import Config, DataConfig
-from gta.data.copies import MARK, Known, SourceFile, copied, make, mend, sources, wrong
+from gta.data.copies import MARK, Known, SourceFile, copied, make, mend, sources, write_mark, wrong
 from gta.data.extra import is_extra
 from gta.data.listing import image_files, mask_files
 from gta.data.private import check_no_link, private_folder
@@ -80,10 +80,10 @@ def needed(data: DataConfig, split: Split) -> list[str]:
 def stage(root: Path, to: Path, names: Sequence[str], title: str = "data", digests: bool = False) -> Path:
     """The folder below `to` with copies of `names` (paths below `root`); copied here where it is not there.
 
-    Each call compares the sizes of the copies with what was copied; with `digests` their contents. Any number of
-    processes may call it at once. Raises UserError as `staged` does.
+    Each call compares the sizes of the copies with what was copied; with `digests` their contents, too, where no other
+    call did so within TRUST_SECONDS. Any number of processes may call it at once. Raises UserError as `staged` does.
     """
-    check_inside(names)
+    _check_inside(names)
     wanted = hashlib.sha256("\n".join([str(root.absolute()), *names]).encode()).hexdigest()[:16]
     try:
         mine = private_folder(to)
@@ -101,7 +101,7 @@ def stage(root: Path, to: Path, names: Sequence[str], title: str = "data", diges
             folder = mine / f"{title}-{_digest(wanted, files)}"
             check_no_link(folder)
             _bring(root, folder, files, digests)
-            write_json(index, {"folder": folder.name, "checked": time.time()})
+            write_json(index, {"folder": folder.name, "checked": time.time(), "digests": digests})
             return folder
     except OSError as error:
         raise UserError(
@@ -110,7 +110,7 @@ def stage(root: Path, to: Path, names: Sequence[str], title: str = "data", diges
         ) from None
 
 
-def check_inside(names: Sequence[str]) -> None:
+def _check_inside(names: Sequence[str]) -> None:
     """Raise UserError for a path that leads out of the folder that it is below."""
     for name in names:
         path = PurePosixPath(name)
@@ -122,27 +122,31 @@ def check_inside(names: Sequence[str]) -> None:
 
 
 def _trusted(mine: Path, index: Path, digests: bool) -> Path | None:
-    """The copy, where it was compared with its source lately, and is whole."""
+    """The copy, where it was compared with its source lately (with `digests`: by contents), and all is there still."""
     try:
         record = json.loads(index.read_text())
         age = time.time() - record["checked"]
         folder = mine / Path(record["folder"]).name
+        as_asked = not digests or record.get("digests") is True
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not 0 <= age < TRUST_SECONDS or folder.is_symlink() or (known := copied(folder)) is None:
+    if not (as_asked and 0 <= age < TRUST_SECONDS) or folder.is_symlink() or (known := copied(folder)) is None:
         return None
-    return None if wrong(folder, known, digests) else folder
+    return None if wrong(folder, known, digests=False) else folder
 
 
 def _bring(root: Path, folder: Path, files: Sequence[SourceFile], digests: bool) -> None:
     """Make the copy, or copy again what is not as it should be of one that is there."""
     began, there = time.monotonic(), folder.is_dir()
     known: Known = {source.name: (source.size, "") for source in files}
+    mark = copied(folder) if there else None
     if there:
-        known |= copied(folder) or {}  # without a mark the sizes of the source tell
+        known |= mark or {}  # without a mark the sizes of the source tell
         broken = set(wrong(folder, known, digests))
         files = [source for source in files if source.name in broken]
     if not files:
+        if there and mark is None:  # a cleaner took it: the next ones need not ask the source
+            write_mark(folder, root, known)
         return
     total = sum(source.size for source in files)
     _check_free(folder.parent, total)

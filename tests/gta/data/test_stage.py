@@ -18,6 +18,7 @@ from types import SimpleNamespace
 import pytest
 
 from gta.config import Config, DataConfig, SiteConfig
+from gta.data import copies as copies_of
 from gta.data import stage as staging
 from gta.data.copies import MARK
 from gta.data.dataset import SegmentationDataset
@@ -135,7 +136,10 @@ def test_what_a_cleaner_removed_or_cut_is_copied_again_at_the_next_start(
 
 
 def test_contents_are_compared_where_that_is_asked_for(
-    source: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    source: tuple[Path, list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     root, names = source
     to = tmp_path / "local"
@@ -150,11 +154,55 @@ def test_contents_are_compared_where_that_is_asked_for(
     assert stage(root, to, names, digests=True) == folder
     assert capsys.readouterr().out == ""
     (folder / names[7]).write_bytes(b"x" * 2000)
+    monkeypatch.setattr(staging, "TRUST_SECONDS", 0.0)  # as if it were a later job
     assert stage(root, to, names, digests=True) == folder
     assert (
         f"data: 1 files of the copy were missing, cut, changed or never digested ({names[7]})"
         in capsys.readouterr().out
     )
+
+
+def test_contents_are_read_by_one_of_a_jobs_ranks(
+    source: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, names = source
+    to = tmp_path / "local"
+    monkeypatch.setattr(staging, "TRUST_SECONDS", 10_000.0)
+    read: list[Path] = []
+    monkeypatch.setattr(
+        copies_of, "_digest", lambda path, digest=copies_of._digest: (read.append(path), digest(path))[1]
+    )
+    folder = stage(root, to, names, digests=True)
+    for _ in range(3):
+        assert stage(root, to, names, digests=True) == folder
+    assert read == [], "they were digested as they were copied"
+    (index,) = (path for path in own(to).glob(".*.json") if "holder" not in path.name)
+    index.unlink()  # as if it were a later job
+    for _ in range(3):
+        assert stage(root, to, names, digests=True) == folder
+    assert sorted(read) == sorted(folder / name for name in names), "once"
+    (folder / names[3]).write_bytes(b"")
+    assert stage(root, to, names, digests=True) == folder
+    assert (folder / names[3]).read_bytes() == (root / names[3]).read_bytes(), "sizes are compared all the same"
+    index.unlink()
+    assert stage(root, to, names) == folder
+    read.clear()
+    assert stage(root, to, names, digests=True) == folder
+    assert len(read) == len(names), "who asked for sizes alone compared no contents"
+
+
+def test_a_mark_that_was_lost_is_written_again_where_the_files_are_whole(
+    source: tuple[Path, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, names = source
+    folder = stage(root, tmp_path / "local", names)
+    before = json.loads((folder / MARK).read_text())
+    (folder / MARK).unlink()
+    capsys.readouterr()
+    assert stage(root, tmp_path / "local", names) == folder
+    assert capsys.readouterr().out == "", "nothing is copied"
+    after = json.loads((folder / MARK).read_text())
+    assert {**after, "time": 0} == {**before, "time": 0}
 
 
 def own(to: Path) -> Path:
