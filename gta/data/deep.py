@@ -35,7 +35,7 @@ def stored_values(source: Opened) -> np.ndarray:
     """(H, W[, 3]) uint16, RGB, without alpha: the values of a picture of more than 8 bits. Raises UserError."""
     if source.picture.format == "PPM":
         return netpbm_values(source)
-    read = cv2.imdecode(np.frombuffer(source.content(), np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    read = cv2.imdecode(np.frombuffer(source.content(), np.uint8), cv2.IMREAD_UNCHANGED)  # not turned
     if read is None or read.dtype != np.uint16:
         raise UserError(
             f"{source.path} has 16 bits a channel in a form that is not read here: write it as 16-bit PNG or TIFF."
@@ -72,8 +72,12 @@ def netpbm_top(source: Opened) -> int:
 
 
 def zero_is_white(picture: Image.Image) -> bool:
-    """Whether a TIFF says that its gray is the other way round. Pillow turns that of 8 bits, and leaves deeper gray."""
-    return picture.format == "TIFF" and getattr(picture, "tag_v2", {}).get(PHOTOMETRIC) == 0
+    """Whether its gray is the other way round: of a TIFF that says so, of any PBM or XBM. Pillow turns that of a PBM
+    and of a TIFF of 8 bits, and leaves that of others.
+    """
+    if picture.format == "TIFF":
+        return bool(getattr(picture, "tag_v2", {}).get(PHOTOMETRIC) == 0)
+    return picture.format == "XBM" or (picture.format == "PPM" and picture.mode == "1")
 
 
 def _top(source: Opened) -> int:

@@ -48,7 +48,7 @@ def read_labels(path: Path) -> np.ndarray:
         picture.load()
         if (mask.bits > 8 or mask.top not in (0, 255)) and picture.mode not in DEEP:
             raise UserError(
-                f"{path} has several channels ({picture.mode}) of more than 8 bits, and is no index mask: {WRITE}."
+                f"{path} has several channels (its mode is {picture.mode}{mask.depth}), and is no index mask: {WRITE}."
             )
         if picture.mode in ("P", "L", "1"):
             labels = np.asarray(picture).astype(np.uint8, copy=False)
@@ -70,10 +70,9 @@ def read_colours(path: Path) -> np.ndarray:
         picture = mask.source.picture
         picture.load()
         if picture.mode not in EIGHT_BITS or mask.bits > 8 or mask.top not in (0, 255):
-            depth = ", of 16 bits a channel" if mask.bits > 8 else f", its values 0 to {mask.top}" if mask.top else ""
             raise UserError(
                 f"{path} is no colour mask of 8 bits a channel, which data.colour_map asks for: its mode is "
-                f"{picture.mode}{depth}: write it as an 8-bit RGB PNG."
+                f"{picture.mode}{mask.depth}: write it as an 8-bit RGB PNG."
             )
         return packed(np.asarray(picture.convert("RGB")))
 
@@ -121,6 +120,13 @@ class _Mask:
     top: int
     step: int
 
+    @property
+    def depth(self) -> str:
+        """What is unusual of its channels' values, for a sentence."""
+        if self.bits > 8:
+            return ", of 16 bits a channel"
+        return f", its values 0 to {self.top}" if self.top not in (0, 255) else ""
+
 
 @contextmanager
 def _mask(path: Path) -> Iterator[_Mask]:
@@ -130,8 +136,8 @@ def _mask(path: Path) -> Iterator[_Mask]:
         _check_pages(source)
         if zero_is_white(source.picture):
             raise UserError(
-                f"{path} is a TIFF that says that 0 is white, so that some programs read its labels the other way "
-                f"round: {WRITE}."
+                f"{path} is a {_written(source.picture)} whose 0 is white, so that some programs read its labels the "
+                f"other way round: {WRITE}."
             )
         mask = _Mask(source, stored_bits(source), netpbm_top(source), _gray_step(source.picture))
         if (turned := orientation(source.picture)) != 1:  # decodes a PNG
@@ -140,6 +146,10 @@ def _mask(path: Path) -> Iterator[_Mask]:
                 "remove the tag."
             )
         yield mask
+
+
+def _written(picture: Image.Image) -> str:
+    return "PBM" if picture.format == "PPM" else picture.format or ""
 
 
 def _check_format(source: Opened) -> None:
@@ -157,6 +167,8 @@ def _check_format(source: Opened) -> None:
         kind = "lossy WebP"
     elif kind in LOSSLESS:
         return
+    elif kind != "AVIF":
+        raise UserError(f"{path} is of the format {kind}, from which no labels are read here: {WRITE}.")
     name = "" if path.suffix.lower() in usual else f" under the name of a {path.suffix or 'file without suffix'}"
     raise UserError(
         f"{path} is a {kind}{name}: {kind} blurs labels into others. Take the masks from where they were whole, and "

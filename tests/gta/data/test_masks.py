@@ -89,6 +89,31 @@ def test_masks_that_are_no_palette(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_labels(tmp_path / name), labels)
 
 
+def test_black_and_white_whose_zero_is_white_is_refused(tmp_path: Path) -> None:
+    """A label 1 of a PBM is black, and read as 0."""
+    (tmp_path / "plain.pbm").write_bytes(b"P1\n4 1\n0 1 1 0\n")
+    (tmp_path / "raw.pbm").write_bytes(b"P4\n8 1\n\x66")
+    Image.fromarray(LABELS > 0).save(tmp_path / "a.xbm")
+    for name, kind in (("plain.pbm", "PBM"), ("raw.pbm", "PBM"), ("a.xbm", "XBM")):
+        for read in (read_labels, read_colours):
+            with pytest.raises(
+                UserError, match=rf"{name} is a {kind} whose 0 is white.*the other way round: {CONVERT}"
+            ):
+                read(tmp_path / name)
+
+
+def test_what_is_said_of_a_mask_that_is_refused_is_true_of_it(tmp_path: Path) -> None:
+    netpbm(tmp_path / "a.ppm", np.dstack([LABELS] * 3), 100)
+    with pytest.raises(UserError, match=r"several channels \(its mode is RGB, its values 0 to 100\)"):
+        read_labels(tmp_path / "a.ppm")
+    netpbm(tmp_path / "b.ppm", np.dstack([LABELS] * 3).astype(np.uint16), 1000)
+    with pytest.raises(UserError, match=r"several channels \(its mode is RGB, of 16 bits a channel\)"):
+        read_labels(tmp_path / "b.ppm")
+    Image.fromarray(LABELS).save(tmp_path / "a.png", format="ICO")  # which blurs nothing
+    with pytest.raises(UserError, match=rf"a\.png is of the format ICO, from which no labels are read here: {CONVERT}"):
+        read_labels(tmp_path / "a.png")
+
+
 def test_masks_of_other_kinds_are_told_how_to_be_converted(tmp_path: Path) -> None:
     labels = np.array([[0, 1, 1, 0]], np.uint8)
     Image.fromarray(labels.astype(np.uint16) * 1000).save(tmp_path / "instances.png")
@@ -102,8 +127,8 @@ def test_masks_of_other_kinds_are_told_how_to_be_converted(tmp_path: Path) -> No
     for name, says in (
         ("instances.png", "holds the labels 0 to 1000"),
         ("float.tif", "its mode is F"),
-        ("white.tif", "says that 0 is white"),
-        ("white16.tif", "says that 0 is white"),
+        ("white.tif", "is a TIFF whose 0 is white"),
+        ("white16.tif", "is a TIFF whose 0 is white"),
         ("clear.png", "transparent pixels, and nothing says what these mean"),
         ("la16.png", "several channels"),  # Pillow keeps the upper 8 bits: all 0
         ("rgb16.png", "several channels"),
