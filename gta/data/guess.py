@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +10,7 @@ import numpy as np
 from gta.config import DataConfig
 from gta.data.listing import image_files, list_ids, mask_files
 from gta.data.masks import ColourMask, read_labels
-from gta.data.pairing import FEW, Pairs, paired
+from gta.data.pairing import FEW, Pairs, paired, top
 from gta.data.pictures import UndeclaredRange, read_image, usual_range
 from gta.data.spec import IGNORE, SUFFIXES
 from gta.data.walk import below
@@ -70,9 +69,8 @@ def _layout(folder: Path, pairs: Pairs) -> DataConfig:
     """Images and masks in a folder each where their paths below these are one; else all of it, for lists that name
     both.
     """
-    both = [(PurePosixPath(image).parts, PurePosixPath(mask).parts) for image, mask in pairs.masks.items()]
-    one_top = len({(_first(image), _first(mask)) for image, mask in both}) == 1
-    images, masks = (_first(both[0][0]), _first(both[0][1])) if one_top else (".", ".")
+    tops = {(top(image), top(mask)) for image, mask in pairs.masks.items()}
+    images, masks = tops.pop() if len(tops) == 1 else (".", ".")
     every = [*pairs.masks, *pairs.bare]
     doubled = len({PurePosixPath(name).name for name in every}) < len(every)
     if images == masks and pairs.suffix == pairs.ending:
@@ -84,10 +82,6 @@ def _layout(folder: Path, pairs: Pairs) -> DataConfig:
         root=str(folder), images=images, image_suffix=pairs.suffix, masks=masks, mask_suffix=pairs.ending,
         nested=nested, ids="path" if doubled else "name",
     )  # fmt: skip
-
-
-def _first(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) > 1 else "."
 
 
 def _look(folder: Path, found: Guess) -> None:
@@ -129,7 +123,7 @@ def _look(folder: Path, found: Guess) -> None:
 
 def _find_lists(folder: Path, found: Guess) -> None:
     """Fills in the train.txt and val.txt that lie there, where every image of theirs has a mask."""
-    texts = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt") if path.is_file())
+    texts = sorted(name for name in below(folder) if name.endswith(".txt"))
     train, val = (
         next((name for name in texts if PurePosixPath(name).name == f"{part}.txt"), "") for part in ("train", "val")
     )

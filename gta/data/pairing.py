@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +16,8 @@ from gta.errors import UserError
 
 FEW = 5  # files looked at to tell masks from images
 LABELS = 100  # more different labels or colours in a mask make it a picture
-FOLDERS = 64  # of more folders the top ones alone are paired
+FOLDERS = 64  # of more folders each is paired with itself and those of names like its own alone
+NEAR = 4  # such folders, of either side
 
 
 @dataclass
@@ -33,13 +35,12 @@ class Pairs:
 def paired(folder: Path, names: Sequence[str]) -> Pairs:
     """The pairs among these files below `folder`. Raises UserError where there are none, and says why."""
     looks = _Looks(folder)
-    by_top = _of_groups(names, [_top(name) for name in names], looks)
+    by_top = _of_groups(names, [top(name) for name in names], looks)
     found = max(by_top, key=lambda one: len(one.masks), default=None)
     folders = [PurePosixPath(name).parent.as_posix() for name in names]
-    if len({*folders}) <= FOLDERS:
-        nearer = _joined(_of_groups(names, folders, looks))
-        if nearer and (not found or len(nearer.masks) > len(found.masks)):
-            found = nearer
+    nearer = _joined(_of_groups(names, folders, looks))
+    if nearer and (not found or len(nearer.masks) > len(found.masks)):
+        found = nearer
     if not found:
         raise UserError(
             f"{folder}: no images and masks can be told by their names and contents: masks are index or colour "
@@ -79,7 +80,8 @@ class _Looks:
             return None, "" if name.lower().endswith((".jpg", ".jpeg")) else str(error)
 
 
-def _top(name: str) -> str:
+def top(name: str) -> str:
+    """The first folder of a path; `.` where there is none."""
     parts = PurePosixPath(name).parts
     return parts[0] if len(parts) > 1 else "."
 
@@ -88,13 +90,16 @@ def _of_groups(names: Sequence[str], places: Sequence[str], looks: _Looks) -> li
     """Pairs of the files grouped by place and suffix: each group of images with that of the masks in which most of its
     images have one, of equals the one whose place is named more alike. No file is an image here and a mask there.
     """
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[str, dict[str, list[str]]] = {}
     for name, place in zip(names, places, strict=True):
-        groups.setdefault((place, PurePosixPath(name).suffix), []).append(name)
+        groups.setdefault(place, {}).setdefault(PurePosixPath(name).suffix, []).append(name)
+    near = _near([*groups])
     found = []
-    for (place, suffix), images in groups.items():
+    every = [(place, suffix, images) for place, group in groups.items() for suffix, images in group.items()]
+    for place, suffix, images in every:
         tried = []
-        for (other, _), masks in groups.items():
+        others = [(other, masks) for other in near[place] for masks in groups[other].values()]
+        for other, masks in others:
             if (pairs := _matched(images, suffix, masks)).masks:
                 alike = difflib.SequenceMatcher(None, place, other).ratio()
                 tried.append((len(pairs.masks), alike, pairs))
@@ -104,12 +109,28 @@ def _of_groups(names: Sequence[str], places: Sequence[str], looks: _Looks) -> li
     # pictures are images rather than what looks like masks itself
     found.sort(key=lambda one: (any(looks.mask(name)[0] for name in [*one.masks][:FEW]), -len(one.masks)))
     taken: set[str] = set()
-    return [one for one in found if not taken & {*one.masks, *one.masks.values()} and _take(taken, one)]
+    kept = []
+    for one in found:
+        files = {*one.masks, *one.masks.values()}
+        if not taken & files:
+            taken |= files
+            kept.append(one)
+    return kept
 
 
-def _take(taken: set[str], one: Pairs) -> bool:
-    taken |= {*one.masks, *one.masks.values()}
-    return True
+def _near(places: Sequence[str]) -> Mapping[str, Iterable[str]]:
+    """Place -> where the masks of its images may be: anywhere, and of many places where the words of the name, from the
+    first on or from the last on, are like its own (7, 7_labels; images/7, masks/7).
+    """
+    if len(places) <= FOLDERS:
+        return dict.fromkeys(places, places)
+    words = {place: re.findall(r"[^\W_]+", place) for place in places}
+    near: dict[str, dict[str, None]] = {place: {place: None} for place in places}
+    for step in (1, -1):
+        order = sorted(places, key=lambda place: words[place][::step])
+        for at, place in enumerate(order):
+            near[place] |= dict.fromkeys(order[max(0, at - NEAR) : at + NEAR + 1])
+    return near
 
 
 def _joined(groups: Sequence[Pairs]) -> Pairs | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from PIL import Image
 
 from gta.cli.main import main
+from gta.data.guess import guess
+from gta.data.pairing import FOLDERS
 
 LABELS = np.kron(np.array([[0, 1, 2], [2, 0, 1]], np.uint8), np.ones((10, 10), np.uint8))
 RNG = np.random.default_rng(0)
@@ -103,6 +106,32 @@ def test_folders_that_share_names_and_names_that_end_as_a_pictures_does(
         assert len((tmp_path / "splits/own/val.txt").read_text().splitlines()) == 4
     assert main(["splits", "make", "data=own", "--ratios", "1/4"]) == 0
     assert main(["data", "check", "data=own", "data.split=1/4"]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("p{0:04}/p{0:04}_{1}.jpg", "p{0:04}/p{0:04}_{1}_mask.png"),  # of patients
+        ("p{0}/{1}.png", "p{0}/{1}_mask.png"),
+        ("images/{0}/{1}.jpg", "masks/{0}/{1}.png"),
+        ("p{0}/images/{1}.jpg", "p{0}/masks/{1}.png"),
+        ("p{0}/{1}.png", "p{0}_labels/{1}.png"),
+    ],
+)
+def test_the_masks_of_many_folders_are_found(tmp_path: Path, image: str, mask: str) -> None:
+    """More folders than are compared each with each."""
+    count = FOLDERS + 2
+    pair(tmp_path / "of.jpg", tmp_path / "of.png")
+    pair(tmp_path / "noise.png", tmp_path / "of.png")
+    for name, template in ((image, "of" if image.endswith("jpg") else "noise"), (mask, "of")):
+        for number in range(2 * count):
+            path = tmp_path / "own" / name.format(number // 2, number % 2)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.link(tmp_path / f"{template}{path.suffix}", path)
+    found = guess(tmp_path / "own")
+    wanted = {image.format(n // 2, n % 2): mask.format(n // 2, n % 2) for n in range(2 * count)}
+    assert found.masks_of == wanted
+    assert found.bare == 0
 
 
 def test_one_broken_mask_is_named_and_no_more(
