@@ -20,10 +20,12 @@ from gta.errors import UserError
 from gta.text import printable
 
 HIDDEN = "***"
-_NAME = r"[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token(?!s)|api[_-]?key|access[_-]?key|private[_-]?key)[\w-]*"
+_WORDS = r"passw(?:or)?d|passphrase|pwd|secret|token(?!s|iz)|api[_-]?key|access[_-]?key|private[_-]?key"
+_NAME = rf"(?=[\w.-]*?(?:{_WORDS}))[\w.-]++"  # all of a name is taken at once: a long one costs its length
 _VALUE = r"""(?:"[^"\n]*"|'[^'\n]*'|[^\s&;,"')\]}]+)"""
 _URI = re.compile(r"\b([a-z][a-z0-9+.-]*)://(?!/)([^\s]*)@", re.IGNORECASE)
-_SETTING = re.compile(rf"({_NAME}=)({_VALUE})", re.IGNORECASE)
+_SETTING = re.compile(rf"(?<![\w.-])({_NAME}=)({_VALUE})", re.IGNORECASE)
+_PLACE = re.compile(r"(_(file|path|dir)|^(old)?pwd)$", re.IGNORECASE)  # of names: where a secret is, or none
 _QUOTED = re.compile(rf"""(["']{_NAME}["']\s*:\s*)("[^"\n]*"|'[^'\n]*')""", re.IGNORECASE)
 _HEADER = re.compile(r"""(authorization["']?\s*[:=]\s*["']?(?:\w+\s+)?)[^\s"',}]+""", re.IGNORECASE)
 _DATABASES = ("postgresql", "mysql", "mssql", "mariadb", "oracle")
@@ -137,13 +139,15 @@ def _carries(kind: str, rest: str) -> bool:
     return port is None or "@" in place or (not kind.startswith(_DATABASES) and "@" in query)
 
 
-def refuse_secrets(name: str, lines: Iterable[str]) -> None:
-    """Raises UserError for shell lines that say a password or a token in plain; `name`: of the setting."""
+def refuse_secrets(name: str, lines: Iterable[str], where: str = "") -> None:
+    """Raises UserError for lines that say a password or a token in plain; `name`: of the setting, `where`: another that
+    can read it from a file (" in site.setup").
+    """
     for line in lines:
         for found in _SETTING.finditer(line):
-            if not found[2].lstrip("\"'").startswith(("$", "`")):
-                variable = found[1].rstrip("=")
+            variable = found[1].rstrip("=")
+            if not _PLACE.search(variable) and not found[2].lstrip("\"'").startswith(("$", "`")):
                 raise UserError(
                     f"{name} says {variable} in plain, and every cell's record would hold it: read it from a file that "
-                    f"is yours alone, {variable}=$(cat ~/FILE)."
+                    f"is yours alone, {variable}=$(cat ~/FILE){where}."
                 )

@@ -186,11 +186,6 @@ def shown(value: Any) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
 
 
-def spelled(text: str) -> str:
-    """A text with its control characters spelled out."""
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
-
-
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 

@@ -7,11 +7,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from gta.config import SIDES
 from gta.data.guess import Guess, guess
 from gta.data.lists import list_text
 from gta.errors import UserError
 from gta.files import write_text
+from gta.ranges import SIDES
 
 CROP = 321  # pixels; less where the images are smaller
 

@@ -24,7 +24,7 @@ PLACES = ("step", "between", "evaluation", "best", "save", "result")
 
 def _ranks(text: str) -> tuple[int, ...]:
     numbers = text.split(",")
-    if not all(number.strip().isdigit() and int(number) for number in numbers):
+    if not all(number.strip().isdecimal() and int(number) for number in numbers):
         raise UserError("give numbers of ranks, such as --ranks 1,2.")
     return tuple(dict.fromkeys(map(int, numbers)))
 

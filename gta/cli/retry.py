@@ -33,7 +33,7 @@ def gigabytes(text: str) -> int:
 
 
 def count(text: str) -> int:
-    if not text.isdigit():
+    if not text.isdecimal():
         raise UserError("give a whole number of GPUs or CPUs.")
     return int(text)
 

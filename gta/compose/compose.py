@@ -25,7 +25,6 @@ from gta.compose.hydra import (
     schema,
     to_yaml,
 )
-from gta.compose.oneline import check_texts
 from gta.compose.overrides import clear_words
 from gta.compose.sources import yaml_files
 from gta.compose.yamlfile import read_settings
@@ -105,7 +104,6 @@ class Composer:
 def checked(config: DictConfig) -> Config:
     """As `typed`; raises UserError for a value that its field does not declare, too."""
     made = typed(config)
-    check_texts(made)
     check_values(made)
     return made
 

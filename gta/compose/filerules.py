@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,17 +50,17 @@ def check_file(path: Path, name: str, config: DictConfig, package: str | None) -
 
 def _root(package: str) -> str:
     """The setting at the top that a package is below; empty for the whole config."""
-    parts = [part for part in re.split(r"[./]", package) if part not in ("", "_global_")]
-    return parts[0] if parts else ""
+    below = package.rpartition("_global_")[2]  # Hydra forgets what stands before it
+    return next((part for part in re.split(r"[./]", below) if part), "")
 
 
 def _check_hydra(path: Path, node: Any) -> None:
     """Of Hydra's settings a sweep says what is varied, and plain numbers and words for a sweeper that learns."""
-    sweeper = _mapping(path, "hydra", node)
-    for key in sweeper:
+    said = _mapping(path, "hydra", node)
+    for key in said:
         if key != "sweeper":
             raise UserError(f"{place(path, f'hydra.{key}')}: hydra.{key} is not a sweep's to say: {SAYS}.")
-    sweeper = _mapping(path, "hydra.sweeper", sweeper.get("sweeper", {}))
+    sweeper = _mapping(path, "hydra.sweeper", said.get("sweeper", {}))
     for key, value in sweeper.items():
         if key != "params" and (isinstance(value, (dict, list)) or str(key).startswith("_")):
             name = f"hydra.sweeper.{key}"
@@ -95,18 +96,18 @@ def _check_defaults(path: Path, name: str, node: Any) -> None:
         raise UserError(f"{place(path, 'defaults')}: defaults is a list of - GROUP: NAME, and not {node!r:.40}.")
     for index, item in enumerate(node):
         for said, value in _chosen(path, index, item):
-            where = place(path, f"defaults.{index}")
+            where = partial(place, path, f"defaults.{index}")  # reads the file: for a refusal alone
             target, _, package = said.partition("@")
             group = target.removeprefix("/")
             allowed = _GROUPS.get(name.rpartition("/")[0], _GROUPS[""])
             if _root(package) == "hydra" or (group.split("/")[0] == "hydra" and group not in allowed):
-                raise UserError(f"{where}: {said} is not for a file to choose; it chooses from our own groups.")
+                raise UserError(f"{where()}: {said} is not for a file to choose; it chooses from our own groups.")
             if re.search(r"\$\{.*:", str(value)):
-                raise UserError(f"{where}: {value} depends on where it is read; name the option itself.")
+                raise UserError(f"{where()}: {value} depends on where it is read; name the option itself.")
             paths = [target] if value is None else [f"{target}/{one}" for one in _each(value)]
             here = "" if target.startswith("/") else f"{name.rpartition('/')[0]}/"
             if name in [here + one.removeprefix("/") for one in paths]:
-                raise UserError(f"{where}: {shown(path)} names itself; leave that out of its defaults.")
+                raise UserError(f"{where()}: {shown(path)} names itself; leave that out of its defaults.")
 
 
 def _chosen(path: Path, index: int, item: Any) -> Iterator[tuple[str, Any]]:

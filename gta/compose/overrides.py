@@ -21,8 +21,8 @@ from gta.config import Config
 from gta.errors import UserError
 from gta.fields import describe
 from gta.methods import METHODS
-from gta.ranges import shown, spelled
-from gta.text import first_line, there_are
+from gta.ranges import shown
+from gta.text import first_line, printable, there_are
 
 GROUPS = ("method", "data", "model", "schedule", "site", "sweep", "hydra/launcher")
 
@@ -140,7 +140,7 @@ def explain(error: Exception, loader: ConfigLoaderImpl | None = None) -> str:
     if composing := re.match(r"In '([^']+)': \w+ raised while composing config:\n", text):
         text = text[composing.end() :]
         where = f"{written_in(loader, composing[1], full)}: "
-    line = spelled(text.strip().split("\n")[0].strip() if text.strip() else type(cause).__name__)
+    line = printable(text.strip().split("\n")[0].strip() if text.strip() else type(cause).__name__)
     if re.search(r"Key '(\w+)' is not in struct|Key '(\w+)' not in '(\w+)'", text) and full:
         return f"{where}{full}: the chosen method or group has no such setting ({line})"
     if full and isinstance(cause, ValidationError) and (wanted := _wanted(full)):

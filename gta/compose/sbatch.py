@@ -12,9 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from gta.compose.oneline import check_text
 from gta.config import Config, SiteConfig
 from gta.errors import UserError
+from gta.ranges import LINE, shown
 
 # field of the site -> sbatch's options that ask for the same, the field's own first
 _SAME = {
@@ -148,7 +148,8 @@ def check_lines(params: Mapping[str, Any]) -> None:
         if name in ("setup", "teardown"):
             continue
         for text in [*value, *value.values()] if isinstance(value, Mapping) else [value]:
-            check_text(f"hydra.launcher.{name}", str(text))
+            if not LINE.holds(str(text)):
+                raise UserError(f"hydra.launcher.{name} is {shown(str(text))}; it must be {LINE.what}.")
     for name in words(params.get("additional_parameters") or {}):
         if not _OPTION.fullmatch(name):
             raise UserError(f"hydra.launcher.additional_parameters: {name!r} is no option of sbatch's.")

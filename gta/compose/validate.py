@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from gta.compose.oneline import check_texts
 from gta.compose.sbatch import check_site
 from gta.config import (
     CROP,
@@ -33,11 +32,11 @@ from gta.text import did_you_mean
 
 def check_config(config: Config) -> None:
     """Raises UserError for settings that no cell could be trained with; looks at no file, and not at the length."""
-    check_texts(config)
     check_values(config)
     check_given(config)
     refuse_credentials(config.paths.tracking_uri)
     refuse_secrets("site.setup", config.site.setup)
+    refuse_secrets("site.sbatch", config.site.sbatch.values(), " in site.setup")
     check_method(config.method)
     check_batch(config.schedule, config.site.ranks * config.site.nodes)
     check_names(config.data)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gta.config import WEIGHTS, MethodConfig
+from gta.config import MethodConfig
 from gta.fields import result
-from gta.ranges import NAME, Span
+from gta.ranges import NAME, WEIGHTS, Span
 
 BOXES = ("gta", "unimatch", "cutmix_seg", "cps")  # gta.methods.mixing has them
 WEIGHTINGS = ("laplace", "confidence", "none")  # gta.ops.losses has them

@@ -39,7 +39,11 @@ def read(path: Path, what: str, lazily: bool = False) -> Any:
         with torch.serialization.safe_globals(NUMPY_SCALARS):
             mapped = lazily and zipfile.is_zipfile(path)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
     except Exception as error:  # a file of any other kind, or a part of one: torch raises all sorts
+        if "allocate memory" in str(error):  # torch's words on a CPU, and of mmap: none of the file's
+            raise
         raise UserError(
             f"{what} {path} cannot be read as a PyTorch state dict: the file {why_unreadable(path, error)}."
         ) from None

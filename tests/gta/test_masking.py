@@ -11,7 +11,7 @@ from gta.cellfolder import Failure
 from gta.compose.validate import check_config
 from gta.errors import UserError
 from gta.journal import Journal
-from gta.masking import mask_output, masked, refuse_credentials, styled
+from gta.masking import mask_output, masked, refuse_credentials, refuse_secrets, styled
 from tests.helpers.cells import config
 from tests.helpers.configs import changed
 from tests.helpers.program import Run
@@ -90,6 +90,24 @@ def test_a_setup_line_with_a_password_in_it_is_refused(line: str) -> None:
     with pytest.raises(UserError, match=r"site\.setup says \w+ in plain.*=\$\(cat"):
         check_config(changed(config(), {"site.setup": ["module load cuda", line]}))
     check_config(changed(config(), {"site.setup": ["export HF_TOKEN=$(cat ~/.hf)", 'export A_TOKEN="$B"']}))
+
+
+@pytest.mark.parametrize(
+    "line", ["export TOKENIZERS_PARALLELISM=false", "export DB_PASSWORD_FILE=/run/secret", "PWD=/x make", "OLDPWD=/y"]
+)
+def test_a_setup_line_that_names_a_place_or_no_secret_is_taken(line: str) -> None:
+    refuse_secrets("site.setup", [line])
+
+
+def test_an_option_of_sbatch_with_a_token_in_it_is_refused() -> None:
+    with pytest.raises(UserError, match=r"site\.sbatch says WANDB_API_KEY in plain.*\$\(cat ~/FILE\) in site\.setup"):
+        check_config(changed(config(), {"site.sbatch": {"export": "ALL,WANDB_API_KEY=abcdef123"}}))
+
+
+def test_a_long_word_is_looked_at_once() -> None:
+    """A look from each of its letters on would not end."""
+    for word in ("a" * 10**6, "-" * 10**6, "api_key" * 10**5):
+        assert masked(word) == word
 
 
 def test_what_a_process_prints_and_what_others_raise_in_it(capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,6 +57,11 @@ FOREIGN = {
     "elsewhere": ("defaults: [override /data: '${oc.env:HOME}']\n", "depends on where it is read"),
 }
 DATA = {
+    "hidden_hydra": (
+        "# @package data._global_.hydra\njob: {env_set: {A: b}}\n",
+        "hidden_hydra.yaml: its header says @package data._global_.hydra; a file sets our own groups only",
+    ),
+    "hidden_key": ("# @package data._global_\nsheduel: {lr: 3}\n", "line 2: sheduel is no setting"),
     "tab": ("a:\n\tb: 1\n", "conf/data/tab.yaml, line 2 is not YAML: a tab stands"),
     "global": ("# @package _global_\nhydra: {callbacks: {}}\n", "line 2: a file of data sets our own groups only"),
     "header": (

@@ -13,7 +13,7 @@ import torch
 
 from gta.config import ModelConfig
 from gta.errors import UserError
-from gta.models import SegmentationModel, build_model, load_initial_weights
+from gta.models import SegmentationModel, build_model, files, load_initial_weights
 from gta.models.weights import check_initial_weights
 from tests.helpers.trap import Trap
 
@@ -259,3 +259,23 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
     torch.save(given, tmp_path / "weights.pth")
     with pytest.raises(UserError, match=r"weights.pth is not finite \(layer1.0.bn1.running_var\)"):
         load_initial_weights(network(), tmp_path / "weights.pth")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_no_memory_is_no_fault_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    torch.save({"a": torch.ones(1)}, path := tmp_path / "whole.pth")
+
+    def load(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(type(error)) as raised:
+        files.read(path, "The initial weights")
+    assert raised.value is error

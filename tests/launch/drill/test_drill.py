@@ -161,6 +161,7 @@ def test_a_run_that_fails_is_said_with_its_error(gta: Run, words: list[str], tmp
         (["--iterations", "4"], f"--iterations 4: a drill needs {FEWEST} or more"),
         (["--points", "safe"], "safe is no point; did you mean save?"),
         (["--ranks", "1,two"], "give numbers of ranks"),
+        (["--ranks", "1,\u00b2"], "give numbers of ranks"),
         (["--ranks", "1,2"], "do not divide over 2 ranks"),
         (["site.nodes=2", "schedule.group_size=4"], "--slurm"),
     ],
