@@ -19,7 +19,8 @@ from typing import Any
 
 from gta import progress
 from gta.cellfolder import CellFolder, process_start
-from launch.job.watching import ATTEMPT, DUMP, OVER, TICK, Watched
+from launch.job.stacks import DUMP
+from launch.job.watching import ATTEMPT, OVER, TICK, Watched
 
 _LEAVE_SECONDS = 5.0
 _HEARD = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}  # meant for the rank, not for who watches it

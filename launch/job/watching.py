@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import signal
 import socket
 import sys
@@ -20,28 +21,24 @@ from pathlib import Path
 from gta.cellfolder import CellFolder, Death, Silence, process_start
 from gta.cellrecords import process_letter
 from gta.jsonrecord import JsonRecord
+from launch.job import stacks
 
 TICK = b"."
 ATTEMPT = b"a%d;"
 OVER = b"q"
-DUMP = signal.SIGUSR1  # writes the stacks of a rank, or of a worker that loads its data, into the rank's log
 
 NOTICE_SECONDS = 120.0  # of silence, before it is said
 LOOK_SECONDS = 1.0
 STOPPED_SECONDS = 15.0  # between two looks: this process was stopped itself, and the rank with it
 PATIENCE = 3  # times `seconds`, where nobody knows how the other ranks do
-DUMP_SECONDS = 2.0  # for a stack to be written
 GATHER_SECONDS = 5.0  # for the other ranks to hear of it, and to write their stacks
 FAR_SECONDS = 40.0  # the same where they are on other hosts: a network file system shows new files late
 LEFT_SECONDS = 60.0  # for a rank to leave after its attempt is over
 KILL_SECONDS = 20.0  # for a rank to be gone
 
-_STATES = {
-    "T": "is stopped (SIGSTOP)",
-    "D": "waits for a disk or a network file system",
-    "R": "computes",
-    "S": "waits",
-}
+# of a process that does not even run. One that computes and one that waits are told apart by their stacks, not here:
+# each is now the one and now the other, and every change would be another note
+_STATES = {"T": "is stopped (SIGSTOP)", "D": "waits for a disk or a network file system"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,27 +63,37 @@ class Watching:
         self.number: int | None = None  # of the attempt, once the rank knows it
         self._pipe, self._rest = pipe, b""
         self._last = self._looked = time.monotonic()
-        self._noted: Silence | None = None
+        self.over = False  # the rank is
+        self._noted: Silence | None = None  # as it was written
+        self._left = False  # a note of this rank may lie in the folder
         self._notice = min(NOTICE_SECONDS, watched.seconds / 2)
 
     def run(self) -> None:
         """Until the rank is over, or ended."""
         pause = min(LOOK_SECONDS, self.watched.seconds / 10)
-        while self._hear():
-            if self.look():
-                return self._end()
-            time.sleep(pause)
-        self._forget()
+        hung_up = select.poll()
+        hung_up.register(self._pipe, 0)  # of no other event: a rank that speaks need not be heard at once
+        while not self.look():
+            if self.over:
+                return self._forget()
+            hung_up.poll(1000 * pause)
+        self._end()
 
     def look(self) -> bool:
         """Whether the rank is to be ended now; what it has to say is heard, and its silence written down."""
-        self._hear()
-        now = time.monotonic()
+        if not self._hear():
+            self.over = True
+            return False
+        try:
+            return self._judged(time.monotonic())
+        finally:
+            self._looked = time.monotonic()  # a file system that keeps a look waiting does not keep the rank alive
+
+    def _judged(self, now: float) -> bool:
         if (
             now - self._looked > STOPPED_SECONDS or process_letter(self.watched.pid) == "t"
         ):  # the latter: a debugger has it
             self._last = now
-        self._looked = now
         if now - self._last < self._notice:
             self._forget()
             return False
@@ -106,7 +113,7 @@ class Watching:
                     self.number = int(found[-1])
                 self._rest = text[-16:]
         except BlockingIOError:
-            return process_start(self.watched.pid) == self.watched.started
+            return self._lives
         return False  # nobody can say anything any more
 
     def _note(self, over: bool = False) -> None:
@@ -120,28 +127,38 @@ class Watching:
             over=over,
         )
         before = self._noted
-        if before is not None and (before.process, before.over) == (now.process, now.over):
+        same = before is not None and (before.process, before.over) == (now.process, now.over)
+        if same or self.number is None:
             return
-        if self.number is not None and self.folder.attempt_file(self.number).exists():
-            with contextlib.suppress(OSError):  # a full disk: the others wait longer, no more
+        with contextlib.suppress(OSError):  # a full disk, one that is away: the others wait longer, no more
+            if self.folder.attempt_file(self.number).exists():
+                self._left = True
                 now.write(self.folder.silence_file(self.number, self.watched.rank))
-        self._noted = now
+                self._noted = now
 
     def _forget(self) -> None:
-        if self._noted is not None and self.number is not None:
-            with contextlib.suppress(OSError):
-                self.folder.silence_file(self.number, self.watched.rank).unlink(missing_ok=True)
         self._noted = None
+        if self._left and self.number is not None:
+            with contextlib.suppress(OSError):  # tried again at the next look
+                self.folder.silence_file(self.number, self.watched.rank).unlink(missing_ok=True)
+                self._left = False
 
     def _stuck(self, silent: float) -> bool:
         """Whether the rank is to be ended. One that waits for another, which goes on, is not stuck."""
         if self.number is None:
             return silent >= self.watched.seconds
-        notes = self.folder.silences(self.number)
+        notes = self._notes(self.number)
         if any(note.over for note in notes) or self._left_over():
             return True
-        every = len({note.rank for note in notes}) >= self.watched.world
+        every = len({self.watched.rank, *(note.rank for note in notes)}) >= self.watched.world
         return silent >= self.watched.seconds * (1 if every else PATIENCE)
+
+    def _notes(self, number: int) -> list[Silence]:
+        """What the ranks say of their silence; nobody does where the file system does not answer."""
+        try:
+            return self.folder.silences(number)
+        except OSError:
+            return []
 
     def _left_over(self) -> bool:
         """Whether the attempt was closed a while ago by another rank, which failed."""
@@ -155,51 +172,64 @@ class Watching:
         if self.watched.world > 1:
             time.sleep(min(FAR_SECONDS if self.watched.hosts else GATHER_SECONDS, self.watched.seconds))
         self._signal(signal.SIGSTOP)  # from here on it writes no more
-        if self.watched.rank == 0 and self.number is not None:
-            self._close(self.number)  # before anybody can see that it is dead
-        self._kill()
+        try:
+            if self.watched.rank == 0 and self.number is not None:
+                self._close(self.number)  # before anybody can see that it is dead
+        finally:
+            self._kill()  # whatever comes: nobody else would let it go on
 
     def _say_where(self) -> None:
         """The stacks of the rank and of its workers, in its log; of a process that can show none, why."""
         about, since = self.watched, time.monotonic() - self._last
-        _say(
+        stacks.say(
             f"Rank {about.rank} (process {about.pid} on {socket.gethostname()}) has made no progress for "
             f"{since / 60:.3g} min (site.stuck_minutes={about.seconds / 60:g}) and is ended. Its stack:"
         )
-        _show_stack(about.pid)
+        stacks.show(about.pid)
         for pid in self._workers():
-            _say(f"The stack of its process {pid}:")
-            _show_stack(pid)
+            stacks.say(f"The stack of its process {pid}:")
+            stacks.show(pid)
 
     def _workers(self) -> list[int]:
         """The processes that the rank started and that know how to show a stack: those that load data."""
-        import psutil
-
-        try:
-            children = [child.pid for child in psutil.Process(self.watched.pid).children(recursive=True)]
-        except psutil.Error:
+        if not self._lives:
             return []
-        return [pid for pid in children if pid != os.getpid() and _shows_stack(pid)]
+        try:
+            import psutil
 
-    def _signal(self, kind: signal.Signals, *others: int) -> None:
-        for pid in (self.watched.pid, *others):
+            children = [child.pid for child in psutil.Process(self.watched.pid).children(recursive=True)]
+        except Exception:  # psutil's, or of the file system that it is on: the rank is ended without
+            return []
+        return [pid for pid in children if pid != os.getpid() and stacks.shown_by(pid)]
+
+    @property
+    def _lives(self) -> bool:
+        return process_start(self.watched.pid) == self.watched.started
+
+    def _signal(self, kind: signal.Signals) -> None:
+        """To the rank, not to another process that has its number by now."""
+        if self._lives:
             with contextlib.suppress(OSError):
-                os.kill(pid, kind)
+                os.kill(self.watched.pid, kind)
 
     def _kill(self) -> None:
-        self._signal(signal.SIGKILL, *self._workers())
+        workers = self._workers()
+        self._signal(signal.SIGKILL)
+        for pid in workers:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + KILL_SECONDS
-        while process_start(self.watched.pid) == self.watched.started and time.monotonic() < deadline:
+        while self._lives and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def _close(self, number: int) -> None:
         """Say how the attempt ended, in place of rank 0."""
-        found = self.folder.attempt(number)
-        if found is None or found.broken or found.ended not in (None, "lost"):
-            return
-        if self.folder.attempt_file(number + 1).exists():
-            return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # it counts as lost all the same, without a reason
+            found = self.folder.attempt(number)
+            if found is None or found.broken or found.ended not in (None, "lost"):
+                return
+            if self.folder.attempt_file(number + 1).exists():
+                return
             error = f"no progress for {self.watched.seconds / 60:g} min; {self._culprit(number)}"
             replace(
                 found, ended="lost", end_time=time.time(), why=str(Death.STUCK), error=error
@@ -207,36 +237,10 @@ class Watching:
 
     def _culprit(self, number: int) -> str:
         """The ranks that do not even run, by name; else where to look."""
-        notes = self.folder.silences(number)
+        notes = self._notes(number)
         named = [f"rank {n.rank} on {n.host} (process {n.pid}) {n.process}" for n in notes if n.hangs]
         logs = "its log" if self.watched.world == 1 else "each rank's log"
         return "; ".join(named) if named else f"{logs} has the stack"
-
-
-def _show_stack(pid: int) -> None:
-    letter = process_letter(pid)
-    if letter == "T":
-        _say("(it is stopped by SIGSTOP, and a process that is stopped can show none)")
-        return
-    if letter == "D":
-        _say("(it waits for a disk or a network file system, and shows none before that answers)")
-    if _shows_stack(pid):
-        with contextlib.suppress(OSError):
-            os.kill(pid, DUMP)
-            time.sleep(DUMP_SECONDS)
-
-
-def _shows_stack(pid: int) -> bool:
-    """Whether a process catches the signal: it would kill any other."""
-    with contextlib.suppress(OSError):
-        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-        return caught is not None and bool(int(caught[1], 16) >> (DUMP - 1) & 1)
-    return False
-
-
-def _say(text: str) -> None:
-    with contextlib.suppress(OSError):
-        print(text, file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str]) -> int:

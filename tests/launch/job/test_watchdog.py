@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -48,14 +54,8 @@ class Rank:
     """A rank of this process's, as its watchdog sees it; time goes on by `wait`."""
 
     def __init__(self, folder: CellFolder, clock: Clock, rank: int = 0, world: int = 1):
-        self.clock, self.ended = clock, False
-        read, self.pipe = os.pipe()
-        os.set_blocking(read, False)
-        about = Watched(
-            folder=str(folder.path), pid=os.getpid(), started=process_start(os.getpid()), rank=rank, world=world,
-            seconds=SECONDS, hosts=False,
-        )  # fmt: skip
-        self.watching = Watching(about, read)
+        self.clock = clock
+        self.watching, self.pipe = beside(folder, os.getpid(), process_start(os.getpid()), SECONDS, rank, world)
         os.write(self.pipe, b"a1;")
 
     def wait(self, seconds: float) -> bool:
@@ -152,6 +152,7 @@ def test_a_rank_that_is_over_is_watched_no_more(cells: list[Cell], clock: Clock)
     assert cells[0].folder.silences(1) == []
 
 
+@pytest.mark.slow
 def test_a_full_pipe_stops_no_step(cells: list[Cell]) -> None:
     before = psutil.Process().children()
     with watchdog(cells[0].folder, 30, 0, 1, hosts=False) as dog:
@@ -162,6 +163,141 @@ def test_a_full_pipe_stops_no_step(cells: list[Cell]) -> None:
         child.resume()
         dog.attempt(1)
     assert not child.is_running()
+
+
+def test_a_rank_that_stays_busy_is_noted_once(cells: list[Cell], clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim(cells[0])
+    rank = Rank(cells[0].folder, clock)
+    letters = itertools.cycle("RSS")  # it computes and waits in turn, as all that runs does
+    monkeypatch.setattr(watching, "process_letter", lambda pid: next(letters))
+    assert not rank.wait(200)
+    written = os.stat(cells[0].folder.silence_file(1, 0))
+    for _ in range(9):
+        assert not rank.wait(10)
+        now = os.stat(cells[0].folder.silence_file(1, 0))
+        assert (now.st_ino, now.st_mtime_ns) == (written.st_ino, written.st_mtime_ns)
+    (note,) = cells[0].folder.silences(1)
+    assert not note.hangs
+
+
+def test_a_file_system_that_keeps_the_watchdog_waiting_keeps_no_rank_alive(
+    cells: list[Cell], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim(cells[0])
+    rank = Rank(cells[0].folder, clock)
+
+    def slow(folder: CellFolder, number: int) -> list[Silence]:
+        clock.now += 60
+        return []
+
+    monkeypatch.setattr(CellFolder, "silences", slow)
+    assert rank.wait(2 * SECONDS)
+
+
+def test_a_file_system_that_does_not_answer_ends_no_watchdog(
+    cells: list[Cell], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rank is judged all the same; its silence is written down when that can be done, and goes when that can."""
+    claim(cells[0])
+    rank = Rank(cells[0].folder, clock)
+    with monkeypatch.context() as away:
+        stale(away, cells[0].folder)
+        assert not rank.wait(300)
+    assert cells[0].folder.silences(1) == []
+    assert not rank.wait(10)
+    assert [note.rank for note in cells[0].folder.silences(1)] == [0], "now that it answers"
+    with monkeypatch.context() as away:
+        stale(away, cells[0].folder)
+        rank.tick()
+    assert len(cells[0].folder.silences(1)) == 1, "it could not be removed"
+    rank.tick()
+    assert cells[0].folder.silences(1) == []
+    stale(monkeypatch, cells[0].folder)
+    assert rank.wait(SECONDS + 20)
+
+
+def stale(monkeypatch: pytest.MonkeyPatch, folder: CellFolder) -> None:
+    """What looks at a cell's attempts is told that the server does not know them any more."""
+
+    def refused(real: Any) -> Any:
+        def call(path: Path, *rest: Any, **given: Any) -> Any:
+            if Path(path).is_relative_to(folder.attempts_folder):
+                raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+            return real(path, *rest, **given)
+
+        return call
+
+    for name in ("exists", "glob", "unlink"):
+        monkeypatch.setattr(Path, name, refused(getattr(Path, name)))
+    for name in ("lstat", "open"):
+        monkeypatch.setattr(os, name, refused(getattr(os, name)))
+
+
+@pytest.mark.slow
+def test_a_rank_is_ended_also_where_nothing_can_be_written_down(
+    cells: list[Cell], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped, so that it writes no more: it must not stay so."""
+    claim(cells[0])
+    with subprocess.Popen(["sleep", "600"]) as rank, ended(rank):
+        watched, pipe = beside(cells[0].folder, rank.pid, process_start(rank.pid), seconds=1)
+        os.write(pipe, b"a1;")
+        stale(monkeypatch, cells[0].folder)
+        monkeypatch.setattr(Watching, "_close", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            watched.run()
+        assert rank.wait(60) == -signal.SIGKILL
+    os.close(pipe)
+
+
+@pytest.mark.slow
+def test_no_other_process_is_ended_for_its_number(cells: list[Cell]) -> None:
+    made = subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with made as other, ended(other):
+        watched, pipe = beside(cells[0].folder, other.pid, "the rank's start", seconds=1)
+        watched._end()  # the rank left in between
+        said = other.communicate("I go on\n", timeout=60)[0]
+        assert (said, other.returncode) == ("I go on\n", 0)
+    os.close(pipe)
+
+
+@contextmanager
+def ended(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """After it, the process is."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
+@pytest.mark.parametrize("how", ["hangs up", "says so", "said so when it was looked at"])
+def test_who_is_over_is_not_kept_waiting(cells: list[Cell], monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """A worker that still holds the pipe does not matter where the rank said it; a look an hour later is too late."""
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 3600.0 if how == "hangs up" else 0.1)
+    watched, pipe = beside(cells[0].folder, os.getpid(), process_start(os.getpid()), seconds=100_000)
+    if how == "said so when it was looked at":
+        os.write(pipe, OVER)
+        assert not watched.look()
+    running = threading.Thread(target=watched.run, daemon=True)
+    running.start()
+    if how == "says so":
+        os.write(pipe, OVER)
+    elif how == "hangs up":
+        os.close(pipe)
+    running.join(60)
+    assert not running.is_alive()
+
+
+def beside(
+    folder: CellFolder, pid: int, started: str | None, seconds: float, rank: int = 0, world: int = 1
+) -> tuple[Watching, int]:
+    """What watches a process, and the rank's end of the pipe."""
+    read, pipe = os.pipe()
+    os.set_blocking(read, False)
+    about = Watched(
+        folder=str(folder.path), pid=pid, started=started, rank=rank, world=world, seconds=seconds, hosts=False
+    )  # fmt: skip
+    return Watching(about, read), pipe
 
 
 @pytest.mark.slow
