@@ -14,17 +14,22 @@ from gta.train import checkpoint
 def begin(folder: CellFolder, saved: Sequence[NewOrder], start: int) -> tuple[list[NewOrder], NewOrder | None]:
     """The orders of a cell that goes on from iteration `start`, and the one that begins now, if one was asked for.
 
-    From where each counts is written down before a step is made with it: a cell that later goes on from an earlier
-    checkpoint makes the same batches again. `saved`: those that the checkpoint was made with. For the process that has
-    the cell.
+    `saved`: those that the checkpoint was made with. Nothing is written: that is `keep`.
     """
     known = folder.orders()
     if len(known) < len(saved):  # somebody removed the record: the checkpoint remembers
         known = list(saved)
     orders = [replace(order, iteration=start) if order.iteration is None else order for order in known]
-    if orders != folder.orders():
-        Orders(orders=orders).write(folder.order_file)
     return orders, orders[-1] if orders != known else None
+
+
+def keep(folder: CellFolder, orders: Sequence[NewOrder]) -> None:
+    """Write down from where each order counts: before a step is made with it, so that a cell that later goes on from an
+    earlier checkpoint makes the same batches again; and after all else that comes of a new one, since what a kill cuts
+    off before is done again. For the process that has the cell.
+    """
+    if orders != folder.orders():
+        Orders(orders=list(orders)).write(folder.order_file)
 
 
 def forget_best(folder: CellFolder, start: int) -> bool:

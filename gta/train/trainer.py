@@ -123,13 +123,15 @@ class Trainer:
 
     def _begin_order(self, start: int) -> None:
         """Go on with other batches, where that was asked for; the journal's later iterations count no more."""
-        if self.first:
+        if self.journal:
             self.control.check()
             self.orders, begun = order.begin(self.folder, self.orders, start)
             if begun:
                 forgotten = order.forget_best(self.folder, start)
                 self._event("new order", iteration=start, order=begun.number, by=begun.by, best_forgotten=forgotten)
                 self._event(CUT_BACK, iteration=start)
+                self.journal.flush()
+            order.keep(self.folder, self.orders)  # last: a kill before it asks for the same again
         self.orders = distributed.broadcast_object(self.orders)
 
     def _last_good(self) -> dict[str, Any] | None:

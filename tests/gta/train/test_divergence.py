@@ -15,9 +15,11 @@ from gta.cli.main import main
 from gta.config import Config
 from gta.data.splits.split import load_split
 from gta.errors import Diverged, UserError
+from gta.journal import Journal
 from gta.methods import METHODS
 from gta.ops.finite import not_finite, tensors_in
 from gta.train import checkpoint
+from gta.train import order as training_order
 from gta.train.evaluate import confusion_matrices
 from gta.train.run import build_method, load_network
 from launch.state import order
@@ -168,6 +170,42 @@ def test_a_cell_goes_on_with_other_batches_when_that_is_asked_for_and_says_so(
     assert train_in(again.path, config)
     assert points(again.path) == mine, "stopped, and gone on from an earlier checkpoint, it is the same run bit for bit"
     assert result(again.path)["networks"] == result(asked.path)["networks"]
+
+
+@pytest.mark.parametrize("dies_at", ["forget_best", "new order", "cut back", "keep"])
+def test_a_kill_while_the_new_order_begins_loses_nothing_of_it(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies_at: str
+) -> None:
+    """Whatever it cuts off is done again: no best weights and no points of the batches that were given up are left."""
+    config = make(folder, "supervised", iterations=7, eval_every=5)
+    with monkeypatch.context() as within:
+        poison(within, config, "student", 6)
+        with pytest.raises(Diverged):
+            train_in(tmp_path, config)
+    cell = CellFolder(tmp_path)
+    assert checkpoint.load(cell.best_file)["iteration"] == 5, "the checkpoint is of 3"
+    order.ask(cell)
+    event = Journal.event
+
+    def dying(self: Journal, name: str, **fields: Any) -> None:
+        if name == dies_at:
+            raise KeyboardInterrupt
+        event(self, name, **fields)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as within:
+        within.setattr(Journal, "event", dying)
+        if hasattr(training_order, dies_at):
+            within.setattr(training_order, dies_at, dies)
+        with pytest.raises(KeyboardInterrupt):
+            train_in(tmp_path, config)
+    assert not train_in(tmp_path, config, control=StopAfter(1))
+    counting = journal.counted(journal.read(cell.journal_file))
+    assert [record["iteration"] for record in counting] == [1, 2, 3, 4]
+    assert not cell.best_file.exists()
+    assert [one.iteration for one in cell.orders()] == [3]
 
 
 def test_a_cell_without_a_checkpoint_begins_again_with_other_batches(folder: Path, tmp_path: Path) -> None:
