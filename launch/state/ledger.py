@@ -111,6 +111,7 @@ def _look(cell: Cell, word: Word | None) -> Entry:
         running = replace(base, state=State.RUNNING, detail=_where(past), here=past.here, node=past.node or past.host)
         return _silent(running, past)
 
+    folder.orders()  # a job that begins, or a retry, reads them
     verdict = folder.verdict()
     if isinstance(verdict, Cancelled):
         return replace(base, state=State.CANCELLED, detail=f"by {verdict.by}", cause=Death.CANCELLED)
@@ -171,7 +172,7 @@ def _unfinished(
 ) -> Entry:
     """A cell that nobody is at: it can go on, or begin, unless its death or the bounds forbid it."""
     asked_to_stop = mine and past is not None and past.ended == "interrupted"
-    if past is not None and past.why == Death.STUCK:
+    if past is not None and past.why == Death.STUCK and (mine or fate is None):
         base = replace(base, cause=Death.STUCK)  # Slurm's word of it is that its ranks were killed
     elif fate is not None and not asked_to_stop:
         base = replace(base, cause=of_job(fate, began=mine))

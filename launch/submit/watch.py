@@ -205,7 +205,7 @@ class Watch:
         if signature not in self.retry:
             return to_run(entry)
         nobody_knows = entry.unknown is not None and not entry.unknown.silent
-        return nobody_knows or entry.state not in (State.DONE, State.RUNNING, State.QUEUED)
+        return nobody_knows or entry.state not in (State.DONE, State.RUNNING, State.QUEUED, State.DAMAGED)
 
     def over(self, entries: Sequence[Entry]) -> bool:
         """Nothing of ours runs, nothing waits that could ever start, and nobody else is at one of the cells."""

@@ -223,6 +223,17 @@ def test_a_job_whose_attempt_is_over_says_so(cell: Cell) -> None:
     assert "(vanished: another rank died without a word)" in look(cell, EndedJob("57", "FAILED")).detail
 
 
+def test_a_stuck_attempt_says_nothing_of_the_job_after_it(cell: Cell) -> None:
+    submitted(cell, "10", 1.0)
+    claim(cell, job="10").end("lost", why=str(Death.STUCK), error="rank 1 made no progress")
+    of_its_own = look(cell, EndedJob("10", "FAILED", 0, 9))
+    assert (of_its_own.state, of_its_own.cause) == (State.RESUMABLE, Death.STUCK)
+    submitted(cell, "11", 2.0, after=1)
+    cancelled = look(cell, EndedJob("11", "CANCELLED"))
+    assert (cancelled.state, cancelled.cause) == (State.CANCELLED, Death.CANCELLED), "it does not go out again"
+    assert look(cell, EndedJob("11", "OUT_OF_MEMORY")).cause is Death.MEMORY
+
+
 def test_a_process_that_is_there_and_whose_heart_does_not_beat_is_silent(cell: Cell) -> None:
     claim(cell)
     assert look(cell).silent is None

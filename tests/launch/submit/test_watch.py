@@ -138,6 +138,23 @@ def test_other_batches_are_asked_of_cells_that_diverged_and_of_them_once(tmp_pat
     assert not failed_otherwise.folder.order_file.exists()
 
 
+def test_a_damaged_order_is_one_cells_trouble(tmp_path: Path) -> None:
+    """The new batches of a cell cannot be asked for: its line says so, and the others go out."""
+    hurt, later, whole = grid = of_seeds(3, tmp_path)
+    for one in grid:
+        claim(one).end("failed")
+        failed(one, "why", time.time(), cause=Death.DIVERGED)
+    hurt.folder.order_file.write_text("{")
+    cluster = Played()
+    watch = Watch(grid, cluster, Selection(again=True, new_order=True))
+    later.folder.order_file.write_text("")  # after the launcher's first look
+    entries = watch.turn()
+    assert cluster.submitted == [whole.signature]
+    told = [(entry.state, entry.detail) for entry in entries[:2]]
+    assert told == [(State.DAMAGED, "order.json: not JSON"), (State.DAMAGED, "order.json: empty")]
+    assert entries[2].state is not State.DAMAGED
+
+
 @pytest.mark.slow
 def test_a_launcher_that_was_stopped_while_it_submits_holds_up_nobody_for_ever(
     cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
