@@ -64,7 +64,7 @@ class Journal:
         self.close()
 
     def _append(self, record: Record) -> None:
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace") + b"\n"
         if self._torn:
             line = b"\n" + line
         # One write call a line: what a kill can tear is the last line only, and readers drop that one.
@@ -140,8 +140,8 @@ def _last(path: str | Path) -> tuple[Record | None, int]:
         start, span = end, _TAIL
         while start > 0:
             start = max(0, end - span)
-            # The first line of the piece may be cut; as a torn line it is left out.
-            lines = os.pread(descriptor, end - start, start).split(b"\n")
+            # The first line of the piece may be cut, also within a character; as a torn line it is left out.
+            lines = os.pread(descriptor, end - start, start).split(b"\n")[1 if start else 0 :]
             records = [_record(line) for line in lines]
             strange = sum(_strange(line) for line, record in zip(lines, records, strict=True) if record is None)
             if found := [record for record in records if record and record["kind"] == "metrics"]:

@@ -144,7 +144,7 @@ class JsonRecord:
         values = {"version": VERSION, **masked_values(self.as_dict())}
         made = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
         # an error's words may hold what no reader takes
-        return made.encode("utf-8", "replace").decode().replace("\\u0000", "?") + "\n"
+        return _NULL.sub(r"\1?", made.encode("utf-8", "replace").decode()) + "\n"
 
     def write(self, path: Path, put: Put = write_text) -> None:
         """Write the record to `path`, atomically; `put`: with others (`gta.files.together`)."""
@@ -205,3 +205,4 @@ def _sound(value: Any, kind: Any) -> bool:
 
 
 _UNSOUND = re.compile("[\0\ud800-\udfff]")
+_NULL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")  # as JSON writes it; a backslash that is text is two

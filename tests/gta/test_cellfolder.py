@@ -142,6 +142,22 @@ def test_what_does_not_fit_is_named(folder: CellFolder, record: str, change: dic
         read(folder, record)
 
 
+@pytest.mark.parametrize(
+    ("error", "read_back"),
+    [
+        ("a null \0, two \0\0.", "a null ?, two ??."),
+        (r"the text \u0000 of a path C:\u0000", r"the text \u0000 of a path C:\u0000"),
+        ("a backslash and a null: \\\0", "a backslash and a null: \\?"),
+        ("half a character \udcff", "half a character ?"),
+    ],
+)
+def test_whatever_an_error_says_is_a_record_that_can_be_read(tmp_path: Path, error: str, read_back: str) -> None:
+    Failure(attempt=1, error=error, time=1.0).write(tmp_path / "failure.json")
+    failure = CellFolder(tmp_path).failure()
+    assert failure is not None
+    assert failure.error == read_back
+
+
 def test_a_cause_of_a_newer_version_waits_for_a_person(folder: CellFolder) -> None:
     folder.failure_file.write_text(json.dumps({"attempt": 1, "error": "a ray", "time": 1.0, "cause": "cosmic ray"}))
     found = folder.failure()

@@ -14,6 +14,7 @@ import pytest
 
 from gta import journal
 from gta.journal import Journal
+from gta.jsonrecord import BrokenRecord
 
 
 def test_what_is_written_is_read_back_in_order(tmp_path):
@@ -136,6 +137,32 @@ def test_last_reads_the_end_only(tmp_path):
     before = bytes_read()
     assert journal.last(path)["iteration"] == 7
     assert bytes_read() - before < 1_000_000
+
+
+def test_a_character_that_the_look_at_the_end_cuts_is_no_damage(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as log:
+        log.metrics(1, {"a": 1})
+        log.event("broken checkpoint", what="ü" * 3000)
+        whole = path.stat().st_size
+        for number in range(whole, whole + 4):  # the piece begins at any byte of a character
+            log.event("x" * (number % 2))
+            log.metrics(2, {"a": 1})
+            assert journal.look(path)["iteration"] == 2
+        for _ in range(60):
+            log.metrics(3, {"a": 1})
+            assert journal.look(path)["iteration"] == 3
+    with open(path, "ab") as file:
+        file.write(b"\xff\xfe\n")
+    with pytest.raises(BrokenRecord, match="has 1 line that no run writes"):
+        journal.look(path)
+
+
+def test_half_a_character_is_written_as_something_that_can_be_read(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as log:
+        log.event("no artifacts", error="bad name \udcff")
+    assert journal.read(path)[0]["error"] == "bad name ?"
 
 
 def bytes_read() -> int:
