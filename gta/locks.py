@@ -10,6 +10,7 @@ import os
 import shlex
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,8 +130,9 @@ def _acquire(
         with contextlib.suppress(Timeout):
             held.acquire(timeout=max(0.0, min(_LOOK_SECONDS, rest, patience)))
             return
-        progress.tick()  # it is the holder who has to answer for it
         waited, holder = time.monotonic() - began, holder_of(path)
+        if threading.current_thread() is threading.main_thread() and not (holder and holder.stopped):
+            progress.tick()  # the holder has to answer for it; a thread beside the work says nothing of the work
         if say and not said and waited >= patience:
             said = True
             say(holder)

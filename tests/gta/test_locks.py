@@ -6,11 +6,12 @@ import os
 import re
 import signal
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from gta import locks
+from gta import locks, progress
 from gta.locks import Busy, Holder
 from tests.helpers.holding import held
 
@@ -30,6 +31,26 @@ def test_a_lock_that_a_stopped_process_holds_is_given_up_with_its_name(
         os.kill(other.pid, signal.SIGCONT)
         with locks.lock(path, 10_000):
             assert f"(process {os.getpid()} on " in str(locks.holder_of(path))
+
+
+def test_waiting_for_who_works_is_progress_and_for_who_was_stopped_is_none(tmp_path: Path) -> None:
+    path, ticks = tmp_path / "x.lock", list[int]()
+
+    def wait(seconds: float) -> None:
+        with pytest.raises(Busy), locks.lock(path, seconds, patience=0.05):
+            pass
+
+    with progress.heard_by(lambda: ticks.append(1)):
+        with held("lock", path):
+            wait(0.3)
+        assert ticks == [], "nobody is at work"
+        with locks.lock(path):
+            beside = threading.Thread(target=wait, args=[0.3])  # live tracking, say, while a step hangs
+            beside.start()
+            beside.join()
+            assert ticks == [], "of the work beside it, it knows nothing"
+            wait(0.3)
+            assert ticks
 
 
 def test_who_is_at_work_is_waited_for_and_then_named(tmp_path: Path) -> None:
