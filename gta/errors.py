@@ -1,4 +1,8 @@
-"""The exceptions that mean "you can mend this"."""
+"""The exceptions that mean "you can mend this"; and what is behind one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
 
 
 class UserError(ValueError):
@@ -11,3 +15,10 @@ class UserError(ValueError):
 
 class Diverged(UserError):
     """A cell whose loss, networks or scores are not finite any more. It failed: exit code 1."""
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, and those behind it: what it was raised from, or while."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

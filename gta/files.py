@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from gta.errors import chain
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -54,11 +56,7 @@ def _name(error: BaseException, path: Path) -> None:
 
 def full_disk(error: BaseException | None) -> OSError | None:
     """The full disk (or quota, or limit on a file's size) behind an error; None where there is none."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _FULL:
-            return error
-        error = error.__cause__ or error.__context__
-    return None
+    return next((one for one in chain(error) if isinstance(one, OSError) and one.errno in _FULL), None)
 
 
 def _beside(path: Path) -> Path:

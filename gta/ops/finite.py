@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from gta.ops.nested import named
 
 
 @torch.no_grad()
@@ -22,14 +24,6 @@ def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
     return [name for name, one in zip(floating, sound.tolist(), strict=True) if not one]
 
 
-def tensors_in(state: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+def tensors_in(state: Any) -> Iterator[tuple[str, Tensor]]:
     """The tensors of nested dicts and lists, by dotted names."""
-    if isinstance(state, Tensor):
-        yield name, state
-    pairs: Iterator[tuple[Any, Any]] = iter(())
-    if isinstance(state, Mapping):
-        pairs = iter(state.items())
-    elif isinstance(state, Sequence) and not isinstance(state, str):
-        pairs = iter(enumerate(state))
-    for key, inner in pairs:
-        yield from tensors_in(inner, f"{name}.{key}" if name else str(key))
+    return ((name, value) for name, value in named(state) if isinstance(value, Tensor))

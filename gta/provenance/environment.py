@@ -8,6 +8,7 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,14 @@ def commit() -> str | None:
 
     None outside a checkout. In a snapshot that was made when a job was submitted it is the commit of then.
     """
-    mine = code.running()
-    if mine["commit"] is None:
+    return commit_of(code.running())
+
+
+def commit_of(found: Mapping[str, Any]) -> str | None:
+    """As `commit`, of the code that an `environment` names."""
+    if found.get("commit") is None:
         return None
-    return f"{mine['commit']}+{mine['tree'][:8]}" if mine["dirty"] else str(mine["commit"])
+    return f"{found['commit']}+{str(found.get('tree'))[:8]}" if found.get("dirty") else str(found["commit"])
 
 
 def environment() -> dict[str, Any]:

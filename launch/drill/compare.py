@@ -11,10 +11,11 @@ from typing import Any
 from gta import journal
 from gta.cellfolder import CellFolder
 from gta.certificate import Deviation
+from gta.ops.nested import named
 from gta.text import some
 from gta.train import checkpoint
 from launch.drill.points import DrillFolder, Saved
-from launch.drill.tensors import apart, contents, digests, farthest, named
+from launch.drill.tensors import apart, contents, digests, farthest
 
 NAMED = 3  # differing names in a sentence
 ATTEMPTS = ("started", "resumed", "stopped")  # events of a journal that an interruption adds

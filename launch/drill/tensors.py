@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from gta.ops.nested import named
+
 ASIDE = ("seconds", "commits")  # of a checkpoint: a time; the code, which the certificate names
-
-
-def named(state: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """(dotted name, tensor or plain value) of everything in nested mappings and lists, in their order."""
-    if isinstance(state, dict):
-        pairs = state.items()
-    elif isinstance(state, (list, tuple)):
-        pairs = enumerate(state)  # type: ignore[assignment]
-    else:
-        yield prefix, state
-        return
-    for key, value in pairs:
-        yield from named(value, f"{prefix}.{key}" if prefix else str(key))
 
 
 def contents(state: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gta.cellfolder import Attempt
+from gta.provenance.environment import commit_of
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless")
 
@@ -22,12 +23,7 @@ def about(attempts: Sequence[Attempt]) -> dict[str, Any]:
 
 
 def _code(environment: Mapping[str, Any]) -> str:
-    """The commit, with what was changed since by its digest, as `gta.provenance.environment.commit` says it."""
-    tree = str(environment.get("tree"))[:8]
-    commit = environment.get("commit")
-    if commit is None:
-        return f"outside git, tree {tree}"
-    return f"{commit}+{tree}" if environment.get("dirty") else str(commit)
+    return commit_of(environment) or f"outside git, tree {str(environment.get('tree'))[:8]}"
 
 
 def _machine(environment: Mapping[str, Any]) -> str:

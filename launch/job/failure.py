@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 
 from gta import files
 from gta.cellfolder import CellFolder, Failure, readable
-from gta.errors import UserError
+from gta.errors import UserError, chain
 from gta.ops import distributed
 from gta.text import first_line
 from launch.state import policy
@@ -95,12 +94,6 @@ def _lost_a_peer(error: BaseException) -> bool:
 
 def _killed_worker(error: BaseException) -> str | None:
     """What to say of a worker that was killed; None where that is not what ended the attempt."""
-    if any(_WORKER in str(one) for one in _chain(error)):
+    if any(_WORKER in str(one) for one in chain(error)):
         return "a process that loads data was killed (signal 9), as the system does where memory runs out"
     return None
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

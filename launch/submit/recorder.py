@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gta.cell import Cell
-from gta.cellfolder import CellFolder
+from gta.cellfolder import CellFolder, readable
 from gta.config import Config
 from gta.tracking import sync as tracking
-from launch.state.damage import history
 from launch.state.ledger import Entry, State
 
 SYNC_SECONDS = 60.0
@@ -36,7 +35,7 @@ def sync(
 
 def alive(folder: Path) -> bool | None:
     """Whether a process works on the cell in `folder`; None where no attempt was counted."""
-    last = next(reversed(history(CellFolder(folder))), None)
+    last = readable(CellFolder(folder).latest_attempt, say=lambda _: None)
     return last.alive() if last else None
 
 
