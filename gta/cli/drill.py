@@ -12,6 +12,7 @@ from gta.cli import composing, grammar
 from gta.cli.grammar import Parsed, Words, option
 from gta.errors import UserError
 from gta.text import did_you_mean
+from launch.drill.points import Inside
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from gta.cell import Cell
     from gta.certificate import Certificate
 
-PLACES = ("step", "between", "evaluation", "best", "save", "result")
+PLACES = tuple(Inside)
 
 
 def _ranks(text: str) -> tuple[int, ...]:
@@ -50,7 +51,8 @@ def _places(text: str) -> tuple[str, ...]:
 @grammar.words("CELL")
 @option("--slurm", is_flag=True, help="As jobs of Slurm, interrupted by scontrol requeue.")
 @option("--ranks", type=Parsed("numbers", _ranks), metavar="N,N", default=(),
-        help="Also how far runs on these numbers of ranks are from the first of them.")  # fmt: skip
+        help="Also how far runs on these numbers of ranks (of a node) are from the first of them; on one number, from "
+             "the cell's own.")  # fmt: skip
 @option("--iterations", type=click.IntRange(min=1), metavar="N", default=8, help="Length of the runs (8).")
 @option("--points", type=Parsed("names", _places), metavar="NAME,...", default=(),
         help=f"Only the points inside of these: {', '.join(PLACES)}.")  # fmt: skip
@@ -74,7 +76,6 @@ def command(
     slurm = slurm or "slurm" in str(master.hydra.launcher._target_).lower()
     from launch.drill import clusters
     from launch.drill.drill import Asked, drill
-    from launch.drill.points import Inside
 
     asked = Asked(
         clusters.on_slurm(master) if slurm else clusters.here,

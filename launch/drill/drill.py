@@ -25,7 +25,6 @@ from launch.drill.points import SAVED_EVERY, DrillFolder, Inside, Plan, Point, l
 from launch.drill.told import about
 from launch.submit.watch import Cluster
 
-ITERATIONS = 8
 IMAGES = 4  # validation images that an evaluation of a drill is of
 
 Say = Callable[[str], None]
@@ -33,13 +32,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Asked:
-    """What a drill shall do. `clusters`: where the jobs of a cell run."""
+    """What a drill shall do. `clusters`: where the jobs of a cell run; `ranks`: of a node, see `compared`."""
 
     clusters: Callable[[Cell], Cluster]
-    slurm: bool = False
-    iterations: int = ITERATIONS
-    inside: Sequence[Inside] = ()
-    ranks: Sequence[int] = ()
+    slurm: bool
+    iterations: int
+    inside: Sequence[Inside]
+    ranks: Sequence[int]
 
 
 def drill(cell: Cell, asked: Asked, say: Say) -> Certificate:
@@ -82,10 +81,12 @@ class Drill:
         self.began = time.time()
         self.schedule = shortened(cell.config.schedule, asked.iterations)
         self.points = points(asked.iterations, self.schedule.warm_up > 0, asked.slurm, asked.inside)
-        own = cell.config.site.ranks
+        own, self.nodes = cell.config.site.ranks, cell.config.site.nodes
+        self.ranks = compared(asked.ranks, own)
         self.whole = self._cell("undisturbed", own)
         self.cut = self._cell("interrupted", own, SAVED_EVERY)  # an interruption costs steps, which are done again
-        self.runs = {ranks: self._cell(f"ranks-{ranks}", ranks) for ranks in asked.ranks} | {own: self.whole}
+        others = {ranks: self._cell(f"ranks-{ranks}", ranks) for ranks in self.ranks if ranks != own}
+        self.runs = {own: self.whole} | others
         self.interruptions: list[Interruption] = []
         self.compared: list[str] = []
         self.differences: list[str] = []
@@ -114,10 +115,11 @@ class Drill:
         for made in self.runs.values():
             if made is not self.whole:
                 self._train(made, [])
-        for ranks in self.asked.ranks[1:]:
-            first = self.asked.ranks[0]
+        for ranks in self.ranks[1:]:
+            first = self.ranks[0]
             pair = (self.runs[first].folder, self.runs[ranks].folder)
-            self.deviations.append(compare.deviation(*pair, ranks, first, self.cell.config.precision))
+            counts = (ranks * self.nodes, first * self.nodes)
+            self.deviations.append(compare.deviation(*pair, *counts, self.cell.config.precision))
 
     def certificate(self) -> Certificate:
         names = ("iterations", "warm_up", "eval_every", "eval_images", "batch_size")
@@ -129,7 +131,7 @@ class Drill:
             drilled=self.whole.signature,
             title=self.cell.title,
             where="slurm" if self.asked.slurm else "local",
-            ranks=self.cell.config.site.ranks * self.cell.config.site.nodes,
+            ranks=self.cell.config.site.ranks * self.nodes,
             time=self.began,
             seconds=time.time() - self.began,
             schedule={name: getattr(self.schedule, name) for name in names},
@@ -157,7 +159,7 @@ class Drill:
 
     def _train(self, cell: Cell, planned: Sequence[Point]) -> None:
         """Train a run's cell to its end, interrupted at the points. Raises Failed."""
-        ranks = cell.config.site.ranks
+        ranks = cell.config.site.ranks * self.nodes
         how = f", interrupted at {len(planned)} point{'s' * (len(planned) > 1)}" if planned else ", undisturbed"
         self.say(f"{self.asked.iterations} iterations on {ranks} rank{'s' * (ranks > 1)}{how} ...")
         plan = Plan(signature=cell.signature, iterations=self.asked.iterations, points=list(planned))
@@ -166,6 +168,16 @@ class Drill:
             train(cell, self.asked.clusters(cell), plan, self.asked.slurm, self.say)
         finally:
             self.attempts += cell.folder.attempts()
+
+
+def compared(ranks: Sequence[int], own: int) -> list[int]:
+    """The numbers of ranks (of a node) to compare, first the one that the others are compared with: where one number is
+    asked for, the cell's own. Raises UserError where that is all.
+    """
+    numbers = list(dict.fromkeys(ranks if len(ranks) != 1 else (own, *ranks)))
+    if len(numbers) == 1:
+        raise UserError(f"--ranks {own} is what the cell has: give another number to compare that with.")
+    return numbers
 
 
 def shortened(schedule: ScheduleConfig, iterations: int) -> ScheduleConfig:

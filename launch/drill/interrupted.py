@@ -30,7 +30,8 @@ class Failed(Exception):
 def train(cell: Cell, cluster: Cluster, plan: Plan, on_slurm: bool, say: Say) -> None:
     """Run the cell to its end, as a launcher that watches does, and interrupt it at the points of the plan.
 
-    Raises Failed where it comes to no result. Ctrl-C ends its job.
+    Raises Failed where it comes to no result. Whatever ends this (Ctrl-C, a requeue that is refused, a full disk) ends
+    its job.
     """
     watch = Watch([cell], cluster, Selection())
     hand = Hand(cell, cluster, plan, say)
@@ -41,7 +42,7 @@ def train(cell: Cell, cluster: Cluster, plan: Plan, on_slurm: bool, say: Say) ->
                 hand.look(entries[0])
                 ctrl_c.check()
                 time.sleep(POLL_SECONDS[cluster.name])
-        except KeyboardInterrupt:
+        except BaseException:  # its job would wait at its point, and go on after that
             _end(watch, cell, on_slurm)
             raise
     _leave(cell, on_slurm)
@@ -61,7 +62,7 @@ def _leave(cell: Cell, on_slurm: bool) -> None:
 
 
 def _end(watch: Watch, cell: Cell, on_slurm: bool) -> None:
-    """End the job of a drill that its user ends."""
+    """End the job of a drill that ends before it."""
     sent = cell.folder.submitted()
     if not on_slurm:
         watch.stop()

@@ -44,7 +44,6 @@ class Job:
     def __call__(self) -> str:
         import submitit
 
-        mask_output()
         job = submitit.JobEnvironment()
         return run_rank(CellFolder(Path(self.folder)), Place.of(job, str(job.paths.stdout)))
 
@@ -62,6 +61,7 @@ class Sent:
 
 def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, sent: Sent = Sent()) -> str:
     """What `run_cell` says; a failure is printed, and leaves the process with exit code 1 for the scheduler to see."""
+    mask_output()
     try:
         if not folder.path.is_dir():  # the ranks would make it anew to meet there
             raise UserError(f"{folder.path} is gone: the cell's folder was deleted or moved after it was submitted.")

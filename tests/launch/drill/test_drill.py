@@ -6,12 +6,19 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from gta.certificate import Certificate, certificates
 from gta.cli import composing
-from launch.drill.points import FEWEST, How, Inside, points
+from gta.errors import UserError
+from launch.drill import compare, interrupted
+from launch.drill import drill as drilling
+from launch.drill.drill import Asked, Drill
+from launch.drill.interrupted import Failed
+from launch.drill.points import FEWEST, How, Inside, Plan, points
 from tests.helpers.program import ROOT, Run, run_gta
 
 FORGETFUL = '''\
@@ -171,6 +178,67 @@ def test_what_cannot_be_drilled_is_one_sentence(say: Run, words: list[str], more
     assert said.returncode == 2, said.stderr
     assert sentence in said.stderr
     assert said.stderr.count("error:") == 1
+
+
+@pytest.mark.parametrize("error", [OSError("a full disk"), Failed("requeue was refused"), KeyboardInterrupt()])
+def test_no_job_outlives_its_drill(words: list[str], monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    """It waits at its point, and would go on after that."""
+    (cell,) = composing.grid([*words[1:], "method=supervised"])[1]
+    ended = []
+
+    class Watch:
+        first = ()
+
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def turn(self) -> list[Any]:
+            raise error
+
+        def over(self, entries: list[Any]) -> bool:
+            return False
+
+        def stop(self) -> None:
+            ended.append(cell.signature)
+
+    monkeypatch.setattr(interrupted, "Watch", Watch)
+    plan = Plan(signature=cell.signature, iterations=8, points=[])
+    cluster: Any = SimpleNamespace(name="local")
+    with pytest.raises(type(error)):
+        interrupted.train(cell, cluster, plan, False, print)
+    assert ended == [cell.signature]
+
+
+@pytest.mark.parametrize(
+    ("own", "nodes", "asked", "pairs"),
+    [
+        (1, 1, (2,), [(2, 1)]),
+        (2, 1, (1,), [(1, 2)]),
+        (1, 1, (2, 1, 4), [(1, 2), (4, 2)]),
+        (1, 2, (2,), [(4, 2)]),
+        (1, 1, (), []),
+    ],
+)
+def test_ranks_are_compared_with_the_first_or_with_the_cells_own(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, own: int, nodes: int, asked: tuple[int, ...], pairs: Any
+) -> None:
+    """Counted over all nodes, as the certificate counts its own."""
+    more = ("method=supervised", "schedule.group_size=2", f"site.ranks={own}", f"site.nodes={nodes}")
+    (cell,) = composing.grid([*words[1:], *more])[1]
+    trained, said, clusters = [], list[str](), SimpleNamespace()
+    monkeypatch.setattr(drilling, "train", lambda cell, *_: trained.append(cell.config.site.ranks))
+    monkeypatch.setattr(compare, "deviation", lambda one, other, ranks, against, precision: (ranks, against))
+    made = Drill(cell, Asked(lambda _: clusters, True, 8, (), asked), said.append)  # type: ignore[arg-type, return-value]
+    made.on_other_ranks()
+    assert made.deviations == pairs
+    assert sorted(trained) == sorted(set(asked) - {own})
+    assert [text.split(" on ")[1].split(" rank")[0] for text in said] == [str(ranks * nodes) for ranks in trained]
+
+
+def test_the_cells_own_number_of_ranks_alone_is_nothing_to_compare(words: list[str]) -> None:
+    (cell,) = composing.grid([*words[1:], "method=supervised"])[1]
+    with pytest.raises(UserError, match="--ranks 1 is what the cell has: give another number"):
+        Drill(cell, Asked(lambda _: None, False, 8, (), (1,)), print)  # type: ignore[arg-type, return-value]
 
 
 @pytest.mark.parametrize("warm_up", [True, False])

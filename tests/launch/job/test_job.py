@@ -272,6 +272,15 @@ def test_a_failure_that_cannot_be_written_down_is_one_line(
     assert f"could not be written into {cell.folder.path} (No space left on device)." in said
 
 
+def test_every_job_masks_what_its_ranks_print(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A drill's as well: it is the rank that masks."""
+    with pytest.raises(SystemExit):
+        run_rank(CellFolder(tmp_path / "password=hunter22"), Place("57", "log"))
+    said = capsys.readouterr().err
+    assert "password=***" in said
+    assert "hunter22" not in said
+
+
 def test_a_full_disk_is_a_sentence(small: list[str], tmp_path: Path) -> None:
     """Here no file may grow beyond 60 kB: a checkpoint is larger."""
     words = [sys.executable, "-m", "gta", "train", *small, "method=supervised"]
