@@ -152,10 +152,12 @@ def summary(outcomes: list[Outcome], wanted: int) -> str:
     counts: dict[str, Counter[str]] = {}
     for one in outcomes:
         counts.setdefault(one.kind, Counter())[one.outcome] += 1
-    rows = [f"{'kind':45} {'faults':>6} {'well':>6} {'failed':>6} {'not here':>8}"]
+    about = {kind.name: kind.about for kind in KINDS}
+    rows = [f"{'kind':45} {'faults':>6} {'well':>6} {'failed':>6} {'not here':>8}  what is done"]
     for name in sorted(counts, key=[kind.name for kind in KINDS].index):
         count = counts[name]
-        rows.append(f"{name:45} {sum(count.values()):6} {count['well']:6} {count['failed']:6} {count['not here']:8}")
+        numbers = f"{sum(count.values()):6} {count['well']:6} {count['failed']:6} {count['not here']:8}"
+        rows.append(f"{name:45} {numbers}  {about[name]}")
     total = sum(counts.values(), Counter())
     rows.append(f"{'all':45} {len(outcomes):6} {total['well']:6} {total['failed']:6} {total['not here']:8}")
     missed = sum(not one.happened for one in outcomes)

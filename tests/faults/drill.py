@@ -16,7 +16,6 @@ from tests.faults.kinds.kind import NOT_REACHED, Did
 from tests.faults.world import World
 
 AGAIN = 4  # after every so many faults a multirun more, which must run nothing
-OUTCOMES = ("well", "failed", "not here")
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Outcome:
     seed: int
     number: int
     kind: str
-    outcome: str  # one of OUTCOMES
+    outcome: str  # well, failed, not here
     what: str = ""  # was done
     typed: list[str] = field(default_factory=list)  # what was typed afterwards, until all was well
     why: str = ""  # it failed, or cannot be had here
@@ -88,7 +87,7 @@ def _again(world: World) -> list[str]:
 
 
 def _attempts(world: World) -> list[str]:
-    return sorted(str(path) for path in world.runs.glob("cells/*/attempts/*.json"))
+    return sorted(str(path) for path in world.runs.glob(f"cells/*/{expected.ATTEMPTS}"))
 
 
 def _leftovers(world: World) -> int:

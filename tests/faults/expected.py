@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 Points = dict[tuple[str, int], float]
+ATTEMPTS = "attempts/[0-9][0-9][0-9][0-9].json"  # beside them lie other records, as of a rank that is silent
 MOVING = ("seconds", "system/")  # names of metrics that are of the machine, not of the run
 
 
@@ -168,7 +169,7 @@ def done_once(folder: Path) -> Iterator[str]:
                 yield f"iteration {line['iteration']} is twice in the journal, in one attempt"
             seen |= new
     ends = 0.0
-    for attempt in sorted((folder / "attempts").glob("*.json")):
+    for attempt in sorted(folder.glob(ATTEMPTS)):
         try:
             said = json.loads(attempt.read_text())
         except (OSError, ValueError):

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ CHANGES = frozenset(("os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"
 @dataclass(frozen=True)
 class Plan:
     """One fault. It happens once (`token` is made when it does) in the first process of that `role` (and, of ranks,
-    `cell`) that gets so far. `lasting` ones (clock, late, fsize, place) hold for every process of the role.
+    `cell`) that gets so far. `lasting` ones (clock, late, fsize) hold for every process of the role.
     """
 
     root: str  # only what is below it counts
@@ -39,7 +39,6 @@ class Plan:
     clock: float = 0.0  # seconds by which the clock is off, from change `at` on
     late: float = 0.0  # seconds for which others' new files are not seen
     fsize: int = -1  # bytes that any file may have (RLIMIT_FSIZE)
-    place: str = ""  # a name of another host
 
 
 _plan: Plan | None = None
@@ -69,8 +68,6 @@ def become(role: str) -> None:
     _role, _count = role, 0
     if _plan is None:
         return
-    if _plan.place:
-        _other_place(_plan.place)
     if _plan.fsize >= 0:
         hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
         resource.setrlimit(resource.RLIMIT_FSIZE, (_plan.fsize if _is_mine() else hard, hard))
@@ -278,16 +275,3 @@ def _set_clock(offset: float) -> None:
     real, real_ns = time.time, time.time_ns
     time.time = lambda: real() + offset
     time.time_ns = lambda: real_ns() + int(offset * 1e9)
-
-
-def _other_place(name: str) -> None:
-    """This process believes that it is on another host, whose processes are not seen here."""
-    for module in list(sys.modules.values()):
-        if getattr(module, "__name__", "").startswith(("gta", "launch")) and hasattr(module, "this_place"):
-            module.this_place = lambda: name
-
-
-def described(plan: Plan) -> dict[str, Any]:
-    """What of the plan is not the default."""
-    plain = Plan(root="", token="")
-    return {k: v for k, v in asdict(plan).items() if v != getattr(plain, k) and k not in ("root", "token")}

@@ -33,7 +33,7 @@ HANG_SECONDS = 240.0  # a command that says nothing of an end by then hangs
 
 @dataclass
 class Running:
-    """A command that was started: wait for it, or signal it."""
+    """A command that was started: wait for it."""
 
     words: tuple[str, ...]
     pid: int
@@ -58,10 +58,6 @@ class Running:
                 raise Hang(f"`{self}` did not end within {seconds:.0f} s; it printed: {self.output[-600:]}")
             time.sleep(0.01)
         return code
-
-    def signal(self, number: int) -> None:
-        if self.poll() is None:
-            os.kill(self.pid, number)
 
     @property
     def output(self) -> str:

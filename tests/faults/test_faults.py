@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import drill, expected
+from tests.faults import drill, expected, user
 from tests.faults.drill import Book, Outcome
 from tests.faults.kinds import KINDS
+from tests.faults.world import World
 from tests.helpers.program import ROOT
 
 SELECTION = ("kill -9 of a cell", "inside a save", "kill -9 of the launcher", "a record broken", "mlflow.db broken")
@@ -79,6 +80,20 @@ def test_attempts_that_overlap_are_found(tmp_path: Path) -> None:
     assert "attempt 0002" in " ".join(expected.done_once(cell))
 
 
+def test_the_note_of_a_rank_that_is_silent_is_no_attempt(tmp_path: Path) -> None:
+    made = World(tmp_path)
+    cell = journal(made.runs / "cells" / "a", ("started", 0))
+    (cell / "attempts").mkdir()
+    (cell / "attempts" / "0001.json").write_text(json.dumps({"time": 100.0, "end_time": 110.0}))
+    before = drill._attempts(made)
+    (cell / "attempts" / "0001.silent-0.json").write_text(json.dumps({"since": 105.0, "rank": 0}))
+    assert list(expected.done_once(cell)) == []
+    assert drill._attempts(made) == before
+    (cell / "attempts" / "0001.silent-0.json").write_text("")
+    assert not user._broken_attempts(made)
+
+
+@pytest.mark.slow
 def test_new_files_are_seen_late_by_others_only(tmp_path: Path) -> None:
     code = """
 import os, sys

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from tests.faults import process
+from tests.faults.expected import ATTEMPTS
 from tests.faults.world import World
 
 TURNS = 7
@@ -93,7 +94,7 @@ def _follow(world: World, said: str, typed: list[str]) -> bool:
 
 def _broken_attempts(world: World) -> bool:
     """Whether an attempt's record cannot be read: it counts as living until its file is old."""
-    return any(not _is_json(path) for path in world.runs.glob("cells/*/attempts/*.json"))
+    return any(not _is_json(path) for path in world.runs.glob(f"cells/*/{ATTEMPTS}"))
 
 
 def _is_json(path: Path) -> bool:
@@ -105,7 +106,7 @@ def _is_json(path: Path) -> bool:
 
 def _wait_two_minutes(world: World) -> bool:
     """Make the heartbeats older, which is what two minutes do to those that nobody keeps."""
-    for path in world.runs.glob("cells/*/attempts/*.json"):
+    for path in world.runs.glob(f"cells/*/{ATTEMPTS}"):
         seen = path.stat()
         os.utime(path, (seen.st_atime - 130, seen.st_mtime - 130))
     return True

@@ -36,7 +36,6 @@ GRIDS = {
     "four": (),
     "ranks": ("method=supervised", "seed=0", "site.ranks=2", "schedule.group_size=4"),
 }
-STATES = ("bare", "fresh", "half", "done")
 
 
 @dataclass

@@ -75,9 +75,7 @@ def spoil(folder: CellFolder, record: str, breakage: str) -> None:
 
 def _line(**fields: Any) -> Callable[[Path], object]:
     """A further line of a journal."""
-    text = json.dumps({"time": 1e9, "kind": "metrics", "iteration": 9, "values": {}, **fields}).replace(
-        '"1e400"', "1e400"
-    )
+    text = _beyond(json.dumps({"time": 1e9, "kind": "metrics", "iteration": 9, "values": {}, **fields}))
     return lambda path: path.write_text(f"{path.read_text()}{text}\n")
 
 

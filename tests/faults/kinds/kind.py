@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from tests.faults import inject
 from tests.faults.world import World
 
 NOT_REACHED = "not reached"
@@ -48,6 +50,16 @@ def set_world(world: World, draw: Random, *states: str) -> str:
 def moment(world: World, draw: Random, role: str) -> int:
     """One of the changes of files that the undisturbed process of that role makes, counted from 1."""
     return 1 + int(draw.random() * world.wanted.moments[role])
+
+
+def two_launchers(world: World, plan: inject.Plan, after_fault: bool) -> None:
+    """A launcher with the plan's fault and a second one, which begins at once or after the fault, to their ends."""
+    first = world.start("multirun", plan=plan)
+    while first.poll() is None and after_fault and world.token is None:
+        time.sleep(0.01)
+    second = world.start("multirun")
+    first.wait()
+    second.wait()
 
 
 def where(world: World) -> str:

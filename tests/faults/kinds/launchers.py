@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from random import Random
 
-from tests.faults.kinds.kind import Did, Kind, did, set_world
+from tests.faults.kinds.kind import Did, Kind, did, set_world, two_launchers
 from tests.faults.world import World
 
 
@@ -37,10 +37,7 @@ def _killed_among_others(world: World, draw: Random) -> Did:
     """One of two launchers dies."""
     at = set_world(world, draw)
     plan = world.plan(role="multirun", what="kill", after=draw.uniform(0.3, 3.0))
-    first = world.start("multirun", plan=plan)
-    second = world.start("multirun")
-    first.wait()
-    second.wait()
+    two_launchers(world, plan, after_fault=False)
     return did(f"{at}, the first one dies")
 
 

@@ -6,7 +6,7 @@ import shutil
 from random import Random
 
 from tests.faults.kinds import records
-from tests.faults.kinds.kind import Did, Kind, did, moment, set_world, where
+from tests.faults.kinds.kind import Did, Kind, did, moment, set_world, two_launchers, where
 from tests.faults.world import World
 
 
@@ -35,12 +35,7 @@ def _locks(world: World, draw: Random) -> Did:
     """All lock files are deleted while a launcher works, and a second one begins at once."""
     at = set_world(world, draw, "bare", "fresh", "half")
     plan = world.plan(role="multirun", what="unlock", at=moment(world, draw, "multirun"))
-    first = world.start("multirun", plan=plan)
-    while first.poll() is None and world.token is None:
-        pass
-    second = world.start("multirun")
-    first.wait()
-    second.wait()
+    two_launchers(world, plan, after_fault=True)
     return did(f"{at}, {where(world)}")
 
 
