@@ -51,7 +51,7 @@ from gta.cellrecords import (
     process_start,
     this_place,
 )
-from gta.jsonrecord import VERSION, BrokenRecord, JsonRecord, text_in
+from gta.jsonrecord import UNREAD, VERSION, BrokenRecord, JsonRecord, text_in
 
 __all__ = [
     "DEAD_SECONDS",
@@ -265,7 +265,7 @@ class CellFolder:
         except (FileNotFoundError, NotADirectoryError):  # of the latter `check_places` says so
             return []
         except OSError as error:
-            raise BrokenRecord(self.attempts_folder, f"cannot be read ({error.strerror})", Attempt.REMEDY) from None
+            raise BrokenRecord(self.attempts_folder, f"{UNREAD}{error.strerror})", Attempt.REMEDY) from None
         numbers = (int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[0-9]{4,9}\.json", name))
         return sorted(number for number in numbers if number)
 

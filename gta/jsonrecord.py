@@ -20,6 +20,7 @@ from gta.masking import masked_values
 
 VERSION = 1  # of the records; one without a version is of the first
 OTHER_VERSION = "use the version of gta that wrote it"
+UNREAD = "cannot be read ("  # so begins what is wrong where the system did not give what a file holds
 MOST, MOST_INT = 1e15, 2**63  # no number of a record is larger: what is, is no time, score or count
 
 
@@ -67,7 +68,7 @@ def contents(path: Path, remedy: str) -> bytes | None:
         with os.fdopen(descriptor, "rb") as file:
             return file.read()
     except OSError as error:
-        raise BrokenRecord(path, f"cannot be read ({error.strerror})", remedy) from None
+        raise BrokenRecord(path, f"{UNREAD}{error.strerror})", remedy) from None
 
 
 def opened(path: Path, remedy: str) -> int | None:
@@ -77,7 +78,7 @@ def opened(path: Path, remedy: str) -> int | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise BrokenRecord(path, f"cannot be read ({error.strerror})", remedy) from None
+        raise BrokenRecord(path, f"{UNREAD}{error.strerror})", remedy) from None
     mode = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(mode):
         os.close(descriptor)

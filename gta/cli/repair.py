@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gta.cli import composing, grammar, options
@@ -54,7 +55,10 @@ def command(words: Words, yes: bool) -> int:
         with submission_lock(cell.folder.path.absolute().parents[1]):
             done = repair.repair(cell.folder, frozen)
         _print(done)
-        left = left or bool(damage(cell.folder))
+        if damage(cell.folder):
+            left = True
+            if busy := repair.living(cell.folder):  # since it was looked at
+                print(f"  the rest is left alone: {busy}")
     if not yes:
         print(f"\nNothing was changed; --yes does it, and keeps the damaged files of {len(hurt)} cells.")
         return 0
@@ -76,6 +80,6 @@ def _meant(words: Words) -> tuple[list[Named], dict[str, Cell]]:
     return names.find_all(words.names, found) if words.names else found, grid
 
 
-def _print(steps: list[Step]) -> None:
+def _print(steps: Iterable[Step]) -> None:
     for step in steps:
         print(f"  {step.brief}\n      {step.what}")

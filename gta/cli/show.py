@@ -98,7 +98,7 @@ def attempts_table(details: CellDetails) -> None:
         lasted = duration((one.end_time or one.beat) - one.time) if one.time else ""
         ended = one.ended or ("running" if one.alive() else "died without a word")
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.time)) if one.time else ""
-        why = one.why or one.error or ""
+        why = (one.error if one.ended == "failed" else one.why) or one.error or ""
         rows.append((one.number, when, lasted, one.node or one.host, one.job, one.began, f"{ended}  {why}".strip()))
     headers = ("", "began", "lasted", "on", "job", "from iteration", "ended")
     if not rows:

@@ -61,7 +61,7 @@ def _record(folder: CellFolder, number: int | None, error: BaseException, mine: 
         first = Failure(attempt=number, error=line, time=time.time(), cause=cause, rank=distributed.rank(), log=log)
         first.write(folder.failure_file)
     if mine:
-        mine.end("failed", error=first.error, log=first.log)  # the log that tells the cause
+        mine.end("failed", why=str(first.cause), error=first.error, log=first.log)  # the log that tells the cause
 
 
 def in_words(error: BaseException) -> str:

@@ -74,6 +74,8 @@ def result(folder: CellFolder) -> Made:
     try:
         state = checkpoint.load(path)
         checkpoint.check_owner(path, state, folder.signature)
+        if state["format"] < checkpoint.FORMAT:
+            raise CannotTell(f"{path.name} is of an older version, without a checksum")
         known = headline if headline in state["scores"] else "student"
         made = outcome.result_of(config, state, known, _finished(folder))
     except UserError as error:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gta.cellfolder import DEAD_SECONDS, CellFolder
 from gta.files import replacing
-from gta.jsonrecord import OTHER_VERSION
+from gta.jsonrecord import OTHER_VERSION, UNREAD
 from launch.state import rebuild
 from launch.state.attempts import who
 from launch.state.damage import damaged_files
@@ -54,8 +54,10 @@ def living(folder: CellFolder) -> str | None:
     return f"attempt {last.number} is at it, {who(last)}: repair it when that is over, or end it with `gta cancel`"
 
 
-def steps(folder: CellFolder, cell: Cell | None = None) -> list[Step]:
-    """What is to be done about each damaged record. `cell`: as its grid says it is, where a grid was named."""
+def steps(folder: CellFolder, cell: Cell | None = None) -> Iterator[Step]:
+    """What is to be done about each damaged record, one after the other: a checkpoint that tells takes seconds to read.
+    `cell`: as its grid says it is, where a grid was named.
+    """
     found = damaged_files(folder)
 
     # what others are made from is first
@@ -64,7 +66,8 @@ def steps(folder: CellFolder, cell: Cell | None = None) -> list[Step]:
     def rank(path: Path) -> tuple[int, Path]:
         return order.index(path if path in order else folder.path), path
 
-    return [_step(folder, path, found[path], cell, set(found)) for path in sorted(found, key=rank)]
+    for path in sorted(found, key=rank):
+        yield _step(folder, path, found[path], cell, set(found))
 
 
 def repair(folder: CellFolder, cell: Cell | None = None) -> list[Step]:
@@ -72,10 +75,12 @@ def repair(folder: CellFolder, cell: Cell | None = None) -> list[Step]:
     done: list[Step] = []
     while living(folder) is None and len(done) < MOST:
         todo = next((step for step in steps(folder, cell) if step.possible), None)  # one may be made from another
-        if todo is None:
+        if todo is None or living(folder) is not None:  # a job may have begun meanwhile
             break
         _do(folder, todo)
         done.append(todo)
+    if living(folder) is not None:
+        return done
     return done + [step for step in steps(folder, cell) if not step.possible]
 
 
@@ -83,6 +88,8 @@ def _step(folder: CellFolder, path: Path, brief: str, cell: Cell | None, damaged
     frozen = (folder.config_file, folder.identity_file)
     if brief.partition(": ")[2].startswith("of version "):  # it is whole
         return Step(path, brief, f"left as it is: {OTHER_VERSION}", possible=False)
+    if brief.partition(": ")[2].startswith(UNREAD) and not path.is_symlink():  # nobody knows what it holds
+        return Step(path, brief, "left as it is: see to the file system, or to who may read it", possible=False)
     if path == folder.path:
         return Step(path, brief, "left as it is: move it away; the next multirun makes a folder", possible=False)
     if path == folder.result_file and (first := [item.name for item in frozen if item in damaged]):

@@ -244,3 +244,6 @@ def test_train_says_it_in_one_sentence(
     failure = cell.last_failure()
     assert failure is not None
     assert (failure.cause, failure.error) == (Death.DIVERGED, said.removeprefix("error: ").strip())
+    last = cell.latest_attempt()
+    assert last is not None
+    assert (last.ended, last.why, last.error) == ("failed", "diverged", failure.error), "what repair makes it from"

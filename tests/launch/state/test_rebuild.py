@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from gta.cell import Cell
-from gta.cellfolder import NewOrder, Orders, Result
+from gta.cellfolder import BrokenRecord, Death, NewOrder, Orders, Result
 from gta.journal import Journal
 from gta.train import checkpoint
 from launch.slurm.reconcile import reconcile
@@ -108,6 +110,17 @@ def test_no_other_checkpoint_gives_a_result(cell: Cell, changes: dict[str, Any],
     assert not cell.folder.done
 
 
+def test_a_checkpoint_without_a_checksum_gives_no_result(cell: Cell) -> None:
+    """Nobody knows whether its scores are what was written."""
+    whole(cell)
+    state = checkpoint.load(cell.folder.checkpoint_file)
+    torch.save({**state, "format": 1}, cell.folder.checkpoint_file)
+    cell.folder.result_file.write_text("")
+    said = repair(cell.folder)[0].what
+    assert said.startswith("moved away, checkpoint.pt is of an older version, without a checksum; the cell runs again")
+    assert not cell.folder.done
+
+
 def test_an_edited_config_gives_no_result(cell: Cell) -> None:
     """Its number would stand under settings that it was not made with."""
     whole(cell)
@@ -133,6 +146,59 @@ def test_looking_changes_nothing_and_a_living_cell_is_left_alone(cell: Cell) -> 
     assert "attempt 1 may live" in str(living(cell.folder))
     os.utime(last, (1e9, 1e9))
     assert living(cell.folder) is None
+
+
+def test_a_job_that_begins_while_a_record_is_made_again_is_left_alone(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint takes seconds to read; then the journal is the job's."""
+    whole(cell)
+    cell.folder.result_file.write_text("")
+    load = checkpoint.load
+
+    def meanwhile(*given: Any) -> dict[str, Any]:
+        attempt(cell, "7", None)
+        return load(*given)
+
+    monkeypatch.setattr(checkpoint, "load", meanwhile)
+    assert repair(cell.folder) == []
+    assert cell.folder.result_file.read_text() == ""
+    assert not cell.folder.damaged_folder.exists()
+
+
+def test_no_more_is_read_than_the_first_thing_to_do_needs(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    attempt(cell, "7", "done")
+    whole(cell)
+    cell.folder.journal_file.write_text("[]\n" + cell.folder.journal_file.read_text())
+    cell.folder.result_file.write_text("")
+    read: list[str] = []
+    load = checkpoint.load
+    monkeypatch.setattr(checkpoint, "load", lambda path: (read.append(path.name), load(path))[1])
+    assert [step.path.name for step in repair(cell.folder)] == ["journal.jsonl", "result.json"]
+    assert read == ["checkpoint.pt"]
+
+
+def test_what_the_system_does_not_give_is_left_as_it_is(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that fails, a server that is away: the record may be whole."""
+    attempt(cell, "7", "failed")
+    failed(cell, "boom", when=2e9)
+    opened = os.open
+
+    def fails(path: Any, *given: Any, **named: Any) -> int:
+        if str(path) in (str(cell.folder.failure_file), str(cell.folder.attempt_file(1))):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return opened(path, *given, **named)
+
+    monkeypatch.setattr(os, "open", fails)
+    os.utime(cell.folder.attempt_file(1), (1e9, 1e9))
+    with pytest.raises(BrokenRecord):
+        cell.folder.failure()
+    done = repair(cell.folder)
+    assert [(step.path.name, step.possible) for step in done] == [("0001.json", False), ("failure.json", False)]
+    assert "left as it is: see to the file system" in done[0].what
+    monkeypatch.undo()
+    assert damage(cell.folder) == []
+    assert not cell.folder.damaged_folder.exists()
 
 
 def test_a_journal_keeps_its_good_lines(cell: Cell) -> None:
@@ -179,12 +245,13 @@ def test_an_attempt_that_nothing_tells_of_keeps_its_number(cell: Cell) -> None:
 
 def test_a_failure_is_made_again_from_its_attempt(cell: Cell) -> None:
     attempt(cell, "7", None)
-    change_attempt(cell, ended="failed", error="boom", end_time=3e9)
-    failed(cell, "boom", when=3e9)
-    cell.folder.failure_file.write_text("")
-    repair(cell.folder)
-    entry = reconcile([cell])[0]
-    assert (entry.state, entry.detail) == (State.FAILED, "boom")
+    for why, cause in ((None, Death.EXCEPTION), (str(Death.DIVERGED), Death.DIVERGED)):  # an older version says none
+        change_attempt(cell, ended="failed", why=why, error="boom", end_time=3e9)
+        failed(cell, "boom", when=3e9)
+        cell.folder.failure_file.write_text("")
+        repair(cell.folder)
+        entry = reconcile([cell])[0]
+        assert (entry.state, entry.detail, entry.cause) == (State.FAILED, "boom", cause)
 
 
 def test_a_job_is_found_again_in_its_submission(cell: Cell) -> None:
