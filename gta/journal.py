@@ -13,7 +13,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +102,12 @@ def counted(records: Iterable[Record]) -> list[Record]:
     return kept
 
 
-def cut_back(records: Iterable[Record]) -> float | None:
-    """When the run was last cut back, unix seconds; None where it never was."""
-    return max((float(record["time"]) for record in records if _cut_back_to(record) is not None), default=None)
+def beginnings(records: Sequence[Record]) -> list[float]:
+    """When what counts of the journal began, unix seconds: its first line, and each time that the run was cut back, in
+    the journal's order, which a clock that was set back does not change. [] for no records.
+    """
+    cuts = [float(record["time"]) for record in records if _cut_back_to(record) is not None]
+    return [float(records[0]["time"]), *cuts] if records else []
 
 
 def _cut_back_to(record: Record) -> int | None:

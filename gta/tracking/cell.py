@@ -101,7 +101,7 @@ class TrackedCell:
             failure=None if result else either(folder.last_failure),
             attempt=either(folder.latest_attempt),
             sweep=either(lambda: _sweep(folder)),
-            orders=either(folder.orders) or [],
+            orders=result.orders if result else either(folder.orders) or [],  # of batches that count
             alive=alive,
         )
 
@@ -114,7 +114,12 @@ class TrackedCell:
         """When what counts of the journal began, unix seconds: tells two journals of one cell apart, and the points of
         one before and after it was cut back.
         """
-        return journal.cut_back(self.records) or self._first_line
+        return next(reversed(self.begins), None)
+
+    @property
+    def begins(self) -> list[float]:
+        """The same of all times that its points counted from, oldest first."""
+        return journal.beginnings(self.records)
 
     @property
     def _first_line(self) -> float | None:

@@ -37,12 +37,13 @@ class Writer:
     def send(self, cell: TrackedCell, run: Run | None) -> None:
         """Bring the cell's run (made where there is none) up to date; what was sent is remembered last."""
         if run is not None and (kept := run.data.tags.get(keys.JOURNAL)) and cell.journal_began:
-            if float(kept) > cell.journal_began:
+            before = float(kept) in cell.begins  # the clock may have been set back since
+            if float(kept) > cell.journal_began and not before:
                 why = "MLflow has a later run of the same cell"
                 self.report.problems.append(f"{cell.folder.path}: not synced, {why}")
                 return
-            if float(kept) < cell.journal_began:
-                # The cell was run anew from nothing: its points do not go among those of the old run.
+            if float(kept) != cell.journal_began:
+                # The cell was run anew from nothing, or was cut back: its points do not go among those of the old run.
                 # MLflow keeps a deleted run until `mlflow gc`, so that it can be brought back.
                 self.client.delete_run(run.info.run_id)
                 run = None

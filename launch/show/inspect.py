@@ -42,7 +42,7 @@ class CellDetails:
         hurt = damage(folder)
         identity, config = readable(folder.identity, _nobody), _config(folder, hurt)
         result, failure = readable(folder.result, _nobody), readable(folder.failure, _nobody)
-        orders = readable(folder.orders, _nobody) or []
+        orders = result.orders if result else readable(folder.orders, _nobody) or []
         hurt = list(dict.fromkeys(hurt))
         return cls(folder, identity, flat(config), history(folder), result, failure, hurt, orders)
 

@@ -57,8 +57,7 @@ def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_stor
         CellFolder(cell).checkpoint_file.touch()
     fail(cells[0], attempt=1)
     order = cellfolder.NewOrder(number=1, iteration=400)
-    cellfolder.Orders(orders=[order]).write(CellFolder(cells[1]).order_file)
-    finish(cells[1])
+    finish(cells[1], orders=[order])
     write_text(CellFolder(cells[1]).artifacts_folder / "confusion.json", "{}")
     write_text(CellFolder(cells[1]).artifacts_folder / "images/0_a.png", "a picture")
     assert tracking.sync(cells, uri).problems == []

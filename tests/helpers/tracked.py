@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gta.cellfolder import Attempt, CellFolder, Failure, Identity, NetworkScores, Result, Score
+from gta.cellfolder import Attempt, CellFolder, Failure, Identity, NetworkScores, NewOrder, Result, Score
 from gta.files import write_text
 from gta.journal import Journal
 from gta.tracking import keys
@@ -65,6 +66,7 @@ def finish(
     best: float = 71.5,
     classes: list[str] = CLASSES,
     iou: tuple[float | None, ...] = (90.0, 50.12345, None),
+    orders: Sequence[NewOrder] = (),
 ) -> None:
     """The result of a student and a teacher 5 points above it."""
 
@@ -85,6 +87,7 @@ def finish(
         seconds=12.5,
         commit="abcdef1234567890",
         finished=time.time(),
+        orders=list(orders),
     ).write(cell.result_file)
 
 

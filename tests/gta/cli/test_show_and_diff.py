@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from gta.cell import Cell
-from gta.cellfolder import CellFolder
+from gta.cellfolder import CellFolder, NewOrder, Orders
 from gta.files import write_text
 from launch.show.inspect import CellDetails, compare
-from tests.helpers.cells import attempt, finish
+from tests.helpers.cells import attempt, change_attempt, finish
 from tests.helpers.configs import changed
 from tests.helpers.program import Run
 
@@ -39,6 +39,18 @@ def test_show(say: Run, cells: list[Cell]) -> None:
     assert shown["environment"]["packages.torch"] == "2.11"
     assert [one["job"] for one in shown["attempts"]] == ["101", "102"]
     assert shown["code"] == {"commit": "c0ffee", "dirty": True, "tree": "7ree"}
+
+
+def test_show_says_the_error_of_an_attempt_that_failed_and_the_orders_that_counted(say: Run, cells: list[Cell]) -> None:
+    folder = cells[1].folder
+    attempt(cells[1], "101", "failed")
+    change_attempt(cells[1], why="diverged", error="Diverged at iteration 6")
+    Orders(orders=[NewOrder(number=1, iteration=4)]).write(folder.order_file)
+    said = say("show", "gta/1_8/seed1").stdout
+    assert "failed  Diverged at iteration 6" in said
+    assert "order 1 from iteration 4" in said
+    finish(cells[1])
+    assert "order 1" not in say("show", "gta/1_8/seed1").stdout, "the result says with which batches it was made"
 
 
 def test_a_password_is_shown_nowhere(say: Run, cells: list[Cell]) -> None:

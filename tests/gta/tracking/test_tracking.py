@@ -17,6 +17,7 @@ from gta.journal import CUT_BACK, Journal, read
 from gta.provenance.environment import environment
 from gta.tracking import keys
 from gta.tracking import sync as tracking
+from gta.tracking.cell import TrackedCell
 from tests.helpers.tracked import CLASSES, attempt, expected, fail, finish, history, make_cell, run_of, train
 
 
@@ -278,3 +279,21 @@ def test_points_that_a_run_was_cut_back_from_leave_mlflow(tmp_path, uri, client)
     assert (report.created, report.points, report.problems) == (0, 1, [])
     assert history(client, cell) == sorted([*expected(range(5)), (5, 50.0), (6, 60.0)])
     assert run_of(client, cell).data.tags["gta.order"] == "order 1 from iteration 4"
+    finish(cell)  # killed before a step with the second order, say: none of its batches counts
+    tracking.sync([cell], uri, "shapes")
+    assert "gta.order" not in TrackedCell.read(CellFolder(cell)).tags()
+
+
+def test_a_cut_back_by_a_clock_that_was_set_back_reaches_mlflow(tmp_path, uri, client, monkeypatch):
+    cell = make_cell(tmp_path)
+    train(cell, range(0, 8))
+    for clock, iteration, value in ((2e9, 4, 50.0), (1e9, 3, 40.0)):
+        tracking.sync([cell], uri, "shapes")
+        with Journal(CellFolder(cell).journal_file) as log, monkeypatch.context() as then:
+            then.setattr("time.time", lambda now=clock: now)
+            log.event(CUT_BACK, iteration=iteration)
+            log.metrics(iteration + 1, {"loss/supervised": value})
+    report = tracking.sync([cell], uri, "shapes")
+    assert report.problems == []
+    assert history(client, cell) == sorted([*expected(range(4)), (4, 40.0)])
+    assert tracking.sync([cell], uri, "shapes").problems == []
