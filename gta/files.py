@@ -6,10 +6,12 @@ import ctypes
 import errno
 import glob
 import json
+import math
 import os
 import re
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -139,15 +141,24 @@ def make_folder(path: str | Path, fill: Callable[[Path], None]) -> bool:
     return True
 
 
-def remove_leftovers(path: str | Path) -> None:
+def remove_leftovers(path: str | Path, older: float = 0.0) -> None:
     """Remove the temporary files that writers of `path` left beside it when they were killed.
 
     For who alone may write `path`: another writer that is still at it will fail at its rename, and `path` stays whole.
+    `older`: only what was written at least so many seconds ago, where others may.
     """
     path = Path(path)
     for item in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if re.fullmatch(r"\d+-[0-9a-f]{8}", item.name[len(path.name) + 2 : -len(".tmp")]):
+        if re.fullmatch(r"\d+-[0-9a-f]{8}", item.name[len(path.name) + 2 : -len(".tmp")]) and _age(item) >= older:
             item.unlink(missing_ok=True)
+
+
+def _age(path: Path) -> float:
+    """Seconds since a file was written; endless where it is gone."""
+    try:
+        return max(0.0, time.time() - path.stat().st_mtime)
+    except OSError:
+        return math.inf
 
 
 def write_text(path: str | Path, text: str) -> None:

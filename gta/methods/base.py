@@ -181,6 +181,8 @@ class Method:
                 unwrap(network).load_state_dict(state["networks"][name])
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
+        except torch.OutOfMemoryError:
+            raise
         except (RuntimeError, ValueError) as error:
             first = str(error).strip().splitlines()[-1].strip()
             raise UserError(f"The checkpoint is of another model than the config's: {first}") from error

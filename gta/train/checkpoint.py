@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import pickle
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,13 +19,13 @@ from typing import Any, BinaryIO, cast
 
 import torch
 
-from gta.cellfolder import CellFolder
+from gta.cellfolder import DEAD_SECONDS, CellFolder
 from gta.errors import UserError
 from gta.files import remove_leftovers, replacing
 from gta.models.files import why_unreadable
 from gta.text import first_line
 
-FORMAT = 2  # 1: of before 29 November 2026, without a checksum
+FORMAT = 2  # 1: of before 28 November 2026, without a checksum
 FORMATS = (1, FORMAT)
 _SEAL = b"\nsha256 of what is above, for a checkpoint of gta: "
 _SEALED = re.compile(re.escape(_SEAL) + rb"([0-9a-f]{64})\n")
@@ -53,7 +54,8 @@ def save(path: Path, state: dict[str, Any], before: Path | None = None) -> None:
             sealing = _Sealing(file)
             torch.save({"format": FORMAT, **state}, sealing)  # type: ignore[arg-type]
             sealing.seal()
-        if before is not None and path.exists():
+        kept = before is not None and before.exists() and path.exists() and before.samefile(path)
+        if before is not None and path.exists() and not kept:  # kept: the last save was killed between its two renames
             with replacing(before, parents=False) as linked:  # at no moment is there none
                 os.link(path, linked)
 
@@ -103,7 +105,10 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
 def _content(path: Path, file: BinaryIO, device: torch.device | str) -> Any:
     sealed = _sealed(path, file)
     if sealed:  # what was written; an error now (no memory, say) is none of the file's
-        return torch.load(file, map_location=device, weights_only=True)
+        try:
+            return torch.load(file, map_location=device, weights_only=True)
+        except pickle.UnpicklingError as error:  # it asks for more than tensors and plain Python
+            raise UserError(f"{path} {why_unreadable(path, error)}.") from None
     try:
         state = torch.load(file, map_location=device, weights_only=True)
     except torch.OutOfMemoryError:
@@ -174,8 +179,10 @@ def keep_good(folder: CellFolder, good: Path) -> None:
 
 def remove_what_a_kill_left(folder: CellFolder) -> None:
     """Files of saves that did not end. For the process that has the cell."""
-    for path in (folder.checkpoint_file, folder.previous_checkpoint_file, folder.best_file, folder.result_file):
+    checkpoints = (folder.checkpoint_file, folder.previous_checkpoint_file, folder.best_file)
+    for path in (*checkpoints, folder.result_file, folder.order_file):
         remove_leftovers(path)
+    remove_leftovers(folder.failure_file, older=DEAD_SECONDS)  # another rank may be writing just now why it failed
 
 
 def check_owner(path: Path, state: dict[str, Any], signature: str) -> None:
@@ -192,6 +199,8 @@ def fitting(path: Path) -> Iterator[None]:
     """While a network takes what `path` holds. Raises UserError where that is of another model or method."""
     try:
         yield
+    except torch.OutOfMemoryError:  # a RuntimeError, and none of the file's
+        raise
     except (RuntimeError, KeyError, TypeError, AttributeError, ValueError) as error:
         first = first_line(error)
         raise UserError(

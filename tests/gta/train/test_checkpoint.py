@@ -17,7 +17,7 @@ from gta import journal
 from gta.cellfolder import CellFolder
 from gta.errors import UserError
 from gta.train import checkpoint
-from gta.train.run import load_network
+from gta.train.run import build_method, load_network
 from tests.helpers.method_contract import same
 from tests.helpers.training import StopAfter, make, points, result, train_in
 
@@ -137,8 +137,23 @@ def test_at_no_moment_is_there_no_checkpoint(tmp_path: Path, monkeypatch: pytest
         last = checkpoint.load(cell.checkpoint_file)
         assert same(last["method"], state_of(2)["method"])
         checkpoint.load(cell.previous_checkpoint_file)
+    checkpoint.remove_what_a_kill_left(cell)
     checkpoint.save(cell.checkpoint_file, state_of(3), cell.previous_checkpoint_file)
     assert same(checkpoint.load(cell.previous_checkpoint_file)["method"], state_of(2)["method"])
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["checkpoint.previous.pt", "checkpoint.pt"], "the old weights take no place a third time"
+
+
+def test_what_a_kill_left_of_other_records_goes_and_what_a_rank_writes_now_stays(tmp_path: Path) -> None:
+    cell = CellFolder(tmp_path)
+    left = [tmp_path / f".{name}.12-0123abcd.tmp" for name in ("order.json", "failure.json", "result.json")]
+    for path in left:
+        path.write_text("{")
+        os.utime(path, (1e9, 1e9))
+    now = tmp_path / ".failure.json.13-0123abcd.tmp"
+    now.write_text("{")
+    checkpoint.remove_what_a_kill_left(cell)
+    assert list(tmp_path.iterdir()) == [now]
 
 
 def test_a_journal_without_the_lines_that_do_not_count(tmp_path: Path) -> None:
@@ -149,8 +164,9 @@ def test_a_journal_without_the_lines_that_do_not_count(tmp_path: Path) -> None:
         written.metrics(6, {"loss": 60})
     records = journal.read(tmp_path / "journal.jsonl")
     assert [record["values"]["loss"] for record in journal.counted(records)] == [2, 4, 60]
-    assert journal.cut_back(records) == records[3]["time"]
-    assert journal.cut_back(records[:3]) is None
+    assert journal.beginnings(records) == [records[0]["time"], records[3]["time"]]
+    assert journal.beginnings(records[:3]) == [records[0]["time"]]
+    assert journal.beginnings([]) == []
 
 
 def cut(path: Path) -> None:
@@ -199,6 +215,31 @@ def test_what_is_no_checkpoint_gets_one_sentence(tmp_path: Path, how: str) -> No
     assert str(path) in str(told.value)
     assert "weights_only" not in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_a_whole_checkpoint_that_asks_for_more_than_tensors_gets_one_sentence(tmp_path: Path) -> None:
+    """It is what was written, and nobody knows by whom: not damaged, so that no other one is taken for it."""
+    path = tmp_path / "checkpoint.pt"
+    checkpoint.save(path, {**state_of(), "where": Path("x")})
+    with pytest.raises(UserError, match=r"checkpoint\.pt is a pickle that asks for pathlib") as told:
+        checkpoint.load(path)
+    assert not isinstance(told.value, checkpoint.Damaged)
+    assert "\n" not in str(told.value)
+    assert "weights_only" not in str(told.value)
+
+
+def test_a_full_gpu_is_no_other_model(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = build_method(make(folder, "supervised"), torch.device("cpu"))
+    state = method.state_dict()
+
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.nn.Module, "load_state_dict", full)
+    with pytest.raises(torch.OutOfMemoryError), checkpoint.fitting(folder):
+        method.load_state_dict(state)
+    with pytest.raises(torch.OutOfMemoryError), checkpoint.fitting(folder):
+        full()
 
 
 @pytest.mark.parametrize("error", [IndexError, OSError, KeyError, struct.error, AssertionError])
