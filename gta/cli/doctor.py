@@ -156,11 +156,12 @@ def _options(
     """A cell with each option of a config group, by the option's name, with the folders of the chosen one; what cannot
     be composed is put to the `unread`.
     """
+    from gta.compose.hydra import group_options, loader_of
     from gta.finding import missing
 
     places = [f"paths.{name}='{getattr(chosen.paths, name)}'" for name in ("data", "splits", "weights")]
     found = {}
-    for name in hydra.config_loader.get_group_options(group):
+    for name in group_options(loader_of(hydra), group):
         try:
             found[name] = compose([f"{group}={name}", *places])
         except UserError as error:

@@ -21,6 +21,7 @@ from gta.compose.hydra import (
     Hydra,
     apply_values,
     create,
+    group_options,
     outside_resolvers,
     schema,
     to_yaml,
@@ -66,7 +67,7 @@ class Composer:
         self._bases: dict[tuple[str, ...], DictConfig] = {}
         self._unseeded: dict[tuple[str, ...], Config | None] = {}
         self._parser = OverridesParser.create(config_loader=loader)
-        self._is_group = cache(lambda key: bool(loader.get_group_options(key)))  # asking copies Hydra's repository
+        self._is_group = cache(lambda key: bool(group_options(loader, key)))
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The composed, unresolved config of one cell, without the `hydra` node."""

@@ -29,6 +29,7 @@ __all__ = [
     "Hydra",
     "apply_values",
     "create",
+    "group_options",
     "loader_of",
     "outside_resolvers",
     "schema",
@@ -49,6 +50,11 @@ def create(name: str, conf: Path, user: Path, sweeps: Sequence[Path]) -> Hydra:
     for source, folder in own:
         search_path.prepend("user", f"{source.scheme()}://{folder.absolute()}", anchor="schema")
     return Hydra.create_main_hydra2(name, search_path)
+
+
+def group_options(loader: ConfigLoaderImpl, group: str) -> list[str]:
+    """The names in a group. (Hydra's own way of asking copies its whole repository each time.)"""
+    return loader.repository.get_group_options(group)
 
 
 def loader_of(hydra: Hydra) -> ConfigLoaderImpl:

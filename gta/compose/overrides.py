@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from gta.compose.hydra import ConfigLoaderImpl
+from gta.compose.hydra import ConfigLoaderImpl, group_options
 from gta.compose.sources import SettingsSource
 from gta.compose.yamlfile import place
 from gta.config import Config
@@ -75,7 +75,7 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
         key = override.key_or_group
         if key == "sweep" and override.is_sweep_override():
             raise UserError(f"{override.input_line}: a table is one sweep; run the command once for each.")
-        choices = loader.get_group_options(key)
+        choices = group_options(loader, key)
         if choices:
             refuse_interval(override)
         if choices and key not in sections - {"method", "data", "model", "schedule", "site"}:
@@ -133,7 +133,7 @@ def explain(error: Exception, loader: ConfigLoaderImpl | None = None) -> str:
     text = str(cause)
     if loader and (absent := re.search(r"Could not find '([^'\n]+)/([^/'\n]+)'", text)):
         group, name = absent.groups()
-        return f"{group}={name}: there is no such {group}; {_meant(name, loader.get_group_options(group))}"
+        return f"{group}={name}: there is no such {group}; {_meant(name, group_options(loader, group))}"
     found = re.search(r"full_key: (\S+)", text)
     full = found[1] if found else ""
     where = ""

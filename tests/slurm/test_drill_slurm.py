@@ -15,6 +15,7 @@ pytestmark = pytest.mark.slurm
 
 def test_a_drill_by_requeues(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
     words = ["drill", *small, *RANKS, *SITE[1:], "method=gta", "--slurm", "--points", "between,save"]
+    before = set(slurm.jobs())  # of other tests
     said = gta(*words, **slurm.environment)
     assert said.returncode == 0, said.stdout + said.stderr
     (found,) = certificates(tmp_path / "results/none")
@@ -24,5 +25,10 @@ def test_a_drill_by_requeues(gta: Run, small: list[str], tmp_path: Path, slurm: 
         ("scontrol requeue inside the save of the checkpoint of iteration 4", 3),
     ]
     assert "run        on Slurm, 2 ranks" in said.stdout
-    assert until(lambda: list(slurm.jobs().values()) == ["COMPLETED"] * 2), "each run is one job, which is put back"
+
+    def states() -> list[str]:
+        return [state for job, state in slurm.jobs().items() if job not in before]
+
+    until(lambda: not {"RUNNING", "COMPLETING"} & set(states()))
+    assert states() == ["COMPLETED"] * 2, "each run is one job, which is put back"
     assert not (tmp_path / "runs/cells").exists()
