@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from types import NoneType
 from typing import Any, ClassVar
 
 from gta.jsonrecord import REPAIR, JsonRecord
+from gta.processes import process_start, this_place
 
 DEAD_SECONDS = 120.0  # another host's attempt without a heartbeat for so long is dead: generous to clocks and caches
 
@@ -284,35 +282,3 @@ class Silence(JsonRecord):
     def hangs(self) -> bool:
         """Whether the process does not even run: the others wait for it."""
         return self.process.startswith(("is stopped", "waits for"))
-
-
-def this_place() -> str:
-    """This host and process namespace: where a pid means the same process."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        namespace = str(os.stat("/proc/self/ns/pid").st_ino)
-    except OSError:
-        boot, namespace = "", ""
-    return f"{socket.gethostname()}:{boot}:{namespace}"
-
-
-def process_letter(pid: int) -> str:
-    """The kernel's letter for what a process does (R, S, D, T, t ...); empty where there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return ""
-
-
-def process_start(pid: int) -> str | None:
-    """When a process started (clock ticks since boot), or None where there is none: tells a reused pid apart.
-
-    Ticks and not a time of day (as psutil gives it): that moves when the clock is set, and a living attempt would be
-    taken for dead.
-    """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else fields[19]  # a zombie does nothing any more

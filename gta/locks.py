@@ -20,11 +20,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gta import progress
-from gta.cellrecords import process_letter, process_start, this_place
 from gta.errors import UserError
 from gta.files import replacing
 from gta.jsonrecord import BrokenRecord, JsonRecord
 from gta.masking import masked
+from gta.processes import process_letter, process_start, this_place
 
 PATIENCE_SECONDS = 5.0  # with another holder, before it is named
 STOPPED_SECONDS = 10.0  # with one that is stopped: it may have been for a moment

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from gta.cellrecords import process_letter
+from gta.processes import process_letter
 
 DUMP = signal.SIGUSR1  # writes the stacks of all threads
 DUMP_SECONDS = 2.0  # for that

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gta.cellfolder import CellFolder, Death, Silence, process_start
-from gta.cellrecords import process_letter
 from gta.jsonrecord import JsonRecord
+from gta.processes import process_letter
 from launch.job import stacks
 
 TICK = b"."

@@ -19,7 +19,7 @@ import psutil
 from gta.cellfolder import BrokenRecord, CellFolder, readable
 from gta.tracking.sync_cache import sweeps_of
 from launch.slurm import cluster
-from launch.state.damage import history
+from launch.state.damage import latest
 from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State
 from launch.state.submission import JobNumber, Recorded, job_file, recorded_file
@@ -155,7 +155,7 @@ def remove(pieces: Iterable[Removable]) -> tuple[int, list[str]]:
     """Bytes that are gone, and what could not be removed and why. A cell that was begun meanwhile is left alone."""
     gone, problems = 0, []
     for piece in pieces:
-        last = next(reversed(history(piece.folder)), None) if piece.folder else None
+        last = latest(piece.folder) if piece.folder else None
         if last is not None and last.alive():
             problems.append(f"{piece.path}: the cell runs by now; left alone")
             continue

@@ -39,12 +39,13 @@ class CellDetails:
         """Raises UserError where the cell was never frozen."""
         if not folder.frozen:
             raise UserError(f"{folder.path}: this cell was never submitted, so there is nothing of it yet.")
-        hurt = damage(folder)
+        attempts = history(folder)
+        hurt = damage(folder, attempts)
         identity, config = readable(folder.identity, _nobody), _config(folder, hurt)
         result, failure = readable(folder.result, _nobody), readable(folder.failure, _nobody)
         orders = result.orders if result else readable(folder.orders, _nobody) or []
         hurt = list(dict.fromkeys(hurt))
-        return cls(folder, identity, flat(config), history(folder), result, failure, hurt, orders)
+        return cls(folder, identity, flat(config), attempts, result, failure, hurt, orders)
 
     @property
     def title(self) -> str:

@@ -60,7 +60,7 @@ def row(entry: Entry) -> BoardRow:
     cell = entry.cell
     history = attempts_of(cell.folder)
     seen = readable(lambda: journal.last(cell.folder.journal_file), say=lambda _: None) if history else None
-    hurt = damage(cell.folder) if cell.folder.path.exists() else []
+    hurt = damage(cell.folder, history) if cell.folder.path.exists() else []
     gpu_hours, core_hours = hours(entry, history)
     rate, left = speed(entry, history, seen)
     made = BoardRow(

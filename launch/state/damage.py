@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gta import journal
-from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder
+from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder, readable
 from gta.jsonrecord import REPAIR, text_in
 from gta.tracking.sync_cache import stores
 
@@ -15,12 +15,14 @@ _TOP = re.compile(r"(\w+):")
 _SECTIONS = {"method", "data", "model", "schedule", "seed", "sweep_name"}  # the last one ends the file
 
 
-def damage(folder: CellFolder) -> list[str]:
-    """Each record that is there and cannot be read, such as `result.json: empty`."""
-    return list(dict.fromkeys(damaged_files(folder).values()))
+def damage(folder: CellFolder, attempts: Sequence[Attempt] | None = None) -> list[str]:
+    """Each record that is there and cannot be read, such as `result.json: empty`. `attempts`: its `history`, where it
+    was read already.
+    """
+    return list(dict.fromkeys(damaged_files(folder, attempts).values()))
 
 
-def damaged_files(folder: CellFolder) -> dict[Path, str]:
+def damaged_files(folder: CellFolder, attempts: Sequence[Attempt] | None = None) -> dict[Path, str]:
     """The records that are there and cannot be read, each with what is wrong as `damage` says it; a quick look at
     config and journal, whose middle nobody reads here.
     """
@@ -42,8 +44,8 @@ def damaged_files(folder: CellFolder) -> dict[Path, str]:
             look()
         except BrokenRecord as error:
             found.setdefault(error.path, error.brief)
-    attempts = {folder.attempt_file(one.number): one.brief for one in history(folder) if one.brief}
-    return found | attempts
+    known = history(folder) if attempts is None else attempts
+    return found | {folder.attempt_file(one.number): one.brief for one in known if one.brief}
 
 
 def look_at_config(folder: CellFolder) -> None:
@@ -66,3 +68,8 @@ def history(folder: CellFolder) -> list[Attempt]:
         return folder.attempts()
     except BrokenRecord:
         return []
+
+
+def latest(folder: CellFolder) -> Attempt | None:
+    """The last of `history`, of which alone the record is read."""
+    return readable(folder.latest_attempt, say=lambda _: None)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from gta import journal
 from gta.cellfolder import Attempt, BrokenRecord, Cancelled, Death, Failure, Submitted, readable
 from launch.state import setup
-from launch.state.damage import history
+from launch.state.damage import latest
 from launch.state.jobs import EndedJob, HeldJob, Jobs, Unknown, Word
 from launch.state.policy import POLICY, exhausted, of_job
 
@@ -82,7 +82,7 @@ def look(cell: Cell, word: Word | None = None) -> Entry:
     try:
         return _look(cell, word)
     except BrokenRecord as error:
-        last = next(reversed(history(cell.folder)), None)
+        last = latest(cell.folder)
         return Entry(cell, State.DAMAGED, error.brief, last.number if last else 0, log=last.log if last else None)
 
 
@@ -133,7 +133,7 @@ def _look(cell: Cell, word: Word | None) -> Entry:
 
 def _done(cell: Cell, miou: float) -> Entry:
     """A cell with a result, whatever of its other records can be read."""
-    past, sent = next(reversed(history(cell.folder)), None), readable(cell.folder.submitted, say=lambda _: None)
+    past, sent = latest(cell.folder), readable(cell.folder.submitted, say=lambda _: None)
     return Entry(
         cell,
         State.DONE,

@@ -12,7 +12,7 @@ from gta import journal
 from gta.cellfolder import Attempt, BrokenRecord, CellFolder, Death, Failure, Orders, Submitted, readable
 from gta.errors import UserError
 from gta.jsonrecord import JsonRecord, contents
-from launch.state.damage import history
+from launch.state.damage import history, latest
 from launch.state.submission import JobNumber, Recorded, job_file, read_submission, recorded_file
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def lines(folder: CellFolder) -> Made:
 def submitted(folder: CellFolder) -> Made:
     """submitted.json from the submissions of all sweeps: the job that a cell was last sent to Slurm as."""
     last = max(_submissions(folder), key=lambda sent: sent.time, default=None)
-    past = next(reversed(history(folder)), None)
+    past = latest(folder)
     if last is None:
         raise CannotTell("since no submission to Slurm names the cell")
     if past and past.number > last.after and past.job and past.job != last.job:
@@ -156,7 +156,7 @@ def _submissions(folder: CellFolder) -> Iterator[Submitted]:
 
 def failure(folder: CellFolder) -> Made:
     """failure.json from the last attempt's record, which says the same error."""
-    past = next(reversed(history(folder)), None)
+    past = latest(folder)
     if past is None or past.ended != "failed" or not past.error or not past.end_time:
         raise CannotTell("since the last attempt's record says of no failure")
     cause = Death(past.why) if past.why else Death.EXCEPTION

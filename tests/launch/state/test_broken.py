@@ -28,7 +28,7 @@ from launch.submit import price
 from launch.submit.selection import Selection
 from launch.submit.watch import Watch
 from tests.helpers.broken import CASES, Case, copies, copy, done_cell, failed_cell
-from tests.helpers.cells import attempt, change_attempt, failed, of_seeds
+from tests.helpers.cells import attempt, change_attempt, failed, finish, of_seeds
 from tests.helpers.played import Played
 from tests.helpers.program import Run
 
@@ -87,6 +87,26 @@ def all_that_looks_goes_on(hurt: Hurt) -> None:
     assert scored == sum(entry.miou is not None for entry in entries)
     a, b = (CellDetails.read(cell.folder) for cell in cells[:2])
     compare(a, b)
+
+
+def test_a_look_at_many_attempts_reads_each_once(cells: list[Cell], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of cells on a network file system; the ledger needs the last one alone."""
+    for job in range(10):
+        attempt(cells[0], str(job), "interrupted")
+    finish(cells[0])
+    read: list[str] = []
+    opened = os.open
+
+    def counting(path: os.PathLike[str], *given: int, **named: int) -> int:
+        read.append(Path(path).name)
+        return opened(path, *given, **named)
+
+    monkeypatch.setattr(os, "open", counting)
+    assert rows(reconcile(cells[:1]))[0].attempts == 10
+    monkeypatch.undo()
+    assert sorted(name for name in read if name < "0011.json") == sorted(
+        [*(f"{number:04d}.json" for number in range(1, 11)), "0010.json"]
+    )
 
 
 def test_what_was_removed_is_written_anew(cells: list[Cell]) -> None:
