@@ -29,7 +29,7 @@ def test_private_names_stay_in_their_file() -> None:
 
 
 def test_the_cell_folder_alone_knows_its_files() -> None:
-    """Docstrings and messages may name a record; code asks `gta.cellfolder`, which has the paths from `gta.cellpaths`."""
+    """Docstrings and messages may name a record; code asks `gta.cellfolder` (paths: `gta.cellpaths`)."""
     found = {}
     for path in FILES:
         nodes = ast.walk(ast.parse(path.read_text()))
