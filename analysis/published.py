@@ -2,7 +2,8 @@
 
 A file has `title`, `datasets` (ours to which it belongs), `sources` (key -> text), `defaults`, and `rows`: a method
 with `numbers` by label count. Each number has a source, a list family, an encoder, an evaluation and what was scored
-(its own, the row's or the defaults'); one that lacks any of them is refused.
+(its own, the row's or the defaults'); one that lacks any of them is refused. A `note` says what else a reader must know
+of a number, such as a log that ends early.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _KEYS = ("source", "lists", "encoder", "evaluation", "scored")
 
 @dataclass(frozen=True)
 class PublishedNumber:
-    """One published mIoU in percent. `lists`: a list family (u2pl, cps); `scored`: network and epoch, in words."""
+    """One published mIoU in percent. `lists`: a list family (u2pl, cps); `scored`: network and epoch, in words; `note`:
+    what else a reader must know of it.
+    """
 
     miou: float
     source: str
@@ -31,6 +34,7 @@ class PublishedNumber:
     encoder: str
     evaluation: str
     scored: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,8 @@ def _row(path: Path, content: Mapping[str, Any], row: Mapping[str, Any]) -> Publ
         if not method or isinstance(count, bool) or not isinstance(count, int):
             raise UserError(f"{where}: a row needs a method and whole label counts.")
         numbers[count] = PublishedNumber(
-            **{**fields, "miou": float(miou), "source": content["sources"][fields["source"]]}
+            **{**fields, "miou": float(miou), "source": content["sources"][fields["source"]]},
+            note=str(own.get("note", row.get("note", ""))),
         )
     encoder = next((number.encoder for number in numbers.values()), "")
     return PublishedRow(method, encoder, numbers)
@@ -160,7 +165,7 @@ def beside(
 
 
 def differences(number: PublishedNumber, count: int, protocol: TableProtocol) -> list[str]:
-    """What of the number's protocol is not the table's, a sentence without its full stop for each."""
+    """What of the number's protocol is not the table's, and its note: a sentence without its full stop for each."""
     found = []
     if number.encoder not in protocol.encoders:
         found.append(f"another encoder: {number.encoder} (ours: {', '.join(sorted(protocol.encoders))})")
@@ -178,7 +183,7 @@ def differences(number: PublishedNumber, count: int, protocol: TableProtocol) ->
         found.append("the source does not state which network and which epoch were scored")
     elif not number.scored.startswith("last"):
         found.append(f"scored: {number.scored} (ours: last iteration)")
-    return found
+    return [*found, number.note] if number.note else found
 
 
 def _marks(marks: Mapping[str, str], texts: Iterable[str]) -> str:

@@ -52,6 +52,25 @@ def test_the_shipped_numbers_are_those_of_the_sources():
     assert load_rows("shapes") == []
 
 
+def test_what_is_known_of_a_number_stands_at_it():
+    """AugSeg's blender runs on U2PL's lists were not at their end, and its README and its log differ at 366 labels."""
+    (row,) = [row for row in load_rows("voc_blender") if row.method == "AugSeg" and row.numbers[662].lists == "u2pl"]
+    (placed,), notes = beside([row], ours(), COLUMNS | {"1/4 (2646)": 2646})
+    marks = {column: mark for column, (_, mark) in placed.numbers.items()}
+    said = {note[0]: note for note in notes}
+    assert said[marks["1/16 (662)"]] == f"{marks['1/16 (662)']}: the log ends at epoch 41 of 80."
+    assert said[marks["1/8 (1323)"]] == f"{marks['1/8 (1323)']}: the log ends at epoch 44 of 80."
+    classic = {row.method: row for row in load_rows("voc_classic")}
+    assert (classic["AugSeg"].numbers[366].miou, classic["AugSeg"].numbers[366].note[-5:]) == (78.80, "78.66")
+    assert [n.miou for n in classic["SupOnly (UniMatch's)"].numbers.values()] == [45.1, 55.3, 64.8, 69.7, 73.5]
+
+
+def test_a_note_of_the_row_holds_for_each_of_its_numbers(tmp_path):
+    numbers = {662: 70.0, 1323: {"miou": 71.0, "note": "another"}}
+    (row,) = read_rows(write(tmp_path / "x.yaml", **NUMBER, note="of the row", numbers=numbers))
+    assert [number.note for number in row.numbers.values()] == ["of the row", "another"]
+
+
 @pytest.mark.parametrize("missing", list(NUMBER))
 def test_a_number_without_its_protocol_or_source_is_refused(tmp_path, missing):
     fields = {name: value for name, value in NUMBER.items() if name != missing}
