@@ -37,6 +37,7 @@ class Shown:
 
 
 DEFAULT = Shown()
+_AGAIN = "Delete such a run in MLflow, and `gta sync` makes it anew."
 
 
 @dataclass
@@ -139,6 +140,7 @@ def build(
 ) -> tuple[pd.DataFrame, Table, Unread]:
     """The runs of a grid, the table of them, and what MLflow could not tell; arguments and errors as of `show`."""
     from analysis import runs, table
+    from gta.tracking import store
     from launch.state.damage import damage
     from launch.submit.recorder import sweep_tags
 
@@ -156,6 +158,8 @@ def build(
         unread.numbers = _from_folders([entry for entry in others if entry not in hurt])
         if hurt:
             unread.damaged = f"{_from_folders(hurt)} They are damaged: see `gta status`."
+        if unread.numbers and not unread.store:
+            unread.numbers += " " + (store.damage(paths.tracking_uri) or _AGAIN)
     made = table.build(
         frame,
         wanted(entries, overrides or [f"sweep={sweep}"]),

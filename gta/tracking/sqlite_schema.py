@@ -21,7 +21,7 @@ def trouble(path: Path) -> tuple[str, str] | None:
     """What keeps MLflow from opening the store at `path`, and what to do; None where nothing does, or where only MLflow
     can tell (one that does not say which schema it wants). MLflow itself would try for two minutes.
     """
-    away = f"`{shlex.join(['mv', str(path), f'{path}.away'])}`, and `gta sync` makes it anew from the journals"
+    away = _away(path)
     if path.is_dir():
         return f"MLflow's store {path} is a folder", f"move it away: {away}"
     try:
@@ -48,6 +48,29 @@ def trouble(path: Path) -> tuple[str, str] | None:
     )
 
 
+def damage(path: Path) -> tuple[str, str] | None:
+    """As `trouble`, of a store that can be opened and whose pages do not fit together: it reads all of it, so ask where
+    something is wrong already.
+    """
+    try:
+        with closing(_opened(path)) as database:
+            (found,) = database.execute("pragma integrity_check(1)").fetchone()
+    except sqlite3.OperationalError:
+        return None  # somebody writes to it, say
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    return None if found == "ok" else (f"MLflow's store {path} is damaged ({found})", f"move it away: {_away(path)}")
+
+
+def _away(path: Path) -> str:
+    return f"`{shlex.join(['mv', str(path), f'{path}.away'])}`, and `gta sync` makes it anew from the journals"
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """For reading; but where a writer was killed within a transaction, only who may write can undo that and read."""
+    return sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=SECONDS)
+
+
 def _shut(path: Path, error: str) -> tuple[str, str]:
     """What is wrong with a store that cannot be read now, and what to do."""
     if "locked" in error or "busy" in error:
@@ -65,7 +88,7 @@ def _shut(path: Path, error: str) -> tuple[str, str]:
 
 def _version(path: Path) -> str | None:
     """The schema's version; None where the tables of MLflow are not there, or not all of them."""
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=SECONDS)) as database:
+    with closing(_opened(path)) as database:
         tables = {str(name) for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
         if not {"alembic_version", "experiments"} <= tables or any(name.startswith("_alembic_tmp_") for name in tables):
             return None

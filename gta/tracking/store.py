@@ -175,6 +175,13 @@ def experiment_id(
     return str(client.create_experiment(keys.EXPERIMENT, artifact_location=location))
 
 
+def damage(uri: str) -> str:
+    """What is wrong with an SQLite store that can be opened and has not what was sent, and what to do; else empty."""
+    path = sqlite_path(normal(uri))
+    found = sqlite_schema.damage(path) if path is not None and exists(uri) else None
+    return f"{found[0]}: {found[1]}." if found else ""
+
+
 def create(uri: str) -> None:
     """Make the store and the experiment where missing. UserError for a URI that cannot be written to."""
     uri = normal(uri)

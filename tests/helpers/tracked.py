@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,17 @@ def make_cell(below: Path, seed: int = 0, method: str = "gta", signature: str = 
     with Journal(folder.journal_file) as log:
         log.event("started")
     return folder.path
+
+
+def damage_an_index(path: Path) -> None:
+    """A bit of the page that finds MLflow's runs by their tags; the rest of the SQLite store is whole."""
+    with closing(sqlite3.connect(path)) as database:
+        ((size,),) = database.execute("pragma page_size").fetchall()
+        ((page,),) = database.execute("select rootpage from sqlite_master where name = 'sqlite_autoindex_tags_1'")
+    content = bytearray(path.read_bytes())
+    at = content.rindex(b"gta.", (page - 1) * size, page * size)
+    content[at : at + 4] = b"gtz."
+    path.write_bytes(content)
 
 
 def train(folder: Path, iterations, event: str = "") -> None:

@@ -17,6 +17,7 @@ from gta.journal import Journal
 from launch.submit.recorder import sync
 from tests.helpers import cells
 from tests.helpers.program import Run
+from tests.helpers.tracked import damage_an_index
 
 
 def finish(cell: Cell, miou: float, commit: str = "a" * 40) -> None:
@@ -128,4 +129,11 @@ def test_what_cannot_be_written_or_read_never_costs_the_table(
     code, out, (sentence,) = show()
     assert "50.50 ± 0.71 (2) [50.50]" in out, "the cells' own records count"
     assert "2 cells have their numbers from result.json, as MLflow has another or none" in sentence
+    assert sentence.endswith("Delete such a run in MLflow, and `gta sync` makes it anew.")
     assert code == 1
+    damage_an_index(runs / "mlflow.db")
+    code, out, (sentence,) = show()
+    assert "50.50 ± 0.71 (2) [50.50]" in out
+    assert "mlflow.db is damaged (" in sentence
+    assert "move it away: `mv " in sentence
+    (runs / "mlflow.db").rename(runs / "mlflow.db.away")

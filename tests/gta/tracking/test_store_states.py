@@ -22,7 +22,7 @@ from gta.tracking import keys, store
 from gta.tracking import sync as tracking
 from gta.tracking.cell import files_of
 from gta.tracking.sync_cache import Sent, remember
-from tests.helpers.tracked import expected, finish, history, make_cell, run_of, runs_of, train
+from tests.helpers.tracked import damage_an_index, expected, finish, history, make_cell, run_of, runs_of, train
 
 DROP_CAPABILITY = 24  # prctl's PR_CAPBSET_DROP
 # ends itself by -9 in the midst of MLflow's migrations
@@ -33,6 +33,18 @@ import sqlalchemy
 def watch(connection, cursor, statement, *rest):
     if "_alembic_tmp_" in statement:
         os.kill(os.getpid(), 9)
+"""
+
+
+# ends itself by -9 within a transaction, some of which is in the file already
+WRITER = """
+import os, sqlite3, sys
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("pragma cache_size = 1")
+database.execute("begin immediate")
+for number in range(20000):
+    database.execute("insert into experiment_tags values (?, 'x', 0)", (str(number),))
+os.kill(os.getpid(), 9)
 """
 
 
@@ -84,6 +96,32 @@ def test_an_experiment_in_the_trash_is_restored_with_its_runs(tmp_path: Path, ow
     assert history(client, cells[0]) == expected(range(3)), "each point once"
     assert doctor(own_uri)[0] is Status.OK
     assert tracking.sync(cells, own_uri, "shapes").notes == []
+
+
+def test_a_writer_that_was_killed_within_a_transaction_shuts_nobody_out(tmp_path: Path, own_uri: str) -> None:
+    """Its journal lies beside the store, and a reader that may not write could not undo what it had begun."""
+    cell = make_cell(tmp_path)
+    train(cell, range(3))
+    tracking.sync([cell], own_uri)
+    path = store.sqlite_path(own_uri)
+    assert path is not None
+    died = subprocess.run([sys.executable, "-c", WRITER, str(path)], check=False)
+    assert died.returncode == -9
+    assert path.with_name(f"{path.name}-journal").stat().st_size > 0, "there is something to undo"
+    train(cell, range(3, 5))
+    assert tracking.sync([cell], own_uri).problems == []
+    assert history(store.connect(own_uri), cell) == expected(range(5))
+
+
+def test_a_store_whose_pages_do_not_fit_together_is_told(own_uri: str) -> None:
+    assert store.damage(own_uri) == ""
+    path = store.sqlite_path(own_uri)
+    assert path is not None
+    store.create(own_uri)
+    store.connect(own_uri).create_run("0", tags={"gta.signature": "x"})
+    damage_an_index(path)
+    assert "mlflow.db is damaged (" in store.damage(own_uri)
+    assert store.damage("http://127.0.0.1:9") == "", "only a file can be looked at"
 
 
 def older(uri: str) -> None:
