@@ -8,6 +8,7 @@ too. Nothing else differs: process ids, signals, sessions, open files and exit c
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import importlib
 import os
@@ -28,6 +29,8 @@ import psutil
 from tests.faults import inject
 
 OURS = ("submitit.local._local", "submitit.core._submit")  # modules that are forked instead of started
+STACKS = signal.SIGRTMIN
+stacks_file: Path | None = None  # where processes write them down
 HANG_SECONDS = 240.0  # a command that says nothing of an end by then hangs
 
 
@@ -55,7 +58,7 @@ class Running:
         deadline = time.monotonic() + seconds
         while (code := self.poll()) is None:
             if time.monotonic() > deadline:
-                raise Hang(f"`{self}` did not end within {seconds:.0f} s; it printed: {self.output[-600:]}")
+                raise Hang(f"`{self}` did not end within {seconds:.0f} s; it printed: {self.output[-600:]}{_stacks()}")
             time.sleep(0.01)
         return code
 
@@ -70,6 +73,22 @@ class Running:
 
 class Hang(Exception):
     """A command that does not come to an end."""
+
+
+def _stacks() -> str:
+    """Where each process below this one is, by its own word."""
+    asked = [process.pid for process in others()]
+    for pid in asked:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, STACKS)
+            time.sleep(0.5)  # one after the other: they write to one file
+    return f"\n{stacks_file.read_text()[-6000:]}" if stacks_file else ""
+
+
+def _tell_stacks() -> None:
+    """Write this process's stacks down at the signal STACKS, of which nobody else knows."""
+    if stacks_file:
+        faulthandler.register(STACKS, file=open(stacks_file, "a"))  # noqa: SIM115
 
 
 def start(words: Sequence[str], cwd: Path, printed: Path, plan: inject.Plan | None = None) -> Running:
@@ -115,6 +134,7 @@ def _run(child: Callable[[], None]) -> NoReturn:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
         sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+        _tell_stacks()
         child()
         code = 0
     except SystemExit as error:
@@ -151,6 +171,7 @@ class ForkedPopen(subprocess.Popen):  # type: ignore[type-arg]
             if descriptor is not None:
                 os.dup2(descriptor, number)
         os.closerange(3, 4096)
+        _tell_stacks()
         if "env" in given:
             os.environ.clear()
             os.environ.update(given["env"])

@@ -78,6 +78,9 @@ def test_attempts_that_overlap_are_found(tmp_path: Path) -> None:
     for number, began, ended in ((1, 100.0, 110.0), (2, 105.0, 120.0)):
         (cell / "attempts" / f"{number:04d}.json").write_text(json.dumps({"time": began, "end_time": ended}))
     assert "attempt 0002" in " ".join(expected.done_once(cell))
+    assert list(expected.done_once(cell, {"clock"})) == [], "of a clock that was set back the times say nothing"
+    (cell / "attempts" / "0001.json").write_text("[]")
+    assert list(expected.done_once(cell)) == []
 
 
 def test_the_note_of_a_rank_that_is_silent_is_no_attempt(tmp_path: Path) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import signal
 import time
 from pathlib import Path
 
+from gta.jsonrecord import VERSION
 from tests.faults import process
 from tests.faults.expected import ATTEMPTS
 from tests.faults.world import World
@@ -50,8 +53,10 @@ def settle(world: World) -> list[str]:
 
 
 def refuse_trace(run: process.Running) -> None:
-    """A stack trace is no answer, whatever happened. (Lines of a cell's log, shown behind a bar, may be one.)"""
-    if _TRACE.search(run.output):
+    """A stack trace is no answer, whatever happened. (Lines of a cell's log, shown behind a bar, may be one; and beside
+    a launcher that is killed submitit's controller may print one, which does not find the job's folder.)
+    """
+    if run.code != -signal.SIGKILL and _TRACE.search(run.output):
         raise Unfinished(f"`{run}` ended in a stack trace: {run.output[-1500:]}")
 
 
@@ -73,6 +78,9 @@ def _follow(world: World, said: str, typed: list[str]) -> bool:
         run = world.gta("repair", "--yes")
         typed.append("repair --yes")
         refuse_trace(run)
+        if "use the version of gta that wrote it" in run.output:
+            typed.append("(that version)")
+            _of_this_version(world)
         did = True
     for line in said.splitlines():
         for path in _paths(world, line):
@@ -102,6 +110,15 @@ def _is_json(path: Path) -> bool:
         return isinstance(json.loads(path.read_text()), dict)
     except (OSError, ValueError):
         return False
+
+
+def _of_this_version(world: World) -> None:
+    """Make records of a newer version this one's: to that version they are what these are to this one."""
+    for path in world.runs.glob("cells/*/**/*.json"):
+        with contextlib.suppress(OSError, ValueError):
+            record = json.loads(path.read_text())
+            if isinstance(record, dict) and record.get("version", VERSION) > VERSION:
+                path.write_text(json.dumps({**record, "version": VERSION}))
 
 
 def _wait_two_minutes(world: World) -> bool:

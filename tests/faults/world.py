@@ -124,6 +124,7 @@ def prepare(root: Path) -> World:
     """
     world = World(root)
     shutil.rmtree(root, ignore_errors=True)
+    process.stacks_file = root / "stacks"
     bare = root / "states" / "bare"
     (bare / "sweeps").mkdir(parents=True)
     (bare / "sweeps" / "faults.yaml").write_text(SWEEP.format(data=root / "data"))

@@ -17,7 +17,7 @@ def _process(world: World, draw: Random) -> Did:
     offset, role = draw.choice(OFFSETS), draw.choice(("multirun", "rank0", ""))
     since = moment(world, draw, role) if role and draw.random() < 0.6 else 0
     world.gta("multirun", plan=world.plan(role=role, what="clock", clock=offset, at=since))
-    return did(f"{at}, {role or 'all'} off by {offset:.0f} s{f' from change {since} on' if since else ''}")
+    return did(f"{at}, {role or 'all'} off by {offset:.0f} s{f' from change {since} on' if since else ''}", "clock")
 
 
 def _files(world: World, draw: Random) -> Did:

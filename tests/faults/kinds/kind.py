@@ -22,7 +22,7 @@ class Did:
     """What was done, in a few words; and what it may have taken for good, which is not missed afterwards."""
 
     what: str
-    losing: frozenset[str] = frozenset()  # journal, checkpoint, store
+    losing: frozenset[str] = frozenset()  # journal, checkpoint, store, clock
 
 
 @dataclass(frozen=True)
