@@ -12,6 +12,7 @@ from typing import Any
 
 from gta.cellfolder import CellFolder
 from gta.jsonrecord import JsonRecord
+from launch.job.siblings import siblings
 
 RENDEZVOUS_SECONDS = 300.0
 
@@ -52,7 +53,8 @@ class StoreAddress(JsonRecord):
 def rendezvous(folder: CellFolder, place: Place) -> Iterator[None]:
     """Tell torch which rank this is, and where rank 0 listens, until the job is over.
 
-    Rank 0 opens the rendezvous store on a port of the kernel's choice and says which in the cell's folder.
+    Rank 0 opens the rendezvous store on a port of the kernel's choice and says which in the cell's folder, until it is
+    over. The others do not leave before it, where they are watched (`siblings`), unless they fail.
     """
     os.environ.update(RANK=str(place.rank), WORLD_SIZE=str(place.world), LOCAL_RANK=str(place.local_rank))
     if place.world == 1:
@@ -66,10 +68,13 @@ def rendezvous(folder: CellFolder, place: Place) -> Iterator[None]:
     if store:
         StoreAddress(host=place.host, port=store.port, time=time.time()).write(path)
     try:
-        there = _wait_for(path)
-        os.environ.update(MASTER_ADDR=there.host, MASTER_PORT=str(there.port))
-        os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # torch's word for: the store is there already
-        yield
+        with siblings(place.world) as all_here:
+            there = _wait_for(path)
+            os.environ.update(MASTER_ADDR=there.host, MASTER_PORT=str(there.port))
+            os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # torch's word for: the store is there already
+            yield
+            while not first and path.exists() and all_here():
+                time.sleep(0.05)
     finally:
         if store:
             path.unlink(missing_ok=True)

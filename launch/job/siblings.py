@@ -1,0 +1,79 @@
+"""The ranks of a job on this machine: where one is gone, the others end.
+
+On Slurm srun ends them. Here submitit waits until all have left, and a rank that waits for one that is gone (for it to
+come to the meeting, say, where no connection can break) would wait for half an hour, or for `site.stuck_minutes`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psutil
+
+from gta.processes import process_start
+
+LOOK_SECONDS = 1.0
+GONE_SECONDS = 15.0  # for a rank to end by itself: it may know why the other one left (`failure.PEER_SECONDS`)
+
+
+@contextmanager
+def siblings(world: int) -> Iterator[Callable[[], bool]]:
+    """While entered, this process ends with exit code 1 where a rank of its job has been gone for a while: the attempt
+    is lost, and the launcher sends the cell again. Gives what tells whether all ranks are here.
+
+    Who leaves in order has to wait for rank 0, which has the last of the work (`rendezvous` does).
+    """
+    if world == 1 or os.environ.get("SUBMITIT_EXECUTOR") != "local":
+        yield lambda: False
+        return
+    over, ranks = threading.Event(), _Ranks(world)
+    threading.Thread(target=_watch, args=(ranks, over), name="siblings", daemon=True).start()
+    try:
+        yield ranks.all_here
+    finally:
+        over.set()
+
+
+class _Ranks:
+    """The processes that submitit's controller, which is the parent of this one too, has started for the job."""
+
+    def __init__(self, world: int):
+        self.world = world
+        self.controller = os.getppid()
+        self.known: dict[int, str] = {}
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the controller is gone, so that nobody can tell."""
+        return os.getppid() != self.controller
+
+    def all_here(self) -> bool:
+        if len(self.known) < self.world and not self.orphaned:
+            self.known = self._found()
+        return sum(process_start(pid) == started for pid, started in self.known.items()) == self.world
+
+    def _found(self) -> dict[int, str]:
+        with contextlib.suppress(psutil.Error):
+            pids = [child.pid for child in psutil.Process(self.controller).children()]
+            return {pid: started for pid in pids if (started := process_start(pid))}
+        return {}
+
+
+def _watch(ranks: _Ranks, over: threading.Event) -> None:
+    seen = time.monotonic()
+    while not over.wait(LOOK_SECONDS):
+        if ranks.orphaned:
+            return
+        if ranks.all_here():
+            seen = time.monotonic()
+        elif time.monotonic() - seen > GONE_SECONDS:
+            print(
+                "The attempt is lost: another rank is gone; the cell goes on from its last checkpoint.",
+                flush=True,
+            )
+            os._exit(1)  # the main thread may be in a call that nothing ends
