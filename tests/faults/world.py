@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +124,8 @@ def prepare(root: Path) -> World:
     up.
     """
     world = World(root)
+    if world.runs.is_mount():  # a drill that was killed left its full disk there
+        subprocess.run(["umount", "-l", str(world.runs)], check=False)
     shutil.rmtree(root, ignore_errors=True)
     process.stacks_file = root / "stacks"
     bare = root / "states" / "bare"
