@@ -29,6 +29,7 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True) -> 
     ]
     text.append("Labeled lists: " + ", ".join(labeled))
     text.append(f"Evaluation: {_several(used['evaluation'], 'evaluations')}")
+    text += _training([cell for cell in cells if cell.signature in set(used["signature"])])
     text += _absent(used)
     networks: dict[str, dict[str, None]] = {}
     network_of = dict(zip(used["signature"], used["network"], strict=True))
@@ -42,6 +43,23 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True) -> 
         text.append(f"Code: {_several(_commits(used), 'commits')}")
     text += _orders(used, wanted)
     return [f"{note}." for note in text]
+
+
+def _training(cells: Sequence[TableCell]) -> list[str]:
+    """How the cells were trained; where they differ in a thing, with the rows or columns that have it."""
+    parts = [_by_whom(values, cells) for values in zip(*(cell.training for cell in cells), strict=True)]
+    return [f"Training: {'; '.join(parts)}"] if parts else []
+
+
+def _by_whom(values: Sequence[str], cells: Sequence[TableCell]) -> str:
+    distinct = list(dict.fromkeys(values))
+    if len(distinct) == 1:
+        return distinct[0]
+    for who in ([cell.row for cell in cells], [cell.column for cell in cells]):
+        pairs = dict.fromkeys(zip(values, who, strict=True))
+        if len(pairs) == len(set(who)):  # each row, or column, has one value
+            return ", ".join(f"{one} ({', '.join(w for value, w in pairs if value == one)})" for one in distinct)
+    return " or ".join(distinct)
 
 
 def _orders(used: pd.DataFrame, wanted: dict[str, TableCell]) -> list[str]:

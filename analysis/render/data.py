@@ -28,6 +28,7 @@ CSV_COLUMNS = (
     "encoder",
     "evaluation",
     "scored",
+    "note",
 )
 
 

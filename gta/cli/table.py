@@ -188,7 +188,7 @@ def _from_folders(others: Sequence[Entry]) -> str:
 
 def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell]:
     """What the table should hold, with the ledger's reasons and the commands that make what is missing."""
-    from analysis.cells import TableCell
+    from analysis.cells import TableCell, training
     from gta.data.splits.known import known_name
 
     return [
@@ -204,6 +204,7 @@ def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell
             encoder=entry.cell.config.model.encoder,
             lists=known_name(entry.cell.digests["labeled"]) or "",
             val_list=known_name(entry.cell.digests["val"]) or "",
+            training=training(entry.cell.config),
         )
         for entry in entries
     ]

@@ -98,6 +98,21 @@ def test_only_a_finished_run_counts():
     assert table.entries["gta", "1/67 (6)"].n == 0
 
 
+def test_the_footer_says_how_the_cells_were_trained():
+    few, many = ("tiny", "60 iterations", "crop 48"), ("tiny", "90 iterations", "crop 48")
+    rows = [run("a", 50.0), run("b", 40.0, labels=50)]
+
+    def said(first: tuple[str, ...], second: tuple[str, ...], row: str, column: str) -> list[str]:
+        cells = [want("a", training=first), want("b", row, column, 50, training=second)]
+        return [note for note in build(frame(*rows), cells).notes if note.startswith("Training")]
+
+    assert said(few, few, "gta", "1/8 (50)") == ["Training: tiny; 60 iterations; crop 48."]
+    assert said(few, many, "sup", "1/67 (6)") == ["Training: tiny; 60 iterations (gta), 90 iterations (sup); crop 48."]
+    of_columns = "60 iterations (1/67 (6)), 90 iterations (1/8 (50))"
+    assert said(few, many, "gta", "1/8 (50)") == [f"Training: tiny; {of_columns}; crop 48."]
+    assert not said((), (), "gta", "1/8 (50)"), "of runs whose config is not at hand nothing is said"
+
+
 def test_a_run_that_was_not_asked_for_stays_out():
     table = build(frame(run("a", 50.0), run("b", 90.0, seed=1, evaluation="center crop")), [want("a")])
     assert table.entries["gta", "1/67 (6)"].mean == 50.0
