@@ -14,8 +14,10 @@ from typing import TypeAlias
 
 from click.shell_completion import CompletionItem
 
-ROOT = Path(__file__).parents[2]
-CONF = ROOT / "gta/conf"
+from gta import ROOT
+
+GTA = Path(__file__).parents[1]
+CONF = GTA / "conf"
 SWITCH = ("true", "false")
 
 Row: TypeAlias = tuple[str, Sequence[str]]  # help and choices of a setting
@@ -74,7 +76,7 @@ def methods() -> dict[str, dict[str, Row]]:
     """Name of a method -> its settings (help, choices), as the source of `gta/methods` declares them."""
     declared: dict[str, tuple[list[str], dict[str, Row]]] = {}
     names: dict[str, str] = {}
-    for path in sorted((ROOT / "gta/methods").glob("*.py")):
+    for path in sorted((GTA / "methods").glob("*.py")):
         for node in ast.parse(path.read_text()).body:
             if isinstance(node, ast.ClassDef):
                 bases = [base.id for base in node.bases if isinstance(base, ast.Name)]

@@ -17,10 +17,9 @@ from typing import NoReturn
 
 import click
 
-from gta.cli import shells
+from gta.cli import outputs, shells
 from gta.cli.grammar import Group, sentence
 from gta.errors import UserError
-from gta.files import full_disk
 from gta.masking import mask_output
 
 SECTIONS = {
@@ -85,6 +84,21 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
     mask_output()
     words = [*arguments[1:], "--help"] if arguments[:1] == ["help"] else list(arguments)
     try:
+        code = _run(words, program)
+        sys.stdout.flush()
+        return code
+    except (OSError, SystemExit) as error:
+        if outputs.closed(error):  # `... | head`
+            outputs.to_nowhere()
+            return 0
+        if isinstance(error, SystemExit):
+            raise
+        print(f"error: {outputs.said(error)}", file=sys.stderr)
+        return 2
+
+
+def _run(words: list[str], program: str) -> int:
+    try:
         with _tidy_on_sigterm(), cli.make_context(program, words, obj=tuple(words)) as context:
             return int(cli.invoke(context) or 0)
     except click.exceptions.Exit as end:
@@ -100,16 +114,6 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except BrokenPipeError:  # `... | head`
-        sys.stderr.close()
-        return 0
-    except OSError as error:  # a full disk, a folder of somebody else's
-        if error.strerror is None:
-            raise
-        place = f": {error.filename}" if error.filename else ""
-        remedy = "; make room, then run the same command again" if full_disk(error) else ""
-        print(f"error: {error.strerror}{place}{remedy}", file=sys.stderr)
-        return 2
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gta import ROOT
 from gta.compose.hydra import (
     ConfigLoaderImpl,
     Hydra,
@@ -36,7 +37,7 @@ from gta.methods import METHODS
 from gta.text import first_line
 
 CONF = Path(__file__).parents[1] / "conf"
-SWEEPS = Path(__file__).parents[2] / "sweeps"
+SWEEPS = ROOT / "sweeps"
 SWEEP_FOLDERS = (Path("sweeps"), SWEEPS)  # of two sweeps of one name the first counts
 
 

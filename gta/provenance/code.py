@@ -17,6 +17,8 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from gta import INSTALLED
+
 ROOT = Path(__file__).resolve().parents[2]  # where the running code is
 RECORD = "code.json"  # of a snapshot
 DIFF = "code.diff"
@@ -60,7 +62,8 @@ def read_code(root: Path = ROOT) -> CodeFiles:
         kept = _content(root / record["diff"]) if record["diff"] else None
         return CodeFiles(files, record["commit"], record["dirty"], kept or b"", record["new"])
     if (top := _git(root, "rev-parse", "--show-toplevel")) is None or not _same(top, root):
-        return CodeFiles({name: content for name in _packaged(root) if (content := _content(root / name)) is not None})
+        packaged = _packaged(root).items()
+        return CodeFiles({name: content for name, path in packaged if (content := _content(path)) is not None})
     tracked = [name for name in _names(_git(root, "ls-files", "-z")) if _runs(name)]
     others = _names(_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *PACKAGES))
     new = sorted(name for name in others if name.endswith(NEW) and _runs(name))
@@ -97,14 +100,17 @@ def _pathspec() -> list[str]:
     return [".", *(f":(exclude,top){name}" for name in ASIDE), *hidden, *keys, ":(exclude,top,glob)*.md"]
 
 
-def _packaged(root: Path) -> list[str]:
-    """The files of the packages' folders, without what Python compiled."""
-    found = []
+def _packaged(root: Path) -> dict[str, Path]:
+    """The files of the packages' folders, without what Python compiled: their names in a checkout -> where they are."""
+    found: dict[str, Path] = {}
+    installed = root / "gta" / INSTALLED
     for package in PACKAGES:
-        for folder, inner, names in os.walk(root / package):
-            inner[:] = sorted(name for name in inner if name != "__pycache__" and not name.startswith("."))
-            below = Path(folder).relative_to(root)
-            found += [(below / name).as_posix() for name in sorted(names) if not (name.startswith(".") or is_key(name))]
+        above = installed if package != "gta" and installed.is_dir() else root
+        for folder, inner, names in os.walk(above / package):
+            hidden = {name for name in inner if name.startswith(".")} | {"__pycache__", INSTALLED}
+            inner[:] = sorted(set(inner) - hidden)
+            files = [Path(folder) / name for name in sorted(names) if not (name.startswith(".") or is_key(name))]
+            found |= {path.relative_to(above).as_posix(): path for path in files}
     return found
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import submitit
 
+import gta
+from gta import ROOT
 from gta.cellfolder import Submitted
 from launch.job.attempt import Job
 from launch.state.jobs import HeldJob, Unknown
@@ -49,6 +51,20 @@ def _interrupts_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _own_modules_first() -> Iterator[None]:
+    """Processes started here find the program's packages before a user's of the same names in the working folder."""
+    before = dict(os.environ)
+    paths = [str(ROOT), str(Path(gta.__file__).parents[1]), *filter(None, [before.get("PYTHONPATH")])]
+    os.environ.update(PYTHONSAFEPATH="1", PYTHONPATH=os.pathsep.join(dict.fromkeys(paths)))
+    try:
+        yield
+    finally:
+        for name in ("PYTHONSAFEPATH", "PYTHONPATH"):
+            os.environ.pop(name)
+            os.environ |= {name: before[name]} if name in before else {}
 
 
 class LocalCluster:
@@ -99,7 +115,7 @@ class LocalCluster:
                 # not by `update_parameters`, which takes indices only; submitit joins them with commas
                 self._executor.parameters.update(gpus_per_node=self.ranks, visible_gpus=mine)
             folder = one.cell.folder
-            with _interrupts_blocked():
+            with _interrupts_blocked(), _own_modules_first():
                 job = self._executor.submit(self._job(str(folder.path)))
             self._jobs[job.job_id] = job
             self._slots[job.job_id] = slot

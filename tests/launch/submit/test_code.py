@@ -149,6 +149,14 @@ def test_an_installed_package_inside_someone_elses_repository(checkout: Path, tm
     assert contents(again.path) == contents(taken.path)
 
 
+def test_a_wheel_has_the_layout_of_a_checkout_in_its_snapshot(tmp_path: Path) -> None:
+    site, layout = tmp_path / "site", ("gta/__init__.py", "launch/job/start.py", "sweeps/shapes.yaml")
+    for name in (layout[0], *(f"gta/_packages/{name}" for name in layout[1:]), "launch/__init__.py"):
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(name)  # the last is another program's
+    assert sorted(contents(code.take(tmp_path / "code", site).path)) == sorted(layout)
+
+
 def test_processes_run_from_the_snapshot_wherever_they_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     taken = code.take(tmp_path / "code")
