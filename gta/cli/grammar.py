@@ -7,7 +7,6 @@ is imported when it runs.
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -225,18 +224,3 @@ class Parsed(click.ParamType):
             return self.parse(value) if isinstance(value, str) else value
         except UserError as error:
             self.fail(str(error), param, ctx)
-
-
-def sentence(error: click.UsageError) -> str:
-    """What click refused, in one sentence that says what was meant."""
-    command = error.ctx.command if error.ctx else None
-    if isinstance(error, click.NoSuchOption) and command and error.ctx:
-        known = [name for param in command.get_params(error.ctx) for name in (*param.opts, *param.secondary_opts)]
-        known = [name for name in known if name.startswith("--")]
-        close = difflib.get_close_matches(error.option_name, known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}."
-        return f"{error.option_name}: there is no such option; {hint}"
-    if isinstance(error, click.MissingParameter) and isinstance(error.param, Option) and error.ctx:
-        return f"{error.ctx.info_name} needs {error.param.long} {error.param.metavar}; --help says more."
-    text = " ".join(error.format_message().split())
-    return text if text.endswith((".", "?")) else f"{text}."

@@ -18,7 +18,8 @@ from typing import NoReturn
 import click
 
 from gta.cli import outputs, shells
-from gta.cli.grammar import Group, sentence
+from gta.cli.grammar import Group
+from gta.cli.refused import sentence
 from gta.errors import UserError
 from gta.masking import mask_output
 

@@ -121,6 +121,8 @@ def _meant(word: str, known: Sequence[str]) -> str:
     close = difflib.get_close_matches(word, known, n=3, cutoff=0.55)
     close.sort(key=lambda name: name.rsplit(".", 1)[-1] != last)
     close = close or [name for name in known if name.rsplit(".", 1)[-1] == last]
+    begun = [name for name in known if name.startswith(word[:3])] if "." not in word and len(word) > 2 else []
+    close = close or (begun if len(begun) <= 3 else [])
     close = close or difflib.get_close_matches(last, {name.rsplit(".", 1)[-1] for name in known}, n=3)
     return f"did you mean {' or '.join(close)}?" if close else there_are(sorted(known))
 
@@ -142,10 +144,22 @@ def explain(error: Exception, loader: ConfigLoaderImpl | None = None) -> str:
         where = f"{written_in(loader, composing[1], full)}: "
     line = printable(text.strip().split("\n")[0].strip() if text.strip() else type(cause).__name__)
     if re.search(r"Key '(\w+)' is not in struct|Key '(\w+)' not in '(\w+)'", text) and full:
-        return f"{where}{full}: the chosen method or group has no such setting ({line})"
+        return f"{where}{full}: the chosen method or group has no such setting; {_near(full)}"
     if full and isinstance(cause, ValidationError) and (wanted := _wanted(full)):
         return f"{where}{full} is {shown(cause.value)}; it must be {wanted}"
+    if full and text.startswith("Invalid value assigned: ") and (wanted := _wanted(full)):  # says types of OmegaConf
+        return f"{where}{full} must be {wanted}"
     return f"{where}{full}: {line}" if full and full not in line else f"{where}{line}"
+
+
+def _near(name: str) -> str:
+    """What was probably meant by a setting that its section does not have."""
+    section, _, last = name.rpartition(".")
+    if name in setting_names():
+        return "another has it"
+    known = sorted(one for one in setting_names() if one.rpartition(".")[0] == section)
+    begun = [one for one in known if one.rpartition(".")[2].startswith(last)]
+    return f"did you mean {' or '.join(begun)}?" if begun else _meant(name, known)
 
 
 def _wanted(name: str) -> str:

@@ -142,6 +142,13 @@ def test_several_old_words_are_said_in_one_line(ask: Callable[..., Asked], capsy
         ("data", "make-shapes"),
         ("data chek", "chek: there is no such command; did you mean check?"),
         ("plan sweep=shapes --retyr failed", "--retyr: there is no such option; did you mean --retry?"),
+        ("status --sweep shapes", "--sweep: there is no such option; settings have no dashes: sweep=shapes"),
+        (
+            "plan --iterations 5",
+            "--iterations: there is no such option; settings have no dashes: schedule.iterations=5",
+        ),
+        ("train --seeds sweep=shapes", "--seeds: there is no such option; settings have no dashes: seed=VALUE"),
+        ("plan data=vocc", "data=vocc: there is no such data; did you mean voc_blender or voc_classic?"),
         (
             "plan sweep=shapes -m",
             "-m: there is no such option; there are --retry, --cells, --state, --method, --budget, --help.",

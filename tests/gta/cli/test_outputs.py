@@ -68,7 +68,7 @@ def test_a_file_where_a_folder_is_needed(
     monkeypatch.chdir(tmp_path)
     Path("taken").write_text("mine")
     if words[0] == "splits":
-        assert main(["data", "make-shapes", "data.generator.train=8", "data.generator.val=2"]) == 0
+        assert main(["data", "make-shapes", "data.generator.train=48", "data.generator.val=2"]) == 0
     assert main(words) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("error: ")

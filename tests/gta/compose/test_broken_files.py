@@ -37,7 +37,18 @@ SWEEPS = {
     "empty": ("hydra: null\n", "sweeps/empty.yaml, line 1: hydra is empty; it holds settings"),
     "null_sweeper": ("hydra:\n  sweeper:\n", "sweeps/null_sweeper.yaml, line 2: hydra.sweeper is empty"),
     "kind": ("seed: 1\nschedule:\n  iterations: many\n", "line 3: schedule.iterations: Value 'many' of type 'str'"),
-    "inner": ("schedule: {iteration: 3}\n", "schedule.iteration: the chosen method or group has no such setting"),
+    "inner": (
+        "schedule: {iteration: 3}\n",
+        "schedule.iteration: the chosen method or group has no such setting; did you mean schedule.iterations",
+    ),
+    "another": (
+        "defaults: [override /method: supervised]\nmethod: {drop_percent: 3}\n",
+        "line 2: method.drop_percent: the chosen method or group has no such setting; another has it",
+    ),
+    "gpus": (
+        "site: {gpus: 4}\n",
+        "line 1: site.gpus: the chosen method or group has no such setting; did you mean site.gpus_per",
+    ),
     "outer": (
         "seed: 1\nsheduel: {lr: 3}\n",
         "sweeps/outer.yaml, line 2: sheduel is no setting; did you mean",
@@ -69,6 +80,11 @@ DATA = {
         "header.yaml: its header says @package hydra.callbacks",
     ),
     "no_header": ("# @package\nx: 1\n", "conf/data/no_header.yaml, line 1: Expected header format"),
+    "misspelt": (
+        "name: x\nclases: [a, b]\n",
+        "line 2: data.clases: the chosen method or group has no such setting; did you mean data.classes",
+    ),
+    "word": ("name: x\nclasses: road\n", "conf/data/word.yaml, line 2: data.classes must be a list of 0 to 254 texts"),
     "kind": ("name: x\ncrop_size: wide\n", "conf/data/kind.yaml, line 2: data.crop_size: Value 'wide' of type 'str'"),
 }
 
