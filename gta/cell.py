@@ -17,7 +17,7 @@ from gta.compose.validate import check_config, check_warm_up
 from gta.config import Config
 from gta.data.prepare import prepare
 from gta.data.splits.known import known_name
-from gta.data.splits.split import Split, load_split
+from gta.data.splits.split import Sizes, Split, load_split
 from gta.errors import UserError
 from gta.fields import params, result_fields
 from gta.files import Put, write_text
@@ -27,16 +27,17 @@ from gta.methods import METHODS
 SHOWN = 4  # settings in a sentence
 SIGNATURE_LENGTH = 16  # hex digits that name the folder and the tag; 8 are shown
 MATHS = "maths."  # before the name of a part, among a cell's params
+UNKNOWN = "?"  # before the digits of a cell that no record is of, and whose lists are not at hand
 
 
-def signature(config: Config, digests: dict[str, str], maths: dict[str, int]) -> str:
+def signature(config: Config, digests: dict[str, str], versions: dict[str, int]) -> str:
     """16 hex digits of the sha256 over the fields that can change a result, the digests of lists and weights, and the
     versions of the maths (`gta.maths`).
 
     Of the full resolved config, not of the overrides or of differences from defaults: those go stale when a default
     changes.
     """
-    identity = {"config": result_fields(config), "digests": digests, "maths": maths}
+    identity = {"config": result_fields(config), "digests": digests, "maths": versions}
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:SIGNATURE_LENGTH]
 
@@ -63,16 +64,21 @@ def _file_digest(path: str, size: int, mtime: int) -> str:
 
 @dataclass(frozen=True)
 class Cell:
-    """A config with its split, its signature and its folder (`<runs>/cells/<signature>`).
+    """A config with its lists, its signature and its folder (`<runs>/cells/<signature>`).
 
-    The config is ready to be trained: checked, with absolute paths and its length in iterations.
+    The config is ready to be trained: checked, with absolute paths and its length in iterations. A cell that is only
+    read may be known by its record alone (`launch.grid.recorded`): `lists` is None then, and `not_at_hand` says which
+    of the lists and the weights could not be read here. Where no record is of it either, its `signature` begins with
+    `?`: no folder has that name.
     """
 
     config: Config
-    split: Split
+    lists: Split | None
     signature: str
     digests: dict[str, str]
     folder: CellFolder
+    sizes: Sizes
+    not_at_hand: tuple[str, ...] = ()
 
     @classmethod
     def prepare(cls, config: Config, splits: dict[str, Split]) -> Cell:
@@ -80,16 +86,13 @@ class Cell:
 
         `splits` keeps what was loaded, for the cells that share it. Raises UserError for what the user can mend.
         """
-        check_config(config)
-        config = absolute(config)
-        key = json.dumps(asdict(config.data), sort_keys=True)
+        config = checked(config)
+        key = data_key(config)
         if key not in splits:
             prepare(config.data)
             splits[key] = load_split(config.data)
         split = splits[key]
-        config = replace(config, schedule=in_iterations(config.schedule, len(split.unlabeled)))
-        check_warm_up(config)
-        cell = cls.of(config, split)
+        cell = cls.of(of_length(config, len(split.unlabeled)), split)
         if config.model.weights != "random" and not cell.folder.frozen:  # torch reads the file: before the cell is made
             from gta.models import check_weights
 
@@ -140,8 +143,19 @@ class Cell:
     def of(cls, config: Config, split: Split) -> Cell:
         """The cell of a config that is ready to be trained, and its split."""
         digests = {**split.digests(), "weights": weights_digest(config.model.weights)}
-        name = signature(config, digests, _maths(config))
-        return cls(config, split, name, digests, CellFolder(Path(config.paths.runs) / "cells" / name))
+        name = signature(config, digests, maths(config))
+        return cls(config, split, name, digests, cell_folder(config, name), split.sizes)
+
+    @property
+    def split(self) -> Split:
+        """The lists of a cell that can be trained."""
+        assert self.lists is not None
+        return self.lists
+
+    @property
+    def recorded(self) -> bool:
+        """Whether the signature is known: by lists and weights, or by a record."""
+        return not self.signature.startswith(UNKNOWN)
 
     @property
     def row(self) -> str:
@@ -151,7 +165,8 @@ class Cell:
     @property
     def column(self) -> str:
         """Name of the cell's column in a table: ratio (label count)."""
-        return f"{self.split.ratio} ({len(self.split.labeled)})"
+        sizes = self.sizes
+        return f"{sizes.ratio} ({sizes.labeled})" if sizes.labeled else self.config.data.split
 
     @property
     def title(self) -> str:
@@ -160,7 +175,7 @@ class Cell:
     @property
     def params(self) -> dict[str, str]:
         """Dotted name -> text of every setting that can change a result, and of the versions of the maths."""
-        return params(self.config) | {MATHS + part: str(version) for part, version in _maths(self.config).items()}
+        return params(self.config) | {MATHS + part: str(version) for part, version in maths(self.config).items()}
 
     def write(self, put: Put = write_text) -> None:
         """Freeze the cell: its config and its identity in its folder, atomically; `put`: with other cells
@@ -183,10 +198,10 @@ class Cell:
             split=self.config.data.split,
             split_family=self.config.data.split_family,
             list=known_name(self.digests["labeled"]) or "unknown list",
-            labels=len(self.split.labeled),
-            unlabeled=len(self.split.unlabeled),
-            val=len(self.split.val),
-            ratio=self.split.ratio,
+            labels=self.sizes.labeled,
+            unlabeled=self.sizes.unlabeled,
+            val=self.sizes.val,
+            ratio=self.sizes.ratio,
             seed=self.config.seed,
             digests=self.digests,
             params=self.params,
@@ -194,7 +209,30 @@ class Cell:
         )
 
 
-def _maths(config: Config) -> dict[str, int]:
+def checked(config: Config) -> Config:
+    """A composed config with absolute paths. Raises UserError for what no cell could be trained with."""
+    check_config(config)
+    return absolute(config)
+
+
+def data_key(config: Config) -> str:
+    """Equal for configs of the same data set and lists."""
+    return json.dumps(asdict(config.data), sort_keys=True)
+
+
+def of_length(config: Config, unlabeled: int) -> Config:
+    """The config with its length in iterations, of so many unlabeled images. Raises UserError where that is none."""
+    config = replace(config, schedule=in_iterations(config.schedule, unlabeled))
+    check_warm_up(config)
+    return config
+
+
+def cell_folder(config: Config, name: str) -> CellFolder:
+    return CellFolder(Path(config.paths.runs) / "cells" / name)
+
+
+def maths(config: Config) -> dict[str, int]:
+    """Part -> version of the maths that a cell of this config is made of."""
     return versions(METHODS.of(config.method.name).maths)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,9 +61,22 @@ def shell_line(*words: str) -> str:
 
 
 def grid(overrides: Sequence[str]) -> tuple[DictConfig, list[Cell]]:
-    """The composed config of the grid and its cells."""
+    """The composed config of the grid and its cells, ready to be trained."""
+    from launch.grid.grid import cells
+
+    return _grid(overrides, cells)
+
+
+def recorded_grid(overrides: Sequence[str]) -> tuple[DictConfig, list[Cell]]:
+    """As `grid`, for who only reads what there is of the cells: see `launch.grid.recorded`."""
+    from launch.grid.grid import read_cells
+
+    return _grid(overrides, read_cells)
+
+
+def _grid(overrides: Sequence[str], cells: Callable[..., list[Cell]]) -> tuple[DictConfig, list[Cell]]:
     from gta.compose.hydra import loader_of
-    from launch.grid.grid import cells, expand, master_config
+    from launch.grid.grid import expand, master_config
 
     hydra = start()
     master = master_config(hydra, protected(overrides), own_options())
@@ -88,7 +101,7 @@ def named_cells(overrides: Sequence[str]) -> list[Named]:
 
     if no_grid(overrides):
         return names.known(runs_folder(overrides))
-    return names.of_grid(grid(overrides)[1])
+    return names.of_grid(recorded_grid(overrides)[1])
 
 
 def chosen(words: Words, only: Filter) -> list[Named]:
@@ -103,7 +116,7 @@ def chosen(words: Words, only: Filter) -> list[Named]:
     elif no_grid(words.overrides):
         raise UserError("--state looks at the cells of a grid: say which, sweep=NAME.")
     else:
-        found = names.of_grid([entry.cell for entry in only.of(look(grid(words.overrides)[1]))])
+        found = names.of_grid([entry.cell for entry in only.of(look(recorded_grid(words.overrides)[1]))])
         if not found:
             raise UserError(f"No cell of this grid is {' or '.join(only.states)}.")
     if only.methods:

@@ -24,7 +24,7 @@ def command(words: Words, baseline: str, published: str, best: bool) -> int:
     class, confusion matrices, predictions, pseudo-labels, cost and provenance, from MLflow (brought up to date first).
     Also results/NAME/miou.svg and miou.png. What has no data yet is left out, and said so.
     """
-    master, cells = composing.grid(words.overrides)
+    master, cells = composing.recorded_grid(words.overrides)
     from launch.submit.recorder import sync
 
     sweep = str(master.sweep_name)

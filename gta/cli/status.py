@@ -71,8 +71,9 @@ def command(
     """
     if watch is not None and json:
         raise UserError("--watch and --json: a script asks again by itself; leave one of them out.")
-    master, cells = composing.grid(words.overrides)
+    master, cells = composing.recorded_grid(words.overrides)
     from launch.grid.names import of_grid
+    from launch.grid.recorded import told
     from launch.show.filters import Filter
     from launch.show.rows import rows
     from launch.state.ledger import silence
@@ -87,6 +88,8 @@ def command(
         print(dumps({**as_json(str(master.sweep_name), found), "silence": silent and silent.why}, indent=1))
         return 0
     show(found, every)
+    if without := told(entry.cell for entry in entries):
+        print(f"  {without}")
     if silent:
         print(f"  {silent.why}; state as of the cells' folders")
     return 0

@@ -23,7 +23,7 @@ def command(words: Words) -> int:
     if any(word.startswith("sweep=") for word in words.overrides):
         from launch.submit.recorder import sweep_tags
 
-        master, cells = composing.grid(words.overrides)
+        master, cells = composing.recorded_grid(words.overrides)
         folders = [cell.folder.path for cell in cells if cell.folder.frozen]
         sweeps, uri = sweep_tags(str(master.sweep_name)), cells[0].config.paths.tracking_uri
     else:

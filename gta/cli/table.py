@@ -70,7 +70,7 @@ def command(words: Words, strict: bool, **shown: Any) -> int:
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected.
     """
-    master, cells = composing.grid(words.overrides)
+    master, cells = composing.recorded_grid(words.overrides)
     from launch.submit.recorder import sync
 
     sweep = str(master.sweep_name)
@@ -141,6 +141,7 @@ def build(
     """The runs of a grid, the table of them, and what MLflow could not tell; arguments and errors as of `show`."""
     from analysis import runs, table
     from gta.tracking import store
+    from launch.grid.recorded import told
     from launch.state.damage import damage
     from launch.submit.recorder import sweep_tags
 
@@ -168,6 +169,8 @@ def build(
         best=shown.best,
         rows_beside=shown.published,
     )
+    if text := told(entry.cell for entry in entries):
+        made.notes.append(f"{text}.")
     return frame, made, unread
 
 
@@ -196,14 +199,14 @@ def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell
             signature=entry.cell.signature,
             row=entry.cell.row,
             column=entry.cell.column,
-            labels=len(entry.cell.split.labeled),
+            labels=entry.cell.sizes.labeled,
             seed=entry.cell.config.seed,
             reason=entry.reason,
             fill=_fill(entry, overrides),
             dataset=entry.cell.config.data.name,
             encoder=entry.cell.config.model.encoder,
-            lists=known_name(entry.cell.digests["labeled"]) or "",
-            val_list=known_name(entry.cell.digests["val"]) or "",
+            lists=known_name(entry.cell.digests.get("labeled", "")) or "",
+            val_list=known_name(entry.cell.digests.get("val", "")) or "",
             training=training(entry.cell.config),
         )
         for entry in entries

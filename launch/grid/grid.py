@@ -31,6 +31,7 @@ from gta.data.splits.split import Split
 from gta.errors import UserError
 from gta.fields import check_value, check_values, values_of
 from gta.masking import refuse_credentials
+from launch.grid import recorded
 
 
 def expand(master: DictConfig, loader: ConfigLoaderImpl) -> list[list[str]]:
@@ -68,6 +69,14 @@ def cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[
     return distinct(of_jobs(loader, master, jobs))
 
 
+def read_cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Cell]:
+    """As `cells`, for who only reads what there is of them: neither lists nor weights have to be at hand where records
+    tell the cells (`launch.grid.recorded`).
+    """
+    compose = composer(loader, master)
+    return distinct(recorded.read([compose(overrides) for overrides in _some(jobs)]))
+
+
 def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Cell]:
     """One cell for each list of overrides, in order.
 
@@ -75,10 +84,13 @@ def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
     """
     compose = composer(loader, master)
     splits: dict[str, Split] = {}
-    made = [Cell.prepare(compose(overrides), splits) for overrides in jobs]
-    if not made:
+    return [Cell.prepare(compose(overrides), splits) for overrides in _some(jobs)]
+
+
+def _some(jobs: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    if not jobs:
         raise UserError("The grid is empty: one of its sweeps has no value.")
-    return made
+    return jobs
 
 
 def distinct(cells: Sequence[Cell]) -> list[Cell]:

@@ -89,6 +89,8 @@ def look(cell: Cell, word: Word | None = None) -> Entry:
 def _look(cell: Cell, word: Word | None) -> Entry:
     """As `look`; raises BrokenRecord."""
     folder = cell.folder
+    if not cell.recorded:
+        return Entry(cell, State.NEVER_RUN, "no record of it is here, and its lists are not")
     folder.identity()  # the store and the names of cells live on it
     if (result := folder.result()) is not None:
         return _done(cell, result.miou)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,16 @@ from gta.data.lists import digest
 from gta.data.spec import LABELED, UNLABELED, all_labeled, split_folder, train_path, val_path
 from gta.data.splits.known import incomplete, known_name
 from gta.errors import UserError
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many images the lists have, 0 where nobody knows. `ratio`: the share of labeled ones as people write it."""
+
+    labeled: int = 0
+    unlabeled: int = 0
+    val: int = 0
+    ratio: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,30 @@ class Split:
         share = round((self.ratio_base or len(self.labeled) + len(self.unlabeled)) / len(self.labeled))
         return f"1/{share}" if share > 1 else "full"
 
+    @property
+    def sizes(self) -> Sizes:
+        return Sizes(len(self.labeled), len(self.unlabeled), len(self.val), self.ratio)
+
+
+def list_files(config: DataConfig) -> dict[str, Path]:
+    """The files of the lists, by their names; no unlabeled one where the whole train list is labeled."""
+    if all_labeled(config):
+        return {"labeled": train_path(config), "val": val_path(config)}
+    folder = split_folder(config)
+    return {"labeled": folder / LABELED, "unlabeled": folder / UNLABELED, "val": val_path(config)}
+
+
+def lists_alone(config: DataConfig) -> dict[str, list[str]]:
+    """The lists that can be read although images or other lists are not there, by their names; unchecked. None of
+    those whose ids only the images tell (`data.ids=path`, `data.unlabeled_root`).
+    """
+    found: dict[str, list[str]] = {}
+    for name, path in list_files(config).items():
+        if config.ids != "path" and not (name == "unlabeled" and config.unlabeled_root):
+            with suppress(UserError):
+                found[name] = [item for item, _ in list_lines(config, path)]
+    return found
+
 
 def load_split(config: DataConfig) -> Split:
     """The split of a config, checked: disjoint lists, no training id in val, every file there.
@@ -51,10 +86,7 @@ def load_split(config: DataConfig) -> Split:
     training set: on less the numbers would be no one's. Raises UserError that names the list, the line and the file
     or the other list. Each folder is listed once (a stat a file is slow on network file systems).
     """
-    folder = split_folder(config)
-    paths = {"labeled": folder / LABELED, "unlabeled": folder / UNLABELED, "val": val_path(config)}
-    if all_labeled(config):
-        paths = {"labeled": train_path(config), "val": val_path(config)}
+    folder, paths = split_folder(config), list_files(config)
     lists = {name: list_lines(config, path) for name, path in paths.items()}
     seen: dict[str, tuple[Path, int]] = {}
     for name, lines in lists.items():
