@@ -34,7 +34,7 @@ def tracking_uri(start: Path | None = None) -> str:
 
 
 def load(sweep: str) -> tuple[pd.DataFrame, table.Table, RunHistory]:
-    """The sweep's runs (as `analysis.runs.load`), its table, and what its runs logged.
+    """The sweep's runs (as `analysis.runs.load`), its table (rows in the sweep's order), and what its runs logged.
 
     Cells that never started are not in MLflow, and so not in this table; `gta table` knows them. Raises
     UserError where there is no store, or no run of that sweep in it.
@@ -43,7 +43,10 @@ def load(sweep: str) -> tuple[pd.DataFrame, table.Table, RunHistory]:
     frame = runs.load(uri, sweep=sweep)
     if frame.empty:
         raise UserError(f"no run of the sweep {sweep!r} is in {masked(uri)}: run it, or `gta sync sweep={sweep}`.")
-    made = table.build(frame, cells_of(frame), title=sweep)
+    order = runs.row_order(uri, sweep)
+    places = {row: place for place, row in enumerate(order)}
+    cells = sorted(cells_of(frame), key=lambda cell: places.get(cell.row, len(places)))
+    made = table.build(frame, cells, title=sweep, order=order)
     return frame, made, RunHistory(uri, frame, made)
 
 

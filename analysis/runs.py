@@ -106,6 +106,26 @@ def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None 
     return _frame([row for run in best.values() for row in _rows(client, run)])
 
 
+def row_order(uri: str, sweep: str) -> list[str]:
+    """The rows of a sweep's table in the sweep's order, as its own run has them; empty where that is not known.
+
+    The one order of rows and of colours, for who has no grid at hand. Raises UserError as `load` does.
+    """
+    uri = store.normal(uri)
+    if not store.exists(uri):
+        return []
+    try:
+        client = store.connect(uri)
+        experiment = client.get_experiment_by_name(keys.EXPERIMENT)
+        text = f"tags.`{keys.SWEEP_RUN}` = '{sweep}'"
+        order = ["attributes.start_time ASC"]  # as the writer finds it
+        found = client.search_runs([experiment.experiment_id], text, order_by=order) if experiment else []
+    except Exception as error:
+        why = masked(f"MLflow at {uri} cannot be read: {first_line(error)}")
+        raise UserError(why) from None
+    return keys.rows_of(found[0]) if found else []
+
+
 def _search(client: MlflowClient, signatures: Collection[str] | None, sweep: str | None) -> Iterator[Run]:
     experiment = client.get_experiment_by_name(keys.EXPERIMENT)
     if experiment is None:

@@ -99,10 +99,16 @@ class Table:
     baseline: str = ""
     comparisons: list[Comparison] = field(default_factory=list)
     best: bool = True  # whether the best scores are shown, in brackets
+    order: list[str] = field(default_factory=list)  # the rows of its whole sweep, where that is known
 
     @property
     def complete(self) -> bool:
         return not self.missing
+
+    @property
+    def coloured(self) -> list[str]:
+        """The rows by whose places a method has its colour: of the whole sweep, so that a part of it changes none."""
+        return list(dict.fromkeys([*self.order, *self.rows]))
 
     def ranks(self, column: str) -> dict[str, int]:
         """Row -> 1 (best) or 2 (second) by what is shown, two decimals; equal ones share a rank.
@@ -143,12 +149,14 @@ def build(
     baseline: str = "",
     best: bool = True,
     rows_beside: str = "false",
+    order: Iterable[str] = (),
 ) -> Table:
     """The table of the `wanted` cells from the runs in `frame` (as `analysis.runs.load` gives them).
 
     Rows stand in the order of `wanted`, columns by label count. Only finished runs count: a number of a run
     that still goes on is not the one that it will end with. `baseline` is the row to compare the others with;
-    `rows_beside` says which published rows to show, as `published.choose` takes it. Raises UserError when two
+    `rows_beside` says which published rows to show, as `published.choose` takes it; `order` are the rows of the
+    whole sweep (`runs.row_order`). Raises UserError when two
     different cells fall on one (row, column, seed): their mean would be over something else than seeds; and for
     a baseline or a published method that is not there.
     """
@@ -165,7 +173,8 @@ def build(
     columns = {cell.column: cell.labels for cell in sorted(cells, key=lambda cell: cell.labels)}
     rows = list(dict.fromkeys(cell.row for cell in cells))
     used = finished[finished["signature"].isin([cell.signature for cell in cells])]
-    table = Table(title, rows, list(columns), entries, protocol.notes(used, cells, best), [], best=best)
+    notes = protocol.notes(used, cells, best)
+    table = Table(title, rows, list(columns), entries, notes, [], best=best, order=list(order))
     table.mixed = protocol.mixed(used, cells)
     _name_missing(table)
     if baseline:

@@ -62,7 +62,7 @@ def _lines(table: Table) -> Figure:
         axes.set_xlabel("labeled images")
     span = math.log(max(places.values()) / min(places.values())) if distinct else len(places) - 1
     step = 0.016 * span
-    ends, style = [], looks(table.rows)
+    ends, style = [], looks(table.coloured)
     for i, row in enumerate(table.rows):
         found = [(c, table.entries[row, c]) for c in table.columns if (row, c) in table.entries]
         done = [(c, entry) for c, entry in found if entry.mean is not None]
@@ -87,7 +87,7 @@ def _dots(table: Table) -> Figure:
     figure, axes = _empty(
         "", f"mIoU (%) at {column} labels", height=0.9 + 0.26 * max(3, len(table.rows)), right=0.97, left=0.47
     )
-    style = looks(table.rows)
+    style = looks(table.coloured)
     axes.set_ylim(len(table.rows) - 0.5, -0.5)
     axes.set_yticks(range(len(table.rows)), [_short(row, 28) for row in table.rows])
     for place, row in enumerate(table.rows):
@@ -104,14 +104,21 @@ def _dots(table: Table) -> Figure:
     return figure
 
 
-def curves(points: pd.DataFrame, rows: Sequence[str], ylabel: str = "mIoU (%)", share: bool = False) -> Figure:
+def curves(
+    points: pd.DataFrame,
+    rows: Sequence[str],
+    ylabel: str = "mIoU (%)",
+    share: bool = False,
+    of: Sequence[str] = (),
+) -> Figure:
     """One panel: a thin line for each seed, a thick one for the mean of each method in `rows`, over the iterations.
 
     `points` as `analysis.report.history` gives them, of one column; with `share` they are 0 to 1, shown in percent. The
-    mean is drawn where all seeds of the method that were logged at all have a value. Colours are by place in `rows`.
+    mean is drawn where all seeds of the method that were logged at all have a value. `of`: the rows by whose places
+    they are coloured (`Table.coloured`): a method has the colour of the other figures in whichever panel it stands.
     """
     figure, axes = _empty(ylabel, "iteration")
-    ends, style = [], looks(rows)
+    ends, style = [], looks(of or rows)
     factor = 100.0 if share else 1.0
     for place, row in enumerate(rows):
         mine = points[points["row"] == row]

@@ -57,7 +57,7 @@ def _curve_panels(points: pd.DataFrame, table: Table, ylabel: str, share: bool) 
             means = (last.groupby("row", sort=False).mean() * factor).to_dict()
             ends = ", ".join(f"{row} {means[row]:.1f}" for row in rows if row in means)
             alt = f"{unit} in percent by iteration with {column} labels; at the end, mean over seeds: {ends}."
-            made = figures.curves(mine, rows, ylabel, share)
+            made = figures.curves(mine, rows, ylabel, share, table.coloured)
             yield fragments.panel(f"{column} labels", figure(made, alt))
 
 

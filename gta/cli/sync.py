@@ -25,6 +25,7 @@ def command(words: Words) -> int:
 
         master, cells = composing.recorded_grid(words.overrides)
         folders = [cell.folder.path for cell in cells if cell.folder.frozen]
+        rows = list(dict.fromkeys(cell.row for cell in cells))
         sweeps, uri = sweep_tags(str(master.sweep_name)), cells[0].config.paths.tracking_uri
     else:
         from pathlib import Path
@@ -35,9 +36,9 @@ def command(words: Words) -> int:
         overrides = composing.protected(words.overrides)
         paths = paths_of(master_config(composing.start(), overrides, composing.own_options()))
         folders = [folder.path for folder in cell_folders(Path(paths.runs))]
-        sweeps, uri = [], paths.tracking_uri
+        sweeps, rows, uri = [], [], paths.tracking_uri
     from gta.tracking import sync as tracking
 
-    report = tracking.sync(folders, uri, sweeps, alive=alive, check=True)
+    report = tracking.sync(folders, uri, sweeps, alive=alive, check=True, rows=rows)
     print(report)
     return 1 if report.problems or report.damaged else 0

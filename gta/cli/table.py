@@ -148,8 +148,10 @@ def build(
     paths = entries[0].cell.config.paths
     tagged = sweep_tags(sweep)  # one query; a grid without a name is asked for cell by cell
     unread = Unread()
+    order: list[str] = []
     try:
         frame = runs.load(paths.tracking_uri, None if tagged else [entry.cell.signature for entry in entries], *tagged)
+        order = runs.row_order(paths.tracking_uri, sweep) if tagged else []
     except UserError as error:
         frame = runs.of_folders([])
         unread.store = str(error)
@@ -168,6 +170,7 @@ def build(
         baseline=shown.baseline,
         best=shown.best,
         rows_beside=shown.published,
+        order=order,
     )
     if text := told(entry.cell for entry in entries):
         made.notes.append(f"{text}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,6 +59,7 @@ CURSOR = "gta.cursor"  # how many of its points (doubles left out) were sent
 
 SWEEP = "gta.sweep."  # + name of a sweep that has the cell; the value is "1"
 SWEEP_RUN = "gta.sweep"  # of a sweep's own run, the parent of its cells' runs: the sweep's name
+ROWS = "gta.rows"  # of a sweep's own run: JSON list of the rows of its table, in the sweep's order
 PARENT = "mlflow.parentRunId"  # of a cell's run: the run of the sweep that had it first
 
 # Metrics of the finished run, beside the series from the journal. These two are the headline network's.
@@ -74,6 +76,15 @@ def tag(name: str) -> str:
 def final(network: str, name: str) -> str:
     """The metric of a network in the finished run; `name` is miou_last, miou_best or best_iteration."""
     return f"val/{network}/{name}"
+
+
+def rows_of(run: Run) -> list[str]:
+    """The rows of a sweep's table in the sweep's order, from the sweep's own run; empty where that does not say."""
+    try:
+        found = json.loads(run.data.tags.get(ROWS, "[]"))
+    except ValueError:
+        return []
+    return [str(row) for row in found] if isinstance(found, list) else []
 
 
 def networks(metrics: dict[str, float]) -> list[str]:

@@ -50,6 +50,7 @@ def sync(
     check: bool = False,
     partial: bool = False,
     patience: float | None = None,
+    rows: Sequence[str] = (),
 ) -> SyncReport:
     """Bring MLflow up to date with these cell folders; their runs are tagged with, and below, the `sweeps`.
 
@@ -59,7 +60,8 @@ def sync(
     `check` compares the sync caches with what a server holds (with an SQLite store that is always done, being cheap);
     `force` looks at everything again, whatever the caches say. `partial`: these are not all cells of their sweeps,
     whose own status is left as it is. `patience`: seconds for another writer of the store (None: a minute), whose name
-    is a problem else. Raises UserError for a tracking URI or a sweep name that cannot be used.
+    is a problem else. `rows`: of the table of the sweeps, in their order, told to the sweeps' own runs. Raises
+    UserError for a tracking URI or a sweep name that cannot be used.
     """
     started = time.perf_counter()
     uri = store.normal(uri)
@@ -80,6 +82,9 @@ def sync(
         if force or sent is None or sent.files != files or not set(sweeps) <= set(sent.sweeps):
             pending.append(folder)
             continue
+        if folder == folders[0] and any(not _knows(sent.rows.get(name, []), rows) for name in sweeps):
+            pending.append(folder)
+            continue
         died = alive is not None and sent.status == "RUNNING" and alive(folder.path) is False
         if died:
             pending.append(folder)
@@ -92,7 +97,7 @@ def sync(
             del synced[folder]
         report.unchanged = len(synced)
         if pending:
-            _Sync(uri, sweeps, alive, report, patience).run(pending, None if partial else list(synced))
+            _Sync(uri, sweeps, alive, report, patience, list(rows)).run(pending, None if partial else list(synced))
     except Busy as error:
         report.problems.append(f"{error.why}: {error.advice}; {LATER}")
     except UserError as error:  # a store that cannot be opened; it says what to do
@@ -102,6 +107,11 @@ def sync(
         report.problems.append(masked(f"MLflow at {uri}: {why}"))
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _knows(told: Sequence[str], rows: Sequence[str]) -> bool:
+    """Whether a sweep's own run, which was `told` rows, has all of these in this order."""
+    return [row for row in told if row in rows] == list(rows)
 
 
 def _gone(synced: dict[CellFolder, Sent], uri: str, check: bool) -> list[CellFolder]:
@@ -129,6 +139,7 @@ class _Sync:
     alive: Alive | None
     report: SyncReport
     patience: float | None = None
+    rows: list[str] = field(default_factory=list)
     failed: dict[str, list[CellFolder]] = field(default_factory=dict)  # why -> cells that could not be sent
     in_a_row: int = 0
     not_tried: int = 0
@@ -142,7 +153,7 @@ class _Sync:
             client = store.connect(self.uri)
             experiment = store.experiment_id(client, self.uri, folder.parent, self.report.notes.append)
         located: dict[str, str] | None = None
-        writer = Writer(client, experiment, self.uri, self.sweeps, self.report)
+        writer = Writer(client, experiment, self.uri, self.sweeps, self.report, rows=self.rows)
         for start in range(0, len(pending), _TOGETHER):
             cells = self._read(pending[start : start + _TOGETHER])
             # The lock is let go of now and then, so that another writer of the same store need not wait for all.

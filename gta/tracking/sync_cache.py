@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gta.cellfolder import VERSION, BrokenRecord, CellFolder, JsonRecord, readable
@@ -23,7 +23,7 @@ class Sent(JsonRecord):
     """What one store has of the cell.
 
     `files`: as `gta.tracking.cell.files_of` found them; `status`: MLflow's word; `ended`: unix seconds, 0 while it
-    runs; `cursor`: journal points sent.
+    runs; `cursor`: journal points sent; `rows`: sweep -> the rows of its table, as its own run was told them.
     """
 
     run_id: str
@@ -32,6 +32,7 @@ class Sent(JsonRecord):
     status: str = "RUNNING"
     ended: float = 0.0
     cursor: int = 0
+    rows: dict[str, list[str]] = field(default_factory=dict)
 
 
 def cached(folder: CellFolder, uri: str) -> Sent | None:
@@ -46,8 +47,9 @@ def cached(folder: CellFolder, uri: str) -> Sent | None:
 def remember(folder: CellFolder, uri: str, sent: Sent) -> None:
     """Write down what was sent. The sweeps of the same run add up."""
     old = cached(folder, uri)
-    known = old.sweeps if old is not None and old.run_id == sent.run_id else []
-    sent = dataclasses.replace(sent, sweeps=sorted({*known, *sent.sweeps}))
+    if old is not None and old.run_id == sent.run_id:
+        sweeps = sorted({*old.sweeps, *sent.sweeps})
+        sent = dataclasses.replace(sent, sweeps=sweeps, rows={**old.rows, **sent.rows})
     known_stores = {**_stores(folder), masked(uri): {"version": VERSION, **sent.as_dict()}}
     with contextlib.suppress(IsADirectoryError), replacing(folder.sync_cache_file, flush=False) as temporary:
         temporary.write_text(json.dumps(known_stores, indent=1), encoding="utf-8")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mlflow.entities import Metric, Param, RunTag
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _THINGS = 1000  # MLflow takes so many in one call,
+_LONGEST = 5000  # characters of a tag
 _ENTRIES = 100  # and of them so many params and so many tags
 
 
@@ -32,6 +34,8 @@ class Writer:
     sweeps: list[str]
     report: SyncReport
     parents: dict[str, Run] = field(default_factory=dict)  # sweep -> its own run
+    rows: list[str] = field(default_factory=list)  # of the table of these sweeps, in their order; none: not known
+    ordered: dict[str, list[str]] = field(default_factory=dict)  # sweep -> its rows, as its own run has them now
     touched: set[str] = field(default_factory=set)  # sweeps of which something was sent
 
     def send(self, cell: TrackedCell, run: Run | None) -> None:
@@ -62,7 +66,9 @@ class Writer:
         self._send_artifacts(run, cell)
         status, ended = cell.status()
         self._set_status(run, status, ended)
-        sent = Sent(run_id=run.info.run_id, files=cell.files, sweeps=sweeps, status=status, ended=ended, cursor=cursor)
+        rows = {name: self._order(name, cell.created) for name in self.sweeps if self.rows}
+        known = Sent(run_id=run.info.run_id, files=cell.files, sweeps=sweeps, cursor=cursor, rows=rows)
+        sent = replace(known, status=status, ended=ended)
         remember(cell.folder, self.uri, sent)
 
     def close_sweeps(self, folders: list[CellFolder], waiting: bool) -> None:
@@ -92,6 +98,17 @@ class Writer:
                 else self.client.create_run(self.experiment, _milliseconds(began), tags, run_name=sweep)
             )
         return self.parents[sweep]
+
+    def _order(self, sweep: str, began: float) -> list[str]:
+        """Tell the sweep's own run the rows of its table. A part of the sweep takes no row away and moves none."""
+        if sweep not in self.ordered:
+            parent = self._parent(sweep, began)
+            kept = keys.rows_of(parent)
+            order = self.rows if set(kept) <= set(self.rows) else list(dict.fromkeys([*kept, *self.rows]))
+            if order != kept and len(text := json.dumps(order)) <= _LONGEST:
+                self.client.set_tag(parent.info.run_id, keys.ROWS, text)
+            self.ordered[sweep] = order
+        return self.ordered[sweep]
 
     def _send_data(self, run: Run, cell: TrackedCell, tags: dict[str, str]) -> int:
         """Send params, tags and points that the run lacks; returns the cursor."""

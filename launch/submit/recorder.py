@@ -23,10 +23,11 @@ def sync(
     than `patience` seconds, costs a sentence of those that are handed back, never a metric; what was put right is said.
     """
     present = [cell for cell in cells if cell.folder.frozen]
+    rows = list(dict.fromkeys(cell.row for cell in cells))
     problems = []
     for uri in sorted({cell.config.paths.tracking_uri for cell in present}):
         folders = [cell.folder.path for cell in present if cell.config.paths.tracking_uri == uri]
-        report = tracking.sync(folders, uri, sweep_tags(sweep), alive=alive, patience=patience)
+        report = tracking.sync(folders, uri, sweep_tags(sweep), alive=alive, patience=patience, rows=rows)
         for note in report.notes:
             say(note)
         problems += [f"MLflow is not up to date: {problem}" for problem in report.problems]

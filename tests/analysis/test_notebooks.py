@@ -32,6 +32,8 @@ def test_they_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one kernel, one after the other, each from nothing: a kernel each would import MLflow three times."""
     from nbclient import NotebookClient
 
+    from analysis.report import figures
+
     place = store.root / "analysis" / "notebooks"
     place.mkdir(parents=True)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -52,6 +54,9 @@ def test_they_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     less = store.table.entries["gta", "1/5 (8)"].mean - store.table.entries["supervised", "1/5 (8)"].mean
     assert f"{less:.2f}" in ablation[0]["text/html"]
     assert "violet" in ablation[-1]["text/html"]
+    for shown in (table[0]["text/markdown"], ablation[0]["text/html"], curves[-1]["text/html"]):
+        assert 0 < shown.index("supervised") < shown.index("gta"), "the sweep's order, not the alphabet's"
+    assert figures.svg(figures.miou_over_labels(store.table)) in [data.get("image/svg+xml") for data in table]
 
 
 def outputs(cell: Any) -> list[dict[str, str]]:

@@ -115,6 +115,24 @@ def test_many_methods_get_several_panels_and_looks_of_their_own():
     assert len(looks) == 20
 
 
+def test_a_method_has_one_colour_in_every_figure_and_panel_and_in_a_part_of_the_sweep():
+    rows = [f"m{i}" for i in range(9)]
+    whole = table({(row, column): [50.0, 52.0] for row in rows for column in ("1/67 (6)", "1/8 (50)")})
+    part = table({("m8", "1/67 (6)"): [50.0], ("m8", "1/8 (50)"): [60.0], ("m2", "1/8 (50)"): [60.0]})
+    part.order = rows
+
+    def colours(figure) -> dict[str, str]:
+        return {text.get_text(): text.get_color() for text in figure.axes[0].texts}
+
+    lines = colours(figures.miou_over_labels(whole))
+    assert sorted(lines) == rows
+    data = points({row: {0: [50.0, 60.0]} for row in rows})
+    panels = [figures.curves(data, some, of=whole.coloured) for some in figures.chunks(rows)]
+    assert len(panels) == 2
+    assert colours(panels[0]) | colours(panels[1]) == lines
+    assert colours(figures.miou_over_labels(part)) == {row: lines[row] for row in ("m8", "m2")}
+
+
 def test_files_for_a_page_and_for_a_readme(usual, tmp_path):
     svg, png = figures.write_figure(figures.miou_over_labels(usual), tmp_path / "out" / "miou")
     assert (svg.name, png.name) == ("miou.svg", "miou.png")

@@ -175,6 +175,23 @@ def test_a_sweep_is_a_run_above_those_of_its_cells(tmp_path, uri, client):
     assert first.info.end_time == round(max(CellFolder(cell).result().finished for cell in cells) * 1000)
 
 
+def test_a_sweeps_own_run_keeps_the_order_of_its_rows_whatever_part_was_synced(tmp_path, uri, client):
+    cells = [make_cell(tmp_path, seed=seed) for seed in range(3)]
+    for cell in cells:
+        finish(cell)
+
+    def told(part: list, rows: list[str]) -> list[str]:
+        assert tracking.sync(part, uri, "ordered", rows=rows).problems == []
+        return keys.rows_of(sweep_run(client, "ordered"))
+
+    assert told(cells[2:], ["gta"]) == ["gta"], "a part comes first"
+    assert told(cells, ["supervised", "cps", "gta"]) == ["supervised", "cps", "gta"], "then the whole"
+    assert told(cells[1:], ["gta", "cps"]) == ["supervised", "cps", "gta"], "a part moves none"
+    assert told(cells[2:], ["gta", "own"]) == ["supervised", "cps", "gta", "own"]
+    assert told(cells, ["cps", "supervised", "gta", "own"])[:2] == ["cps", "supervised"], "another order of the sweep"
+    assert tracking.sync(cells, uri, "ordered", rows=["cps", "supervised", "gta", "own"]).updated == 0
+
+
 def test_a_cell_knows_its_sweep_by_itself(tmp_path, uri, client):
     cell = make_cell(tmp_path)
     write_text(CellFolder(cell).config_file, "seed: 0\nsweep_name: own\n")
