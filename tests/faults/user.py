@@ -11,6 +11,7 @@ import signal
 import time
 from pathlib import Path
 
+from gta.cellfolder import CellFolder
 from gta.jsonrecord import VERSION
 from tests.faults import process
 from tests.faults.expected import ATTEMPTS
@@ -88,9 +89,11 @@ def _follow(world: World, said: str, typed: list[str]) -> bool:
                 typed.append(f"mv {path.name} away")
                 os.replace(path, f"{path}.away-{time.monotonic_ns()}")
                 did = True
-            elif re.search(r"remove it", line) and path.exists():
+            elif re.search(r"remove (it|the cell's checkpoints)", line) and path.exists():
                 typed.append(f"rm {path.name}")
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
+                if "checkpoints" in line:
+                    CellFolder(path.parent).previous_checkpoint_file.unlink(missing_ok=True)
                 did = True
             elif "unknown host" in line and path.exists():
                 did = True

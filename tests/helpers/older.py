@@ -32,4 +32,5 @@ def older(runs: Path, signature: str) -> Cell:
     frozen = folder.identity()
     assert frozen is not None
     lists = [[str(i) for i in range(count)] for count in (frozen.labels, frozen.unlabeled, frozen.val)]
-    return Cell(config, Split(*lists), signature, frozen.digests, folder)
+    split = Split(*lists)
+    return Cell(config, split, signature, frozen.digests, folder, split.sizes)

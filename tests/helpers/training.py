@@ -61,7 +61,8 @@ def make(folder: Path, method: str = "gta", **schedule: Any) -> Config:
 
 def cell_in(folder: Path, config: Config, signature: str = "sig") -> Cell:
     """A cell of that config that is trained in `folder`, whatever its signature would be."""
-    return Cell(config, load_split(config.data), signature, {}, CellFolder(folder))
+    split = load_split(config.data)
+    return Cell(config, split, signature, {}, CellFolder(folder), split.sizes)
 
 
 def train_in(folder: Path, config: Config, signature: str = "sig", control: Control | None = None) -> bool:

@@ -204,7 +204,9 @@ def test_where_no_terminal_looks_on_changes_are_lines(cells: list[Cell], fake_sl
 
 def test_the_last_picture_stays_on_a_terminal(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     play(cells, fake_slurm)
-    console = Console(width=80, height=24, highlight=False, force_terminal=True, color_system=None)
+    console = Console(
+        width=80, height=24, highlight=False, force_terminal=True, color_system=None, _environ={"TERM": "xterm"}
+    )
     with console.capture() as capture, suppress(KeyboardInterrupt), board.Board(console) as live:
         live.show(reconcile(cells))
         live.say("Slurm does not answer; waiting")
