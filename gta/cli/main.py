@@ -95,6 +95,7 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
         if isinstance(error, SystemExit):
             raise
         print(f"error: {outputs.said(error)}", file=sys.stderr)
+        outputs.to_nowhere()
         return 2
 
 

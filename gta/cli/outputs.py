@@ -24,12 +24,20 @@ def closed(error: BaseException) -> bool:
 
 
 def to_nowhere() -> None:
-    """Send what closed pipes should still get to nowhere, or Python would complain of it when it ends."""
+    """Send to nowhere what closed pipes and full devices should still get, or Python would complain when it ends."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
-        if _unread(stream):
+        if _unread(stream) or not _takes_it(stream):
             os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
+
+
+def _takes_it(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+        return True
+    except OSError:
+        return False
 
 
 def _unread(stream: TextIO) -> bool:

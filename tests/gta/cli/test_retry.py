@@ -10,6 +10,7 @@ import pytest
 from gta.cli.retry import as_settings, minutes
 from tests.helpers.fake_slurm import FakeSlurm
 from tests.helpers.program import Run
+from tests.helpers.slurm import until
 
 
 def test_resources_are_settings_of_the_site() -> None:
@@ -38,7 +39,12 @@ def test_more_memory_on_a_site_that_asks_for_it_by_gpu(
     grid = ["sweep=shapes", "method=supervised", "seed=0", *small, "hydra/launcher=slurm", "site=mine", "--no-wait"]
     assert say("multirun", *grid).returncode == 0
     fake_slurm.set("57", state="OUT_OF_MEMORY")
-    again = say("retry", *grid, "--oom", "--mem", "4")
-    assert again.returncode == 0, again.stdout + again.stderr
+
+    def submitted_again() -> bool:
+        again = say("retry", *grid, "--oom", "--mem", "4")
+        assert again.returncode == 0, again.stdout + again.stderr
+        return "No cell of this grid ran out of memory" not in again.stdout
+
+    until(submitted_again)  # squeue's last answer counts for some seconds
     asked = [re.findall(r"--((?:mem|gpus)\S*)", script) for script in fake_slurm.scripts().values()]
     assert asked == [["gpus-per-node=a100:2", "mem-per-gpu=1G"], ["gpus-per-node=a100:2", "mem=4GB"]]

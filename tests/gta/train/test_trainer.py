@@ -172,7 +172,7 @@ def test_fully_supervised_is_supervised_training_on_all_labels(folder: Path, tmp
     ):
         cell = make(folder, method)
         device = torch.device("cpu")
-        mine = replace(cell_in(tmp_path / name, cell), split=split)
+        mine = replace(cell_in(tmp_path / name, cell), lists=split)
         Trainer(mine, build_method(cell, device), device, Control()).run()
         found[name] = result(tmp_path / name)["networks"], points(tmp_path / name)
     assert found["full"] == found["union"]
