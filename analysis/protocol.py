@@ -29,10 +29,10 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True) -> 
     ]
     text.append("Labeled lists: " + ", ".join(labeled))
     text.append(f"Evaluation: {_several(used['evaluation'], 'evaluations')}")
-    text += _training([cell for cell in cells if cell.signature in set(used["signature"])])
+    network_of = dict(zip(used["signature"], used["network"], strict=True))
+    text += _training([cell for cell in cells if cell.signature in network_of])
     text += _absent(used)
     networks: dict[str, dict[str, None]] = {}
-    network_of = dict(zip(used["signature"], used["network"], strict=True))
     for cell in cells:
         if cell.signature in network_of:
             networks.setdefault(network_of[cell.signature], {})[cell.row] = None

@@ -93,8 +93,7 @@ def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None 
     except UserError:
         raise
     except Exception as error:
-        why = masked(f"MLflow at {uri} cannot be read: {first_line(error)}")
-        raise UserError(why) from None  # MLflow's own words may hold a password
+        raise _unread(uri, error) from None
     best: dict[str, Run] = {}
     for run in runs:
         signature = run.data.tags[keys.SIGNATURE]
@@ -117,13 +116,17 @@ def row_order(uri: str, sweep: str) -> list[str]:
     try:
         client = store.connect(uri)
         experiment = client.get_experiment_by_name(keys.EXPERIMENT)
-        text = f"tags.`{keys.SWEEP_RUN}` = '{sweep}'"
-        order = ["attributes.start_time ASC"]  # as the writer finds it
-        found = client.search_runs([experiment.experiment_id], text, order_by=order) if experiment else []
+        found = keys.sweep_run(client, experiment.experiment_id, sweep) if experiment else None
+    except UserError:
+        raise
     except Exception as error:
-        why = masked(f"MLflow at {uri} cannot be read: {first_line(error)}")
-        raise UserError(why) from None
-    return keys.rows_of(found[0]) if found else []
+        raise _unread(uri, error) from None
+    return keys.rows_of(found) if found else []
+
+
+def _unread(uri: str, error: Exception) -> UserError:
+    """What is said of a store that does not answer; MLflow's own words may hold a password."""
+    return UserError(masked(f"MLflow at {uri} cannot be read: {first_line(error)}"))
 
 
 def _search(client: MlflowClient, signatures: Collection[str] | None, sweep: str | None) -> Iterator[Run]:

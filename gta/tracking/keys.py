@@ -12,6 +12,7 @@ from gta.cellfolder import CellFolder
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 EXPERIMENT = "gta"
 
@@ -76,6 +77,12 @@ def tag(name: str) -> str:
 def final(network: str, name: str) -> str:
     """The metric of a network in the finished run; `name` is miou_last, miou_best or best_iteration."""
     return f"val/{network}/{name}"
+
+
+def sweep_run(client: MlflowClient, experiment_id: str, sweep: str) -> Run | None:
+    """The sweep's own run; of two, by writers without a common lock, all take the first."""
+    text = f"tags.`{SWEEP_RUN}` = '{sweep}'"
+    return next(iter(client.search_runs([experiment_id], text, order_by=["attributes.start_time ASC"])), None)
 
 
 def rows_of(run: Run) -> list[str]:

@@ -89,13 +89,9 @@ class Writer:
     def _parent(self, sweep: str, began: float) -> Run:
         """The run of a sweep, found by its tag; made where there is none. `began`: in unix seconds."""
         if sweep not in self.parents:
-            order = ["attributes.start_time ASC"]  # of two, by writers without a common lock, all take the first
-            found = self.client.search_runs([self.experiment], f"tags.`{keys.SWEEP_RUN}` = '{sweep}'", order_by=order)
-            tags = {keys.SWEEP_RUN: sweep}
-            self.parents[sweep] = (
-                found[0]
-                if found
-                else self.client.create_run(self.experiment, _milliseconds(began), tags, run_name=sweep)
+            found = keys.sweep_run(self.client, self.experiment, sweep)
+            self.parents[sweep] = found or self.client.create_run(
+                self.experiment, _milliseconds(began), {keys.SWEEP_RUN: sweep}, run_name=sweep
             )
         return self.parents[sweep]
 
