@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import field, fields, is_dataclass
+from dataclasses import Field, field, fields, is_dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -25,6 +25,9 @@ def result(default: Any, help: str, **values: Any) -> Any:
     `values` say which ones it may have (`check_values` holds a config to them): `within`, the smallest and the largest
     number, or a `Span`; `choices`, all that it may be; `text`, the kind of text; `count`, how long a list may be. Of a
     list or a mapping, `within` and `text` are of each value in it, and `keys` of a mapping's keys.
+
+    `later`: the field came when there were cells already. At its default, which must then never change, it is no part
+    of the signature: a cell of before, which could not say it, stays the same cell. Any other value is in.
     """
     return _declare(default, help, False, **values)
 
@@ -46,11 +49,12 @@ def _declare(
     text: Text = LINE,
     keys: Text = WORD,
     count: tuple[int, int] | None = None,
+    later: bool = False,
 ) -> Any:
     span = Span(*within) if isinstance(within, tuple) else within
     metadata = {
         "help": help, "neutral": neutral, "within": span, "choices": tuple(choices), "text": text, "keys": keys,
-        "count": count,
+        "count": count, "later": later,
     }  # fmt: skip
     if isinstance(default, type) and is_dataclass(default):
         return field(default_factory=default, metadata=metadata)
@@ -93,15 +97,21 @@ def check_value(values: Values, name: str, value: Any) -> None:
 def result_fields(config: Any) -> dict[str, Any]:
     """Nested dict of the fields of a dataclass instance that can change a result.
 
-    A nested dataclass is descended into with its own declarations; everything below a neutral field is neutral.
+    A nested dataclass is descended into with its own declarations; everything below a neutral field is neutral. A field
+    that came later is left out at its default (`result`).
     """
     kept: dict[str, Any] = {}
     for item in fields(config):
-        if item.metadata["neutral"]:
-            continue
         value = getattr(config, item.name)
+        if item.metadata["neutral"] or (item.metadata["later"] and value == default_of(item)):
+            continue
         kept[item.name] = result_fields(value) if is_dataclass(value) else value
     return kept
+
+
+def default_of(item: Field[Any]) -> Any:
+    """The default of a declared field."""
+    return item.default_factory() if item.default_factory is not NO_DEFAULT else item.default
 
 
 def describe(schema: type, prefix: str = "") -> dict[str, dict[str, Any]]:
@@ -121,8 +131,7 @@ def describe(schema: type, prefix: str = "") -> dict[str, dict[str, Any]]:
                 below = {key: {**row, "neutral": True} for key, row in below.items()}
             rows.update(below)
             continue
-        default = item.default_factory() if item.default_factory is not NO_DEFAULT else item.default
-        rows[name] = {**item.metadata, "default": default, "values": values_of(schema)[item.name]}
+        rows[name] = {**item.metadata, "default": default_of(item), "values": values_of(schema)[item.name]}
     return rows
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import get_type_hints
 
 import pytest
 
 from gta.config import Config
-from gta.fields import describe, result_fields
+from gta.fields import describe, params, result, result_fields
 from gta.methods import METHODS
+
+# Name of each field that came when there were cells already -> its default, which is in no signature and so for good.
+LATER: dict[str, object] = {}
 
 SCHEMAS = [Config, *(method.Config for method in METHODS.values())]
 
@@ -47,3 +50,33 @@ def test_result_fields_leave_out_what_cannot_change_a_result() -> None:
     assert "root" not in kept["data"]
     assert kept["schedule"]["power"] == 0.9
     assert "num_threads" in kept, "the order of sums on a CPU depends on it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Older:
+    lr: float = result(0.1, "Learning rate.", within=(0, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Newer(Older):
+    tokens: int = result(0, "Tokens.", within=(0, 4), later=True)
+    rates: list[int] = result([1, 2], "Rates.", within=(1, 9), later=True)
+
+
+def test_a_field_that_came_later_counts_where_it_is_not_at_its_default() -> None:
+    """Cells of before are the same cells, and those that say otherwise are others."""
+    assert result_fields(Newer()) == result_fields(Newer(tokens=0, rates=[1, 2])) == result_fields(Older())
+    assert params(Newer()) == params(Older())
+    assert result_fields(Newer(tokens=4)) == {"lr": 0.1, "tokens": 4}
+    assert result_fields(Newer(rates=[1])) == {"lr": 0.1, "rates": [1]}
+    assert params(Newer(tokens=4))["tokens"] == "4"
+
+
+def test_the_default_of_a_field_that_came_later_stays() -> None:
+    """If this fails, cells of two defaults would have one signature: a new default wants a new field."""
+    rows = {name: row for schema in SCHEMAS for name, row in describe(schema, _prefix(schema)).items()}
+    assert {name: row["default"] for name, row in rows.items() if row["later"]} == LATER
+
+
+def _prefix(schema: type) -> str:
+    return "" if schema is Config else f"{schema.__name__}."
