@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from gta.cell import Cell
     from gta.cli.grammar import Words
-    from gta.compose.hydra import Hydra
+    from gta.compose.hydra import ConfigLoaderImpl, Hydra
     from launch.grid.names import Named
     from launch.show.filters import Filter
     from launch.state.ledger import Entry
@@ -60,11 +62,11 @@ def shell_line(*words: str) -> str:
     return shlex.join(["gta", *map(masked, words)])
 
 
-def grid(overrides: Sequence[str]) -> tuple[DictConfig, list[Cell]]:
-    """The composed config of the grid and its cells, ready to be trained."""
+def grid(overrides: Sequence[str], heard: bool = False) -> tuple[DictConfig, list[Cell]]:
+    """The composed config of the grid and its cells, ready to be trained. `heard`: as of `say_unfitting`."""
     from launch.grid.grid import cells
 
-    return _grid(overrides, cells)
+    return _grid(overrides, cells, heard)
 
 
 def recorded_grid(overrides: Sequence[str]) -> tuple[DictConfig, list[Cell]]:
@@ -74,14 +76,29 @@ def recorded_grid(overrides: Sequence[str]) -> tuple[DictConfig, list[Cell]]:
     return _grid(overrides, read_cells)
 
 
-def _grid(overrides: Sequence[str], cells: Callable[..., list[Cell]]) -> tuple[DictConfig, list[Cell]]:
+def _grid(
+    overrides: Sequence[str], cells: Callable[..., list[Cell]], heard: bool = False
+) -> tuple[DictConfig, list[Cell]]:
     from gta.compose.hydra import loader_of
     from launch.grid.grid import expand, master_config
 
     hydra = start()
     master = master_config(hydra, protected(overrides), own_options())
     loader = loader_of(hydra)
+    if heard:
+        say_unfitting(loader, master)
     return master, cells(loader, master, expand(master, loader))
+
+
+def say_unfitting(loader: ConfigLoaderImpl, master: DictConfig) -> None:
+    """Say on stderr, before anything is made of a grid, which data set has no model or schedule of its own in it; of
+    the ranks of one cell, the first.
+    """
+    from gta.compose.chosen import unfitting
+
+    if os.environ.get("RANK", "0") == "0":
+        for sentence in unfitting(loader, master):
+            print(sentence, file=sys.stderr, flush=True)
 
 
 def runs_folder(overrides: Sequence[str]) -> Path:

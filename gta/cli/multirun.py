@@ -57,7 +57,8 @@ def launch(overrides: Sequence[str], asked: dict[str, Any]) -> LaunchReport:
     from launch.grid.grid import master_config
     from launch.submit.launcher import LaunchReport, reports
 
-    master_config(hydra, written, composing.own_options())  # refuses before Hydra runs what a file may have named
+    # refuses before Hydra runs what a file may have named
+    composing.say_unfitting(loader_of(hydra), master_config(hydra, written, composing.own_options()))
     written += [f"hydra.launcher.{name}={in_hydras_words(value)}" for name, value in asked.items()]
     with reports() as made:
         try:

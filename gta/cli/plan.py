@@ -31,7 +31,8 @@ def command(words: Words, retry: str, cells: tuple[str, ...], budget: float | No
     The hours are those of finished cells of the same shape (method, network, crop, batch, ranks), else of site.rates
     (GPU-seconds an iteration), else unknown. Cells without a GPU count core-hours.
     """
-    _, grid = composing.grid(words.overrides)
+    _, grid = composing.grid(words.overrides, heard=True)
+    from gta import recipe
     from gta.cli import status
     from launch.show.rows import rows
     from launch.show.words import summary
@@ -41,6 +42,8 @@ def command(words: Words, retry: str, cells: tuple[str, ...], budget: float | No
     entries = composing.look(grid)
     selection = Selection(retry, cells, **only)
     shown, again = selection.named(entries), selection.of(entries)
+    if shown:
+        print(recipe.line(entry.cell.config for entry in shown))
     status.show(rows(shown), last=f"{summary(shown)}; multirun would run {len(again)}")
     print(price.describe(again))
     price.refuse(again, budget)

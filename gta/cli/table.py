@@ -194,7 +194,8 @@ def _from_folders(others: Sequence[Entry]) -> str:
 
 def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell]:
     """What the table should hold, with the ledger's reasons and the commands that make what is missing."""
-    from analysis.cells import TableCell, training
+    from analysis.cells import TableCell
+    from gta import recipe
     from gta.data.splits.known import known_name
 
     return [
@@ -210,7 +211,7 @@ def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell
             encoder=entry.cell.config.model.encoder,
             lists=known_name(entry.cell.digests.get("labeled", "")) or "",
             val_list=known_name(entry.cell.digests.get("val", "")) or "",
-            training=training(entry.cell.config),
+            training=recipe.parts(entry.cell.config),
         )
         for entry in entries
     ]

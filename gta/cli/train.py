@@ -29,9 +29,10 @@ def command(words: Words) -> int:
     The cell is the same one that multirun would make of the same overrides, in the same folder: done stays done,
     interrupted goes on. `gta settings` lists what can be set.
     """
+    from gta import recipe
     from gta.ops import distributed
 
-    _, cells = composing.grid(words.overrides)
+    _, cells = composing.grid(words.overrides, heard=True)
     if len(cells) != 1:
         raise UserError(f"train takes one cell, and this is a grid of {len(cells)}; use multirun.")
     cell = cells[0]
@@ -46,7 +47,7 @@ def command(words: Words) -> int:
                 print(f"{cell.title} is done: {cell.folder.result_file}")
             return 0
         if first:
-            print(f"{cell.title}: {cell.folder.path}", flush=True)
+            print(f"{cell.title}: {cell.folder.path}\n{recipe.line([cell.config])}", flush=True)
             cell.write()
         distributed.barrier()
         how = run_cell(cell.folder)

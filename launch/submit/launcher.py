@@ -17,6 +17,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
+from gta import recipe
 from gta.cell import Cell
 from gta.compose.sbatch import words
 from gta.config import SiteConfig
@@ -153,6 +154,7 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
         board.console.print(f"again: {entry.cell.title} ({entry.cell.signature[:8]}), {entry.reason}", markup=False)
     board.console.print(f"{sweep}: {summary(watch.first)}", markup=False)
     if wanted:
+        board.console.print(recipe.line(entry.cell.config for entry in wanted), markup=False, soft_wrap=True)
         board.console.print(price.describe(wanted), markup=False, soft_wrap=True)
         price.refuse(wanted, options.budget)
     recorder = record.Recorder(cells, sweep)

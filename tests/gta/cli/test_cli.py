@@ -70,7 +70,10 @@ def test_train_eval_and_sync_of_one_cell(
         assert main(list(arguments)) == 0
         return capsys.readouterr().out
 
-    assert "gta 1/5 seed 0: done" in say("train", *words)
+    said = say("train", *words)
+    assert "gta 1/5 seed 0: done" in said
+    recipe = "Training: tiny (width 8), random weights; 8 iterations; 8 + 8 images a step; crop 48; SGD, lr 0.1."
+    assert f"{recipe} Data: shapes." in said.partition("seed 0: done")[0], "a run begins by saying what it is"
     folder = next((tmp_path / "runs/cells").iterdir())
     assert "is done" in say("train", *words)
     scored = {}

@@ -1,0 +1,37 @@
+"""How cells are trained and on what, in words for people: said at a run's start and in a table's footer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from gta.config import Config
+
+
+def parts(config: Config) -> tuple[str, ...]:
+    """How a cell is trained, a few words each on network, length, batch, crop and optimizer."""
+    model, schedule = config.model, config.schedule
+    width = f" (width {model.width})" if model.width else ""
+    weights = "random weights" if model.weights == "random" else f"weights {Path(model.weights).name}"
+    batch = f" for a batch of {schedule.lr_batch_size}" if schedule.lr_batch_size else ""
+    decoder = "" if schedule.decoder_lr_factor == 1 else f", decoder x {schedule.decoder_lr_factor:g}"
+    return (
+        f"{model.encoder}{width}, {weights}",
+        f"{schedule.iterations:,} iterations",
+        f"{schedule.batch_size} + {schedule.batch_size} images a step",
+        f"crop {config.data.crop_size}",
+        f"SGD, lr {schedule.lr:g}{batch}{decoder}",
+    )
+
+
+def line(configs: Iterable[Config]) -> str:
+    """The recipe of some cells, such as "Training: tiny (width 8), random weights; 800 iterations; 8 + 8 images a step;
+    crop 48; SGD, lr 0.1. Data: shapes.": what differs between them has "or" between.
+    """
+    configs = list(configs)
+    told = "; ".join(map(_distinct, zip(*map(parts, configs), strict=True)))
+    return f"Training: {told}. Data: {_distinct(config.data.name for config in configs)}."
+
+
+def _distinct(words: Iterable[str]) -> str:
+    return " or ".join(dict.fromkeys(words))
