@@ -55,10 +55,10 @@ def settings() -> str:
     rows = describe(Config)
     parts.append(_section("The cell", "", {name: row for name, row in rows.items() if "." not in name}))
     common = describe(MethodConfig, "method.")
-    chosen = {*METHODS, *_files("method")}
+    chosen = {*METHODS.known, *_files("method")}
     parts.append(_section("method", f"{_chosen('method', sorted(chosen))} All methods have:", common))
-    for name, method in METHODS.items():
-        own = {key: row for key, row in describe(method.Config, "method.").items() if key not in common}
+    for name in METHODS.known:
+        own = {key: row for key, row in describe(METHODS.config(name), "method.").items() if key not in common}
         if own:
             parts.append(_section(name, "", own, level=3))
     for group in GROUPS:

@@ -31,8 +31,8 @@ UNKNOWN = "?"  # before the digits of a cell that no record is of, and whose lis
 
 
 def signature(config: Config, digests: dict[str, str], versions: dict[str, int]) -> str:
-    """16 hex digits of the sha256 over the fields that can change a result, the digests of lists and weights, and the
-    versions of the maths (`gta.maths`).
+    """16 hex digits of the sha256 over the fields that can change a result, the digests of lists and weights (and of
+    the source of a user's own method), and the versions of the maths (`gta.maths`).
 
     Of the full resolved config, not of the overrides or of differences from defaults: those go stale when a default
     changes.
@@ -124,7 +124,10 @@ class Cell:
                 f"The cell {short} was frozen by code that computes otherwise ({other}): go on with that code, or run "
                 "multirun again, which makes a new cell."
             )
-        names = {"labeled": "labeled list", "unlabeled": "unlabeled list", "val": "val list", "weights": "weights"}
+        names = {
+            "labeled": "labeled list", "unlabeled": "unlabeled list", "val": "val list", "weights": "weights",
+            "method": "source of the method",
+        }  # fmt: skip
         now = self.digests
         if lists := [title for name, title in names.items() if frozen.digests.get(name) != now.get(name)]:
             return (
@@ -142,7 +145,8 @@ class Cell:
     @classmethod
     def of(cls, config: Config, split: Split) -> Cell:
         """The cell of a config that is ready to be trained, and its split."""
-        digests = {**split.digests(), "weights": weights_digest(config.model.weights)}
+        weights = weights_digest(config.model.weights)
+        digests = {**split.digests(), "weights": weights, **METHODS.digests(config.method)}
         name = signature(config, digests, maths(config))
         return cls(config, split, name, digests, cell_folder(config, name), split.sizes)
 
@@ -178,13 +182,15 @@ class Cell:
         return params(self.config) | {MATHS + part: str(version) for part, version in maths(self.config).items()}
 
     def write(self, put: Put = write_text) -> None:
-        """Freeze the cell: its config and its identity in its folder, atomically; `put`: with other cells
-        (`gta.files.together`).
+        """Freeze the cell: its config, the source of a user's own method and its identity in its folder, atomically;
+        `put`: with other cells (`gta.files.together`).
 
         Called when the cell is submitted; what a new submission can change is result-neutral (paths, site).
         """
         folder = self.folder
         folder.path.mkdir(parents=True, exist_ok=True)
+        if source := METHODS.source(self.config.method):
+            put(folder.method_file, source)
         put(folder.config_file, dump(self.config))
         self.identity().write(folder.identity_file, put)
 
@@ -233,7 +239,7 @@ def cell_folder(config: Config, name: str) -> CellFolder:
 
 def maths(config: Config) -> dict[str, int]:
     """Part -> version of the maths that a cell of this config is made of."""
-    return versions(METHODS.of(config.method.name).maths)
+    return versions(METHODS.of(config.method).maths)
 
 
 def _other_maths(cell: Cell, frozen: Identity) -> str:

@@ -1,6 +1,7 @@
 """The folder of one cell, `runs/cells/<signature>/`: its paths, and its records with one reader and one writer each.
 
     config.yaml        the frozen config              (`settings`; typed by `gta.compose`)
+    method.py          the source of its method, where that is a user's own file (`gta.methods.own`)
     cell.json          `Identity`    what the cell is, written when it is submitted
     submitted.json     `Submitted`   the job that it was last submitted as
     attempts/0003.json `Attempt`     one start of it: who, where, how it ended; its time stamp is the heartbeat

@@ -17,6 +17,11 @@ class CellPaths:
         return self.path / "config.yaml"
 
     @property
+    def method_file(self) -> Path:
+        """The source of a method of a user's own."""
+        return self.path / "method.py"
+
+    @property
     def identity_file(self) -> Path:
         return self.path / "cell.json"
 

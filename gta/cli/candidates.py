@@ -71,13 +71,24 @@ def settings() -> dict[str, Row]:
     return found
 
 
-@cache
 def methods() -> dict[str, dict[str, Row]]:
-    """Name of a method -> its settings (help, choices), as the source of `gta/methods` declares them."""
+    """Name of a method -> its settings (help, choices), as the source declares them, of `gta/methods` and `./methods`;
+    of one in an installed package the name alone.
+    """
+    from gta.methods import own
+
+    mine = own.files()
+    named: dict[str, dict[str, Row]] = {name: {} for name in own.names()}
+    found = _methods((*sorted((GTA / "methods").glob("*.py")), *mine.values()))
+    return named | found
+
+
+@cache
+def _methods(paths: tuple[Path, ...]) -> dict[str, dict[str, Row]]:
     declared: dict[str, tuple[list[str], dict[str, Row]]] = {}
     names: dict[str, str] = {}
-    for path in sorted((GTA / "methods").glob("*.py")):
-        for node in ast.parse(path.read_text()).body:
+    for path in paths:
+        for node in _classes(path):
             if isinstance(node, ast.ClassDef):
                 bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
                 declared[node.name] = (bases, _fields(node))
@@ -89,6 +100,13 @@ def methods() -> dict[str, dict[str, Row]]:
         return {name: row for base in bases for name, row in inherited(base).items()} | own
 
     return {name: inherited(config) for name, config in names.items()}
+
+
+def _classes(path: Path) -> list[ast.stmt]:
+    try:
+        return ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError):  # a user's own, which is being written
+        return []
 
 
 def _declared(node: ast.ClassDef) -> Iterator[tuple[str, ast.expr, ast.Call]]:

@@ -66,23 +66,26 @@ def grid(overrides: Sequence[str], heard: bool = False) -> tuple[DictConfig, lis
     """The composed config of the grid and its cells, ready to be trained. `heard`: as of `say_unfitting`."""
     from launch.grid.grid import cells
 
-    return _grid(overrides, cells, heard)
+    return _grid(start(), overrides, cells, heard)
 
 
 def recorded_grid(overrides: Sequence[str]) -> tuple[DictConfig, list[Cell]]:
     """As `grid`, for who only reads what there is of the cells: see `launch.grid.recorded`."""
     from launch.grid.grid import read_cells
 
-    return _grid(overrides, read_cells)
+    hydra = start()
+    from gta.compose.ownmethods import offer_recorded
+
+    offer_recorded(runs_folder(overrides))
+    return _grid(hydra, overrides, read_cells)
 
 
 def _grid(
-    overrides: Sequence[str], cells: Callable[..., list[Cell]], heard: bool = False
+    hydra: Hydra, overrides: Sequence[str], cells: Callable[..., list[Cell]], heard: bool = False
 ) -> tuple[DictConfig, list[Cell]]:
     from gta.compose.hydra import loader_of
     from launch.grid.grid import expand, master_config
 
-    hydra = start()
     master = master_config(hydra, protected(overrides), own_options())
     loader = loader_of(hydra)
     if heard:

@@ -38,6 +38,10 @@ def every() -> dict[str, dict[str, Any]]:
 
     rows = dict(describe(Config))
     for name in METHODS:
-        method = describe(METHODS.config(name), "method.")
+        try:
+            method = describe(METHODS.config(name), "method.")
+        except UserError as error:  # the settings of the others can be said
+            click.echo(f"Passed over: {error}", err=True)
+            continue
         rows |= {f"{key} ({name})": row for key, row in method.items() if key not in rows}
     return rows

@@ -24,7 +24,7 @@ def command(words: Words, json: bool) -> int:
     known names; code (commit, changes, digest of the tree). With sweep=NAME only the cells of that grid are meant.
 
     With --json one object: signature, folder, cell, result, failure, damaged, config {changed, default, neutral},
-    split, attempts, code, environment.
+    split, method (of one of your own: its source), attempts, code, environment.
     """
     from launch.grid.names import find
     from launch.show.inspect import CellDetails
@@ -47,6 +47,7 @@ def as_json(details: CellDetails) -> dict[str, Any]:
         "damaged": details.damaged,
         "config": {"changed": details.changed(), "default": details.at_default(), "neutral": details.neutral()},
         "split": details.split(),
+        "method": details.method(),
         "attempts": [{"number": one.number, "heartbeat": one.beat, **one.as_dict()} for one in details.attempts],
         "code": details.code(),
         "environment": details.environment(),
@@ -66,6 +67,8 @@ def show(details: CellDetails) -> None:
     part("result", scores or {"": "none yet"})
     part("settings that are not the schema's defaults", details.changed())
     part("split", details.split())
+    if own := details.method():
+        part("the method, one of your own", own)
     attempts_table(details)
     part("code of the last attempt", details.code() or {"": "not recorded"})
     part("environment of the last attempt", details.environment() or {"": "not recorded"})

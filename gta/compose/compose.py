@@ -28,12 +28,13 @@ from gta.compose.hydra import (
     to_yaml,
 )
 from gta.compose.overrides import clear_words
-from gta.compose.sources import yaml_files
+from gta.compose.ownmethods import MethodSource, config_of
+from gta.compose.sources import SweepSource, UserSource, yaml_files
 from gta.compose.yamlfile import read_settings
 from gta.config import Config, MethodConfig
 from gta.errors import UserError
 from gta.fields import check_value, check_values, describe, values_of
-from gta.methods import METHODS
+from gta.methods import METHODS, own
 from gta.text import first_line
 
 CONF = Path(__file__).parents[1] / "conf"
@@ -42,12 +43,16 @@ SWEEP_FOLDERS = (Path("sweeps"), SWEEPS)  # of two sweeps of one name the first 
 
 
 def start() -> Hydra:
-    """Hydra with our schema, methods and sweeps; also a user's own `./conf` and `./sweeps`, where they exist."""
+    """Hydra with our schema, methods and sweeps; also a user's own `./methods`, `./conf` and `./sweeps`, where they
+    exist.
+    """
     store = ConfigStore.instance()
     store.store(name="schema", node=schema(Config))
-    for name in METHODS:
+    for name in METHODS.known:
         store.store(group="method", name=name, node=schema(METHODS.config(name)))
-    return create("gta", CONF, user=Path("conf"), sweeps=SWEEP_FOLDERS)
+    METHODS.kept.clear()
+    sweeps = [(SweepSource, folder) for folder in SWEEP_FOLDERS]
+    return create("gta", CONF, (MethodSource, own.FOLDER), [(UserSource, Path("conf")), *sweeps])
 
 
 def sweep_files() -> dict[str, Path]:
@@ -128,7 +133,7 @@ def read_config(path: Path) -> Config:
     stored, _ = read_settings(path)
     try:
         node = schema(Config)
-        node.method = schema(METHODS.config(stored.method.name))
+        node.method = schema(config_of(path, stored.method.name))
         return typed(OmegaConf.merge(node, stored))  # type: ignore[arg-type]
     except UserError:
         raise

@@ -22,7 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper
 from omegaconf.basecontainer import BaseContainer
 
-from gta.compose.sources import SettingsSource, SweepSource, UserSource
+from gta.compose.sources import SettingsSource
 
 __all__ = [
     "ConfigLoaderImpl",
@@ -38,17 +38,16 @@ __all__ = [
 ]
 
 
-def create(name: str, conf: Path, user: Path, sweeps: Sequence[Path]) -> Hydra:
-    """Hydra over the groups of the folder `conf`, the user's, and folders of sweeps: of two files of one name that of
-    the folder named first counts. A folder that is not there has nothing.
+def create(name: str, conf: Path, first: tuple[Any, Path], more: Sequence[tuple[Any, Path]]) -> Hydra:
+    """Hydra over the groups of the folder `conf`, and before and behind them those of others: classes of sources, each
+    with its folder. Of two of one name the first counts. A folder that is not there has nothing.
     """
     GlobalHydra.instance().clear()
-    for source in (SettingsSource, UserSource, SweepSource):
+    for source in (SettingsSource, first[0], *(kind for kind, _ in more)):
         SourcesRegistry.instance().register(source)
     search_path = create_config_search_path(f"{SettingsSource.scheme()}://{conf}")
-    own = [(UserSource, user), *((SweepSource, folder) for folder in sweeps)]
-    for source, folder in own:
-        search_path.prepend("user", f"{source.scheme()}://{folder.absolute()}", anchor="schema")
+    for anchor, (source, folder) in [("main", first), *(("schema", one) for one in more)]:
+        search_path.prepend("user", f"{source.scheme()}://{folder.absolute()}", anchor=anchor)
     return Hydra.create_main_hydra2(name, search_path)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 from gta.compose.hydra import ConfigLoaderImpl, group_options
 from gta.compose.sources import SettingsSource
 from gta.compose.yamlfile import place
-from gta.config import Config
+from gta.config import Config, MethodConfig
 from gta.errors import UserError
 from gta.fields import describe
 from gta.methods import METHODS
@@ -27,13 +27,14 @@ from gta.text import first_line, printable, there_are
 GROUPS = ("method", "data", "model", "schedule", "site", "sweep", "hydra/launcher")
 
 
-@cache
 def setting_names() -> frozenset[str]:
-    """The dotted name of every setting, of every method too."""
-    names = set(describe(Config))
-    for method in METHODS:
-        names |= set(describe(METHODS.config(method), "method."))
-    return frozenset(names)
+    """The dotted name of every setting, of every method too; of a user's own, those that are loaded."""
+    return _names(tuple(METHODS.configs()))
+
+
+@cache
+def _names(methods: tuple[type[MethodConfig], ...]) -> frozenset[str]:
+    return frozenset(describe(Config)).union(*(describe(method, "method.") for method in methods))
 
 
 def protect(override: str) -> str:
@@ -70,6 +71,8 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
     """
     parsed = parse(OverridesParser.create(config_loader=loader), overrides)
     names = setting_names()
+    if any(override.key_or_group.startswith("method.") for override in parsed):
+        names = _with_own(names, [override.key_or_group for override in parsed])
     sections = {name.rsplit(".", 1)[0] for name in names if "." in name}
     for override in parsed:
         key = override.key_or_group
@@ -88,6 +91,18 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
         if key.startswith("hydra") or key in names or any(key.startswith(name + ".") for name in names):
             continue
         raise UserError(f"{key}: there is no such setting; {_meant(key, [*names, *GROUPS, *options])}")
+
+
+def _with_own(names: frozenset[str], keys: Sequence[str]) -> frozenset[str]:
+    """Also the settings of a user's own methods, where one of those that are known does not have a key. To load them
+    takes a while; one that cannot be loaded says so when it is chosen.
+    """
+    if all(key in names for key in keys if key.startswith("method.")):
+        return names
+    for method in METHODS.own_names():
+        with suppress(UserError):
+            METHODS.config(method)
+    return setting_names()
 
 
 def parse(parser: OverridesParser, overrides: Sequence[str]) -> list[Override]:
@@ -165,7 +180,7 @@ def _near(name: str) -> str:
 def _wanted(name: str) -> str:
     """What a setting, or a value in its list or mapping, may be; empty where that is not known."""
     name = name.split("[")[0]
-    rows = [describe(Config), *(describe(METHODS.config(method), "method.") for method in METHODS)]
+    rows = [describe(Config), *(describe(method, "method.") for method in METHODS.configs())]
     said = {str(row[place]["values"]) for row in rows for place in (name, name.rpartition(".")[0]) if place in row}
     return said.pop() if len(said) == 1 else ""
 

@@ -67,7 +67,7 @@ def check_method(config: MethodConfig) -> None:
         raise UserError(
             f"method.name={config.name}: there is no such method; {did_you_mean(config.name, list(METHODS))}"
         )
-    if type(config) is not METHODS.config(config.name):
+    if not METHODS.fits(config):
         raise UserError(
             f"method.name={config.name}, and the settings are those of another method: choose it by "
             f"method={config.name}, which brings its own."
@@ -152,7 +152,7 @@ def check_lengths(schedule: ScheduleConfig, unlabeled: int, steps: int) -> None:
 def check_warm_up(config: Config) -> None:
     """Raise UserError where the warm-up leaves nothing of the schedule, which is in iterations by now."""
     schedule = config.schedule
-    if METHODS.of(config.method.name).uses_unlabeled and schedule.warm_up >= schedule.iterations:
+    if METHODS.of(config.method).uses_unlabeled and schedule.warm_up >= schedule.iterations:
         raise UserError(
             f"schedule.warm_up={schedule.warm_up} leaves nothing of schedule.iterations={schedule.iterations} for "
             f"{config.method.name}: its teacher would never start."

@@ -1,5 +1,6 @@
-"""Training methods by name. A new one is a file with a `Config` and a `Method`, and a line here: its class, or, so that
-commands which train nothing need not load torch, an `Entry` with its settings in `gta.methods.settings`.
+"""Training methods by name. A new one of the package is a file with a `Config` and a `Method`, and a line here: its
+class, or, so that commands which train nothing need not load torch, an `Entry` with its settings in
+`gta.methods.settings`. A user's own needs no line: `gta.methods.own` finds it.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def build_method(config: Config, device: torch.device) -> Method:
             print(load_initial_weights(network, config.model.weights), flush=True)
         return network
 
-    make = METHODS[config.method.name]
+    make = METHODS.made_of(config.method)
     return make(config.method, model, config.schedule, config.seed, device, config.precision)
 
 

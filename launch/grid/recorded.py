@@ -21,9 +21,11 @@ from gta.data.prepare import prepare
 from gta.data.spec import ALL, layout
 from gta.data.splits.split import Sizes, Split, list_files, lists_alone, load_split
 from gta.errors import UserError
+from gta.methods import METHODS
 
 LISTS = ("labeled", "unlabeled", "val")
 WEIGHTS = "weights"
+METHOD = "method"  # the source of a user's own
 
 
 def read(configs: Sequence[Config]) -> list[Cell]:
@@ -79,13 +81,12 @@ class Lists:
 
 def _cell(config: Config, lists: Lists, records: dict[str, Records]) -> Cell | None:
     """By the lists and the weights, or else by the one record that can be meant; None where there is none."""
-    weights = _weights(config)
-    if lists.split is not None and weights:
+    if lists.split is not None and _weights(config) and METHODS.at_hand(config.method):
         return Cell.of(of_length(config, len(lists.split.unlabeled)), lists.split)
     runs = config.paths.runs
     if runs not in records:
         records[runs] = Records(Path(runs))
-    return records[runs].cell(config, _known(lists, weights))
+    return records[runs].cell(config, _known(config, lists))
 
 
 def _weights(config: Config) -> str:
@@ -101,15 +102,19 @@ def _unknown(config: Config, sizes: Sizes, lists: Lists) -> Cell:
     if sizes.labeled:
         config = of_length(config, sizes.unlabeled)
     name = UNKNOWN + signature(config, {"lists": data_key(config)}, maths(config))[1:]
-    return Cell(config, None, name, {}, cell_folder(config, name), sizes, _absent(_known(lists, _weights(config))))
+    return Cell(config, None, name, {}, cell_folder(config, name), sizes, _absent(config, _known(config, lists)))
 
 
-def _known(lists: Lists, weights: str) -> dict[str, str]:
-    return {**lists.digests, **({WEIGHTS: weights} if weights else {})}
+def _known(config: Config, lists: Lists) -> dict[str, str]:
+    """The digests of what is at hand."""
+    weights = _weights(config)
+    method = METHODS.digests(config.method) if METHODS.at_hand(config.method) else {}
+    return {**lists.digests, **({WEIGHTS: weights} if weights else {}), **method}
 
 
-def _absent(digests: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(name for name in (*LISTS, WEIGHTS) if name not in digests)
+def _absent(config: Config, digests: Mapping[str, str]) -> tuple[str, ...]:
+    wanted = (*LISTS, WEIGHTS, *METHODS.digests(config.method))
+    return tuple(name for name in wanted if name not in digests)
 
 
 class Records:
@@ -150,7 +155,7 @@ def _recorded(config: Config, digests: Mapping[str, str], record: Identity) -> C
         return None
     sizes = Sizes(record.labels, record.unlabeled, record.val, record.ratio)
     folder = cell_folder(whole, record.signature)
-    return Cell(whole, None, record.signature, record.digests, folder, sizes, _absent(digests))
+    return Cell(whole, None, record.signature, record.digests, folder, sizes, _absent(whole, digests))
 
 
 def _same_places(config: Config, folder: CellFolder) -> bool:
@@ -195,12 +200,12 @@ def _folder_name(split: str) -> str:
 
 
 def _refusal(found: Sequence[Cell]) -> str:
-    differing = [name for name in (*LISTS, WEIGHTS) if len({cell.digests.get(name) for cell in found}) > 1]
+    differing = [name for name in (*LISTS, WEIGHTS, METHOD) if len({cell.digests.get(name) for cell in found}) > 1]
     named = " and ".join(f"{cell.signature[:8]} ({_digests([cell], differing)})" for cell in found)
     return (
         f"{found[0].title} could be {named} in {found[0].folder.path.parent}, and what would tell is not at hand here "
-        f"({', '.join(found[0].not_at_hand)}): bring them (paths.data=, paths.splits=, paths.weights=), or move "
-        "aside the folder that is not meant."
+        f"({', '.join(found[0].not_at_hand)}): bring them (paths.data=, paths.splits=, paths.weights=, ./methods), or "
+        "move aside the folder that is not meant."
     )
 
 
@@ -209,10 +214,10 @@ def told(cells: Iterable[Cell]) -> str:
     a sentence without its full stop; empty where there is no such cell.
     """
     without = [cell for cell in cells if cell.not_at_hand]
-    absent = [name for name in (*LISTS, WEIGHTS) if any(name in cell.not_at_hand for cell in without)]
+    absent = [name for name in (*LISTS, WEIGHTS, METHOD) if any(name in cell.not_at_hand for cell in without)]
     if not absent:
         return ""
-    words = [name if name == WEIGHTS else f"{name} lists" for name in absent]
+    words = [f"{name} lists" if name in LISTS else {METHOD: "sources of methods"}.get(name, name) for name in absent]
     return (
         f"Not at hand: {', '.join(words)}; cells are those of the same settings in the folder of runs, whose records "
         f"say {_digests(without, absent)}"

@@ -95,6 +95,13 @@ class CellDetails:
         made["weights"] = cell.digests.get("weights")
         return made
 
+    def method(self) -> Values:
+        """Of a user's own method: the digest of its source, and the copy of it that is here."""
+        digest = self.identity.digests.get("method") if self.identity else None
+        file = self.folder.method_file
+        copy = {"copy": str(file)} if file.is_file() else {}
+        return {"source": f"sha256 {digest[:16]}", **copy} if digest else {}
+
     def scores(self) -> Values:
         """What came of it: network, evaluation, iteration, mIoU of each network; or the error."""
         batches = {"batches": words} if (words := in_words(self.orders)) else {}
@@ -116,6 +123,10 @@ def _config(folder: CellFolder, hurt: list[str]) -> Values:
     except BrokenRecord as error:
         hurt.append(error.brief)
         return {}
+
+
+def _source(details: CellDetails) -> Values:
+    return {f"method.{name}": text for name, text in details.method().items() if name == "source"}
 
 
 def _nobody(text: str) -> None:
@@ -160,7 +171,7 @@ def compare(a: CellDetails, b: CellDetails) -> dict[str, Differences]:
     return {
         "config": {name: pair for name, pair in settings.items() if not neutral(name)},
         "split": differences(a.split(), b.split()),
-        "code": differences(a.code() | a.maths(), b.code() | b.maths()),
+        "code": differences(a.code() | a.maths() | _source(a), b.code() | b.maths() | _source(b)),
         "environment": differences(a.environment(), b.environment()),
         "config that cannot change a result": {name: pair for name, pair in settings.items() if neutral(name)},
         "result": differences(a.scores(), b.scores()),

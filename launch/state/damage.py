@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ def damaged_files(folder: CellFolder, attempts: Sequence[Attempt] | None = None)
         folder.check_places,
         lambda: look_at_config(folder),
         folder.identity,
+        lambda: look_at_method(folder),
         folder.submitted,
         folder.failure,
         lambda: Cancelled.read(folder.cancelled_file),
@@ -60,6 +62,19 @@ def look_at_config(folder: CellFolder) -> None:
     top = {found[1] for line in text.splitlines() if (found := _TOP.match(line))}
     if not top >= _SECTIONS or not text.endswith("\n"):
         raise BrokenRecord(folder.config_file, "is not the whole config of a cell", REPAIR)
+
+
+def look_at_method(folder: CellFolder) -> None:
+    """Raises BrokenRecord where the source that was frozen with a cell is not that which it is known by."""
+    cell = readable(folder.identity, say=lambda _: None)
+    digest = cell.digests.get("method") if cell else None
+    try:
+        if digest and hashlib.sha256(folder.method_file.read_bytes()).hexdigest() != digest:
+            raise BrokenRecord(folder.method_file, "is not the source that the cell was frozen with", REPAIR)
+    except FileNotFoundError:
+        return  # an installed package has it, or ./methods
+    except OSError as error:
+        raise BrokenRecord(folder.method_file, f"cannot be read ({error.strerror})", REPAIR) from None
 
 
 def history(folder: CellFolder) -> list[Attempt]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -61,6 +62,26 @@ def frozen(folder: CellFolder, cell: Cell | None, path: Path) -> Made:
     return Made.of(cell.identity(), how)
 
 
+def source(folder: CellFolder) -> Made:
+    """method.py: the source of the method, where ./methods still has just that."""
+    from gta.methods import own
+
+    cell = readable(folder.identity, say=lambda _: None)
+    if cell is None:
+        raise CannotTell("cell.json does not say which source it was")
+    file = own.files().get(cell.method)
+    try:
+        content = file.read_bytes() if file else b""
+    except OSError as error:
+        raise CannotTell(f"{file} cannot be read ({error.strerror})") from None
+    if hashlib.sha256(content).hexdigest() != cell.digests.get("method"):
+        raise CannotTell(
+            f"{own.FOLDER / cell.method}{own.SUFFIX} is not there as it was; put it back, or run multirun again, "
+            "which makes a new cell of what is there now"
+        )
+    return Made(content, f"taken from {file}")
+
+
 def result(folder: CellFolder) -> Made:
     """result.json from the checkpoint of the last iteration, which holds the scores, as the trainer wrote it."""
     from gta.methods import METHODS
@@ -70,7 +91,7 @@ def result(folder: CellFolder) -> Made:
     if not path.exists():
         raise CannotTell(f"there is no {path.name} that would say it")
     config = _config(folder)
-    headline = METHODS[config.method.name].headline
+    headline = METHODS.made_of(config.method).headline
     try:
         state = checkpoint.load(path)
         checkpoint.check_owner(path, state, folder.signature)

@@ -61,7 +61,8 @@ def steps(folder: CellFolder, cell: Cell | None = None) -> Iterator[Step]:
     found = damaged_files(folder)
 
     # what others are made from is first
-    order = [folder.config_file, folder.identity_file, folder.path, folder.journal_file, folder.result_file]
+    frozen = [folder.method_file, folder.config_file, folder.identity_file]
+    order = [*frozen, folder.path, folder.journal_file, folder.result_file]
 
     def rank(path: Path) -> tuple[int, Path]:
         return order.index(path if path in order else folder.path), path
@@ -85,7 +86,7 @@ def repair(folder: CellFolder, cell: Cell | None = None) -> list[Step]:
 
 
 def _step(folder: CellFolder, path: Path, brief: str, cell: Cell | None, damaged: set[Path]) -> Step:
-    frozen = (folder.config_file, folder.identity_file)
+    frozen = (folder.config_file, folder.identity_file, folder.method_file)
     if brief.partition(": ")[2].startswith("of version "):  # it is whole
         return Step(path, brief, f"left as it is: {OTHER_VERSION}", possible=False)
     if brief.partition(": ")[2].startswith(UNREAD) and not path.is_symlink():  # nobody knows what it holds
@@ -110,6 +111,7 @@ def _made(folder: CellFolder, path: Path, cell: Cell | None) -> Made | None:
     if path.parent == folder.attempts_folder:
         return rebuild.attempt(folder, int(path.stem))
     makers: dict[Path, Callable[[CellFolder], Made]] = {
+        folder.method_file: rebuild.source,
         folder.result_file: rebuild.result,
         folder.journal_file: rebuild.lines,
         folder.submitted_file: rebuild.submitted,
