@@ -55,13 +55,16 @@ def shipped(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def working(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """A working folder with the YAML snippets of all pages in place, data sets, and the trained cells of `shapes`."""
+    """A working folder with the snippets of all pages that name their file in place, YAML and methods, data sets, and the
+    trained cells of `shapes`.
+    """
     folder = tmp_path_factory.mktemp("working")
     files = {f"sweeps/{name}.yaml": text for name, text in SWEEPS.items()}
     for page in PAGES:
         for snippet in snippets(page, "yaml"):
             assert snippet.path not in files, f"{snippet}: another snippet is of the same file"
             files[snippet.path] = snippet.text
+        files |= {path: snippet.text for snippet in snippets(page, "python") if (path := snippet.own_method)}
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from pathlib import Path
+
+from tests.helpers.own_method import put
 from tests.helpers.program import ROOT
 from tests.helpers.snippets import snippets
 
-_, shown = [snippet.executed() for snippet in snippets(ROOT / "docs/guides/own-method.md", "python")]
-TestPseudoLabel = shown["TestPseudoLabel"]
+method, test = snippets(ROOT / "docs/guides/own-method.md", "python")
+with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+    put(Path(folder), method.text, Path(method.own_method).stem)
+    TestPseudoLabel = test.executed()["TestPseudoLabel"]

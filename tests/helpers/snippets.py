@@ -40,6 +40,12 @@ class Snippet:
         assert found, f"{self}: the first line of a YAML snippet says where it belongs: # conf/... or # sweeps/..."
         return found[1]
 
+    @property
+    def own_method(self) -> str:
+        """The file in ./methods that a Python snippet says it is; empty for one that is none."""
+        found = re.match(r"# (methods/\w+\.py)\n", self.text)
+        return found[1] if found else ""
+
     def executed(self) -> dict[str, Any]:
         """The names that a Python snippet defines. One whose first line names its file can be imported from then on."""
         place = re.match(r"# ([\w/]+)\.py\n", self.text)

@@ -144,7 +144,7 @@ def test_settings_that_refer_to_each_other_are_refused(loader: ConfigLoaderImpl)
             "line 2 is not YAML: could not determine",
         ),
         ("method: {name: gta}\nseed: !!python/name:os.system\n", "line 2 is not YAML: could not determine"),
-        ("method: {name: nope}\n", "cannot be read as the config of a cell by this version: 'nope'"),
+        ("method: {name: nope}\n", "is of the method nope, which is neither the program's nor"),
         ("seed: &a [*a]\nmethod: {name: gta}\n", "nested too deep"),
         ("method:\n\tname: gta\n", "line 2 is not YAML: a tab"),
         ("\x00", "config.yaml, line 1 is not YAML"),

@@ -15,6 +15,7 @@ from gta.methods.mixing import BOXES
 from gta.methods.registry import Entry
 from gta.models import ENCODERS
 from gta.ops.losses import WEIGHTINGS
+from tests.helpers.own_method import put
 from tests.helpers.program import ROOT
 
 HEAVY = {"torch", "torchvision", "cv2", "mlflow", "sqlalchemy"}
@@ -51,6 +52,7 @@ def test_what_reads_a_grid_loads_nothing_heavy() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["plan", "status"])
 def test_where_a_grid_stands_is_told_without_anything_heavy(command: str, small: list[str], tmp_path: Path) -> None:
+    put(tmp_path)  # a method of one's own is read when it is chosen
     words = [command, "sweep=shapes", *small, "data.split=1/5", "seed=0"]
     code = f"import sys\nfrom gta.__main__ import main\nsys.argv[1:] = {words}\ntry:\n    main()\nfinally:\n"
     code += f"    print('heavy:', *sorted({HEAVY} & set(sys.modules)))"
