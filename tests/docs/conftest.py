@@ -55,7 +55,7 @@ def shipped(folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def working(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
-    """A working folder with the snippets of all pages that name their file in place, YAML and methods, data sets, and the
+    """A working folder with the YAML and the methods of all pages in place, data sets, and the
     trained cells of `shapes`.
     """
     folder = tmp_path_factory.mktemp("working")
