@@ -202,4 +202,4 @@ def _line(row: BoardRow) -> str:
     left = "-" if row.left is None else duration(row.left)
     iteration = f"{row.iteration or 0}/{row.iterations}"
     said = f"{row.method} {row.split} seed {row.seed}: iteration {iteration}, loss {loss}, left {left}"
-    return f"{said}, {row.what}" if row.state == "stuck" else said
+    return f"{said}, {row.what}" if row.state in ("stuck", "suspended") else said

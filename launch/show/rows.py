@@ -103,8 +103,8 @@ def what(entry: Entry) -> str:
     if entry.held is not None and entry.held.state in _WAITING:
         return f"{plain(entry.held.reason)}; {way_out(entry.held)}" if stuck(entry.held) else plain(entry.held.reason)
     if entry.unknown is not None:
-        return entry.unknown.why
-    if entry.state in (State.QUEUED, State.DONE):
+        return entry.detail if entry.silent is not None else entry.unknown.why
+    if entry.state is State.DONE or (entry.state is State.QUEUED and not _suspended(entry)):
         return ""
     if entry.state is State.FAILED and entry.cause and str(entry.cause) not in entry.detail:
         return f"{entry.cause}: {entry.detail}"
@@ -113,7 +113,9 @@ def what(entry: Entry) -> str:
 
 def state(entry: Entry, history: Sequence[Attempt]) -> str:
     """The ledger's state in the board's words: what can go on was stopped, or lost; what runs may be stuck."""
-    if entry.silent is not None:
+    if _suspended(entry):
+        return "suspended"
+    if entry.state is State.RUNNING and entry.silent is not None:
         return "stuck"
     if entry.state is State.QUEUED:
         if entry.held is not None and stuck(entry.held):
@@ -126,6 +128,10 @@ def state(entry: Entry, history: Sequence[Attempt]) -> str:
     if entry.state is State.NEVER_RUN and entry.job:
         return "starting" if entry.cluster == "local" and _lives(entry.job) else "lost"
     return str(entry.state)
+
+
+def _suspended(entry: Entry) -> bool:
+    return entry.held is not None and entry.held.suspended
 
 
 def _lives(pid: str) -> bool:

@@ -18,6 +18,7 @@ STYLES = {
     "failed": "red",
     "held": "bold yellow",
     "stuck": "bold magenta",
+    "suspended": "yellow",
     "lost": "magenta",
     "unknown": "yellow",
     "running": "cyan",
@@ -30,7 +31,7 @@ STYLES = {
     "done": "green",
 }
 URGENT = tuple(STYLES)  # what needs a look first, what is done last
-TOLD = ("damaged", "failed", "held", "stuck", "cancelled")  # whose reasons are told in full, below the board
+TOLD = ("damaged", "failed", "held", "stuck", "suspended", "cancelled")  # whose reasons are told below the board
 
 
 def summary(entries: Sequence[Entry]) -> str:

@@ -170,24 +170,26 @@ def _patiently(ask: Callable[[], list[_Job] | Unknown]) -> list[_Job] | Unknown:
 def _held() -> list[HeldJob] | Unknown:
     """The jobs that the controller holds."""
     lines = _squeue("--format=%i|%T|%r|%N|%j", 5)
-    return lines if isinstance(lines, Unknown) else [HeldJob(*parts) for parts in lines]
+    if isinstance(lines, Unknown):
+        return lines
+    return [HeldJob(job, state, reason, node, name) for job, state, reason, node, name in lines]
 
 
 def _remembered() -> list[HeldJob | EndedJob] | Unknown:
     """The jobs that the controller holds, and those that it has not forgotten yet, with their wait status."""
     # with a bar behind it, a column is as wide as it needs to be
-    columns = "--Format=JobArrayID:|,State:|,Reason:|,NodeList:|,exit_code:|,Name:|"
-    lines = _squeue(columns, 6, "--states=all")
+    columns = "--Format=JobArrayID:|,State:|,Reason:|,NodeList:|,exit_code:|,RestartCnt:|,Name:|"
+    lines = _squeue(columns, 7, "--states=all")
     if isinstance(lines, Unknown):
         return lines
     found: list[HeldJob | EndedJob] = []
-    for job, state, reason, node, status, name in lines:
+    for job, state, reason, node, status, restarts, name in lines:
         name = name.removesuffix("|")
         if state in FINAL:
             waited = int(status) if status.isdigit() else 0
             found.append(EndedJob(job, state, waited >> 8, waited & 0x7F, node, name))
         else:
-            found.append(HeldJob(job, state, reason, node, name))
+            found.append(HeldJob(job, state, reason, node, name, int(restarts) if restarts.isdigit() else None))
     return found
 
 

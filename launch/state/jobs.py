@@ -31,6 +31,12 @@ class HeldJob:
     reason: str = ""  # why it waits: Priority, Resources, BeginTime ...
     node: str = ""
     name: str = ""
+    restarts: int | None = None  # how often Slurm started it before; None: not known
+
+    @property
+    def suspended(self) -> bool:
+        """Whether it has its node and was stopped there, to go on later."""
+        return self.state in ("SUSPENDED", "STOPPED")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ taken for lost: the cell waits.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from gta import journal
 from gta.cellfolder import Attempt, BrokenRecord, Cancelled, Death, Failure, Submitted, readable
-from launch.state import setup
+from launch.state import setup, silent
 from launch.state.damage import latest
 from launch.state.jobs import EndedJob, HeldJob, Jobs, Unknown, Word
 from launch.state.policy import POLICY, exhausted, of_job
@@ -59,9 +58,9 @@ class Entry:
     cluster: str | None = None  # local, slurm
     node: str | None = None  # where it runs
     here: bool = False  # it runs on this host
-    held: HeldJob | None = None  # what the scheduler says of the job of a cell that waits
+    held: HeldJob | None = None  # what the scheduler says of the job of a cell that waits, or is suspended
     unknown: Unknown | None = None  # why nobody knows about its job: the state is that of its folder
-    silent: float | None = None  # since when a cell that runs makes no progress (unix seconds); None where it does
+    silent: float | None = None  # since when a cell that was begun makes no progress (unix seconds)
 
     @property
     def reason(self) -> str:
@@ -72,7 +71,7 @@ class Entry:
 
 
 NOT_ASKED = Unknown("nobody was asked about its job")
-SILENT_SECONDS = 60.0  # without a heartbeat of a process that is there
+SUSPENDED = "suspended by Slurm"
 
 
 def look(cell: Cell, word: Word | None = None) -> Entry:
@@ -107,11 +106,11 @@ def _look(cell: Cell, word: Word | None) -> Entry:
     )
     word = _of_this_job(word, base)
     mine = past is not None and submitted is not None and past.number > submitted.after and past.job == job
+    held = word if mine and isinstance(word, HeldJob) else None  # of the job that the last attempt is in
     put_back = isinstance(word, HeldJob) and word.state == "PENDING"
     ended = isinstance(word, EndedJob) and bool(word.state)
     if past and past.alive() and not (mine and (ended or put_back)):
-        running = replace(base, state=State.RUNNING, detail=_where(past), here=past.here, node=past.node or past.host)
-        return _silent(running, past)
+        return _running(base, past, held)
 
     folder.orders()  # a job that begins, or a retry, reads them
     verdict = folder.verdict()
@@ -119,6 +118,8 @@ def _look(cell: Cell, word: Word | None) -> Entry:
         return replace(base, state=State.CANCELLED, detail=f"by {verdict.by}", cause=Death.CANCELLED)
     if verdict is not None:
         return _failed(base, verdict)
+    if past and held and not put_back and silent.may_live(past) and silent.of_this_start(past, held):
+        return _running(base, past, held)  # its node is frozen, say: the job has it as long as Slurm holds that
     if isinstance(word, HeldJob):
         said = _waits(word, base.attempts)
         if mine and past and past.ended and not put_back:
@@ -161,6 +162,9 @@ def _unknown(base: Entry, past: Attempt | None, mine: bool, word: Unknown) -> En
     """A cell that was sent, as its folder shows it: the job waits as far as anybody knows, or it has begun."""
     if not mine and not word.over:
         return replace(base, state=State.QUEUED, detail=f"job {base.job}; {word.why}", unknown=word)
+    if past and silent.may_live(past) and not word.over:
+        said = f"{_where(past)}; {silent.in_words(past.beat)}; {word.why}"
+        return replace(base, state=State.UNKNOWN, detail=said, unknown=word, silent=past.beat)
     at = f"{_stopped(base)}; " if past else ""
     return replace(base, state=State.UNKNOWN, detail=f"{at}{word.why}", unknown=word)
 
@@ -197,25 +201,16 @@ def _unfinished(
     return replace(base, state=State.RESUMABLE, detail=_stopped(base) + why)
 
 
-def _silent(running: Entry, past: Attempt) -> Entry:
-    """The entry of a cell that runs, with since when it makes no progress, where that is long: by its ranks' watchdogs,
-    or by a heartbeat that stays away although its process is there.
+def _running(base: Entry, past: Attempt, job: HeldJob | None) -> Entry:
+    """The entry of a cell that is at an attempt, for all that is known: where, whether Slurm suspended its `job`, and
+    since when it makes no progress.
     """
-    notes = running.cell.folder.silences(past.number)
-    first = min((note.since for note in notes if note.rank == 0), default=None)
-    if first is None and past.here and time.time() - past.beat > SILENT_SECONDS:
-        first = past.beat
-    if first is None:
-        return running
-    hanging = [f"rank {note.rank} on {note.host} (process {note.pid}) {note.process}" for note in notes if note.hangs]
-    said = "; ".join([running.detail, f"silent since {at(first)}", *hanging])
-    return replace(running, detail=said, silent=first)
-
-
-def at(seconds: float) -> str:
-    """A moment, for people: the time of today, or the day with it."""
-    moment, today = time.localtime(seconds), time.localtime()
-    return time.strftime("%H:%M" if moment[:3] == today[:3] else "%d %B, %H:%M", moment)
+    notes = base.cell.folder.silences(past.number)
+    since = silent.silent_since(past, notes)
+    suspended = job if job and job.suspended else None
+    said = [_where(past), *([SUSPENDED] if suspended else []), *([silent.in_words(since, notes)] if since else [])]
+    made = replace(base, state=State.RUNNING, detail="; ".join(said), here=past.here, node=past.node or past.host)
+    return replace(made, held=suspended, silent=since)
 
 
 def _stopped(base: Entry) -> str:
@@ -278,6 +273,8 @@ def _where(attempt: Attempt) -> str:
 
 def _waits(held: HeldJob, number: int) -> str:
     """What a job that has not begun (again) waits for."""
+    if held.suspended:
+        return f"job {held.job} {SUSPENDED}" + (f" on {held.node}" if held.node else "")
     if held.state != "PENDING":
         word = "starting" if held.state in ("RUNNING", "CONFIGURING") else held.state.lower()
         return f"job {held.job} {word}" + (f" on {held.node}" if held.node else "")

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -84,10 +85,16 @@ def job_of(runs: Path) -> str:
     return job
 
 
-def test_requeued_by_an_operator(grid: list[str], tmp_path: Path, slurm: Slurm, truth: dict[str, Any]) -> None:
+def test_suspended_and_requeued_by_an_operator(
+    grid: list[str], gta: Run, tmp_path: Path, slurm: Slurm, truth: dict[str, Any]
+) -> None:
     runs = tmp_path / "runs"
     with launcher(grid, tmp_path, slurm) as watching:
         until(lambda: saved(runs))
+        slurm.ask("scontrol", "suspend", job_of(runs))
+        said = gta("status", *grid[1:], **slurm.environment)
+        assert re.search(r"1 suspended .*; suspended by Slurm", said.stdout), said.stdout
+        slurm.ask("scontrol", "resume", job_of(runs))
         slurm.ask("scontrol", "requeue", job_of(runs))
         finished(watching, tmp_path)
     same(runs, truth)

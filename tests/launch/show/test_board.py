@@ -168,6 +168,25 @@ def test_what_waits_starts_or_is_held_is_told_apart(cells: list[Cell], fake_slur
     assert told["never"].what == "at the QOS's limit of jobs for a user (QOSMaxJobsPerUserLimit)"
 
 
+def test_a_suspended_job_and_a_frozen_node_are_told_in_full(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    play(cells, fake_slurm)
+    fake_slurm.set("57_1", state="SUSPENDED")
+    fake_slurm.set("57_7", state="RUNNING", node="n1")  # without a heartbeat
+    quiet = time.time() - 750
+    os.utime(cells[7].folder.attempt_file(1), (quiet, quiet))
+    told = dict(zip(NAMES, rows(reconcile(cells)), strict=True))
+    assert (told["running"].state, told["lost"].state) == ("suspended", "stuck")
+    said = " ".join(board.page(list(told.values()), 80)[1])
+    assert re.search(r"1 suspended \(\w+\): on n1, job 57_1; suspended by Slurm\b", said)
+    assert re.search(r"1 stuck \(\w+\): on n1, job 57_7; silent since .+? \(1[2-9] min\)", said)
+    fake_slurm.set("57_7", restarts=1)
+    change_attempt(cells[7], restart=0)
+    os.utime(cells[7].folder.attempt_file(1), (quiet, quiet))
+    assert row(reconcile(cells)[7]).state == "starting", "Slurm put it back and started it anew"
+    fake_slurm.switch(up=False)
+    assert "silent since" in row(reconcile(cells)[7]).what, "also where Slurm does not answer"
+
+
 def test_a_cell_that_runs_is_on_its_node(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     fake_slurm.add("57_0", state="RUNNING", node="gpu7")
     attempt(cells[0], node="gpu7")

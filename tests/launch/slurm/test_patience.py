@@ -106,7 +106,7 @@ def test_silence_is_shared_too_and_a_broken_file_is_no_answer(
     fake_slurm.add("57_0")
     answers = SharedAnswers(tmp_path, clock)
     answers.patience = SHORT
-    assert answers.remembered() == {"57_0": HeldJob("57_0", "PENDING", "Priority", "", "gta")}
+    assert answers.remembered() == {"57_0": HeldJob("57_0", "PENDING", "Priority", "", "gta", 0)}
     clock.now += SHORT
     fake_slurm.switch(broken={"squeue": "slurm_load_jobs error: Unable to contact slurm controller"})
     silent = answers.remembered()

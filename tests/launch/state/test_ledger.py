@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -242,3 +244,55 @@ def test_a_process_that_is_there_and_whose_heart_does_not_beat_is_silent(cell: C
     entry = look(cell)
     assert (entry.state, entry.silent) == (State.RUNNING, pytest.approx(long_ago, abs=1))
     assert "silent since " in entry.detail
+
+
+def elsewhere(cell: Cell, quiet: float, **fields: Any) -> None:
+    """The last attempt is on another host, and its heartbeat was seen so many seconds ago."""
+    change_attempt(cell, place="another host", host="n7", **fields)
+    beat = time.time() - quiet
+    os.utime(cell.folder.attempt_file(1), (beat, beat))
+
+
+@pytest.mark.parametrize("quiet", [0, 780])
+def test_a_job_that_slurm_suspended_says_so_and_is_never_taken_for_lost(cell: Cell, quiet: float) -> None:
+    submitted(cell, "57", 1.0)
+    suspended = HeldJob("57", "SUSPENDED", node="n7")
+    assert look(cell, suspended).detail == "job 57 suspended by Slurm on n7", "before its cell began"
+    claim(cell, job="57")
+    elsewhere(cell, quiet)
+    entry = look(cell, suspended)
+    assert (entry.state, to_run(entry, "all"), entry.held) == (State.RUNNING, False, suspended)
+    assert entry.detail.startswith("on n7, job 57; suspended by Slurm")
+    assert ("silent since" in entry.detail) == bool(quiet)
+    if not quiet:
+        entry = look(cell, HeldJob("57", "RUNNING"))
+        assert (entry.detail, entry.held) == ("on n7, job 57", None), "it goes on"
+
+
+def test_a_frozen_node_is_silent_and_not_starting(cell: Cell) -> None:
+    submitted(cell, "57", 1.0)
+    claim(cell, job="57", restart=1)
+    elsewhere(cell, 780)
+    beat = pytest.approx(time.time() - 780, abs=60)
+    entry = look(cell, HeldJob("57", "RUNNING", node="n7", restarts=1))
+    assert (entry.state, entry.silent, to_run(entry, "all")) == (State.RUNNING, beat, False)
+    assert re.fullmatch(r"on n7, job 57; silent since .+ \(1[3-9] min\)", entry.detail)
+    starting = look(cell, HeldJob("57", "RUNNING", node="n8", restarts=2))
+    assert (starting.state, starting.detail) == (State.QUEUED, "job 57 starting on n8"), "it was requeued since"
+    for nobody in (SILENT, None):
+        unheard = look(cell, nobody)
+        assert (unheard.state, unheard.silent, to_run(unheard, "all")) == (State.UNKNOWN, beat, False)
+        assert "on n7, job 57; silent since " in unheard.detail
+    elsewhere(cell, 3 * 86400)
+    assert look(cell, HeldJob("57", "RUNNING")).detail.endswith("(3 days)")
+
+
+def test_what_is_known_to_be_over_is_not_called_silent(cell: Cell) -> None:
+    submitted(cell, "57", 1.0)
+    claim(cell, job="57")
+    dead(cell)  # on this host, whose processes can be seen
+    assert look(cell, HeldJob("57", "RUNNING")).detail == "job 57 starting"
+    elsewhere(cell, 780, ended="interrupted")
+    entry = look(cell, HeldJob("57", "RUNNING"))
+    assert (entry.silent, entry.detail) == (None, "job 57 starting; attempt 1 in it is over (interrupted)")
+    assert look(cell, SILENT).silent is None
