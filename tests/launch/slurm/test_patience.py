@@ -151,7 +151,7 @@ def test_an_answer_that_cannot_be_shared_is_asked_for_alone(
     answers = SharedAnswers(tmp_path, clock)
     answers.patience = SHORT
     for _ in range(2):
-        assert answers.remembered() == {"57": HeldJob("57", "PENDING", "Priority", "", "gta")}
+        assert answers.remembered() == {"57": HeldJob("57", "PENDING", "Priority", "", "gta", 0)}
     assert asked(fake_slurm) == 1, "patient all the same"
     answers.forget()
     answers.remembered()
