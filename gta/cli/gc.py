@@ -31,9 +31,9 @@ def command(words: Words, best: bool, every: bool, yes: bool) -> int:
     """Checkpoints and files that nothing needs any more.
 
     They are shown; --yes removes them. What the cells of a grid keep that neither the table, nor a resume, nor the best
-    model needs: checkpoints of cells that are done, what killed processes and old jobs left behind. A cell that runs or
-    waits is never touched; one that another sweep has too is left alone unless it is named (signature, its beginning,
-    gta/92/seed0).
+    model needs: checkpoints of cells that are done, what killed processes and old jobs left behind, the runs that a
+    drill of one of them kept. A cell that runs or waits, and a drill that is under way, is never touched; a cell that
+    another sweep has too is left alone unless it is named (signature, its beginning, gta/92/seed0).
     """
     if not words.overrides:
         raise UserError("gc takes a grid: gta gc sweep=NAME.")
@@ -53,6 +53,7 @@ def command(words: Words, best: bool, every: bool, yes: bool) -> int:
         plan.pieces += gc.of_jobs(runs / "sweeps" / sweep, folders, held) if not names else ()
     except BrokenRecord as error:
         plan.keep("hide which logs are theirs, so that all folders of jobs stay", str(error))
+    gc.of_drills(runs, {cell.signature for cell in cells}, held, plan)
     _print(sweep, len(cells), plan, every, best)
     if held is None and not names:
         print("  left     folders of jobs: cells were sent to Slurm, which does not answer here")
@@ -60,7 +61,7 @@ def command(words: Words, best: bool, every: bool, yes: bool) -> int:
         total = human_bytes(plan.size())
         print(f"\nNothing was removed; --yes removes {total}." if plan.pieces else "\nThere is nothing to remove.")
         return 0
-    gone, problems = gc.remove(plan.pieces)
+    gone, problems = gc.remove(plan.pieces, held)
     print(f"\nRemoved {human_bytes(gone)}.")
     for problem in problems:
         print(f"  {problem}")
@@ -86,7 +87,7 @@ def _print(sweep: str, cells: int, plan: Removal, every: bool, best: bool) -> No
         pieces = [piece for piece in plan.pieces if piece.kind == kind]
         print(f"  remove   {human_bytes(plan.size(kind)):>9}  {len(pieces)} {kind}")
         for piece in pieces if every else ():
-            print(f"             {human_bytes(piece.size):>9}  {piece.path}")
+            print(f"             {human_bytes(piece.size):>9}  {piece.path}{f'  ({piece.age})' if piece.age else ''}")
     for reason, names in plan.kept.items():
         print(f"  keep     {len(names)} cells that {reason}")
         for name in names if every else ():

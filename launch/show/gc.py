@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 import psutil
 
+from gta import locks
 from gta.cellfolder import BrokenRecord, CellFolder, readable
 from gta.tracking.sync_cache import sweeps_of
+from launch.show import drills
 from launch.slurm import cluster
 from launch.state.damage import latest
 from launch.state.jobs import HeldJob
@@ -30,6 +33,7 @@ TEMPORARY = "temporary files that a killed process left"
 JOBS = "folders of jobs that are over, with the logs of earlier attempts"
 PICKLES = "submitit's files of jobs that are over"
 SUBMISSIONS = "submissions whose jobs are over"
+DRILLS = "drills that are over: runs that were kept since they differ, or that a killed drill left"
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class Removable:
     size: int  # bytes
     kind: str
     folder: CellFolder | None  # of the cell that it belongs to
+    age: str = ""  # in words, where it says whether it may be wanted still
 
 
 @dataclass
@@ -123,6 +128,15 @@ def of_jobs(sweep: Path, cells: Iterable[CellFolder], held: Mapping[str, HeldJob
             yield from _existing([folder], SUBMISSIONS, None)
 
 
+def of_drills(runs: Path, signatures: Collection[str], held: Mapping[str, HeldJob] | None, made: Removal) -> None:
+    """Add to `made` what drills of these cells left, and those that must stay. `held` as in `of_jobs`."""
+    for folder in drills.drills(runs, signatures):
+        if why := drills.busy(folder, held):
+            made.keep(f"have a drill: {why}", folder.name)
+        else:
+            made.pieces.append(Removable(folder, size(folder), DRILLS, None, drills.age(folder)))
+
+
 def _logs(folder: CellFolder) -> set[Path]:
     """The logs that `logs` and `multirun` would show of a cell. Raises BrokenRecord."""
     last, submitted, failure = folder.latest_attempt(), folder.submitted(), folder.failure()
@@ -151,18 +165,33 @@ def size(path: Path) -> int:
     )  # fmt: skip
 
 
-def remove(pieces: Iterable[Removable]) -> tuple[int, list[str]]:
-    """Bytes that are gone, and what could not be removed and why. A cell that was begun meanwhile is left alone."""
+def remove(pieces: Iterable[Removable], held: Mapping[str, HeldJob] | None = None) -> tuple[int, list[str]]:
+    """Bytes that are gone, and what could not be removed and why. What was begun meanwhile, a cell or a drill, is left
+    alone. `held` as in `of_jobs`.
+    """
     gone, problems = 0, []
     for piece in pieces:
-        last = latest(piece.folder) if piece.folder else None
-        if last is not None and last.alive():
-            problems.append(f"{piece.path}: the cell runs by now; left alone")
-            continue
-        try:
-            shutil.rmtree(piece.path) if piece.path.is_dir() else piece.path.unlink(missing_ok=True)
-        except OSError as error:
-            problems.append(f"{piece.path}: {error.strerror}")
-        else:
-            gone += piece.size
+        with _locked(piece) as mine:
+            if why := _begun(piece, held) if mine else drills.BUSY:
+                problems.append(f"{piece.path}: {why}; left alone")
+                continue
+            try:
+                shutil.rmtree(piece.path) if piece.path.is_dir() else piece.path.unlink(missing_ok=True)
+            except OSError as error:
+                problems.append(f"{piece.path}: {error.strerror}")
+            else:
+                gone += piece.size
     return gone, problems
+
+
+def _locked(piece: Removable) -> AbstractContextManager[bool]:
+    """The lock of a drill, so that none begins while its folder goes; whether it was had."""
+    return locks.lock_within(drills.lock_file(piece.path), 0) if piece.kind == DRILLS else nullcontext(True)
+
+
+def _begun(piece: Removable, held: Mapping[str, HeldJob] | None) -> str:
+    """What works by now on what was found to be over; "" for nothing."""
+    if piece.kind == DRILLS:
+        return drills.running(piece.path, held)
+    last = latest(piece.folder) if piece.folder else None
+    return "the cell runs by now" if last is not None and last.alive() else ""

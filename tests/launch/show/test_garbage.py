@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from gta import locks
 from gta.cell import Cell
-from gta.cellfolder import BrokenRecord
+from gta.cellfolder import BrokenRecord, CellFolder, Submitted
 from gta.files import write_json
+from launch.show import drills
 from launch.show import gc as garbage
 from launch.state.jobs import HeldJob
 from launch.state.ledger import ledger
-from tests.helpers.cells import attempt, submitted
+from tests.helpers.cells import attempt, of_seeds, submitted
 from tests.helpers.fake_slurm import FakeSlurm
 
 
@@ -81,6 +83,47 @@ def test_removing(grid: list[Cell]) -> None:
     assert [cell.folder.checkpoint_file.exists() for cell in grid] == [False, True, True]
     assert all(cell.folder.best_file.exists() for cell in grid)
     assert garbage.plan(ledger(grid), "toy").pieces == []
+
+
+def drilled(cell: Cell, runs: Path) -> Path:
+    """The folder of a drill of a cell, with a run in it."""
+    folder = runs / "drills" / cell.signature
+    (run,) = of_seeds(1, folder / "interrupted")
+    run.write()
+    (folder / "interrupted/drill.json").write_bytes(b"0" * 3000)
+    return folder
+
+
+def test_runs_that_drills_left(cells: list[Cell], tmp_path: Path, fake_slurm: FakeSlurm) -> None:
+    runs = tmp_path / "runs"
+    over, under_way, sent, elsewhere = [drilled(cell, runs) for cell in [*cells, *of_seeds(4, tmp_path)[3:]]]
+    left = CellFolder(next((sent / "interrupted/cells").iterdir()))
+    Submitted(job="57", cluster="slurm", log="/log", time=1.0).write(left.submitted_file)
+    held = {"57": HeldJob("57", "RUNNING")}
+
+    def found(held: dict[str, HeldJob] | None) -> garbage.Removal:
+        made = garbage.Removal()
+        garbage.of_drills(runs, {cell.signature for cell in cells}, held, made)
+        return made
+
+    with locks.lock_within(drills.lock_file(under_way), 0) as mine:
+        assert mine
+        for known in (held, None):
+            made = found(known)
+            assert [(piece.path, piece.kind) for piece in made.pieces] == [(over, garbage.DRILLS)], known
+            assert made.size() > 3000
+            assert made.pieces[0].age.startswith("untouched for ")
+            assert sorted(made.kept.items()) == [
+                ("have a drill: it is under way, or its lock cannot be had", [under_way.name]),
+                ("have a drill: jobs of it may still run", [sent.name]),
+            ]
+    made = found({})
+    assert {piece.path for piece in made.pieces} == {over, under_way, sent}, "another grid's stays"
+    with locks.lock_within(drills.lock_file(under_way), 0):  # it began meanwhile
+        gone, problems = garbage.remove(made.pieces, held)
+    assert {problem.partition(": ")[0] for problem in problems} == {str(under_way), str(sent)}
+    assert gone > 3000
+    assert [folder.exists() for folder in (over, under_way, sent, elsewhere)] == [False, True, True, True]
 
 
 def test_what_cannot_be_read_is_kept(grid: list[Cell], tmp_path: Path) -> None:
