@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from gta.config import ScheduleConfig
 from gta.models import SegmentationModel
-from gta.models.deeplab import norm_relu, upsample
+from gta.models.deeplab import norm_relu
+from gta.models.segmentation import upsample
 
 KEPT_PERCENT = 80
 

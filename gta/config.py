@@ -50,12 +50,14 @@ class MethodConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """DeepLabV3+ over an encoder."""
+    """DeepLabV3+ over a convolutional encoder, or DPT over a vision transformer (DINOv2)."""
 
     encoder: str = result(MISSING, "Key of the encoder in gta.models.ENCODERS.", text=NAME)
     width: int = result(0, "Base width of the tiny encoder; 0 for the others.", within=(0, 1024))
     output_stride: int = result(16, "Input size over encoder output size: 8 or 16.", choices=(8, 16))
-    decoder_channels: int = result(256, "Planes of ASPP branches, head and mask predictor.", within=(1, 4096))
+    decoder_channels: int = result(
+        256, "Planes of ASPP branches, head and mask predictor; of DPT, those of its fused maps.", within=(1, 4096)
+    )
     aspp_rates: list[int] = result(
         [6, 12, 18], "Dilations of the three 3x3 ASPP branches.", within=(1, 256), count=(1, 16)
     )
@@ -64,6 +66,17 @@ class ModelConfig:
     stem: str = result(
         "deep", "Stem of a ResNet: deep (three 3x3 convolutions) or plain (one 7x7).", choices=("deep", "plain")
     )
+    mask_predictor: str = result(
+        "output",
+        "Where DPT is cut into feature extractor and mask predictor: output (its last two convolutions predict masks), "
+        "classifier (the last one alone), fusion (the last fusion block too), decoder (all but the encoder).",
+        choices=("output", "classifier", "fusion", "decoder"),
+        later=True,
+    )
+    register_tokens: int = result(
+        0, "Register tokens of DINOv2: 4 where the weights file has them (its name says reg4).", choices=(0, 4),
+        later=True,
+    )  # fmt: skip
     memory_format: str = result(
         "contiguous",
         "How feature maps lie in memory: contiguous (NCHW), or channels_last (NHWC): faster in large networks; the "

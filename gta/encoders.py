@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gta.config import ModelConfig
 from gta.errors import UserError
 from gta.fields import check_values
 from gta.text import did_you_mean
 
-ENCODERS = ("tiny", "resnet18", "resnet34", "resnet50", "resnet101")  # gta.models makes them
+
+@dataclass(frozen=True)
+class ViTSize:
+    """A vision transformer, and the widths of the DPT decoder's four levels over it."""
+
+    width: int  # of a token: D
+    depth: int  # blocks
+    heads: int
+    taps: tuple[int, int, int, int]  # blocks, from 0, behind which features are taken
+    levels: tuple[int, int, int, int]  # planes of the levels in the decoder, from fine to coarse
+    patch: int = 14  # side of a token's square, in pixels
+    grid: int = 37  # rows and columns of the position embedding: 518 pixels
+
+
+VITS = {
+    "dinov2_small": ViTSize(384, 12, 6, (2, 5, 8, 11), (48, 96, 192, 384)),
+    "dinov2_base": ViTSize(768, 12, 12, (2, 5, 8, 11), (96, 192, 384, 768)),
+    "dinov2_large": ViTSize(1024, 24, 16, (4, 11, 17, 23), (256, 512, 1024, 1024)),
+}
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
+ENCODERS = ("tiny", *RESNETS, *VITS)  # gta.models makes them
+
+# Settings that some encoders have no use for, and what they must be there. (A default means: left out.)
+_OF_TINY = {"width": 0}
+_OF_RESNET = {"stem": "deep"}
+_OF_DEEPLAB = {"output_stride": 16, "aspp_rates": [6, 12, 18], "auxiliary": False, "dropout": 0.0}
+_OF_DPT = {"mask_predictor": "output", "register_tokens": 0}
 
 
 def check_model(config: ModelConfig) -> None:
@@ -19,3 +47,20 @@ def check_model(config: ModelConfig) -> None:
         )
     if config.encoder == "tiny" and config.width < 1:
         raise UserError(f"model.width is {config.width}; the tiny encoder needs a width of at least 1 (8, say).")
+
+
+def idle(encoder: str) -> dict[str, object]:
+    """Settings of `model` that say nothing of a network over this encoder -> the value that they must have."""
+    if encoder in VITS:
+        return {**_OF_TINY, **_OF_RESNET, **_OF_DEEPLAB}
+    return {**({} if encoder == "tiny" else _OF_TINY), **({} if encoder in RESNETS else _OF_RESNET), **_OF_DPT}
+
+
+def patch_size(encoder: str) -> int:
+    """The sides of images must be multiples of this, in pixels; 1: they may be any."""
+    return VITS[encoder].patch if encoder in VITS else 1
+
+
+def has_batchnorm(encoder: str) -> bool:
+    """Whether what a network makes of an image in training depends on the others of its batch."""
+    return encoder not in VITS

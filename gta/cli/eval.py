@@ -38,6 +38,7 @@ class Trained:
         "gta eval gta/92/seed0 --which best",
         "gta eval gta/92/seed0 evaluation.protocol=sliding_window evaluation.scales=[0.75,1.0] evaluation.flip=true",
         "gta eval --checkpoint ckpt.pth --network teacher data=voc_blender model=resnet101",
+        "gta eval --checkpoint best.pth --network teacher data=voc_blender model=dinov2_base",
     ],
 )
 @grammar.words("CELL", 1)
@@ -47,8 +48,8 @@ def command(words: Words, **asked: str) -> int:
 
     On the validation list. A cell is named by its signature or the beginning of it, as plan and status show it, by
     words such as gta/92/seed0, or by its folder. --checkpoint FILE is a checkpoint of the public GTA-Seg or U2PL code
-    (model_state, teacher_state), loaded without executing anything in it, into the network that the overrides describe;
-    it says what of it matched.
+    (model_state, teacher_state) or of UniMatch V2's (model, model_ema), loaded without executing anything in it, into
+    the network that the overrides describe; it says what of it matched.
 
     The protocol is the cell's; another one for this once: evaluation.protocol, evaluation.crop, evaluation.window,
     evaluation.stride, evaluation.scales, evaluation.flip.

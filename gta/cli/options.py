@@ -111,7 +111,7 @@ network = together(
            help="Weights of the last iteration (the default), or of the best evaluation."),
     option("--device", metavar="DEVICE", default="auto", old="device", help="auto (the default), cpu, cuda, ..."),
     option("--checkpoint", metavar="FILE", type=click.Path(), default="", old="checkpoint",
-           help="A checkpoint of the public GTA-Seg or U2PL code, in place of a cell."),
+           help="A checkpoint of the public GTA-Seg, U2PL or UniMatch V2 code, in place of a cell."),
 )  # fmt: skip
 as_json = option("--json", "json", is_flag=True, help="One JSON object, for scripts.")
 yes = option("--yes", is_flag=True, help="Do it, without asking.")

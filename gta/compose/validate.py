@@ -22,11 +22,12 @@ from gta.config import (
     ScheduleConfig,
 )
 from gta.data.spec import check_classes, check_names, check_options
-from gta.encoders import check_model
+from gta.encoders import check_model, has_batchnorm, idle, patch_size
 from gta.errors import UserError
 from gta.fields import check_values
 from gta.masking import refuse_credentials, refuse_secrets
 from gta.methods import METHODS
+from gta.ranges import SIDES
 from gta.text import did_you_mean
 
 
@@ -38,7 +39,7 @@ def check_config(config: Config) -> None:
     refuse_secrets("site.setup", config.site.setup)
     refuse_secrets("site.sbatch", config.site.sbatch.values(), " in site.setup")
     check_method(config.method)
-    check_batch(config.schedule, config.site.ranks * config.site.nodes)
+    check_batch(config.schedule, config.site.ranks * config.site.nodes, has_batchnorm(config.model.encoder))
     check_names(config.data)
     check_classes(config.data)
     check_palette(config.data)
@@ -47,6 +48,7 @@ def check_config(config: Config) -> None:
         check_options(config.data.generator)
     check_model(config.model)
     check_idle(config.model)
+    check_crop(config)
     check_evaluation(config)
     check_site(config.site)
 
@@ -75,11 +77,26 @@ def check_method(config: MethodConfig) -> None:
 
 
 def check_idle(config: ModelConfig) -> None:
-    """Raise UserError for a setting that the encoder has not: it would be another cell of the same numbers."""
-    if config.encoder != "tiny" and config.width:
-        raise UserError(f"model.width is {config.width}, and {config.encoder} has no such setting: leave it at 0.")
-    if config.encoder == "tiny" and config.stem != ModelConfig().stem:
-        raise UserError(f"model.stem is {config.stem}, and the tiny encoder has no such setting: leave it out.")
+    """Raise UserError for a setting that the network has not: it would be another cell of the same numbers."""
+    who = "the tiny encoder" if config.encoder == "tiny" else config.encoder
+    for name, value in idle(config.encoder).items():
+        given = getattr(config, name)
+        if given != value:
+            advice = f"leave it at {value:g}" if isinstance(value, float) or name == "width" else "leave it out"
+            raise UserError(f"model.{name} is {given}, and {who} has no such setting: {advice}.")
+
+
+def check_crop(config: Config) -> None:
+    """Raise UserError for training crops that a vision transformer cannot cut into patches."""
+    encoder, side = config.model.encoder, config.data.crop_size
+    if (patch := patch_size(encoder)) == 1 or not side % patch:
+        return
+    low = side // patch * patch
+    fits = " or ".join(str(near) for near in (low, low + patch) if near >= SIDES[0])
+    raise UserError(
+        f"data.crop_size={side} is no multiple of {patch}, the side of {encoder}'s patches: use {fits}. "
+        "(Whole images may be of any size: they are resized when they are scored.)"
+    )
 
 
 def check_augment(config: AugmentConfig) -> None:
@@ -102,9 +119,9 @@ def check_palette(config: DataConfig) -> None:
             raise UserError(f"data.palette: {list(colour)} is no colour; give red, green and blue, each 0 to 255.")
 
 
-def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
+def check_batch(schedule: ScheduleConfig, world_size: int, batchnorm: bool = True) -> None:
     """Raise UserError unless the global batch is whole groups and every rank holds whole groups of each of its parts
-    (`schedule.accumulate`).
+    (`schedule.accumulate`); with BatchNorm, of at least 2 images.
     """
     check_values(schedule, "schedule.")
     batch, group = schedule.batch_size, schedule.group_size
@@ -117,7 +134,7 @@ def check_batch(schedule: ScheduleConfig, world_size: int) -> None:
             f"schedule.accumulate={parts} does not divide the {groups} groups of a batch ({whole}): "
             f"use a number that divides {groups}; 1 is no accumulation."
         )
-    if batch < 2 * parts:
+    if batchnorm and batch < 2 * parts:
         raise UserError(
             f"schedule.batch_size={batch} with schedule.accumulate={parts} passes 1 image at a time; "
             "BatchNorm needs at least 2."

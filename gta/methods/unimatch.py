@@ -54,11 +54,11 @@ class UniMatch(FixMatch):
 
 class _DroppedFeatures:
     """While entered, the encoder hands on, after each batch's features, those of the last `count` images once more
-    with planes dropped: low-level and last ones. (One pass of the wrapped network, as DDP wants it.)
+    with planes dropped: those that the decoder is made from. (One pass of the wrapped network, as DDP wants it.)
     """
 
     def __init__(self, model: SegmentationModel, count: int, probability: float) -> None:
-        self.encoder, self.count, self.probability = model.encoder, count, probability
+        self.encoder, self.decoded, self.count, self.probability = model.encoder, model.decoded, count, probability
 
     def __enter__(self) -> None:
         self.handle = self.encoder.register_forward_hook(self._append)
@@ -67,6 +67,7 @@ class _DroppedFeatures:
         self.handle.remove()
 
     def _append(self, encoder: nn.Module, inputs: object, output: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        low, middle, top = output
-        low, top = (torch.cat([x, drop_planes(x[-self.count :], self.probability)]) for x in (low, top))
-        return low, middle, top
+        return tuple(
+            torch.cat([x, drop_planes(x[-self.count :], self.probability)]) if number in self.decoded else x
+            for number, x in enumerate(output)
+        )

@@ -1,4 +1,4 @@
-"""Segmentation networks: encoders by name, and DeepLabV3+ over any of them."""
+"""Segmentation networks: encoders by name, and the decoder over each, DeepLabV3+ or DPT."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import torch
 from torch import nn
 
 from gta.config import ModelConfig
-from gta.encoders import check_model
-from gta.models.deeplab import SegmentationModel
+from gta.encoders import VITS, check_model
+from gta.models.deeplab import DeepLabV3Plus
+from gta.models.dpt import DPT
 from gta.models.resnet import BasicBlock, Bottleneck, ResNet
+from gta.models.segmentation import SegmentationModel
 from gta.models.tiny import TinyEncoder
+from gta.models.vit import VisionTransformer
 from gta.models.weights import WeightsReport, check_initial_weights, load_initial_weights
 
 __all__ = [
@@ -27,13 +30,20 @@ __all__ = [
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
-# An encoder has `channels` (low, middle, top) and maps (B, 3, h, w) to features of these three.
+
+def _vit(config: ModelConfig) -> VisionTransformer:
+    return VisionTransformer(VITS[config.encoder], config.register_tokens)
+
+
+# An encoder has `channels` and maps (B, 3, h, w) to features of these: three (low, middle, top) for DeepLabV3+, four of
+# one size for DPT.
 ENCODERS: dict[str, Callable[[ModelConfig], nn.Module]] = {
     "tiny": lambda config: TinyEncoder(config.width, config.output_stride),
     "resnet18": lambda config: ResNet(BasicBlock, (2, 2, 2, 2), config.output_stride, config.stem),
     "resnet34": lambda config: ResNet(BasicBlock, (3, 4, 6, 3), config.output_stride, config.stem),
     "resnet50": lambda config: ResNet(Bottleneck, (3, 4, 6, 3), config.output_stride, config.stem),
     "resnet101": lambda config: ResNet(Bottleneck, (3, 4, 23, 3), config.output_stride, config.stem),
+    **dict.fromkeys(VITS, _vit),
 }
 
 
@@ -42,7 +52,14 @@ def check_weights(config: ModelConfig) -> None:
     if config.weights == "random":
         return
     status = Path(config.weights).stat() if Path(config.weights).is_file() else None
-    known = (config.encoder, config.width, config.stem, config.weights, status and status.st_mtime_ns)
+    known = (
+        config.encoder,
+        config.width,
+        config.stem,
+        config.register_tokens,
+        config.weights,
+        status and status.st_mtime_ns,
+    )
     if known not in _CHECKED:
         with torch.random.fork_rng(devices=[]):  # an encoder draws its own initial values
             check_initial_weights(ENCODERS[config.encoder](config), config.weights)
@@ -59,13 +76,21 @@ def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
     fills next does not need them. Raises what `check_model` raises.
     """
     check_model(config)
-    network = SegmentationModel(
-        ENCODERS[config.encoder](config),
+    network = _decoded(ENCODERS[config.encoder](config), config, num_classes)
+    # images need no conversion: a convolution's output follows its weights
+    return network.to(memory_format=MEMORY_FORMATS[config.memory_format])  # type: ignore[call-overload,no-any-return]
+
+
+def _decoded(encoder: nn.Module, config: ModelConfig, num_classes: int) -> SegmentationModel:
+    """The encoder with its decoder."""
+    if config.encoder in VITS:
+        levels = VITS[config.encoder].levels
+        return DPT(encoder, num_classes, config.decoder_channels, levels, config.mask_predictor)
+    return DeepLabV3Plus(
+        encoder,
         num_classes,
         planes=config.decoder_channels,
         rates=list(config.aspp_rates),
         dropout=config.dropout,
         auxiliary=config.auxiliary,
     )
-    # images need no conversion: a convolution's output follows its weights
-    return network.to(memory_format=MEMORY_FORMATS[config.memory_format])  # type: ignore[call-overload,no-any-return]

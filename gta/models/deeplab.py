@@ -9,16 +9,11 @@ from __future__ import annotations
 from typing import cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gta.models.resnet import conv3x3
+from gta.models.segmentation import SegmentationModel, upsample
 from gta.ops.dropout import Dropout2d
-
-
-def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """(B, C, h', w') -> (B, C, *size), bilinear with aligned corners."""
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
 def norm_relu(planes: int) -> list[nn.Module]:
@@ -65,8 +60,10 @@ class FeatureExtractor(nn.Module):
         return torch.cat([self.low_level(low), context], dim=1), middle
 
 
-class SegmentationModel(nn.Module):
+class DeepLabV3Plus(SegmentationModel):
     """Feature extractor, mask predictor and, if asked for, an auxiliary head on the middle features."""
+
+    decoded = (0, 2)
 
     def __init__(
         self,
@@ -89,7 +86,7 @@ class SegmentationModel(nn.Module):
             Dropout2d(dropout),
             nn.Conv2d(planes, num_classes, 1),
         )
-        self.auxiliary: nn.Sequential | None = None
+        self.auxiliary = None
         if auxiliary:
             _, middle, _ = cast(tuple[int, int, int], encoder.channels)
             self.auxiliary = nn.Sequential(
@@ -99,20 +96,7 @@ class SegmentationModel(nn.Module):
                 nn.Conv2d(planes, num_classes, 1),
             )
 
-    @property
-    def encoder(self) -> nn.Module:
-        return self.feature_extractor.encoder
-
-    def feature_extractor_parameters(self) -> list[nn.Parameter]:
-        """What GTA transfers to the student: neither the mask predictor nor the auxiliary head."""
-        return list(self.feature_extractor.parameters())
-
     def forward(self, x: Tensor, auxiliary: bool = False) -> Tensor | tuple[Tensor, Tensor | None]:
-        """(B, 3, h, w) -> logits (B, C, h, w).
-
-        With `auxiliary`, (logits, logits of the auxiliary head or None where the model has none): only a
-        training step of the student asks for these.
-        """
         size = (x.shape[2], x.shape[3])
         fused, middle = self.feature_extractor(x)
         logits = upsample(self.mask_predictor(fused), size)

@@ -1,14 +1,14 @@
-"""A trained checkpoint of the public GTA-Seg or U2PL code, brought into our network for scoring.
+"""A trained checkpoint of the public GTA-Seg, U2PL or UniMatch V2 code, brought into our network for scoring.
 
-Structure and names are those of its DeepLabV3+ (facts of the public code; no line of it is here): the file holds
-`model_state` and `teacher_state`, names may carry DDP's `module.`, and beside the network there is a representation
-head that plays no part in a prediction.
+Structure and names are those of its network (facts of the public code; no line of it is here). Of GTA-Seg's and U2PL's
+DeepLabV3+ the file holds `model_state` and `teacher_state`, and beside the network there is a representation head that
+plays no part in a prediction; of UniMatch V2's DPT, `model` and `model_ema`. Names may carry DDP's `module.`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ from torch import Tensor
 
 from gta.errors import UserError
 from gta.models import files
-from gta.models.deeplab import SegmentationModel
+from gta.models.segmentation import SegmentationModel
 
-STATES = {"student": "model_state", "teacher": "teacher_state"}
+STATES = {"student": ("model_state", "model"), "teacher": ("teacher_state", "model_ema")}
 
 # (pattern of a public name, ours), tried in order. `{minus_two}` stands for the number in the first group less 2:
-# the public ASPP counts its branches from 1, the first of them the pooling one.
+# the public ASPP counts its branches from 1, the first of them the pooling one. `decoder.` is one of DECODER.
 NAMES: tuple[tuple[str, str], ...] = (
     (r"encoder\.(.+)", r"feature_extractor.encoder.\1"),
     (r"decoder\.aspp\.conv1\.(.+)", r"feature_extractor.aspp.pooling.\1"),
@@ -31,7 +31,18 @@ NAMES: tuple[tuple[str, str], ...] = (
     (r"decoder\.low_conv\.(.+)", r"feature_extractor.low_level.\1"),
     (r"decoder\.classifier\.(.+)", r"mask_predictor.\1"),
     (r"auxor\.aux\.(.+)", r"auxiliary.\1"),
+    (r"backbone\.(.+)", r"feature_extractor.encoder.\1"),
+    (r"head\.projects\.(.+)", r"decoder.reassemble.projects.\1"),
+    (r"head\.resize_layers\.(.+)", r"decoder.reassemble.resizes.\1"),
+    *((rf"head\.scratch\.layer{i + 1}_rn\.(.+)", rf"decoder.reassemble.widens.{i}.\1") for i in range(4)),
+    (r"head\.scratch\.refinenet(\d)\.out_conv\.(.+)", r"decoder.fusion\1.out.\2"),
+    (r"head\.scratch\.refinenet(\d)\.resConfUnit1\.(.+)", r"decoder.fusion\1.level_unit.\2"),
+    (r"head\.scratch\.refinenet(\d)\.resConfUnit2\.(.+)", r"decoder.fusion\1.path_unit.\2"),
+    (r"head\.scratch\.output_conv\.0\.(.+)", r"decoder.output.conv.\1"),
+    (r"head\.scratch\.output_conv\.2\.(.+)", r"decoder.classifier.\1"),
 )
+# A step of DPT is a part of the one or the other, as `model.mask_predictor` says.
+DECODER = ("feature_extractor.", "mask_predictor.")
 
 
 @dataclass
@@ -76,7 +87,7 @@ def load_public_checkpoint(
     unused = []
     own = model.state_dict()
     for name, tensor in state.items():
-        ours = our_name(files.strip(name, ("module.",)), names)
+        ours = _placed(our_name(files.strip(name, ("module.",)), names), own)
         if ours in own:
             given[ours] = tensor
         else:
@@ -93,19 +104,27 @@ def load_public_checkpoint(
     return PublicReport(network, sorted(given), sorted(unused), auxiliary)
 
 
+def _placed(name: str | None, own: Mapping[str, Tensor]) -> str | None:
+    """The name with that part of the model for `decoder.` which has it."""
+    rest = (name or "").removeprefix("decoder.")
+    return next((part + rest for part in DECODER if part + rest in own), name) if rest != name else name
+
+
 def _pick(content: Any, network: str, path: Path) -> tuple[dict[str, Tensor], str]:
     """The state dict of the wanted network, and whose it is."""
     if network not in ("", *STATES):
         raise UserError(f"--network {network}: use student or teacher.")
     held_states = content if isinstance(content, dict) else {}
-    found = {name: held_states[key] for name, key in STATES.items() if _filled(held_states.get(key))}
+    found = {name: held_states[key] for name, keys in STATES.items() for key in keys if _filled(held_states.get(key))}
     if not found and isinstance(content, dict) and network in ("", "student"):
         found = {"student": content.get("state_dict", content)}  # a bare state dict is a network
         found = found if _filled(found["student"]) else {}
     network = network or ("teacher" if "teacher" in found else "student")
     if network not in found:
         held = ", ".join(map(str, list(content)[:5])) if isinstance(content, dict) else f"a {type(content).__name__}"
-        raise UserError(f"{path} has no {STATES[network]} (it holds {held}): name the other network, or another file.")
+        raise UserError(
+            f"{path} has no {' or '.join(STATES[network])} (it holds {held}): name the other network, or another file."
+        )
     state = {str(name): value for name, value in found[network].items() if isinstance(value, Tensor)}
     return state, network
 
@@ -126,5 +145,6 @@ def _refusal(
         parts.append(f"{len(reshaped)} have another shape ({'; '.join(shown)})")
     return (
         f"{path} is no checkpoint of the configured network: {' and '.join(parts)}, of {len(state)} in the file. "
-        "Say the network that was trained, with data=... (its classes) and model=... (model.stem, model.aspp_rates)."
+        "Say the network that was trained, with data=... (its classes) and model=... (model.encoder, model.stem, "
+        "model.aspp_rates, model.register_tokens)."
     )

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from gta.errors import UserError
 from gta.models import files
-from gta.models.deeplab import SegmentationModel
+from gta.models.segmentation import SegmentationModel
 
 # Wrappers that training programs put around a state dict, and before its names.
-CONTAINERS = ("state_dict", "model", "model_state")
+CONTAINERS = ("state_dict", "model", "model_state", "model_ema", "teacher")
 PREFIXES = ("module.", "backbone.", "encoder.", "feature_extractor.encoder.", "timm_model.")
 # A deep stem as public ResNets spell it: conv1 to conv3 side by side, or one `stem`. Ours is timm's spelling.
 FLAT_STEM = {
@@ -25,6 +26,7 @@ FLAT_STEM = {
     "bn3": "bn1",
 }
 ONE_STEM = {**{f"stem.{number}": f"conv1.{number}" for number in (0, 1, 3, 4, 6)}, "stem.7": "bn1"}
+UNUSED = ("num_batches_tracked", "mask_token")  # ends of names that no training needs: files may lack them
 SHOWN = 3  # names in a message
 
 
@@ -44,9 +46,10 @@ def load_initial_weights(model: SegmentationModel, path: str | Path) -> WeightsR
     """Fill the encoder from a file, whole or not at all; says what of the file was used.
 
     Understood are the names of torchvision and timm (plain stem), of timm's and the usual deep-stem files, and of
-    deep stems spelled conv1, conv2, conv3 or `stem`. Raises UserError for an absent or unreadable file, and for one of
-    another network: another stem, a ResNet-D, a tensor that is missing or of another shape, layers that the encoder
-    does not have. An encoder that is partly random is never trained.
+    deep stems spelled conv1, conv2, conv3 or `stem`; for DINOv2 those of Meta and of timm. Raises UserError for an
+    absent or unreadable file, and for one of another network: another stem, a ResNet-D, other register tokens, a tensor
+    that is missing or of another shape, layers that the encoder does not have. An encoder that is partly random is
+    never trained.
     """
     given = _named(_state_dict(Path(path)))
     report = _match(model.encoder, given, path)
@@ -64,8 +67,8 @@ def _match(encoder: nn.Module, given: dict[str, Tensor], path: str | Path) -> We
     """Which tensors fill the encoder; raises UserError where they do not fill it."""
     own = encoder.state_dict()
     _check_kind(set(given), getattr(encoder, "stem", None), path)
-    # a counter does nothing here, and older files have none
-    needed = [name for name in own if not name.endswith("num_batches_tracked")]
+    _check_registers(own, given, path)
+    needed = [name for name in own if not name.endswith(UNUSED)]
     matched = [name for name in own if name in given and given[name].shape == own[name].shape]
     if not set(matched) & set(needed):
         raise UserError(
@@ -124,6 +127,8 @@ def _state_dict(path: Path, lazily: bool = False) -> dict[str, Tensor]:
 
 def _named(given: dict[str, Tensor]) -> dict[str, Tensor]:
     """The same tensors under our names."""
+    if "reg_token" in given:
+        return _timm_registers(given)
     if "stem.0.weight" in given:
         spelled = ONE_STEM
     elif {"conv1.weight", "conv2.weight", "conv3.weight"} <= set(given):
@@ -135,6 +140,27 @@ def _named(given: dict[str, Tensor]) -> dict[str, Tensor]:
         module, _, part = name.rpartition(".")
         renamed[f"{spelled.get(module, module)}.{part}" if module else name] = tensor
     return renamed
+
+
+def _timm_registers(given: dict[str, Tensor]) -> dict[str, Tensor]:
+    """timm's DINOv2 with registers under Meta's names: its class token has its position added already."""
+    renamed = {name.replace("reg_token", "register_tokens"): tensor for name, tensor in given.items()}
+    positions, token = renamed.get("pos_embed"), renamed.get("cls_token")
+    if positions is not None and token is not None and positions.shape[2:] == token.shape[2:]:
+        renamed["pos_embed"] = torch.cat([torch.zeros_like(token), positions], dim=1)
+    return renamed
+
+
+def _check_registers(own: dict[str, Tensor], given: dict[str, Tensor], path: str | Path) -> None:
+    """Raises UserError where a vision transformer has register tokens and the file has none, or the other way round."""
+    name = "register_tokens"
+    if "cls_token" not in own or "cls_token" not in given or (name in own) == (name in given):
+        return
+    count = given[name].shape[1] if name in given else 0
+    raise UserError(
+        f"The weights file {path} has {count or 'no'} register tokens and the model "
+        f"{own[name].shape[1] if name in own else 'none'}: use model.register_tokens={count}, or give another file."
+    )
 
 
 def _check_kind(names: set[str], stem: str | None, path: str | Path) -> None:

@@ -7,6 +7,8 @@
   padded.
 - `center_crop`, `center_crop_padded_background`: see `gta.train.evaluate`; these score a part of an image and
   predict none.
+A network of patches (a vision transformer) sees an image or window with its sides rounded to multiples of the patch,
+resized bilinearly with aligned corners, and its logits are brought back to the size that it was given.
 With more than one scale, or `flip`, the probabilities of the passes are averaged at the original size.
 """
 
@@ -20,7 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gta.config import CROP, CROP_BACKGROUND, ORIGINAL, SLIDING, Config, EvaluationConfig
-from gta.models.deeplab import upsample
+from gta.encoders import patch_size
+from gta.models.segmentation import upsample
 
 
 def describe(config: Config) -> str:
@@ -33,6 +36,8 @@ def describe(config: Config) -> str:
         CROP: f"center crop {evaluation.crop}, padding ignored",
         CROP_BACKGROUND: f"center crop {evaluation.crop}, padding as background (only to compare)",
     }[evaluation.protocol]
+    if (patch := patch_size(config.model.encoder)) > 1:
+        text += f", sides rounded to multiples of {patch}"
     if list(evaluation.scales) != [1.0]:
         text += f", scales {' '.join(f'{scale:g}' for scale in evaluation.scales)}"
     return text + (", flip" if evaluation.flip else "")
@@ -91,7 +96,7 @@ def _probabilities(scores: Tensor, config: Config) -> Tensor:
 def _scores(network: nn.Module, image: Tensor, config: Config) -> Tensor:
     """(1, 3, h, w) -> (1, C, h, w) by one pass, or by windows: logits, or the mean of windows' probabilities."""
     if config.evaluation.protocol != SLIDING:
-        return network(image)
+        return logits(network, image, config)
     height, width = image.shape[-2:]
     side = window_side(config)
     step = max(1, math.ceil(side * config.evaluation.stride - 1e-9))
@@ -99,7 +104,7 @@ def _scores(network: nn.Module, image: Tensor, config: Config) -> Tensor:
     for top in window_starts(height, side, step):
         for left in window_starts(width, side, step):
             window = (..., slice(top, top + side), slice(left, left + side))
-            found = network(image[window]).float()
+            found = logits(network, image[window], config).float()
             if config.evaluation.window_mean == "probabilities":
                 found = found.softmax(1)
             if not total.ndim:
@@ -107,6 +112,19 @@ def _scores(network: nn.Module, image: Tensor, config: Config) -> Tensor:
             total[window] += found
             count[window] += 1
     return total / count
+
+
+def logits(network: nn.Module, image: Tensor, config: Config) -> Tensor:
+    """(1, 3, h, w) -> (1, C, h, w), by one pass at the nearest size that the network can see."""
+    height, width = image.shape[-2:]
+    patch = patch_size(config.model.encoder)
+    fitting = (_rounded(height, patch), _rounded(width, patch))
+    return _at(network(_at(image, fitting)), (height, width))
+
+
+def _rounded(side: int, patch: int) -> int:
+    """The nearest multiple of the patch, at least one; the larger one of two that are as near."""
+    return max(1, int(side / patch + 0.5)) * patch
 
 
 def window_starts(length: int, side: int, step: int) -> list[int]:

@@ -14,8 +14,9 @@ from gta.config import Config
 from gta.data.loaders import val_samples
 from gta.data.spec import IGNORE
 from gta.methods.base import Method
-from gta.models.deeplab import upsample
+from gta.models.segmentation import upsample
 from gta.ops.distributed import unwrap
+from gta.train import inference
 
 IMAGES = 32
 
@@ -38,7 +39,7 @@ def quality(
     network.eval()
     confidences, rights = [], []
     for _, image, mask in val_samples(here, list(unlabeled[:IMAGES]), 0, 1):
-        scores = upsample(network(image.to(device)), (mask.shape[0], mask.shape[1]))
+        scores = upsample(inference.logits(network, image.to(device), here), (mask.shape[0], mask.shape[1]))
         confidence, label = scores.softmax(1).max(1)
         valid = mask.to(device) != IGNORE
         confidences.append(confidence[0][valid])

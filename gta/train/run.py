@@ -14,6 +14,7 @@ from gta.compose.validate import check_batch
 from gta.config import Config
 from gta.data.present import check_scored
 from gta.data.stage import staged
+from gta.encoders import has_batchnorm
 from gta.errors import UserError
 from gta.methods import METHODS
 from gta.methods.base import Method
@@ -34,7 +35,7 @@ def train(cell: Cell, control: Control | None = None) -> bool:
     result. Raises UserError for what the user can mend.
     """
     device = prepare_device(cell.config)
-    check_batch(cell.config.schedule, distributed.world_size())
+    check_batch(cell.config.schedule, distributed.world_size(), has_batchnorm(cell.config.model.encoder))
     cell = replace(cell, config=staged(cell.config, cell.split))
     if not cell.folder.has_checkpoint:  # else they were looked at when it began
         check_scored(cell.config, cell.split)

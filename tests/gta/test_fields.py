@@ -12,7 +12,7 @@ from gta.fields import describe, params, result, result_fields
 from gta.methods import METHODS
 
 # Name of each field that came when there were cells already -> its default, which is in no signature and so for good.
-LATER: dict[str, object] = {}
+LATER: dict[str, object] = {"model.mask_predictor": "output", "model.register_tokens": 0}
 
 SCHEMAS = [Config, *(method.Config for method in METHODS.values())]
 

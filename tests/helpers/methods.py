@@ -13,6 +13,7 @@ from gta.config import ModelConfig, ScheduleConfig
 from gta.methods import METHODS, Method
 from gta.models import SegmentationModel, build_model
 from gta.ops.batch import Labeled, Unlabeled
+from tests.helpers.dpt import small_dpt
 
 CLASSES, SIDE = 4, 24
 SCHEDULE = {
@@ -34,15 +35,19 @@ def make_method(
     precision: str = "fp32",
     dtype: torch.dtype = torch.float32,
     frozen: bool = False,
+    dpt: str = "",
     **config: Any,
 ) -> Method:
-    """The method of that key (or class) over a very small network; `frozen`: BatchNorm keeps its first statistics."""
+    """The method of that key (or class) over a very small network; `frozen`: BatchNorm keeps its first statistics.
+
+    dpt: over a vision transformer with DPT, cut so (`model.mask_predictor`).
+    """
     chosen = METHODS[name] if isinstance(name, str) else name
     small = {"encoder": "tiny", "width": 4, "output_stride": 8, "decoder_channels": 4, "aspp_rates": [1, 2, 3]}
     network = ModelConfig(**{**small, "weights": "random", **(model or {})})
 
     def build() -> SegmentationModel:
-        made = build_model(network, CLASSES).to(dtype)
+        made = (small_dpt(CLASSES, dpt) if dpt else build_model(network, CLASSES)).to(dtype)
         for module in made.modules():
             if frozen and type(module) is nn.BatchNorm2d:
                 module.__class__ = FrozenBatchNorm2d

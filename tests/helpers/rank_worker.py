@@ -37,6 +37,8 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "gta_separate": {"name": "gta", "joint_batches": False, "confidence": "pseudo_label"},
     "gta_shared": {"name": "gta", "share_mask_predictor": True, "transfer": "all"},
     "supervised_ohem": {"name": "supervised", "schedule": {"ohem_threshold": 0.3, "ohem_min_kept": 400}},
+    "gta_dpt": {"name": "gta", "cutmix_probability": 0.7, "dpt": "output"},
+    "unimatch_v2_dpt": {"name": "unimatch_v2", "threshold": 0.3, "dpt": "output"},
     "gta_auxiliary": {"name": "gta", "cutmix_probability": 0.7, "model": {"auxiliary": True}},
 }
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gta import seeds
-from gta.models.deeplab import upsample
+from gta.models.segmentation import upsample
 from gta.ops.batch import Labeled, Unlabeled
 from tests.helpers.reference_gta import IGNORED, Reference, Setting, cross_entropies, probabilities
 

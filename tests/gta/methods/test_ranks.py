@@ -33,6 +33,8 @@ WITH_TEACHER = [
     "gta_auxiliary",
     "gta_separate",
     "gta_shared",
+    "gta_dpt",
+    "unimatch_v2_dpt",
 ]
 SCENARIOS = [*SUPERVISED, "fixmatch", "unimatch", "unimatch_levelled", "cps", "cps_plain", *WITH_TEACHER]
 Answers = dict[tuple[int, int], dict[str, Any]]

@@ -1,0 +1,139 @@
+"""DINOv2's vision transformer as an encoder: four maps of its blocks, all as fine as its patches.
+
+Tensors have the names of Meta's files (facebookresearch/dinov2), so that these load as they are.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gta.encoders import ViTSize
+
+EPS = 1e-6
+OFFSET = 0.1  # of a patch: how DINOv2 asks for another size of the position embedding
+
+
+class VisionTransformer(nn.Module):
+    """(B, 3, h, w), sides multiples of the patch -> four maps (B, D, h / patch, w / patch), each behind its block and
+    the last LayerNorm.
+
+    `channels` are the planes of these four. A class token goes through all blocks with the patches, and so do
+    `registers` register tokens, which have no position; neither is in the maps. `mask_token` is in Meta's files and
+    used in pretraining alone: it is kept, and never trained.
+    """
+
+    def __init__(self, size: ViTSize, registers: int = 0) -> None:
+        super().__init__()
+        width = size.width
+        self.patch, self.grid, self.taps = size.patch, size.grid, size.taps
+        self.channels = (width,) * len(size.taps)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + size.grid**2, width))
+        self.register_tokens = nn.Parameter(torch.zeros(1, registers, width)) if registers else None
+        self.mask_token = nn.Parameter(torch.zeros(1, width), requires_grad=False)
+        self.patch_embed = nn.ModuleDict({"proj": nn.Conv2d(3, width, size.patch, stride=size.patch)})
+        self.blocks = nn.ModuleList(Block(width, size.heads) for _ in range(size.depth))
+        self.norm = nn.LayerNorm(width, eps=EPS)
+        self._initialise()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        patches = self.patch_embed["proj"](x)
+        rows, columns = patches.shape[2:]
+        if x.shape[2] != rows * self.patch or x.shape[3] != columns * self.patch:
+            raise ValueError(f"sides {tuple(x.shape[2:])} are no multiples of the patch, {self.patch} pixels")
+        tokens = torch.cat([self.cls_token.expand(len(x), -1, -1), patches.flatten(2).transpose(1, 2)], dim=1)
+        tokens = tokens + self.positions(rows, columns)
+        if self.register_tokens is not None:
+            registers = self.register_tokens.expand(len(x), -1, -1)
+            tokens = torch.cat([tokens[:, :1], registers.to(tokens.dtype), tokens[:, 1:]], dim=1)
+        maps = []
+        for number, block in enumerate(self.blocks):
+            tokens = block(tokens)
+            if number in self.taps:
+                seen = self.norm(tokens)[:, -rows * columns :]
+                maps.append(seen.transpose(1, 2).unflatten(2, (rows, columns)))
+        return tuple(maps)
+
+    def positions(self, rows: int, columns: int) -> Tensor:
+        """The position embedding (1, 1 + rows x columns, D): that of the file, its grid resized where it is another.
+
+        Bicubic: without registers by the factors that ask for `OFFSET` of a patch more, with registers to the size
+        itself and antialiased. So each kind was used by its authors.
+        """
+        if (rows, columns) == (self.grid, self.grid):
+            return self.pos_embed
+        grid = self.pos_embed[:, 1:].unflatten(1, (self.grid, self.grid)).permute(0, 3, 1, 2)
+        if self.register_tokens is None:
+            factors = ((rows + OFFSET) / self.grid, (columns + OFFSET) / self.grid)
+            grid = F.interpolate(grid, scale_factor=factors, mode="bicubic")
+        else:
+            grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", antialias=True)
+        return torch.cat([self.pos_embed[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
+
+    def _initialise(self) -> None:
+        """Small normal weights and no biases, as vision transformers start where no file is given."""
+        for part in self.modules():
+            if isinstance(part, nn.Linear):
+                nn.init.normal_(part.weight, std=0.02)
+                nn.init.zeros_(part.bias)
+        nn.init.normal_(self.pos_embed, std=0.02)
+        for token in (self.cls_token, self.register_tokens):
+            if token is not None:
+                nn.init.normal_(token, std=1e-6)
+
+
+class Block(nn.Module):
+    """x + gamma1 attention(norm1(x)), then x + gamma2 mlp(norm2(x)); (B, tokens, D) -> the same."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width, eps=EPS)
+        self.attn = Attention(width, heads)
+        self.ls1 = LayerScale(width)
+        self.norm2 = nn.LayerNorm(width, eps=EPS)
+        self.mlp = MLP(width)
+        self.ls2 = LayerScale(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.ls1(self.attn(self.norm1(x)))
+        return x + self.ls2(self.mlp(self.norm2(x)))
+
+
+class Attention(nn.Module):
+    """Self-attention of all tokens in `heads` parts of the width; rows of `qkv` are queries, keys, values."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, 2))
+        seen = F.scaled_dot_product_attention(query, key, value)  # scaled by (width / heads)^-0.5
+        return self.proj(seen.transpose(1, 2).flatten(2))
+
+
+class MLP(nn.Module):
+    """Two layers with GELU between, four times as wide inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(width, 4 * width)
+        self.fc2 = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class LayerScale(nn.Module):
+    """A factor for each channel."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gamma
