@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 
 from gta.cell import Cell
-from gta.compose.validate import check_batch, check_prediction
-from gta.config import ScheduleConfig, ShapesConfig
+from gta.compose.validate import check_batch, check_config, check_prediction
+from gta.config import ModelConfig, ScheduleConfig, ShapesConfig
 from gta.errors import UserError
 from tests.helpers.cells import config
 from tests.helpers.configs import changed
+
+
+def dino(**changes: Any) -> ModelConfig:
+    return ModelConfig(**{"encoder": "dinov2_small", "weights": "random", "dropout": 0.0, **changes})
 
 
 @pytest.mark.parametrize(
@@ -40,6 +44,19 @@ from tests.helpers.configs import changed
         ({"model.encoder": "tinny"}, "model.encoder=tinny.*did you mean tiny"),
         ({"model.output_stride": 4}, "model.output_stride is 4; it must be 8 or 16"),
         ({"model.width": 0}, "model.width is 0"),
+        ({"model": dino(), "data.crop_size": 513}, "is no multiple of 14, .*dinov2_small's patches: use 504 or 518"),
+        ({"model": dino(), "data.crop_size": 17}, "use 28"),
+        (
+            {"model": dino(auxiliary=True)},
+            "model.auxiliary is True, and dinov2_small has no such setting: leave it out",
+        ),
+        ({"model": dino(dropout=0.1)}, "model.dropout is 0.1, and dinov2_small has no such setting: leave it at 0"),
+        ({"model": dino(aspp_rates=[1])}, r"model.aspp_rates is \[1\], and dinov2_small has no such setting"),
+        ({"model": dino(output_stride=8)}, "model.output_stride is 8, and dinov2_small has no such setting"),
+        ({"model": dino(width=8)}, "model.width is 8, and dinov2_small has no such setting: leave it at 0"),
+        ({"model": dino(stem="plain")}, "model.stem is plain, and dinov2_small has no such setting"),
+        ({"model.register_tokens": 4}, "model.register_tokens is 4, and the tiny encoder has no such setting"),
+        ({"model.mask_predictor": "fusion"}, "model.mask_predictor is fusion, and the tiny encoder has no such"),
         ({"method.drop_percent": 120.0}, "method.drop_percent is 120.0; it must be a number, 0 to 100"),
         ({"method.transfer": "decoder"}, "method.transfer is 'decoder'; it must be none, encoder, .* or all"),
         ({"method.teacher_decay": -0.5}, "method.teacher_decay is -0.5"),
@@ -99,3 +116,11 @@ def test_one_image_at_a_time_is_refused(batch: int, accumulate: int) -> None:
     schedule = ScheduleConfig(iterations=5, batch_size=batch, group_size=1, accumulate=accumulate)
     with pytest.raises(UserError, match=rf"accumulate={accumulate} passes 1 image at a time"):
         check_batch(schedule, 1)
+
+
+def test_one_image_at_a_time_is_enough_without_batchnorm() -> None:
+    check_batch(ScheduleConfig(iterations=5, batch_size=4, group_size=1, accumulate=4), 1, batchnorm=False)
+    values = {"model": dino(), "data.crop_size": 42, "schedule.batch_size": 1, "schedule.group_size": 1}
+    check_config(changed(config(), values))
+    with pytest.raises(UserError, match="BatchNorm needs at least 2"):
+        check_config(changed(config(), {**values, "model": config().model}))

@@ -172,6 +172,71 @@ def test_a_protocol_says_what_it_is(folder: Path, evaluation: dict[str, object],
     assert inference.describe(config_of(folder, **evaluation)) == said
 
 
+def over_patches(config: Config) -> Config:
+    """The same, as it is for a network that sees sides of multiples of 14 alone."""
+    return replace(config, model=ModelConfig(encoder="dinov2_small", dropout=0.0, weights="random"))
+
+
+class Fourteens(nn.Module):
+    """Classes that depend on the place; it refuses sides that are no multiples of 14, and keeps what it has seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.conv = nn.Conv2d(3, 5, 5, padding=2)
+        self.seen: list[tuple[int, ...]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(tuple(x.shape[2:]))
+        assert all(side % 14 == 0 for side in x.shape[2:])
+        return self.conv(x)
+
+
+def resized(x: Tensor, height: int, width: int) -> Tensor:
+    return nn.functional.interpolate(x, size=(height, width), mode="bilinear", align_corners=True)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("sides", "near"), [((48, 48), (42, 42)), ((49, 500), (56, 504)), ((333, 6), (336, 14)), ((28, 42), (28, 42))]
+)
+def test_sides_are_rounded_to_patches_and_logits_brought_back(
+    folder: Path, sides: tuple[int, int], near: tuple[int, int]
+) -> None:
+    """int(side / 14 + 0.5) * 14 and at least 14; one resize to the original size, before the argmax."""
+    config, network = over_patches(config_of(folder)), Fourteens()
+    image = torch.randn(1, 3, *sides)
+    found = inference.class_scores(network, image, sides, config)
+    assert network.seen == [near]
+    assert torch.equal(found, resized(network(resized(image, *near)), *sides) if sides != near else network(image))
+
+
+@torch.no_grad()
+def test_windows_scales_and_flips_are_rounded_too(folder: Path) -> None:
+    network, image = Fourteens(), torch.randn(1, 3, 60, 48)
+    windows = over_patches(config_of(folder, protocol="sliding_window", window=56, window_mean="probabilities"))
+    found = inference.class_scores(network, image, (60, 48), windows)
+    assert network.seen == [(56, 42)] * 2, "the image is narrower than the window"
+    first, second = (
+        resized(network(resized(image[:, :, top : top + 56], 56, 42)), 56, 48).softmax(1) for top in (0, 4)
+    )
+    assert torch.allclose(found[:, :, :4], first[:, :, :4], atol=1e-6)
+    assert torch.allclose(found[:, :, 4:56], (first[:, :, 4:] + second[:, :, :52]) / 2, atol=1e-6)
+    network.seen.clear()
+    scaled = over_patches(config_of(folder, scales=[0.5, 1.0], flip=True))
+    assert inference.class_scores(network, image, (60, 48), scaled).shape == (1, 5, 60, 48)
+    assert network.seen == [(28, 28), (28, 28), (56, 42), (56, 42)]
+
+
+def test_a_center_crop_is_rounded_and_the_protocol_says_so(folder: Path) -> None:
+    network = Fourteens()
+    config = over_patches(config_of(folder, protocol="center_crop", crop=32))
+    assert matrix(network, config).sum() <= len(IDS) * 32 * 32
+    assert set(network.seen) == {(28, 28)}
+    assert inference.describe(config) == "center crop 32, padding ignored, sides rounded to multiples of 14"
+    assert inference.describe(over_patches(config_of(folder))) == "original size, sides rounded to multiples of 14"
+
+
 @pytest.mark.parametrize(
     ("evaluation", "said"),
     [
