@@ -150,6 +150,8 @@ def test_the_cut_moves_steps_and_no_number(cut: str) -> None:
 def test_each_cut_has_a_larger_mask_predictor() -> None:
     sizes = [count(small_dpt(3, cut).mask_predictor) for cut in ("classifier", "output", "fusion", "decoder")]
     assert all(a < b for a, b in pairwise(sizes))
+    for cut, parameters in {"classifier": 2_709, "output": 150_293, "fusion": 757_141}.items():
+        assert count(shipped("dinov2_base", mask_predictor=cut).mask_predictor) == parameters
     network = small_dpt(3, "decoder")
     assert sizes[-1] == count(network) - count(network.encoder)
     assert list(dict(small_dpt(3).mask_predictor.named_children())) == ["output", "classifier"]
