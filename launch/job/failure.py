@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from dataclasses import replace
 
 from gta import files
-from gta.cellfolder import CellFolder, Failure, readable
+from gta.cellfolder import BrokenRecord, CellFolder, Failure, readable
 from gta.errors import UserError, chain
 from gta.ops import distributed
 from gta.text import first_line
@@ -62,6 +64,25 @@ def _record(folder: CellFolder, number: int | None, error: BaseException, mine: 
         first.write(folder.failure_file)
     if mine:
         mine.end("failed", why=str(first.cause), error=first.error, log=first.log)  # the log that tells the cause
+
+
+def abandon(folder: CellFolder, job: str, restart: int, first: bool, error: str) -> None:
+    """Close the attempt that the ranks of this job are at, in place of rank 0, which waits for one that is gone or is
+    gone itself: as failed where a rank said why it did, else as lost.
+
+    `first`: whether this is rank 0; another one leaves it to that while it lives.
+    """
+    with contextlib.suppress(OSError, BrokenRecord):  # it counts as lost all the same, without a reason
+        last = folder.latest_attempt()
+        if last is None or last.broken or last.ended or (last.job, last.restart) != (job, restart):
+            return
+        if not first and last.alive():
+            return
+        if said := _of(folder, last.number):
+            last = replace(last, ended="failed", why=str(said.cause), error=said.error, log=said.log or last.log)
+        else:
+            last = replace(last, ended="lost", error=error)
+        replace(last, end_time=time.time()).write(folder.attempt_file(last.number))
 
 
 def in_words(error: BaseException) -> str:

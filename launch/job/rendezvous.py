@@ -7,11 +7,13 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gta.cellfolder import CellFolder
 from gta.jsonrecord import JsonRecord
+from launch.job.failure import abandon
 from launch.job.siblings import siblings
 
 RENDEZVOUS_SECONDS = 300.0
@@ -68,7 +70,7 @@ def rendezvous(folder: CellFolder, place: Place) -> Iterator[None]:
     if store:
         StoreAddress(host=place.host, port=store.port, time=time.time()).write(path)
     try:
-        with siblings(place.world) as all_here:
+        with siblings(place.world, partial(abandon, folder, place.job, place.restart, first)) as all_here:
             there = _wait_for(path)
             os.environ.update(MASTER_ADDR=there.host, MASTER_PORT=str(there.port))
             os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "True"  # torch's word for: the store is there already

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,9 +23,11 @@ GONE_SECONDS = 15.0  # for a rank to end by itself: it may know why the other on
 
 
 @contextmanager
-def siblings(world: int) -> Iterator[Callable[[], bool]]:
+def siblings(world: int, lost: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     """While entered, this process ends with exit code 1 where a rank of its job has been gone for a while: the attempt
     is lost, and the launcher sends the cell again. Gives what tells whether all ranks are here.
+
+    `lost`: called before that with the reason, to write it down; from another thread than this one.
 
     Who leaves in order has to wait for rank 0, which has the last of the work (`rendezvous` does).
     """
@@ -33,7 +36,8 @@ def siblings(world: int) -> Iterator[Callable[[], bool]]:
         yield lambda: False
         return
     over, ranks = threading.Event(), _Ranks(world)
-    threading.Thread(target=_watch, args=(ranks, over), name="siblings", daemon=True).start()
+    ranks.all_here()  # at once: who is gone a moment later is known by its process
+    threading.Thread(target=_watch, args=(ranks, over, lost), name="siblings", daemon=True).start()
     try:
         yield ranks.all_here
     finally:
@@ -58,6 +62,13 @@ class _Ranks:
             self.known = self._found()
         return sum(process_start(pid) == started for pid, started in self.known.items()) == self.world
 
+    @property
+    def missing(self) -> str:
+        """Which of them is gone, in words."""
+        pids = [pid for pid, started in self.known.items() if process_start(pid) != started]
+        named = f" (process {', '.join(map(str, pids))} on {socket.gethostname()})" if pids else ""
+        return f"another rank{named} is gone without a word"
+
     def _found(self) -> dict[int, str]:
         with contextlib.suppress(psutil.Error):
             pids = [child.pid for child in psutil.Process(self.controller).children()]
@@ -65,7 +76,7 @@ class _Ranks:
         return {}
 
 
-def _watch(ranks: _Ranks, over: threading.Event) -> None:
+def _watch(ranks: _Ranks, over: threading.Event, lost: Callable[[str], None]) -> None:
     seen = time.monotonic()
     while not over.wait(LOOK_SECONDS):
         if ranks.orphaned:
@@ -73,8 +84,9 @@ def _watch(ranks: _Ranks, over: threading.Event) -> None:
         if ranks.all_here():
             seen = time.monotonic()
         elif time.monotonic() - seen > GONE_SECONDS:
-            print(
-                "The attempt is lost: another rank is gone; the cell goes on from its last checkpoint.",
-                flush=True,
-            )
-            os._exit(1)  # the main thread may be in a call that nothing ends
+            why = ranks.missing
+            print(f"The attempt is lost: {why}; the cell goes on from its last checkpoint.", flush=True)
+            try:
+                lost(why)
+            finally:
+                os._exit(1)  # the main thread may be in a call that nothing ends
