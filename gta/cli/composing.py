@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,27 @@ def _grid(
     loader = loader_of(hydra)
     if heard:
         say_unfitting(loader, master)
+    before_cells(loader, master)
     return master, cells(loader, master, expand(master, loader))
+
+
+def before_cells(loader: ConfigLoaderImpl, master: DictConfig) -> None:
+    """What is looked at once a grid is composed: files in ./sweeps and ./conf that were not named and cannot be used
+    are warned of. Raises what `runs_must_be_a_folder` raises.
+    """
+    from gta.compose.sources import own_unusable
+    from launch.grid.grid import paths_of
+
+    runs_must_be_a_folder(Path(paths_of(master).runs))
+    if os.environ.get("RANK", "0") == "0":
+        for sentence in own_unusable(loader.get_sources()):
+            print(f"passed over: {sentence}", file=sys.stderr, flush=True)
+
+
+def runs_must_be_a_folder(runs: Path) -> None:
+    """Raises OSError, which `gta.cli.outputs` puts into words, where the folder of runs is something else."""
+    with suppress(FileNotFoundError):
+        os.scandir(runs).close()
 
 
 def say_unfitting(loader: ConfigLoaderImpl, master: DictConfig) -> None:
@@ -120,7 +141,8 @@ def named_cells(overrides: Sequence[str]) -> list[Named]:
     from launch.grid import names
 
     if no_grid(overrides):
-        return names.known(runs_folder(overrides))
+        runs_must_be_a_folder(runs := runs_folder(overrides))
+        return names.known(runs)
     return names.of_grid(recorded_grid(overrides)[1])
 
 

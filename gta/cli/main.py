@@ -64,6 +64,7 @@ def cli(ctx: click.Context, version: bool) -> int:
     A command's own options are dashed; settings are Hydra's overrides, name=value (`gta settings` lists them).
 
     \b
+    gta                                    what is here, and what comes next
     gta multirun sweep=shapes              the embedded table
     gta multirun sweep=shapes seed=0,1,2   more seeds; what is done stays done
     gta plan sweep=voc_blender             nothing is run
@@ -74,7 +75,9 @@ def cli(ctx: click.Context, version: bool) -> int:
 
         click.echo(described())
     elif ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
+        from gta.cli import overview
+
+        return overview.screen()
     return 0
 
 

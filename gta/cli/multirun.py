@@ -58,7 +58,9 @@ def launch(overrides: Sequence[str], asked: dict[str, Any]) -> LaunchReport:
     from launch.submit.launcher import LaunchReport, reports
 
     # refuses before Hydra runs what a file may have named
-    composing.say_unfitting(loader_of(hydra), master_config(hydra, written, composing.own_options()))
+    master = master_config(hydra, written, composing.own_options())
+    composing.say_unfitting(loader_of(hydra), master)
+    composing.before_cells(loader_of(hydra), master)
     written += [f"hydra.launcher.{name}={in_hydras_words(value)}" for name, value in asked.items()]
     with reports() as made:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gta.cli import composing, grammar, options
+from gta.cli import composing, grammar, options, overview
 from gta.cli.grammar import Words
 
 
@@ -26,11 +26,13 @@ def command(words: Words, retry: str, cells: tuple[str, ...], budget: float | No
     """What multirun would do, and what that would cost.
 
     With the same words: which cells are done, running, resumable, failed, to run; jobs, GPUs and GPU-hours. Runs
-    nothing.
+    nothing. Without a grid: the sweeps there are, and how far each is.
 
     The hours are those of finished cells of the same shape (method, network, crop, batch, ranks), else of site.rates
     (GPU-seconds an iteration), else unknown. Cells without a GPU count core-hours.
     """
+    if overview.asked(words.overrides):
+        return overview.show(words.overrides, "plan")
     _, grid = composing.grid(words.overrides, heard=True)
     from gta import recipe
     from gta.cli import status

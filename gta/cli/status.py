@@ -8,7 +8,7 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gta.cli import composing, grammar, options
+from gta.cli import composing, grammar, options, overview
 from gta.cli.grammar import Parsed, Words, option
 from gta.errors import UserError
 from gta.masking import styled
@@ -33,6 +33,7 @@ def _seconds(text: str) -> float:
     "status",
     exit_codes="0, whatever the cells' states; 2 something to mend first",
     examples=[
+        "gta status",
         "gta status sweep=shapes",
         "gta status sweep=voc_blender --watch",
         "gta status sweep=voc_blender --state failed,lost --method 'gta*'",
@@ -53,7 +54,7 @@ def _seconds(text: str) -> float:
 def command(
     words: Words, watch: float | None, states: tuple[str, ...], methods: tuple[str, ...], every: bool, json: bool
 ) -> int:  # fmt: skip
-    """Where every cell of a grid stands.
+    """Where every cell of a grid stands; without a grid, how far each sweep is.
 
     What waits (with Slurm's reason), is held (by somebody, or it asks for what no node has: Slurm will not start it),
     starts, runs (iteration, iterations a second, time left, node), is done (mIoU), failed (the cause and the error),
@@ -67,10 +68,15 @@ def command(
     With --json one object: sweep, time, counts {state: cells}, gpu_hours, core_hours, silence (why Slurm cannot be
     asked), and cells, each with signature, method, split, seed, state, iteration, iterations, loss, rate
     (iterations/s), left (s), miou (%), node, job, attempts, gpu_hours, core_hours, cause, what, log; null where
-    unknown.
+    unknown. Without a grid: sweeps, each with sweep, file, cells, done, states {state: cells}, trouble.
     """
     if watch is not None and json:
         raise UserError("--watch and --json: a script asks again by itself; leave one of them out.")
+    if overview.asked(words.overrides):
+        options_of_grids = {"--watch": watch is not None, "--state": states, "--method": methods, "--all": every}
+        return overview.show(
+            words.overrides, "status", json, [name for name, given in options_of_grids.items() if given]
+        )
     master, cells = composing.recorded_grid(words.overrides)
     from launch.grid.names import of_grid
     from launch.grid.recorded import told

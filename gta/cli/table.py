@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gta.cli import composing, grammar, options
+from gta.cli import composing, grammar, options, overview
 from gta.cli.grammar import Words, option
 from gta.errors import UserError
 from gta.masking import masked, styled
@@ -69,7 +69,11 @@ def command(words: Words, strict: bool, **shown: Any) -> int:
 
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected.
+
+    Without a grid: the sweeps there are, and how far each is.
     """
+    if overview.asked(words.overrides):
+        return overview.show(words.overrides, "table", unfit=["--strict"] if strict else [])
     master, cells = composing.recorded_grid(words.overrides)
     from launch.submit.recorder import sync
 

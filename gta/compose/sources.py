@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hydra.core.object_type import ObjectType
@@ -15,6 +16,7 @@ from gta.errors import UserError
 
 SUFFIX = ".yaml"
 SWEEP = "sweep"  # the group of all sweeps
+_DEEPEST = 2  # folders of a group's name: hydra/launcher
 
 
 def yaml_files(folder: Path) -> dict[str, Path]:
@@ -81,6 +83,22 @@ class SettingsSource(ConfigSource):
             found |= {name for name in os.listdir(folder) if _meant(name) and os.path.isdir(folder / name)}
         return sorted(found)
 
+    def unusable(self) -> Iterator[str]:
+        """A sentence for each file here that cannot be read or says what it may not, with its place."""
+        for group in self._groups():
+            for name in self._files(group):
+                try:
+                    self.load_config(f"{group}/{name}")
+                except UserError as error:
+                    yield str(error)
+
+    def _groups(self) -> Iterator[str]:
+        """The folders of groups (data, hydra/launcher), as far as a name of a group goes."""
+        for depth in range(1, _DEEPEST + 1):
+            for folder in sorted(Path(self.path).glob("/".join(["[!._]*"] * depth))):
+                if folder.is_dir():
+                    yield folder.relative_to(self.path).as_posix()
+
 
 class UserSource(SettingsSource):
     """A user's own folder: of groups alone, since a file beside them could take the place of the schema."""
@@ -108,5 +126,14 @@ class SweepSource(SettingsSource):
     def _files(self, group: str) -> dict[str, Path]:
         return yaml_files(Path(self.path)) if group == SWEEP else {}
 
+    def _groups(self) -> Iterator[str]:
+        yield SWEEP
+
     def is_group(self, config_path: str) -> bool:
         return config_path in ("", SWEEP)
+
+
+def own_unusable(sources: Iterable[ConfigSource]) -> list[str]:
+    """A sentence for each file in ./conf and ./sweeps that cannot be used: who names another is to know of it."""
+    own = [one for one in sources if isinstance(one, UserSource | SweepSource) and Path(one.path).parent == Path.cwd()]
+    return list(dict.fromkeys(sentence for source in own for sentence in source.unusable()))

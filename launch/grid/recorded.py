@@ -34,14 +34,7 @@ def read(configs: Sequence[Config]) -> list[Cell]:
     Raises UserError for settings that no cell could have, for two records of one cell of the grid that nothing at hand
     tells apart, and, where no record is of any of the cells, what `Cell.prepare` raises.
     """
-    ready = [checked(config) for config in configs]
-    lists: dict[str, Lists] = {}
-    records: dict[str, Records] = {}
-    found: list[Cell | None] = []
-    for config in ready:
-        if (key := data_key(config)) not in lists:
-            lists[key] = Lists.at_hand(config)
-        found.append(_cell(config, lists[key], records))
+    ready, lists, found = _found(configs)
     if not any(cell is not None and cell.not_at_hand for cell in found):
         splits: dict[str, Split] = {}
         return [cell or Cell.prepare(config, splits) for config, cell in zip(configs, found, strict=True)]
@@ -50,6 +43,24 @@ def read(configs: Sequence[Config]) -> list[Cell]:
         cell or _unknown(config, sizes.get(data_key(config), Sizes()), lists[data_key(config)])
         for config, cell in zip(ready, found, strict=True)
     ]
+
+
+def known(configs: Sequence[Config]) -> list[Cell | None]:
+    """As `read`, but nothing is made: None for a cell that neither lists at hand nor records tell."""
+    return _found(configs)[2]
+
+
+def _found(configs: Sequence[Config]) -> tuple[list[Config], dict[str, Lists], list[Cell | None]]:
+    """The checked configs, the lists at hand of each data set, and the cells that these and records tell."""
+    ready = [checked(config) for config in configs]
+    lists: dict[str, Lists] = {}
+    records: dict[str, Records] = {}
+    found: list[Cell | None] = []
+    for config in ready:
+        if (key := data_key(config)) not in lists:
+            lists[key] = Lists.at_hand(config)
+        found.append(_cell(config, lists[key], records))
+    return ready, lists, found
 
 
 @dataclass(frozen=True)

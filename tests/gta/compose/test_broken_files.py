@@ -1,4 +1,6 @@
-"""Files in ./sweeps and ./conf that cannot be used: who asks for one is told where and why, and nobody else notices."""
+"""Files in ./sweeps and ./conf that cannot be used: who asks for one is told where and why, and who names another is
+warned.
+"""
 
 from __future__ import annotations
 
@@ -173,7 +175,7 @@ def test_a_launcher_that_runs_no_cells_is_refused_in_a_sentence(hydra: Hydra, wo
 
 
 @pytest.mark.slow
-def test_no_command_over_another_sweep_notices(tmp_path: Path, generated: Path, say: Run) -> None:
+def test_every_command_over_another_sweep_runs_and_warns(tmp_path: Path, generated: Path, say: Run) -> None:
     """multirun is what a cron job runs."""
     write(tmp_path)
     lines = ["seed: 0", "hydra: {sweeper: {params: {method: supervised, data.split: 1/5}}}"]
@@ -185,6 +187,12 @@ def test_no_command_over_another_sweep_notices(tmp_path: Path, generated: Path, 
         answer = say(command, *names, *words)
         assert answer.returncode == 0, f"{command}: {answer.stdout}{answer.stderr}"
         told[command] = answer.stdout
+        passed_over = [line for line in answer.stderr.splitlines() if line.startswith("passed over: ")]
+        if command != "doctor":  # which says it its own way
+            assert "passed over: sweeps/tab.yaml, line 2 is not YAML: a tab stands where spaces must." in passed_over
+            assert any(line.startswith("passed over: conf/data/tab.yaml, line 2 is not YAML") for line in passed_over)
+            assert len(passed_over) == len(set(passed_over)), "each once"
+            assert not any("mine.yaml" in line for line in passed_over)
     assert "1 cells: 1 done" in told["status"].replace("1 cell:", "1 cells:")
     assert "sweep=tab cannot be used" in told["doctor"]
     assert "conf/data/tab.yaml, line 2 is not YAML" in told["doctor"]

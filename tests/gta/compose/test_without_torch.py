@@ -50,10 +50,10 @@ def test_what_reads_a_grid_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["plan", "status"])
+@pytest.mark.parametrize("command", ["plan", "status", ""])
 def test_where_a_grid_stands_is_told_without_anything_heavy(command: str, small: list[str], tmp_path: Path) -> None:
     put(tmp_path)  # a method of one's own is read when it is chosen
-    words = [command, "sweep=shapes", *small, "data.split=1/5", "seed=0"]
+    words = [command, "sweep=shapes", *small, "data.split=1/5", "seed=0"] if command else []
     code = f"import sys\nfrom gta.__main__ import main\nsys.argv[1:] = {words}\ntry:\n    main()\nfinally:\n"
     code += f"    print('heavy:', *sorted({HEAVY} & set(sys.modules)))"
     for _ in range(2):  # the first one draws the lists
