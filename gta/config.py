@@ -192,7 +192,7 @@ class EvaluationConfig:
     )
     flip: bool = result(False, "Each image is seen mirrored as well; probabilities are averaged.")
     pictures: int = neutral(
-        4,
+        8,
         "The first so many validation images are kept as image, truth, prediction and error (last evaluation).",
         within=(0, 10_000),
     )

@@ -33,18 +33,23 @@ def html(table: Table) -> str:
     return _TEMPLATES.get_template("page.html").render(title=layout.clean(table.title), table=fragment(table)) + "\n"
 
 
-def fragment(table: Table, heading: str = "h2", stacked: bool = False) -> Markup:
+def fragment(table: Table, heading: str = "h2", brief: bool = False) -> Markup:
     """The table with its notes, missing cells and significance; `templates/table.css` has the classes that it uses.
 
-    `heading`: the element of its headings; `stacked`: the count of seeds stands below the mean, not beside it.
+    `heading`: the element of its headings; `brief`: an entry is one line, and a count of seeds that all entries share
+    stands below the table alone.
     """
+    shared = layout.shared_count(table) if brief else None
+    table_notes = layout.notes(table)
+    if shared is not None:
+        table_notes.insert(1, f"n = {shared} in every entry.")
     text = _TEMPLATES.get_template("table.html").render(
         heading=heading,
-        stacked=stacked,
+        brief=brief,
         emphasis={0: "", BEST: "best", SECOND: "second"},
         head=layout.head(table, "Method"),
-        rows=layout.rows(table),
-        table_notes=layout.notes(table),
+        rows=layout.rows(table, counts=shared is None),
+        table_notes=table_notes,
         footnotes=layout.footnotes(table),
         missing=[layout.clean(line) for line in table.missing],
         fill=layout.fill(table),

@@ -46,14 +46,14 @@ class ShownRow:
     marks: str = ""
 
 
-def rows(table: Table) -> list[ShownRow]:
-    """Our rows, then the published ones."""
+def rows(table: Table, counts: bool = True) -> list[ShownRow]:
+    """Our rows, then the published ones; `counts`: an entry says over how many seeds it is."""
     ranks = {column: table.ranks(column) for column in table.columns}
     found = []
     for row in table.rows:
         cells = []
         for column in table.columns:
-            own = parts(table.entries.get((row, column)), table.best)
+            own = parts(table.entries.get((row, column)), table.best, counts)
             compared = table.comparison(row, column)
             if own and compared and compared.difference is not None:
                 own = (*own, f"{_round(compared.difference):+.2f}")
@@ -70,16 +70,26 @@ def rows(table: Table) -> list[ShownRow]:
     return found
 
 
-def parts(entry: TableEntry | None, best: bool = True) -> tuple[str, ...]:
-    """One entry: ("71.23 ± 0.45", "(2)", "[71.90]"), ("71.23", "(1 of 3)", "[71.90]"), ("–: failed",), or ()."""
+def shared_count(table: Table) -> int | None:
+    """The number of seeds of every entry that has a number, where each has all of its own; else None."""
+    done = [entry for entry in table.entries.values() if entry.n]
+    counts = {entry.n for entry in done}
+    return counts.pop() if len(counts) == 1 and all(entry.n == entry.wanted for entry in done) else None
+
+
+def parts(entry: TableEntry | None, best: bool = True, counts: bool = True) -> tuple[str, ...]:
+    """One entry: ("71.23 ± 0.45", "(2)", "[71.90]"), ("71.23", "(1 of 3)", "[71.90]"), ("–: failed",), or ().
+
+    Without `counts` the second of them is left out.
+    """
     if entry is None:
         return ()
     if entry.mean is None:
         return (clean("–: " + ", ".join(dict.fromkeys(short(reason) for reason in entry.missing))),)
     std = "" if entry.std is None else f" ± {entry.std:.2f}"
-    count = f"({entry.n})" if entry.n == entry.wanted else f"({entry.n} of {entry.wanted})"
+    count = (f"({entry.n})" if entry.n == entry.wanted else f"({entry.n} of {entry.wanted})",) if counts else ()
     picked = (f"[{entry.best_mean:.2f}]",) if best and entry.best_mean is not None else ()
-    return (f"{entry.mean:.2f}{std}", count, *picked)
+    return (f"{entry.mean:.2f}{std}", *count, *picked)
 
 
 def head(table: Table, first: str = "method") -> list[str]:

@@ -9,22 +9,28 @@ import json
 import os
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import yaml
 
 from analysis.table import Table
+from gta.cellfolder import CellFolder
 from gta.errors import UserError
 from gta.masking import masked
 from gta.text import first_line
 from gta.tracking import store
 
 if TYPE_CHECKING:
+    from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 COLUMNS = ["signature", "row", "column", "labels", "seed", "iteration", "value"]
 KEPT, ACCURACY = "pseudo/kept", "pseudo/accuracy"  # shares, 0 to 1
+WARM_UP = "schedule.warm_up"
+LOCAL = "http://127.0.0.1:5000"  # where `make mlflow` has its page
 _STUDENT = "val/student/miou"
 
 
@@ -80,6 +86,35 @@ class RunHistory:
             points[signature] = {**self._points(signature, _STUDENT), **scored}
         return self._tidy(points)
 
+    @cached_property
+    def settings(self) -> dict[str, dict[str, str]]:
+        """Signature -> dotted name -> text of each setting that can change a result, as its run recorded them."""
+        return {signature: dict(run.data.params) for signature, run in self._found.items()}
+
+    def warm_ups(self, column: str) -> list[int]:
+        """The iterations at which the warm-up of the column's runs ends, without doubles; none that has none."""
+        mine = self.cells.loc[self.cells["column"] == column, "signature"]
+        texts = {self.settings.get(signature, {}).get(WARM_UP, "") for signature in mine}
+        return sorted(int(text) for text in texts if text.isdigit() and int(text) > 0)
+
+    def page(self, signature: str) -> str:
+        """The address of the run's page: of the tracking server, or of the one that `make mlflow` starts."""
+        run = self._found.get(signature)
+        if run is None:
+            return ""
+        server = masked(self.uri).rstrip("/") if self.uri.startswith("http") else LOCAL
+        return f"{server}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+
+    def palette(self, signature: str) -> list[list[int]]:
+        """RGB by class index as the run's config has them; empty where it has none, or cannot be read."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = self._artifact(signature, CellFolder(Path()).config_file.name, Path(folder))
+            try:
+                found = yaml.safe_load(path.read_text(encoding="utf-8"))["data"]["palette"] if path else []
+                return [[int(part) for part in colour[:3]] for colour in found]
+            except (yaml.YAMLError, OSError, KeyError, TypeError, ValueError):
+                return []
+
     def confusion(self, signature: str) -> Confusion | None:
         """The confusion matrix of the run's last evaluation, or None."""
         with tempfile.TemporaryDirectory() as folder:
@@ -99,6 +134,19 @@ class RunHistory:
             self._client = store.connect(self.uri)
         return self._client
 
+    @cached_property
+    def _found(self) -> dict[str, Run]:
+        return {signature: self._get(run_id) for signature, run_id in self.runs.items()}
+
+    def _get(self, run_id: str) -> Run:
+        try:
+            return self.client.get_run(run_id)
+        except Exception as error:
+            raise self._unread(error) from None
+
+    def _unread(self, error: Exception) -> UserError:
+        return UserError(masked(f"MLflow at {self.uri} cannot be read: {first_line(error)}"))
+
     def _tidy(self, points: dict[str, dict[int, float]]) -> pd.DataFrame:
         rows = [
             (*cell, iteration, value)
@@ -111,7 +159,7 @@ class RunHistory:
         try:
             history = self.client.get_metric_history(self.runs[signature], metric)
         except Exception as error:
-            raise UserError(masked(f"MLflow at {self.uri} cannot be read: {first_line(error)}")) from None
+            raise self._unread(error) from None
         return {point.step: point.value for point in history}
 
     def _artifact(self, signature: str, name: str, folder: Path) -> Path | None:

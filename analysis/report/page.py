@@ -1,12 +1,10 @@
-"""The report as HTML: every name escaped, nothing loaded from elsewhere, no script.
+"""The report as HTML: every name escaped, nothing loaded from elsewhere; its script and Plotly stand in it.
 
 `fragments` has the macros of templates/fragments.html, each of which makes a part of the page: `fragments.said(text)`.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 import itertools
 import re
 from collections.abc import Sequence
@@ -15,24 +13,49 @@ from typing import Any
 
 from markupsafe import Markup, escape
 from matplotlib.figure import Figure
-from PIL import Image
 
+from analysis.render import layout
 from analysis.render.html import templates
-from analysis.report import figures
+from analysis.report import charts, figures
+from analysis.table import Table
 
-_WIDEST = 1200  # pixels of an embedded picture
+STATIC = Path(__file__).with_name("static")
+SCRIPTS = ("plotly-basic.min.js", "report.js")
 _TEMPLATES = templates(Path(__file__).with_name("templates"))
 _number = itertools.count()
 fragments: Any = _TEMPLATES.get_template("fragments.html").module
 
 
-def document(title: str, subtitle: str, sections: Sequence[tuple[str, str, Markup]]) -> str:
-    """The page; a section is (id, heading, fragment)."""
-    return _TEMPLATES.get_template("report.html").render(title=title, subtitle=subtitle, sections=sections) + "\n"
+def document(title: str, subtitle: str, sections: Sequence[tuple[str, str, Markup]], table: Table) -> str:
+    """The page; a section is (id, heading, fragment). It reads without its script, which makes it interactive."""
+    rows = [
+        {"name": layout.clean(row), "place": place}
+        for place, row in enumerate(table.coloured)
+        if row in table.rows
+    ]  # fmt: skip
+    return (
+        _TEMPLATES.get_template("report.html").render(
+            title=layout.clean(title),
+            subtitle=layout.clean(subtitle),
+            sections=sections,
+            rows=Markup(charts.script_json(rows)),
+            scripts=[Markup(_script(name)) for name in SCRIPTS],
+        )
+        + "\n"
+    )
 
 
-def figure(made: Figure, alt: str) -> Markup:
-    """A figure as inline SVG whose colours follow the page's (light or dark), with a text for who cannot see it."""
+def _script(name: str) -> str:
+    text = (STATIC / name).read_text(encoding="utf-8")
+    assert "</script" not in text.lower(), name
+    return text
+
+
+def figure(made: Figure, alt: str, chart: dict[str, Any]) -> Markup:
+    """A figure as inline SVG whose colours follow the page's (light or dark), with a text for who cannot see it.
+
+    `chart` is what the page's script draws in its place (`analysis.report.charts`).
+    """
     prefix = f"f{next(_number)}-"  # ids of one page
     text = figures.svg(made)
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
@@ -48,27 +71,4 @@ def figure(made: Figure, alt: str) -> Markup:
     for colour, name in variables.items():
         text = text.replace(colour, f"var(--{name})")
     text = text.replace("<svg", f'<svg role="img" aria-label="{escape(alt)}"', 1)
-    return fragments.figure(Markup(text))
-
-
-def strip(path: Path, alt: str, caption: str) -> Markup:
-    """A picture of four panels side by side, embedded: as PNG while small, else scaled down, as JPEG."""
-    with Image.open(path) as opened:
-        picture = _apart(opened.convert("RGB"))
-    small = picture.width <= _WIDEST
-    if not small:
-        picture = picture.resize((_WIDEST, round(picture.height * _WIDEST / picture.width)), Image.Resampling.LANCZOS)
-    out = io.BytesIO()
-    picture.save(out, "PNG", optimize=True) if small else picture.save(out, "JPEG", quality=85)
-    data = base64.b64encode(out.getvalue()).decode()
-    return fragments.strip(f"data:image/{'png' if small else 'jpeg'};base64,{data}", not small, alt, caption)
-
-
-def _apart(picture: Image.Image) -> Image.Image:
-    """The four panels with a gray line between them: truth and prediction often have one ground."""
-    side = picture.width // 4
-    gap = max(1, side // 64)
-    apart = Image.new("RGB", (4 * side + 3 * gap, picture.height), (128, 128, 128))
-    for i in range(4):
-        apart.paste(picture.crop((i * side, 0, (i + 1) * side, picture.height)), (i * (side + gap), 0))
-    return apart
+    return fragments.figure(Markup(text), Markup(charts.script_json(chart)))

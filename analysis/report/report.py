@@ -5,31 +5,51 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import quote
 
 import pandas as pd
 
 from analysis import render
-from analysis.report import figures, page, sections
+from analysis.report import classes, figures, page, pictures, provenance, sections, settings
 from analysis.report.history import RunHistory
+from analysis.report.provenance import Files
 from analysis.table import Table
 from gta.certificate import Certificate, certificates
 from gta.files import write_text
 
+NONE: Mapping[str, Mapping] = MappingProxyType({})
 
-def write_report(frame: pd.DataFrame, table: Table, uri: str, folder: str | Path) -> list[Path]:
-    """Write report.html, miou.svg and miou.png into `folder`. Arguments and errors as of `build`."""
+
+def write_report(
+    frame: pd.DataFrame, table: Table, uri: str, folder: str | Path, paths: Mapping[str, Mapping[str, Path]] = NONE
+) -> list[Path]:
+    """Write report.html, miou.svg and miou.png into `folder`. Arguments and errors as of `build`.
+
+    `paths` are what the page links to: signature -> "cell" (the folder), "log" -> path; what is not there is left out.
+    """
     folder = Path(folder)
     path = folder / "report.html"
-    write_text(path, build(frame, table, uri, certificates(folder)))
+    files = {
+        signature: {name: _address(file, folder) for name, file in mine.items() if file.exists()}
+        for signature, mine in paths.items()
+    }
+    write_text(path, build(frame, table, uri, certificates(folder), files))
     return [path, *figures.write_figure(figures.miou_over_labels(table), folder / "miou")]
 
 
-def build(frame: pd.DataFrame, table: Table, uri: str, drills: Sequence[Certificate] = ()) -> str:
+def _address(file: Path, folder: Path) -> str:
+    """A relative link from a page in `folder`, so that both can be moved together."""
+    return quote(os.path.relpath(file.absolute(), folder.absolute()))
+
+
+def build(frame: pd.DataFrame, table: Table, uri: str, drills: Sequence[Certificate] = (), files: Files = NONE) -> str:
     """The page. `frame` as `analysis.runs.load` gives it, `table` built from it, `uri` of the store that both are of;
-    `drills` of cells of the sweep.
+    `drills` of cells of the sweep; `files`: signature -> "cell", "log" -> address to link to.
 
     A part without data says why it is left out. Raises UserError for a store that does not answer.
     """
@@ -37,18 +57,19 @@ def build(frame: pd.DataFrame, table: Table, uri: str, drills: Sequence[Certific
     frame = frame[frame["signature"].isin(recorded.cells["signature"])]
     chosen = best_column(table)
     parts = [
-        ("table", "Results", render.fragment(table, heading="h3", stacked=True)),
+        ("table", "Results", render.fragment(table, heading="h3", brief=True)),
+        ("settings", "Settings", settings.settings(recorded, table)),
         ("labels", "mIoU over label count", sections.labels(table)),
         ("curves", "Learning curves", sections.curves(recorded, table)),
-        ("classes", "IoU of each class", sections.classes(frame, table)),
-        ("confusion", "Confusion matrix", sections.confusions(recorded, table, chosen)),
-        ("pictures", "Predictions", sections.pictures(recorded, table, chosen)),
+        ("classes", "IoU of each class", classes.classes(frame, table)),
+        ("confusion", "Confusion matrix", classes.confusions(recorded, table, chosen)),
+        ("pictures", "Predictions", pictures.pictures(recorded, table, chosen)),
         ("pseudo", "Pseudo-labels", sections.pseudo_labels(recorded, table)),
         ("cost", "Cost", sections.cost(frame, table)),
-        ("drills", "Drills", sections.drills(drills)),
-        ("provenance", "Provenance", sections.provenance(frame, table, recorded)),
+        ("drills", "Drills", provenance.drills(drills)),
+        ("provenance", "Provenance", provenance.provenance(frame, table, recorded, files)),
     ]
-    return page.document(f"{table.title}: report", _subtitle(table, frame), parts)
+    return page.document(f"{table.title}: report", _subtitle(table, frame), parts, table)
 
 
 def best_column(table: Table) -> str:

@@ -1,26 +1,19 @@
-"""The parts of the report, each a fragment of its page; a part without data says why it is left out."""
+"""The parts of the report that are curves and sums, each a fragment of its page; one without data says why."""
 
 from __future__ import annotations
 
 import math
-import platform
-import tempfile
-from collections.abc import Iterator, Sequence
-from importlib import metadata
-from pathlib import Path
+from collections.abc import Iterator
 
 import pandas as pd
 from markupsafe import Markup
 
-from analysis.report import figures, numbers
-from analysis.report.history import ACCURACY, KEPT, RunHistory, picture_id
-from analysis.report.page import figure, fragments, strip
+from analysis.render import layout
+from analysis.report import charts, figures
+from analysis.report.history import ACCURACY, KEPT, RunHistory
+from analysis.report.page import figure, fragments
+from analysis.report.series import Limits
 from analysis.table import Table, TableEntry
-from gta.certificate import Certificate
-from gta.masking import masked
-
-MOST_PICTURES = 4  # validation images in the report; each once a method
-PACKAGES = ("gta-seg", "torch", "mlflow", "numpy", "pandas", "matplotlib")
 
 
 def labels(table: Table) -> Markup:
@@ -34,21 +27,26 @@ def labels(table: Table) -> Markup:
         f"{row}: {', '.join(f'{c} {_mean(done.get((row, c)))}' for c in table.columns if (row, c) in done)}."
         for row in table.rows
     )
-    return fragments.said(text) + figure(figures.miou_over_labels(table), alt)
+    return fragments.said(text) + figure(figures.miou_over_labels(table), alt, charts.labels(table))
 
 
 def curves(recorded: RunHistory, table: Table) -> Markup:
     points = recorded.miou()
     if points.empty:
         return fragments.said("Left out: no run has been evaluated yet.")
-    text = "Thin lines are seeds, thick ones their mean: the scored network, and before it exists the student."
-    return fragments.said(text) + fragments.panels(_curve_panels(points, table, "mIoU (%)", False))
+    text = (
+        "Thin lines are seeds, thick ones their mean: the scored network, and before it exists the student. One scale."
+    )
+    return fragments.said(text) + fragments.panels(_panels(recorded, points, table, "mIoU (%)", False))
 
 
-def _curve_panels(points: pd.DataFrame, table: Table, ylabel: str, share: bool) -> Iterator[Markup]:
-    factor, unit = (100, ylabel.removesuffix(" (%)")) if share else (1, "mIoU")
+def _panels(recorded: RunHistory, points: pd.DataFrame, table: Table, ylabel: str, share: bool) -> Iterator[Markup]:
+    """A panel a column (of many methods, several), all on one scale; the warm-up's end is marked where it is in it."""
+    factor, unit = (100.0, ylabel.removesuffix(" (%)")) if share else (1.0, "mIoU")
+    limits = Limits.of(points, factor)
     for column in table.columns:
         here = points[points["column"] == column]
+        warm_up = [i for i in recorded.warm_ups(column) if limits and i < limits.right]
         for rows in figures.chunks(table.rows):
             mine = here[here["row"].isin(rows)]
             if mine.empty:
@@ -57,72 +55,9 @@ def _curve_panels(points: pd.DataFrame, table: Table, ylabel: str, share: bool) 
             means = (last.groupby("row", sort=False).mean() * factor).to_dict()
             ends = ", ".join(f"{row} {means[row]:.1f}" for row in rows if row in means)
             alt = f"{unit} in percent by iteration with {column} labels; at the end, mean over seeds: {ends}."
-            made = figures.curves(mine, rows, ylabel, share, table.coloured)
-            yield fragments.panel(f"{column} labels", figure(made, alt))
-
-
-def classes(frame: pd.DataFrame, table: Table) -> Markup:
-    iou = numbers.class_iou(frame, table)
-    if iou.empty:
-        return fragments.said("Left out: no finished run has its IoU by class in MLflow.")
-    text = "IoU in percent of the scored network at the last iteration, mean over the finished seeds."
-    maps = []
-    for column in table.columns:
-        here = iou[iou["column"] == column]
-        if here.empty:
-            continue
-        wide = here.pivot(index="class", columns="row", values="iou")
-        rows = [row for row in table.rows if row in wide]
-        names = list(dict.fromkeys(here["class"]))
-        lines = [(name, [float(wide.loc[name, row]) for row in rows]) for name in names]
-        miou = [table.entries[row, column].mean for row in rows]
-        lines.append(("mIoU", [math.nan if value is None else value for value in miou]))
-        maps.append(fragments.heat(f"{column} labels", "class", rows, lines))
-    return fragments.said(text) + fragments.panels(maps)
-
-
-def confusions(recorded: RunHistory, table: Table, column: str) -> Markup:
-    made = []
-    for row in table.rows:
-        entry = table.entries.get((row, column), TableEntry())
-        found = [c for s in entry.done if (c := recorded.confusion(s.cell.signature)) is not None]
-        if found:
-            lines = zip(found[0].classes, numbers.confusion_shares(found), strict=True)
-            seeds = "1 seed" if len(found) == 1 else f"{len(found)} seeds"
-            made.append(fragments.heat(f"{row}, {seeds}", "truth", found[0].classes, lines))
-    if not made:
-        return fragments.said(
-            "Left out: MLflow has no confusion.json of these runs (runs made before it was recorded)."
-        )
-    text = (
-        f"{column} labels. Of the pixels of each true class (row) the percentage that was given each class (column), "
-        "over all seeds; ignored pixels are left out. The diagonal is the recall of a class."
-    )
-    return fragments.said(text) + fragments.panels(made)
-
-
-def pictures(recorded: RunHistory, table: Table, column: str) -> Markup:
-    shown: dict[str, list[Markup]] = {}  # image id -> one strip a method
-    seeds = set()
-    with tempfile.TemporaryDirectory() as folder:
-        for row in table.rows:
-            for score in table.entries.get((row, column), TableEntry()).done:
-                found = recorded.pictures(score.cell.signature, Path(folder) / score.cell.signature)
-                for path in found[:MOST_PICTURES]:
-                    name = picture_id(path)
-                    alt = f"Image {name}: image, truth, prediction of {row}, and where it is wrong"
-                    shown.setdefault(name, []).append(strip(path, alt, row))
-                if found:  # one seed a method
-                    seeds.add(score.cell.seed)
-                    break
-    if not shown:
-        return fragments.said("Left out: MLflow has no pictures of these runs (runs made before they were recorded).")
-    text = (
-        f"{column} labels, seed {', '.join(map(str, sorted(seeds)))}: the first validation images, last evaluation. "
-        "In the error panel white is right, red is wrong, gray is ignored."
-    )
-    parts = [fragments.panel(name, fragments.panels(strips, "picture")) for name, strips in shown.items()]
-    return fragments.said(text) + Markup("").join(parts)
+            made = figures.curves(mine, rows, ylabel, share, table.coloured, limits, warm_up)
+            chart = charts.curves(mine, rows, ylabel, factor, table.coloured, limits, warm_up)
+            yield fragments.panel(f"{column} labels", figure(made, alt, chart))
 
 
 def pseudo_labels(recorded: RunHistory, table: Table) -> Markup:
@@ -133,7 +68,7 @@ def pseudo_labels(recorded: RunHistory, table: Table) -> Markup:
     text = "Share of the unlabeled pixels whose pseudo-label enters the loss, in the batches that were logged."
     if silent:
         text += f" Without pseudo-labels, or none yet: {', '.join(silent)}."
-    out = fragments.said(text) + fragments.panels(_curve_panels(kept, table, "pixels kept (%)", True))
+    out = fragments.said(text) + fragments.panels(_panels(recorded, kept, table, "pixels kept (%)", True))
     if accuracy.empty:
         return out + fragments.said("Accuracy of the kept labels is left out: it is logged on generated data alone.")
     text = (
@@ -141,7 +76,9 @@ def pseudo_labels(recorded: RunHistory, table: Table) -> Markup:
         "augmentation. The true masks serve this figure and no training step."
     )
     return (
-        out + fragments.said(text) + fragments.panels(_curve_panels(accuracy, table, "right among the kept (%)", True))
+        out
+        + fragments.said(text)
+        + fragments.panels(_panels(recorded, accuracy, table, "right among the kept (%)", True))
     )
 
 
@@ -159,18 +96,32 @@ def cost(frame: pd.DataFrame, table: Table) -> Markup:
     everything = total(list(table.entries.values()))
     if not everything:
         return fragments.said("Left out: no cell has finished yet.")
-    head = ["method", *table.columns, "in all"]
-    rows = []
-    for row in table.rows:
-        cells = [total([table.entries[row, c]]) if (row, c) in table.entries else [] for c in table.columns]
-        means = [_hours(sum(values) / len(values)) if values else "–" for values in cells]
-        rows.append([row, *means, _hours(sum(map(sum, cells)))])
-    columns = [total([e for (_, c), e in table.entries.items() if c == column]) for column in table.columns]
-    foot = ["in all", *(_hours(sum(values)) for values in columns), _hours(sum(everything))]
+    means = {
+        row: [total([table.entries[row, c]]) if (row, c) in table.entries else [] for c in table.columns]
+        for row in table.rows
+    }
+    sums = [total([e for (_, c), e in table.entries.items() if c == column]) for column in table.columns]
+    parts = [[sum(v) / len(v) if (v := means[row][i]) else None for row in table.rows] for i in range(len(sums))]
+    parts.append([sum(map(sum, means[row])) for row in table.rows])
+    shown = [_in_one_unit(column) for column in parts]
+    names = [layout.clean(column) for column in [*table.columns, "in all"]]
+    head = ["method", *(f"{name}, {unit}" for name, (unit, _) in zip(names, shown, strict=True))]
+    rows = [
+        [layout.clean(row), *(texts[i] for _, texts in shown)] for i, row in enumerate(table.rows)
+    ]  # fmt: skip
     time_taken = "Time of training and evaluation on the wall clock"
     unit = "GPU-hours" if on_gpu else f"No GPU was used. {time_taken}" if len(known) else time_taken
-    text = f"{unit}: mean of a cell, and sums. {len(everything)} cells took {_hours(sum(everything))} in all."
-    return fragments.said(text) + fragments.grid(head, rows, foot, "results", "Cost")
+    took = ", ".join(f"{_hours(sum(v))} at {name}" for name, v in zip(names, sums, strict=False) if v)
+    text = f"{unit}: mean of a cell, and sums. {len(everything)} cells took {_hours(sum(everything))} in all: {took}."
+    return fragments.said(text) + fragments.grid(head, rows, kind="results", label="Cost")
+
+
+def _in_one_unit(hours: list[float | None]) -> tuple[str, list[str]]:
+    """Hours or minutes, whichever suits the longest, and the times in it."""
+    longest = max((value for value in hours if value is not None), default=0.0)
+    unit, factor = ("h", 1) if longest >= 1 else ("min", 60)
+    digits = 1 if longest * factor >= 10 else 2
+    return unit, ["–" if value is None else f"{value * factor:.{digits}f}" for value in hours]
 
 
 def _mean(entry: TableEntry | None) -> str:
@@ -179,49 +130,3 @@ def _mean(entry: TableEntry | None) -> str:
 
 def _hours(value: float) -> str:
     return f"{value:.1f} h" if value >= 10 else f"{value:.2f} h" if value >= 0.1 else f"{60 * value:.1f} min"
-
-
-def drills(certificates: Sequence[Certificate]) -> Markup:
-    """Which cells were interrupted on purpose, and whether they came out the same."""
-    if not certificates:
-        return fragments.said("Left out: no cell of this sweep was drilled (gta drill CELL sweep=NAME).")
-    text = (
-        "The config of a cell, shortened, was interrupted on purpose; every checkpoint, journal line and result was "
-        "compared with the undisturbed run's."
-    )
-    head = ["cell", "where", "made", "interruptions", "verdict"]
-    rows = [[one.title, one.place, one.made, len(one.interruptions), one.verdict] for one in certificates]
-    listed = [
-        fragments.details(f"Certificate of {one.title}", fragments.definitions(one.parts())) for one in certificates
-    ]
-    return fragments.said(text) + fragments.grid(head, rows, kind="cells", label="Drills") + Markup("").join(listed)
-
-
-def provenance(frame: pd.DataFrame, table: Table, recorded: RunHistory) -> Markup:
-    def distinct(name: str) -> str:
-        return ", ".join(dict.fromkeys(str(value) for value in frame[name] if value)) or "–"
-
-    names = {
-        "code of the runs (git)": "commit",
-        "evaluation": "evaluation",
-        "labeled lists (sha256)": "digest_labeled",
-        "unlabeled lists": "digest_unlabeled",
-        "validation list": "digest_val",
-        "initial weights": "digest_weights",
-    }
-    pairs = [(label, distinct(name)) for label, name in names.items()]
-    pairs += [("MLflow", masked(recorded.uri)), ("this page was made by", _versions())]
-    rows = list(numbers.cell_lines(frame, table))
-    head = ["method", "labels", "seed", "mIoU (%)", "network", "iteration", "code", "MLflow run", "signature"]
-    listed = fragments.details(f"All {len(rows)} cells", fragments.grid(head, rows, kind="cells", label="Cells"))
-    return fragments.definitions(pairs) + listed
-
-
-def _versions() -> str:
-    found = [f"Python {platform.python_version()}"]
-    for name in PACKAGES:
-        try:
-            found.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
-    return ", ".join(found)

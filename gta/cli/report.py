@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from gta.cellfolder import CellFolder
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words
 from gta.cli.table import Shown, build, say, together
+from gta.errors import UserError
 
 
 @grammar.command(
@@ -20,9 +22,10 @@ from gta.cli.table import Shown, build, say, together
 def command(words: Words, baseline: str, published: str, best: bool) -> int:
     """One HTML file about a grid, with figures and predictions.
 
-    results/NAME/report.html, which opens offline: the table, mIoU over the label count, learning curves, IoU of each
-    class, confusion matrices, predictions, pseudo-labels, cost and provenance, from MLflow (brought up to date first).
-    Also results/NAME/miou.svg and miou.png. What has no data yet is left out, and said so.
+    results/NAME/report.html, which opens offline: the table, settings, mIoU over the label count, learning curves, IoU
+    of each class, confusion matrices, predictions, pseudo-labels, cost and provenance, from MLflow (brought up to date
+    first). Rows can be switched off and sorted there, values read off the curves, pictures enlarged. Also
+    results/NAME/miou.svg and miou.png. What has no data yet is left out, and said so.
     """
     master, cells = composing.recorded_grid(words.overrides)
     from launch.submit.recorder import sync
@@ -33,8 +36,19 @@ def command(words: Words, baseline: str, published: str, best: bool) -> int:
     from analysis.report import report
 
     paths = cells[0].config.paths
-    for path in report.write_report(frame, table, paths.tracking_uri, Path(paths.results) / sweep):
+    links = {cell.signature: _links(cell.folder) for cell in cells if cell.recorded}
+    for path in report.write_report(frame, table, paths.tracking_uri, Path(paths.results) / sweep, links):
         print(os.path.relpath(path))
     problems = together(problems, unread)
     say([*problems, unread.damaged])
     return int(bool(problems))
+
+
+def _links(folder: CellFolder) -> dict[str, Path]:
+    """What of a cell the page links to: its folder, and its log where it has one."""
+    from launch.show import logs
+
+    try:
+        return {"cell": folder.path, "log": logs.find(folder, say=lambda _: None).path}
+    except (UserError, OSError):
+        return {"cell": folder.path}

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from gta.colours import class_colours
 from gta.config import Config, DataConfig
 from gta.data.resample import rescale
 from gta.data.transforms import normalise
@@ -46,20 +47,8 @@ def save_label_ids(path: Path, mask: np.ndarray) -> None:
 
 
 def palette(config: DataConfig) -> np.ndarray:
-    """(256, 3) uint8 RGB by class index: data.palette, and the VOC colours where it says nothing."""
-    colours = voc_palette()
-    if config.palette:
-        colours[: len(config.palette)] = np.array(config.palette, dtype=np.uint8)
-    return colours
-
-
-def voc_palette() -> np.ndarray:
-    """(256, 3) uint8: VOC's colours, in which the bits of an index are dealt to the three channels in turn."""
-    colours = np.zeros((256, 3), dtype=np.uint8)
-    for index in range(256):
-        for bit in range(8):
-            colours[index, bit % 3] |= (index >> bit & 1) << (7 - bit // 3)
-    return colours
+    """(256, 3) uint8: RGB by class index."""
+    return np.array(class_colours(config.palette, 256), dtype=np.uint8)
 
 
 def _save(path: Path, picture: Image.Image) -> None:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from analysis.cells import TableCell
-from analysis.report import figures
+from analysis.report import figures, names
 from analysis.report.history import COLUMNS
 from analysis.table import Table
 from tests.helpers.tables import table
@@ -100,7 +100,7 @@ def test_shares_are_shown_in_percent():
 
 @pytest.mark.parametrize("values", [[1.0, 1.1, 1.2], [0.0, 5.0, 10.0], [9.9, 10.0, 10.0, 10.0], [0.0] * 5, []])
 def test_names_keep_their_distance_and_their_order(values):
-    places = figures.spread(values, 1.0, 0.0, 10.0)
+    places = names.spread(values, 1.0, 0.0, 10.0)
     assert all(after - before >= 1 - 1e-9 for before, after in itertools.pairwise(places))
     assert all(-1e-9 <= place <= 10 + 1e-9 for place in places)
     if values == [0.0, 5.0, 10.0]:

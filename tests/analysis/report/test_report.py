@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterator
@@ -13,8 +14,8 @@ import pandas as pd
 import pytest
 
 from analysis import runs
-from analysis.cells import TableCell
-from analysis.report import figures, numbers, page, report, sections
+from analysis.cells import TableCell, cells_of
+from analysis.report import figures, numbers, page, pictures, report, sections, settings
 from analysis.report.history import ACCURACY, KEPT, Confusion, RunHistory, picture_order
 from analysis.table import build
 from gta.certificate import Certificate, Interruption
@@ -23,7 +24,9 @@ from tests.helpers.store import Store
 
 pytestmark = pytest.mark.slow
 
-SECTIONS = ["table", "labels", "curves", "classes", "confusion", "pictures", "pseudo", "cost", "drills", "provenance"]
+SECTIONS = ["table", "settings", "labels", "curves", "classes", "confusion", "pictures", "pseudo", "cost", "drills"]
+SECTIONS += ["provenance"]
+PANELS = [("prediction of ", ""), ("where ", " is wrong")]
 NASTY = '<b>"a"&</b>'
 
 
@@ -53,6 +56,8 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            return
         self.text.setdefault(self.section, []).append(data)
 
     def said(self, section: str) -> str:
@@ -91,22 +96,33 @@ def recorded(store: Store) -> RunHistory:
 
 def test_every_part_is_there_and_linked(shown: Page) -> None:
     assert [attributes["id"] for attributes in shown.named("section")] == SECTIONS
-    assert [attributes["href"] for attributes in shown.named("a")] == [f"#{name}" for name in SECTIONS]
+    links = [attributes["href"] for attributes in shown.named("a")]
+    assert links[: len(SECTIONS)] == [f"#{name}" for name in SECTIONS]
     for name in SECTIONS:
         assert "Left out" not in shown.said(name), name
 
 
 def test_it_opens_offline(html: str, shown: Page) -> None:
-    assert not {"script", "link", "iframe", "object", "embed"} & {tag for tag, _ in shown.tags}
+    assert not {"link", "iframe", "object", "embed"} & {tag for tag, _ in shown.tags}
+    assert not any("src" in attributes for attributes in shown.named("script")), "scripts stand in the page"
+    (policy,) = [a["content"] for a in shown.named("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; "), "and what would be fetched all the same is refused"
+    assert len(html) < 6_000_000
+    library = (page.STATIC / "plotly-basic.min.js").read_text(encoding="utf-8")
+    assert library in html
+    html = html.replace(library, "")
     ids = [attributes["id"] for _, attributes in shown.tags if "id" in attributes]
     assert len(ids) == len(set(ids)), "figures do not share ids"
-    for _, attributes in shown.tags:
+    for tag, attributes in shown.tags:
         for name, value in attributes.items():
             assert not name.startswith("on")
-            if name in ("src", "href", "xlink:href", "data", "action"):
+            if tag == "a" and not value.startswith("#"):  # opened by who clicks it alone
+                assert value.startswith("http://127.0.0.1:5000/#/experiments/"), value
+            elif name in ("src", "href", "xlink:href", "data", "action"):
                 assert value.startswith(("#", "data:image/")), value
                 assert not value.startswith("#") or value[1:] in ids
-    assert not re.search(r"https?:|@import|@font-face", html), "no address at all"
+    own = re.sub(r'<a href="[^"]*"', "", html)
+    assert not re.search(r"https?:|@import|@font-face", own), "no address at all but those of links"
     for target in re.findall(r"url\(([^)]*)\)", html):
         assert target.lstrip("#") in ids
 
@@ -116,8 +132,16 @@ def test_a_picture_has_a_text_for_who_cannot_see_it(shown: Page) -> None:
     for attributes in shown.named("svg"):
         assert attributes["role"] == "img"
         assert re.search(r"percent .*\d", attributes["aria-label"])
-    assert len(shown.named("img")) == 4 * 2, "four validation images, two methods"
-    assert all(re.match(r"Image val_0000\d: .*(supervised|gta)", image["alt"]) for image in shown.named("img"))
+    alts = [image["alt"] for image in shown.named("img")]
+    names = {alt.split(":")[0] for alt in alts}
+    assert 2 <= len(names) <= 4
+    for name in names:
+        panels = [f"{said}{row}{end}" for row in ("supervised", "gta") for said, end in PANELS]
+        assert [alt for alt in alts if alt.split(":")[0] == name] == [
+            name,
+            f"{name}: truth",
+            *(f"{name}: {p}" for p in panels),
+        ]
 
 
 def test_its_numbers_are_those_of_the_runs(store: Store, shown: Page) -> None:
@@ -201,14 +225,68 @@ def test_wide_pictures_are_embedded_smaller(tmp_path: Path) -> None:
     from PIL import Image
 
     Image.effect_noise((4096, 300), 60).save(tmp_path / "0_a.png")
-    text = page.strip(tmp_path / "0_a.png", "four panels", "gta")
-    assert "data:image/jpeg" in text
-    assert len(text) < 300_000
+    image, mask = (str(pictures.embedded(tmp_path / "0_a.png", place, "text")["source"]) for place in (0, 2))
+    assert image.startswith("data:image/jpeg")
+    assert mask.startswith("data:image/png"), "the colours of classes stay as they are"
+    assert max(len(image), len(mask)) < 100_000
+
+
+def shot(name: str, *right: float) -> pictures.Shot:
+    return pictures.Shot(name, {}, {f"m{i}": value for i, value in enumerate(right)})
+
+
+def test_the_first_the_median_and_the_worst_picture_are_shown_each_once() -> None:
+    shots = [shot("a", 90, 80), shot("b", 10, 30), shot("c", 50, 52), shot("d", 40, 41), shot("e", 95, 99)]
+    chosen = [(title, one.name) for title, one in pictures.choose(shots)]
+    assert chosen == [("First", "a"), ("Number 2 and worst", "b"), ("Median", "c")]
+    assert [one.name for _, one in pictures.choose(shots[:1])] == ["a"]
+
+
+def test_settings_name_what_differs_first(store: Store, recorded: RunHistory, shown: Page) -> None:
+    found = settings.by_row(recorded, store.table)
+    assert found["gta"]["seed"] == found["supervised"]["seed"] == ["0", "1"]
+    said = shown.said("settings")
+    assert said.index("method.name supervised gta") < said.index("method.drop_percent – 80.0")
+    assert "settings that the rows share" in said
+    assert said.index("settings that the rows share") < said.index("schedule.warm_up 3")
+    bold = [a for a in shown.named("td") if a.get("class") == "other"]
+    assert {a["data-row"] for a in bold} == {"gta"}, "what is not as in the first row"
+
+
+def test_differences_are_to_the_first_row(store: Store, shown: Page) -> None:
+    iou = numbers.class_iou(store.frame, store.table).set_index(["row", "column", "class"])["iou"]
+    said = shown.said("classes")
+    for (row, column, name), value in iou.items():
+        if row == "gta":
+            assert f"{value - iou['supervised', column, name]:+.1f}" in said
+
+
+def test_panels_of_curves_share_one_scale_and_mark_the_warm_up(html: str, recorded: RunHistory, store: Store) -> None:
+    found = [json.loads(text) for text in re.findall(r'<script type="application/json">(.*?)</script>', html)]
+    miou = [chart for chart in found if chart["y"] == "mIoU (%)" and chart["x"] == "iteration"]
+    assert len(miou) == 2
+    assert miou[0]["yrange"] == miou[1]["yrange"]
+    assert miou[0]["xrange"] == miou[1]["xrange"]
+    ends = sorted(trace["y"][-1] for chart in miou for trace in chart["traces"] if trace["mean"])
+    means = sorted(entry.mean for entry in store.table.entries.values() if entry.n)
+    assert ends == pytest.approx(means, abs=1e-3)
+    assert recorded.warm_ups("1/5 (8)") == miou[0]["marks"] == [3]
+    assert html.count(">warm-up ends<") == 6, "curves, kept and accuracy of two columns"
+
+
+def test_an_entry_is_one_line_and_the_seeds_are_told_once(store: Store, shown: Page) -> None:
+    said = shown.said("table")
+    entry = store.table.entries["gta", "1/5 (8)"]
+    assert f"{entry.mean:.2f} ± {entry.std:.2f} [{entry.best_mean:.2f}]" in said.replace("(2) ", "")
+    equal = build(store.frame, [c for c in cells_of(store.frame) if c.column == "1/5 (8)"], title="equal")
+    text = Page(report.build(store.frame, equal, store.uri)).said("table")
+    assert "n = 2 in every entry." in text
+    assert "(2)" not in text
 
 
 def test_small_things() -> None:
     assert sorted(["10_b.png", "9_a.png", "0_z.png"], key=picture_order) == ["0_z.png", "9_a.png", "10_b.png"]
-    made = page.figure(figures.curves(pd.DataFrame(columns=["row", "seed", "iteration", "value"]), []), "alt")
+    made = page.figure(figures.curves(pd.DataFrame(columns=["row", "seed", "iteration", "value"]), []), "alt", {})
     assert "var(--ink)" in made
     assert figures.INK not in made, "axes follow light and dark"
 
@@ -234,6 +312,9 @@ def test_the_command_writes_the_page_and_the_figure(say: Run, store: Store) -> N
     assert Page(text).said("provenance").count("never run") == 1
     assert "identical, bit for bit" in Page(text).said("drills"), "the certificate in the sweep's folder"
     assert answer.stdout.count("report.html") == 1
+    links = [a["href"] for a in Page(text).named("a") if "cells/" in a["href"]]
+    assert len(links) == 7, "the folders of those that ran, from where the page lies"
+    assert all((folder / link / "result.json").exists() for link in links)
 
 
 def test_cost_is_in_gpu_hours_where_they_are_known(store: Store) -> None:
@@ -245,4 +326,4 @@ def test_cost_is_in_gpu_hours_where_they_are_known(store: Store) -> None:
     assert "No GPU was used. Time" in said(0.0)
     assert f"7 cells took {seconds / 60:.1f} min in all" in said(0.0)
     assert "GPU" not in said(math.nan)
-    assert "GPU-hours: mean of a cell, and sums. 7 cells took 14.0 h in all." in said(2.0)
+    assert "GPU-hours: mean of a cell, and sums. 7 cells took 14.0 h in all" in said(2.0)
