@@ -48,7 +48,7 @@ def test_the_last_evaluation_leaves_what_the_result_was_made_of(folder: Path, tm
     masks = SegmentationDataset(config.data, [f"val_{number:05d}" for number in range(5)])
     truth = np.concatenate([masks.mask(i).ravel() for i in range(5)])
     assert matrix.sum(1).tolist() == np.bincount(truth, minlength=5).tolist(), "rows are the truth"
-    assert names(tmp_path) == [f"{i}_val_{i:05d}.png" for i in range(4)]
+    assert names(tmp_path) == [f"{i}_val_{i:05d}.png" for i in range(5)]
     assert not list(tmp_path.rglob("*.tmp"))
 
 
