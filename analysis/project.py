@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import runs, table
+from analysis import own, runs, table
 from analysis.cells import cells_of
 from analysis.report.history import RunHistory
 from gta.errors import UserError
 from gta.masking import masked
+from gta.sweep import Sweep
 
 STORE = Path("runs/mlflow.db")
 
@@ -33,21 +34,46 @@ def tracking_uri(start: Path | None = None) -> str:
     )
 
 
-def load(sweep: str) -> tuple[pd.DataFrame, table.Table, RunHistory]:
+def load(sweep: str, variant: str = "") -> tuple[pd.DataFrame, table.Table, RunHistory]:
     """The sweep's runs (as `analysis.runs.load`), its table (rows in the sweep's order), and what its runs logged.
 
-    Cells that never started are not in MLflow, and so not in this table; `gta table` knows them. Raises
-    UserError where there is no store, or no run of that sweep in it.
+    The sweep is the one that its file declares; `variant` names one of its variants instead, by its folder's name
+    (seed-0) or by what differs (seed=0). Cells that never started are not in MLflow, and so not in this table;
+    `gta table` knows them. Raises UserError where there is no store, no such variant, or no run of it.
     """
     uri = tracking_uri()
-    frame = runs.load(uri, sweep=sweep)
+    declared = own.sweep_run(uri, sweep)
+    chosen = _variant(uri, sweep, variant) if variant else declared
+    frame = runs.load(uri, chosen.grid or None, chosen.tag)
     if frame.empty:
-        raise UserError(f"no run of the sweep {sweep!r} is in {masked(uri)}: run it, or `gta sync sweep={sweep}`.")
-    order = runs.row_order(uri, sweep)
-    places = {row: place for place, row in enumerate(order)}
+        there = f"; {told}" if (told := _there_are(uri, sweep)) else ""
+        raise UserError(
+            f"no run of the sweep {sweep!r} is in {masked(uri)}: run it, or `gta sync sweep={sweep}`{there}."
+        )
+    places = {row: place for place, row in enumerate(chosen.rows)}
     cells = sorted(cells_of(frame), key=lambda cell: places.get(cell.row, len(places)))
-    made = table.build(frame, cells, title=sweep, order=order)
+    if not chosen.grid and len({(cell.row, cell.column, cell.seed) for cell in cells}) < len(cells):
+        raise UserError(
+            f"{masked(uri)} has runs of {sweep!r} and of try-outs, and does not say which are which, as an older "
+            f"version wrote it: `gta sync sweep={sweep}` tells it."
+        )
+    title = Sweep(sweep, chosen.variant).title
+    made = table.build(frame, cells, title=title, order=declared.rows or chosen.rows)
     return frame, made, RunHistory(uri, frame, made)
+
+
+def _variant(uri: str, sweep: str, name: str) -> own.SweepRun:
+    for run in own.variants(uri, sweep):
+        if name in (run.tag.removeprefix(f"{sweep}/"), run.variant):
+            return run
+    there = _there_are(uri, sweep) or "there is none"
+    raise UserError(f"the sweep {sweep!r} has no variant {name!r} in {masked(uri)}; {there}.")
+
+
+def _there_are(uri: str, sweep: str) -> str:
+    """The variants that there are, by the names of their folders."""
+    names = [run.tag.removeprefix(f"{sweep}/") for run in own.variants(uri, sweep)]
+    return f"its variants are {', '.join(names)}" if names else ""
 
 
 def differences(made: table.Table, baseline: str) -> pd.DataFrame:

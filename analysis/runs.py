@@ -93,7 +93,7 @@ def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None 
     except UserError:
         raise
     except Exception as error:
-        raise _unread(uri, error) from None
+        raise unread(uri, error) from None
     best: dict[str, Run] = {}
     for run in runs:
         signature = run.data.tags[keys.SIGNATURE]
@@ -105,26 +105,7 @@ def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None 
     return _frame([row for run in best.values() for row in _rows(client, run)])
 
 
-def row_order(uri: str, sweep: str) -> list[str]:
-    """The rows of a sweep's table in the sweep's order, as its own run has them; empty where that is not known.
-
-    The one order of rows and of colours, for who has no grid at hand. Raises UserError as `load` does.
-    """
-    uri = store.normal(uri)
-    if not store.exists(uri):
-        return []
-    try:
-        client = store.connect(uri)
-        experiment = client.get_experiment_by_name(keys.EXPERIMENT)
-        found = keys.sweep_run(client, experiment.experiment_id, sweep) if experiment else None
-    except UserError:
-        raise
-    except Exception as error:
-        raise _unread(uri, error) from None
-    return keys.rows_of(found) if found else []
-
-
-def _unread(uri: str, error: Exception) -> UserError:
+def unread(uri: str, error: Exception) -> UserError:
     """What is said of a store that does not answer; MLflow's own words may hold a password."""
     return UserError(masked(f"MLflow at {uri} cannot be read: {first_line(error)}"))
 

@@ -106,6 +106,11 @@ class Table:
         return not self.missing
 
     @property
+    def signatures(self) -> set[str]:
+        """Of all cells that were wanted."""
+        return {score.cell.signature for entry in self.entries.values() for score in entry.scores}
+
+    @property
     def coloured(self) -> list[str]:
         """The rows by whose places a method has its colour: of the whole sweep, so that a part of it changes none."""
         return list(dict.fromkeys([*self.order, *self.rows]))
@@ -156,7 +161,7 @@ def build(
     Rows stand in the order of `wanted`, columns by label count. Only finished runs count: a number of a run
     that still goes on is not the one that it will end with. `baseline` is the row to compare the others with;
     `rows_beside` says which published rows to show, as `published.choose` takes it; `order` are the rows of the
-    whole sweep (`runs.row_order`). Raises UserError when two
+    whole sweep (`own.row_order`). Raises UserError when two
     different cells fall on one (row, column, seed): their mean would be over something else than seeds; and for
     a baseline or a published method that is not there.
     """

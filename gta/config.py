@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from gta.dataconfig import AugmentConfig, DataConfig, ShapesConfig
 from gta.fields import neutral, result
-from gta.ranges import COUNTS, MISSING, NAME, PATH, SCRIPT, SEEDS, SIDES, STEPS, WEIGHTS, WORD, WORDS, Span
+from gta.ranges import COUNTS, LINE, MISSING, NAME, PATH, SCRIPT, SEEDS, SIDES, STEPS, WEIGHTS, WORD, WORDS, Span
 
 __all__ = [
     "CROP",
@@ -292,5 +292,8 @@ class Config:
     precision: str = result("fp32", "fp32, or bf16 (autocast).", choices=PRECISIONS)
     num_threads: int = result(
         1, "Intra-op CPU threads of a rank: the order of sums, and so a result on CPU, depends on it.", within=(1, 1024)
+    )
+    variant: str = neutral(
+        "", "What makes the cell's grid another than its sweep's file declares; the program finds that out.", text=LINE
     )
     sweep_name: str = neutral("none", "The sweep (table) that asked for this cell.", text=NAME)

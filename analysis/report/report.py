@@ -26,11 +26,18 @@ NONE: Mapping[str, Mapping] = MappingProxyType({})
 
 
 def write_report(
-    frame: pd.DataFrame, table: Table, uri: str, folder: str | Path, paths: Mapping[str, Mapping[str, Path]] = NONE
+    frame: pd.DataFrame,
+    table: Table,
+    uri: str,
+    folder: str | Path,
+    paths: Mapping[str, Mapping[str, Path]] = NONE,
+    sweep: str | Path | None = None,
 ) -> list[Path]:
     """Write report.html, miou.svg and miou.png into `folder`. Arguments and errors as of `build`.
 
     `paths` are what the page links to: signature -> "cell" (the folder), "log" -> path; what is not there is left out.
+    The certificates of drills are in `folder`, and those of cells that a variant shares with its sweep in the results of
+    the `sweep`.
     """
     folder = Path(folder)
     path = folder / "report.html"
@@ -38,7 +45,10 @@ def write_report(
         signature: {name: _address(file, folder) for name, file in mine.items() if file.exists()}
         for signature, mine in paths.items()
     }
-    write_text(path, build(frame, table, uri, certificates(folder), files))
+    drills = certificates(folder)
+    if sweep is not None and Path(sweep) != folder:
+        drills += [one for one in certificates(Path(sweep)) if one.signature in table.signatures]
+    write_text(path, build(frame, table, uri, drills, files))
     return [path, *figures.write_figure(figures.miou_over_labels(table), folder / "miou")]
 
 

@@ -11,6 +11,7 @@ import click
 from gta.cli import composing, grammar
 from gta.cli.grammar import Parsed, Words, option
 from gta.errors import UserError
+from gta.sweep import Sweep
 from gta.text import did_you_mean
 from launch.drill.points import Inside
 
@@ -87,7 +88,7 @@ def command(
     click.echo(f"{cell.title} ({cell.signature[:8]})", err=True)
     certificate = drill(cell, asked, lambda text: click.echo(text, err=True))
     click.echo(certificate.shown(), nl=False)
-    _keep(certificate, Path(cell.config.paths.results) / str(master.sweep_name))
+    _keep(certificate, Sweep(str(master.sweep_name), cell.config.variant).results(cell.config.paths.results))
     return int(not certificate.well)
 
 

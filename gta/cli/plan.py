@@ -33,9 +33,10 @@ def command(words: Words, retry: str, cells: tuple[str, ...], budget: float | No
     """
     if overview.asked(words.overrides):
         return overview.show(words.overrides, "plan")
-    _, grid = composing.grid(words.overrides, heard=True)
+    master, grid = composing.grid(words.overrides, heard=True)
     from gta import recipe
     from gta.cli import status
+    from launch.grid.grid import sweep_of
     from launch.show.rows import rows
     from launch.show.words import summary
     from launch.submit import price
@@ -47,6 +48,7 @@ def command(words: Words, retry: str, cells: tuple[str, ...], budget: float | No
     if shown:
         print(recipe.line(entry.cell.config for entry in shown))
     status.show(rows(shown), last=f"{summary(shown)}; multirun would run {len(again)}")
+    status.print_variant(sweep_of(master))
     print(price.describe(again))
     price.refuse(again, budget)
     return 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from gta.cellfolder import CellFolder
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words
 from gta.cli.table import Shown, build, say, together
 from gta.errors import UserError
+from gta.sweep import Sweep
 
 
 @grammar.command(
@@ -25,19 +25,22 @@ def command(words: Words, baseline: str, published: str, best: bool) -> int:
     results/NAME/report.html, which opens offline: the table, settings, mIoU over the label count, learning curves, IoU
     of each class, confusion matrices, predictions, pseudo-labels, cost and provenance, from MLflow (brought up to date
     first). Rows can be switched off and sorted there, values read off the curves, pictures enlarged. Also
-    results/NAME/miou.svg and miou.png. What has no data yet is left out, and said so.
+    results/NAME/miou.svg and miou.png; of a variant, in results/NAME/variants/WHAT_DIFFERS. What has no data yet is left
+    out, and said so.
     """
     master, cells = composing.recorded_grid(words.overrides)
+    from launch.grid.grid import sweep_of
     from launch.submit.recorder import sync
 
-    sweep = str(master.sweep_name)
+    sweep = sweep_of(master)
     problems = sync(cells, sweep)
     frame, table, unread = build(sweep, composing.look(cells), words.overrides, Shown(baseline, published, best))
     from analysis.report import report
 
     paths = cells[0].config.paths
     links = {cell.signature: _links(cell.folder) for cell in cells if cell.recorded}
-    for path in report.write_report(frame, table, paths.tracking_uri, Path(paths.results) / sweep, links):
+    folder, declared = (one.results(paths.results) for one in (sweep, Sweep(sweep.name)))
+    for path in report.write_report(frame, table, paths.tracking_uri, folder, links, declared):
         print(os.path.relpath(path))
     problems = together(problems, unread)
     say([*problems, unread.damaged])

@@ -15,6 +15,7 @@ from gta.masking import styled
 
 if TYPE_CHECKING:
     from gta.cell import Cell
+    from gta.sweep import Sweep
     from launch.show.filters import Filter
     from launch.show.rows import BoardRow
 
@@ -65,10 +66,11 @@ def command(
 
     A line a cell at any width; what has no room there is said below. --state and --method pick cells.
 
-    With --json one object: sweep, time, counts {state: cells}, gpu_hours, core_hours, silence (why Slurm cannot be
-    asked), and cells, each with signature, method, split, seed, state, iteration, iterations, loss, rate
-    (iterations/s), left (s), miou (%), node, job, attempts, gpu_hours, core_hours, cause, what, log; null where
-    unknown. Without a grid: sweeps, each with sweep, file, cells, done, states {state: cells}, trouble.
+    With --json one object: sweep, variant (what differs from it as declared), time, counts {state: cells}, gpu_hours,
+    core_hours, silence (why Slurm cannot be asked), and cells, each with signature, method, split, seed, state,
+    iteration, iterations, loss, rate (iterations/s), left (s), miou (%), node, job, attempts, gpu_hours, core_hours,
+    cause, what, log; null where unknown. Without a grid: sweeps, each with sweep, file, cells, done, states
+    {state: cells}, trouble.
     """
     if watch is not None and json:
         raise UserError("--watch and --json: a script asks again by itself; leave one of them out.")
@@ -78,6 +80,7 @@ def command(
             words.overrides, "status", json, [name for name, given in options_of_grids.items() if given]
         )
     master, cells = composing.recorded_grid(words.overrides)
+    from launch.grid.grid import sweep_of
     from launch.grid.names import of_grid
     from launch.grid.recorded import told
     from launch.show.filters import Filter
@@ -91,9 +94,10 @@ def command(
     entries = only.of(composing.look(cells))
     found, silent = rows(entries), silence(entries)
     if json:
-        print(dumps({**as_json(str(master.sweep_name), found), "silence": silent and silent.why}, indent=1))
+        print(dumps({**as_json(sweep_of(master), found), "silence": silent and silent.why}, indent=1))
         return 0
     show(found, every)
+    print_variant(sweep_of(master))
     if without := told(entry.cell for entry in entries):
         print(f"  {without}")
     if silent:
@@ -116,6 +120,12 @@ def show(board: list[BoardRow], every: bool = False, last: str = "") -> None:
         console.print(text, markup=False, soft_wrap=True)
 
 
+def print_variant(sweep: Sweep) -> None:
+    """Say of a grid that is not the sweep's own that it is none."""
+    if sweep.variant:
+        print(f"  a variant of the sweep {sweep.name}: {sweep.variant}")
+
+
 def keep_watching(cells: list[Cell], pause: float, only: Filter) -> int:
     """Show the board again and again until Ctrl-C; a Slurm that does not answer for a while is said, and waited for."""
     from launch.show.board import Board
@@ -131,12 +141,13 @@ def keep_watching(cells: list[Cell], pause: float, only: Filter) -> int:
         return 0
 
 
-def as_json(sweep: str, table: list[BoardRow]) -> dict[str, object]:
+def as_json(sweep: Sweep, table: list[BoardRow]) -> dict[str, object]:
     """The board for scripts, as the command's help describes it."""
     from launch.show.rows import counts
 
     return {
-        "sweep": sweep,
+        "sweep": sweep.name,
+        "variant": sweep.variant,
         "time": time.time(),
         "counts": counts(table),
         "gpu_hours": sum(row.gpu_hours for row in table),

@@ -21,12 +21,13 @@ def command(words: Words) -> int:
     from launch.submit.recorder import alive
 
     if any(word.startswith("sweep=") for word in words.overrides):
-        from launch.submit.recorder import sweep_tags
+        from launch.grid.grid import sweep_of
+        from launch.submit.recorder import named, signatures
 
         master, cells = composing.recorded_grid(words.overrides)
         folders = [cell.folder.path for cell in cells if cell.folder.frozen]
-        rows = list(dict.fromkeys(cell.row for cell in cells))
-        sweeps, uri = sweep_tags(str(master.sweep_name)), cells[0].config.paths.tracking_uri
+        rows, grid = list(dict.fromkeys(cell.row for cell in cells)), signatures(cells)
+        sweeps, uri = named(sweep_of(master)), cells[0].config.paths.tracking_uri
     else:
         from pathlib import Path
 
@@ -36,9 +37,9 @@ def command(words: Words) -> int:
         overrides = composing.protected(words.overrides)
         paths = paths_of(master_config(composing.start(), overrides, composing.own_options()))
         folders = [folder.path for folder in cell_folders(Path(paths.runs))]
-        sweeps, rows, uri = [], [], paths.tracking_uri
+        sweeps, rows, grid, uri = [], [], [], paths.tracking_uri
     from gta.tracking import sync as tracking
 
-    report = tracking.sync(folders, uri, sweeps, alive=alive, check=True, rows=rows)
+    report = tracking.sync(folders, uri, sweeps, alive=alive, check=True, rows=rows, grid=grid)
     print(report)
     return 1 if report.problems or report.damaged else 0

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from analysis.cells import TableCell
     from analysis.table import Table
+    from gta.sweep import Sweep
     from launch.state.ledger import Entry
 
 _NAMED = 3  # cells in a sentence
@@ -67,6 +68,9 @@ def command(words: Words, strict: bool, **shown: Any) -> int:
     without a number is named with its reason and the command that fills it. What MLflow cannot be asked for comes from
     the cells' own records.
 
+    Settings that make other cells than the sweep's file declares (fewer seeds, say, or another schedule) make a
+    variant: its title says what differs, and its files are in results/NAME/variants/WHAT_DIFFERS.
+
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected.
 
@@ -75,15 +79,16 @@ def command(words: Words, strict: bool, **shown: Any) -> int:
     if overview.asked(words.overrides):
         return overview.show(words.overrides, "table", unfit=["--strict"] if strict else [])
     master, cells = composing.recorded_grid(words.overrides)
+    from launch.grid.grid import sweep_of
     from launch.submit.recorder import sync
 
-    sweep = str(master.sweep_name)
+    sweep = sweep_of(master)
     problems = sync(cells, sweep)
     return show(sweep, composing.look(cells), words.overrides, Shown(**shown), strict, problems)
 
 
 def show(
-    sweep: str,
+    sweep: Sweep,
     entries: list[Entry],
     overrides: Sequence[str] = (),
     shown: Shown = DEFAULT,
@@ -108,7 +113,7 @@ def show(
             raise
     width = shutil.get_terminal_size((_WIDE, 24)).columns
     print(f"\n{render.terminal(made, width, color=sys.stdout.isatty())}\n", file=styled(sys.stdout))
-    folder = Path(paths.results) / sweep
+    folder = sweep.results(paths.results)
     try:
         if unread.store and not made.complete and folder.exists():
             problems.append(f"The table's files in {_short(folder)} are left as they are.")
@@ -140,22 +145,22 @@ def together(problems: Sequence[str], unread: Unread) -> list[str]:
 
 
 def build(
-    sweep: str, entries: list[Entry], overrides: Sequence[str] = (), shown: Shown = DEFAULT
+    sweep: Sweep, entries: list[Entry], overrides: Sequence[str] = (), shown: Shown = DEFAULT
 ) -> tuple[pd.DataFrame, Table, Unread]:
     """The runs of a grid, the table of them, and what MLflow could not tell; arguments and errors as of `show`."""
-    from analysis import runs, table
+    from analysis import own, runs, table
     from gta.tracking import store
     from launch.grid.recorded import told
     from launch.state.damage import damage
-    from launch.submit.recorder import sweep_tags
+    from launch.submit.recorder import named
 
     paths = entries[0].cell.config.paths
-    tagged = sweep_tags(sweep)  # one query; a grid without a name is asked for cell by cell
+    tagged = [one.tag for one in named(sweep)]  # one query; a grid without a name is asked for cell by cell
     unread = Unread()
     order: list[str] = []
     try:
         frame = runs.load(paths.tracking_uri, None if tagged else [entry.cell.signature for entry in entries], *tagged)
-        order = runs.row_order(paths.tracking_uri, sweep) if tagged else []
+        order = own.row_order(paths.tracking_uri, sweep.name) if tagged else []
     except UserError as error:
         frame = runs.of_folders([])
         unread.store = str(error)
@@ -169,8 +174,8 @@ def build(
             unread.numbers += " " + (store.damage(paths.tracking_uri) or _AGAIN)
     made = table.build(
         frame,
-        wanted(entries, overrides or [f"sweep={sweep}"]),
-        title=sweep,
+        wanted(entries, overrides or [f"sweep={sweep.name}"]),
+        title=sweep.title,
         baseline=shown.baseline,
         best=shown.best,
         rows_beside=shown.published,

@@ -14,6 +14,7 @@ from pathlib import Path
 from gta.config import Config
 from gta.errors import UserError
 from gta.ops import distributed
+from gta.sweep import Sweep
 from gta.tracking import store
 
 EVERY_SECONDS = 10.0
@@ -44,7 +45,7 @@ def background_sync(config: Config, folder: Path) -> Iterator[None]:
 def _sync_until(config: Config, folder: Path, over: threading.Event) -> None:
     from gta.tracking import sync as tracking
 
-    sweeps = [] if config.sweep_name == Config().sweep_name else [config.sweep_name]
+    sweeps = [] if config.sweep_name == Config().sweep_name else [Sweep(config.sweep_name, config.variant)]
     said: set[str] = set()
     last = False
     while not last:

@@ -14,6 +14,7 @@ from gta import journal
 from gta.cellfolder import Attempt, BrokenRecord, CellFolder, Failure, Identity, NewOrder, Result, readable
 from gta.cellrecords import in_words
 from gta.config import Config
+from gta.sweep import Sweep
 from gta.tracking import keys
 
 _TAG_LENGTH = 5000  # characters that MLflow takes
@@ -74,7 +75,7 @@ class TrackedCell:
     result: Result | None
     failure: Failure | None  # the one that still counts
     attempt: Attempt | None  # the latest
-    sweep: str | None  # the one that the cell was last submitted for; None for a grid without a name
+    sweep: Sweep | None  # the one that the cell was last submitted for; None for a grid without a name
     orders: list[NewOrder] = field(default_factory=list)  # of the batches
     alive: bool | None = None  # whether a process works on the cell; None: not known
 
@@ -220,9 +221,10 @@ def _records(path: Path) -> list[journal.Record]:
     return records
 
 
-def _sweep(folder: CellFolder) -> str | None:
-    name = (folder.settings() or {}).get("sweep_name")
-    return None if name in (None, "", Config().sweep_name) else str(name)
+def _sweep(folder: CellFolder) -> Sweep | None:
+    settings = folder.settings() or {}
+    name = settings.get("sweep_name")
+    return None if name in (None, "", Config().sweep_name) else Sweep(str(name), str(settings.get("variant") or ""))
 
 
 def _attempt_tags(attempt: Attempt) -> dict[str, str]:

@@ -58,8 +58,10 @@ CHECKPOINT = "gta.checkpoint"  # path of the last checkpoint
 JOURNAL = "gta.journal"  # when the journal that was sent began, unix seconds: its identity
 CURSOR = "gta.cursor"  # how many of its points (doubles left out) were sent
 
-SWEEP = "gta.sweep."  # + name of a sweep that has the cell; the value is "1"
-SWEEP_RUN = "gta.sweep"  # of a sweep's own run, the parent of its cells' runs: the sweep's name
+SWEEP = "gta.sweep."  # + tag of a sweep, or of a variant, that has the cell; the value is "1"
+SWEEP_RUN = "gta.sweep"  # of a sweep's own run, the parent of its cells' runs: its name; shapes/seed-0 of a variant
+VARIANT = "gta.variant"  # of a variant's own run: what differs from the sweep as declared, in settings
+GRID = "gta.grid."  # + number, of a sweep's own run: JSON list of the signatures of its cells, a part of it
 ROWS = "gta.rows"  # of a sweep's own run: JSON list of the rows of its table, in the sweep's order
 PARENT = "mlflow.parentRunId"  # of a cell's run: the run of the sweep that had it first
 
@@ -80,18 +82,40 @@ def final(network: str, name: str) -> str:
 
 
 def sweep_run(client: MlflowClient, experiment_id: str, sweep: str) -> Run | None:
-    """The sweep's own run; of two, by writers without a common lock, all take the first."""
-    text = f"tags.`{SWEEP_RUN}` = '{sweep}'"
-    return next(iter(client.search_runs([experiment_id], text, order_by=["attributes.start_time ASC"])), None)
+    """The sweep's own run, by its tag."""
+    return next(iter(sweep_runs(client, experiment_id, f"= '{sweep}'")), None)
+
+
+def sweep_runs(client: MlflowClient, experiment_id: str, condition: str) -> list[Run]:
+    """The sweeps' own runs whose tag is so (`= 'shapes'`), each tag once: of two by writers without a common lock, the
+    first.
+    """
+    text = f"tags.`{SWEEP_RUN}` {condition}"
+    first: dict[str, Run] = {}
+    for run in client.search_runs([experiment_id], text, order_by=["attributes.start_time ASC"]):
+        first.setdefault(run.data.tags[SWEEP_RUN], run)
+    return list(first.values())
 
 
 def rows_of(run: Run) -> list[str]:
     """The rows of a sweep's table in the sweep's order, from the sweep's own run; empty where that does not say."""
+    return _strings(run.data.tags.get(ROWS, "[]"))
+
+
+def grid_of(run: Run) -> list[str]:
+    """The signatures of a sweep's cells, from the sweep's own run; empty where that does not say."""
+    names = [name for name in run.data.tags if name.startswith(GRID)]
+    found = [_strings(run.data.tags[name]) for name in sorted(names, key=lambda name: (len(name), name))]
+    return [signature for part in found for signature in part]
+
+
+def _strings(text: str) -> list[str]:
+    """A JSON list of texts; empty where it is none."""
     try:
-        found = json.loads(run.data.tags.get(ROWS, "[]"))
+        found = json.loads(text)
     except ValueError:
         return []
-    return [str(row) for row in found] if isinstance(found, list) else []
+    return [str(one) for one in found] if isinstance(found, list) else []
 
 
 def networks(metrics: dict[str, float]) -> list[str]:

@@ -20,11 +20,13 @@ from gta.cellfolder import BrokenRecord, CellFolder
 from gta.errors import UserError
 from gta.locks import Busy
 from gta.masking import masked
+from gta.sweep import Sweep
 from gta.text import first_line, some
 from gta.tracking import keys, store
 from gta.tracking.cell import TrackedCell, files_of
 from gta.tracking.report import SyncReport
 from gta.tracking.sync_cache import Sent, cached
+from gta.tracking.told import Told
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -44,13 +46,14 @@ _FEW = 20  # so many signatures are asked for one by one; for more the whole exp
 def sync(
     cells: Iterable[str | Path],
     uri: str,
-    sweeps: str | Sequence[str] = (),
+    sweeps: str | Sequence[str | Sweep] = (),
     force: bool = False,
     alive: Alive | None = None,
     check: bool = False,
     partial: bool = False,
     patience: float | None = None,
     rows: Sequence[str] = (),
+    grid: Sequence[str] = (),
 ) -> SyncReport:
     """Bring MLflow up to date with these cell folders; their runs are tagged with, and below, the `sweeps`.
 
@@ -60,15 +63,17 @@ def sync(
     `check` compares the sync caches with what a server holds (with an SQLite store that is always done, being cheap);
     `force` looks at everything again, whatever the caches say. `partial`: these are not all cells of their sweeps,
     whose own status is left as it is. `patience`: seconds for another writer of the store (None: a minute), whose name
-    is a problem else. `rows`: of the table of the sweeps, in their order, told to the sweeps' own runs. Raises
-    UserError for a tracking URI or a sweep name that cannot be used.
+    is a problem else. `rows`: of the table of the sweeps, in their order, told to the sweeps' own runs, as is the
+    `grid`: the signatures of all their cells (empty: not known). Raises UserError for a tracking URI or a sweep name
+    that cannot be used.
     """
     started = time.perf_counter()
     uri = store.normal(uri)
-    sweeps = [sweeps] if isinstance(sweeps, str) else list(sweeps)
-    for name in sweeps:
-        if name != keys.metric(name):
-            raise UserError(f"sweep name {name!r}: use letters, digits and _ - . only")
+    asked = [sweeps] if isinstance(sweeps, str) else list(sweeps)
+    told = Told([Sweep(one) if isinstance(one, str) else one for one in asked], list(rows), list(grid))
+    for sweep in told.sweeps:
+        if sweep.tag != keys.metric(sweep.tag):
+            raise UserError(f"sweep name {sweep.name!r}: use letters, digits and _ - . only")
     folders = [CellFolder(path) for path in dict.fromkeys(map(Path, cells))]
     report = SyncReport(cells=len(folders))
     pending: list[CellFolder] = []
@@ -79,10 +84,10 @@ def sync(
             report.waiting += 1
             continue
         sent = cached(folder, uri)
-        if force or sent is None or sent.files != files or not set(sweeps) <= set(sent.sweeps):
+        if force or sent is None or sent.files != files or not set(told.tags) <= set(sent.sweeps):
             pending.append(folder)
             continue
-        if folder == folders[0] and any(not _knows(sent.rows.get(name, []), rows) for name in sweeps):
+        if folder == folders[0] and any(not told.known(sent, tag) for tag in told.tags):
             pending.append(folder)
             continue
         died = alive is not None and sent.status == "RUNNING" and alive(folder.path) is False
@@ -97,7 +102,7 @@ def sync(
             del synced[folder]
         report.unchanged = len(synced)
         if pending:
-            _Sync(uri, sweeps, alive, report, patience, list(rows)).run(pending, None if partial else list(synced))
+            _Sync(uri, told, alive, report, patience).run(pending, None if partial else list(synced))
     except Busy as error:
         report.problems.append(f"{error.why}: {error.advice}; {LATER}")
     except UserError as error:  # a store that cannot be opened; it says what to do
@@ -107,11 +112,6 @@ def sync(
         report.problems.append(masked(f"MLflow at {uri}: {why}"))
     report.seconds = time.perf_counter() - started
     return report
-
-
-def _knows(told: Sequence[str], rows: Sequence[str]) -> bool:
-    """Whether a sweep's own run, which was `told` rows, has all of these in this order."""
-    return [row for row in told if row in rows] == list(rows)
 
 
 def _gone(synced: dict[CellFolder, Sent], uri: str, check: bool) -> list[CellFolder]:
@@ -135,11 +135,10 @@ class _Sync:
     """One `sync` that has something to send."""
 
     uri: str
-    sweeps: list[str]
+    told: Told
     alive: Alive | None
     report: SyncReport
     patience: float | None = None
-    rows: list[str] = field(default_factory=list)
     failed: dict[str, list[CellFolder]] = field(default_factory=dict)  # why -> cells that could not be sent
     in_a_row: int = 0
     not_tried: int = 0
@@ -153,7 +152,7 @@ class _Sync:
             client = store.connect(self.uri)
             experiment = store.experiment_id(client, self.uri, folder.parent, self.report.notes.append)
         located: dict[str, str] | None = None
-        writer = Writer(client, experiment, self.uri, self.sweeps, self.report, rows=self.rows)
+        writer = Writer(client, experiment, self.uri, self.told, self.report)
         for start in range(0, len(pending), _TOGETHER):
             cells = self._read(pending[start : start + _TOGETHER])
             # The lock is let go of now and then, so that another writer of the same store need not wait for all.

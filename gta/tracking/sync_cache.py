@@ -23,7 +23,8 @@ class Sent(JsonRecord):
     """What one store has of the cell.
 
     `files`: as `gta.tracking.cell.files_of` found them; `status`: MLflow's word; `ended`: unix seconds, 0 while it
-    runs; `cursor`: journal points sent; `rows`: sweep -> the rows of its table, as its own run was told them.
+    runs; `cursor`: journal points sent; `rows`: sweep -> the rows of its table, as its own run was told them;
+    `grids`: sweep -> digest of its cells, likewise.
     """
 
     run_id: str
@@ -33,6 +34,7 @@ class Sent(JsonRecord):
     ended: float = 0.0
     cursor: int = 0
     rows: dict[str, list[str]] = field(default_factory=dict)
+    grids: dict[str, str] = field(default_factory=dict)
 
 
 def cached(folder: CellFolder, uri: str) -> Sent | None:
@@ -49,7 +51,9 @@ def remember(folder: CellFolder, uri: str, sent: Sent) -> None:
     old = cached(folder, uri)
     if old is not None and old.run_id == sent.run_id:
         sweeps = sorted({*old.sweeps, *sent.sweeps})
-        sent = dataclasses.replace(sent, sweeps=sweeps, rows={**old.rows, **sent.rows})
+        sent = dataclasses.replace(
+            sent, sweeps=sweeps, rows={**old.rows, **sent.rows}, grids={**old.grids, **sent.grids}
+        )
     known_stores = {**_stores(folder), masked(uri): {"version": VERSION, **sent.as_dict()}}
     with contextlib.suppress(IsADirectoryError), replacing(folder.sync_cache_file, flush=False) as temporary:
         temporary.write_text(json.dumps(known_stores, indent=1), encoding="utf-8")

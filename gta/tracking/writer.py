@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -10,17 +9,18 @@ from mlflow.entities import Metric, Param, RunTag
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from gta.cellfolder import CellFolder
+from gta.sweep import Sweep
 from gta.tracking import keys
 from gta.tracking.cell import Point, TrackedCell
 from gta.tracking.report import SyncReport
 from gta.tracking.sync_cache import Sent, cached, remember
+from gta.tracking.told import Told, digest
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 _THINGS = 1000  # MLflow takes so many in one call,
-_LONGEST = 5000  # characters of a tag
 _ENTRIES = 100  # and of them so many params and so many tags
 
 
@@ -31,12 +31,11 @@ class Writer:
     client: MlflowClient
     experiment: str
     uri: str
-    sweeps: list[str]
+    told: Told
     report: SyncReport
     parents: dict[str, Run] = field(default_factory=dict)  # sweep -> its own run
-    rows: list[str] = field(default_factory=list)  # of the table of these sweeps, in their order; none: not known
     ordered: dict[str, list[str]] = field(default_factory=dict)  # sweep -> its rows, as its own run has them now
-    touched: set[str] = field(default_factory=set)  # sweeps of which something was sent
+    touched: dict[str, Sweep] = field(default_factory=dict)  # tag -> a sweep of which something was sent
 
     def send(self, cell: TrackedCell, run: Run | None) -> None:
         """Bring the cell's run (made where there is none) up to date; what was sent is remembered last."""
@@ -51,11 +50,12 @@ class Writer:
                 # MLflow keeps a deleted run until `mlflow gc`, so that it can be brought back.
                 self.client.delete_run(run.info.run_id)
                 run = None
-        sweeps = list(dict.fromkeys([*([cell.sweep] if cell.sweep else []), *self.sweeps]))
-        self.touched.update(sweeps)
+        of_sweeps = list(dict.fromkeys([*([cell.sweep] if cell.sweep else []), *self.told.sweeps]))
+        sweeps = [sweep.tag for sweep in of_sweeps]
+        self.touched |= {sweep.tag: sweep for sweep in of_sweeps}
         tags = cell.tags() | {keys.SWEEP + name: "1" for name in sweeps}
         if sweeps and (run is None or keys.PARENT not in run.data.tags):
-            tags[keys.PARENT] = self._parent(sweeps[0], cell.created).info.run_id
+            tags[keys.PARENT] = self._parent(of_sweeps[0], cell.created).info.run_id
         if run is None:
             begun = _milliseconds(cell.created)
             run = self.client.create_run(self.experiment, start_time=begun, tags=tags, run_name=cell.run_name())
@@ -66,8 +66,9 @@ class Writer:
         self._send_artifacts(run, cell)
         status, ended = cell.status()
         self._set_status(run, status, ended)
-        rows = {name: self._order(name, cell.created) for name in self.sweeps if self.rows}
-        known = Sent(run_id=run.info.run_id, files=cell.files, sweeps=sweeps, cursor=cursor, rows=rows)
+        rows = {sweep.tag: self._tell(sweep, cell.created) for sweep in self.told.sweeps if self.told.anything}
+        grids = dict.fromkeys(rows, digest(self.told.grid)) if self.told.grid else {}
+        known = Sent(run_id=run.info.run_id, files=cell.files, sweeps=sweeps, cursor=cursor, rows=rows, grids=grids)
         sent = replace(known, status=status, ended=ended)
         remember(cell.folder, self.uri, sent)
 
@@ -80,31 +81,32 @@ class Writer:
                 continue
             for name in sent.sweeps:
                 states.setdefault(name, []).append((sent.status, sent.ended))
-        for name in self.touched & states.keys():
-            found = {status for status, _ in states[name]} | ({"KILLED"} if waiting and name in self.sweeps else set())
+        for name in self.touched.keys() & states.keys():
+            found = {status for status, _ in states[name]} | (
+                {"KILLED"} if waiting and name in self.told.tags else set()
+            )
             status = next(word for word in ("RUNNING", "FAILED", "KILLED", "FINISHED") if word in found)
             ended = max(ended for _, ended in states[name])
-            self._set_status(self._parent(name, ended), status, ended)
+            self._set_status(self._parent(self.touched[name], ended), status, ended)
 
-    def _parent(self, sweep: str, began: float) -> Run:
+    def _parent(self, sweep: Sweep, began: float) -> Run:
         """The run of a sweep, found by its tag; made where there is none. `began`: in unix seconds."""
-        if sweep not in self.parents:
-            found = keys.sweep_run(self.client, self.experiment, sweep)
-            self.parents[sweep] = found or self.client.create_run(
-                self.experiment, _milliseconds(began), {keys.SWEEP_RUN: sweep}, run_name=sweep
+        if sweep.tag not in self.parents:
+            tags = {keys.SWEEP_RUN: sweep.tag} | ({keys.VARIANT: sweep.variant} if sweep.variant else {})
+            found = keys.sweep_run(self.client, self.experiment, sweep.tag)
+            self.parents[sweep.tag] = found or self.client.create_run(
+                self.experiment, _milliseconds(began), tags, run_name=sweep.tag
             )
-        return self.parents[sweep]
+        return self.parents[sweep.tag]
 
-    def _order(self, sweep: str, began: float) -> list[str]:
-        """Tell the sweep's own run the rows of its table. A part of the sweep takes no row away and moves none."""
-        if sweep not in self.ordered:
+    def _tell(self, sweep: Sweep, began: float) -> list[str]:
+        """Tell the sweep's own run the rows of its table, which are handed back, and its cells."""
+        if sweep.tag not in self.ordered:
             parent = self._parent(sweep, began)
-            kept = keys.rows_of(parent)
-            order = self.rows if set(kept) <= set(self.rows) else list(dict.fromkeys([*kept, *self.rows]))
-            if order != kept and len(text := json.dumps(order)) <= _LONGEST:
-                self.client.set_tag(parent.info.run_id, keys.ROWS, text)
-            self.ordered[sweep] = order
-        return self.ordered[sweep]
+            for name, text in self.told.news(parent).items():
+                self.client.set_tag(parent.info.run_id, name, text)
+            self.ordered[sweep.tag] = self.told.rows_for(parent)
+        return self.ordered[sweep.tag]
 
     def _send_data(self, run: Run, cell: TrackedCell, tags: dict[str, str]) -> int:
         """Send params, tags and points that the run lacks; returns the cursor."""

@@ -31,7 +31,8 @@ from gta.data.splits.split import Split
 from gta.errors import UserError
 from gta.fields import check_value, check_values, values_of
 from gta.masking import refuse_credentials
-from launch.grid import recorded
+from gta.sweep import Sweep
+from launch.grid import recorded, variants
 
 
 def expand(master: DictConfig, loader: ConfigLoaderImpl) -> list[list[str]]:
@@ -65,7 +66,10 @@ def _plain(node: Any) -> Any:
 
 
 def cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Cell]:
-    """The cells of a grid, in order, each once (equal signatures are one cell); raises what `of_jobs` does."""
+    """The cells of a grid, in order, each once (equal signatures are one cell); raises what `of_jobs` does.
+
+    `master.variant` says afterwards what makes the grid another than its sweep's file declares (`variants`).
+    """
     return distinct(of_jobs(loader, master, jobs))
 
 
@@ -73,8 +77,7 @@ def read_cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequ
     """As `cells`, for who only reads what there is of them: neither lists nor weights have to be at hand where records
     tell the cells (`launch.grid.recorded`).
     """
-    compose = composer(loader, master)
-    return distinct(recorded.read([compose(overrides) for overrides in _some(jobs)]))
+    return distinct(recorded.read(configs(loader, master, jobs)))
 
 
 def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Cell]:
@@ -82,15 +85,36 @@ def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
 
     Embedded data and lists that this program draws are made on the way. Raises UserError for what the user can mend.
     """
-    compose = composer(loader, master)
     splits: dict[str, Split] = {}
-    return [Cell.prepare(compose(overrides), splits) for overrides in _some(jobs)]
+    return [Cell.prepare(config, splits) for config in configs(loader, master, jobs)]
 
 
-def _some(jobs: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+def configs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Config]:
+    """The config of each cell, which knows whether it is of a variant; `master` is told the grid's own."""
     if not jobs:
         raise UserError("The grid is empty: one of its sweeps has no value.")
-    return jobs
+    compose = composer(loader, master)
+    found = [compose(overrides) for overrides in jobs]
+    master.variant = ""
+    if not variants.own_name(master) or not (changed := variants.changes(loader, master)):
+        return found
+    file = variants.declared(loader, master)
+    if not (text := variants.words(loader, changed, file)):
+        return found
+    of_file = _of_file(loader, file)
+    HydraConfig.instance().set_config(master)
+    if not variants.same(found, of_file):
+        master.variant = text
+    return variants.marked(found, of_file, text)
+
+
+def _of_file(loader: ConfigLoaderImpl, file: DictConfig) -> list[Config]:
+    """The configs of a sweep as its file declares it; none where that cannot be composed as it stands."""
+    try:
+        compose = composer(loader, file)
+        return [compose(overrides) for overrides in expand(file, loader)]
+    except UserError:
+        return []
 
 
 def distinct(cells: Sequence[Cell]) -> list[Cell]:
@@ -150,6 +174,8 @@ def master_config(hydra: Hydra, overrides: Sequence[str], options: Sequence[str]
         master = loader.load_configuration("config", list(overrides), RunMode.MULTIRUN)
         check_value(values_of(Config)["sweep_name"], "sweep_name", master.sweep_name)
         check_values(OmegaConf.to_object(master.paths), "paths.")
+    if master.variant:
+        raise UserError("variant is what the program finds out of a grid: leave it out.")
     check_hydra(master)
     with composing(loader):
         refuse_credentials(str(master.paths.tracking_uri))  # before anything of it is written
@@ -160,6 +186,11 @@ def single_config(hydra: Hydra, overrides: Sequence[str]) -> Config:
     """The typed config of one cell, with absolute paths; its lists need not be there."""
     compose = composer(loader_of(hydra), master_config(hydra, overrides), "this command takes one value a setting")
     return absolute(compose(overrides))
+
+
+def sweep_of(master: DictConfig) -> Sweep:
+    """The sweep that a grid is of, or the variant of one, once its cells were made."""
+    return Sweep(str(master.sweep_name), str(master.variant))
 
 
 def paths_of(master: DictConfig) -> PathsConfig:

@@ -80,7 +80,7 @@ def plan(entries: Sequence[Entry], sweep: str, best: bool = False, named: bool =
         if sweeps is None and not named:
             made.keep("may belong to another sweep: their mlflow.json cannot be read (sync writes it anew)", title)
             continue
-        others = [name for name in sweeps or () if name != sweep]
+        others = [name for name in sweeps or () if name.partition("/")[0] != sweep]  # a variant is of its own sweep
         if others and not named:
             made.keep(f"also belong to the sweep {', '.join(others)} (name them to clean them too)", title)
             continue

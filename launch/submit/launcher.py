@@ -22,6 +22,7 @@ from gta.cell import Cell
 from gta.compose.sbatch import words
 from gta.config import SiteConfig
 from gta.errors import UserError
+from gta.sweep import Sweep
 from launch.grid import grid
 from launch.show.board import Board
 from launch.show.words import summary
@@ -58,7 +59,7 @@ class LaunchReport:
     """What came of a grid, for people."""
 
     entries: list[Entry]
-    sweep: str
+    sweep: Sweep
     interrupted: bool = False
     detached: bool = False
     nothing: bool = False  # there was nothing to run again, and nothing was done
@@ -114,7 +115,7 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobRet
     optimising = str(master.hydra.sweeper._target_).rsplit(".", 1)[-1] != "GridSweeper"
     if optimising and not options.wait:
         raise UserError("--no-wait does not go with hydra/sweeper=...: one that learns from scores waits for them.")
-    sweep = str(master.sweep_name)
+    sweep = grid.sweep_of(master)
     report = run(cells, cluster, sweep, options, POLL_SECONDS[cluster.name])
     _reports.append(report)
     if optimising and report.interrupted:
@@ -136,7 +137,7 @@ def job_return(entry: Entry, overrides: Sequence[str], master: DictConfig) -> Jo
     return made
 
 
-def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll: float) -> LaunchReport:
+def run(cells: list[Cell], cluster: Cluster, sweep: Sweep, options: Options, poll: float) -> LaunchReport:
     """Submit what is missing, and watch until no cell waits or runs.
 
     Ctrl-C ends the jobs that this process holds, saved, and leaves those that Slurm holds alone.
@@ -152,7 +153,7 @@ def run(cells: list[Cell], cluster: Cluster, sweep: str, options: Options, poll:
     record.prepare(cells, sweep)
     for entry in wanted if options.again else ():
         board.console.print(f"again: {entry.cell.title} ({entry.cell.signature[:8]}), {entry.reason}", markup=False)
-    board.console.print(f"{sweep}: {summary(watch.first)}", markup=False)
+    board.console.print(f"{sweep.title}: {summary(watch.first)}", markup=False)
     if wanted:
         board.console.print(recipe.line(entry.cell.config for entry in wanted), markup=False, soft_wrap=True)
         board.console.print(price.describe(wanted), markup=False, soft_wrap=True)

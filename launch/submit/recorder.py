@@ -9,6 +9,7 @@ from pathlib import Path
 from gta.cell import Cell
 from gta.cellfolder import CellFolder, readable
 from gta.config import Config
+from gta.sweep import Sweep
 from gta.tracking import sync as tracking
 from launch.state.ledger import Entry, State
 
@@ -17,7 +18,7 @@ MEANWHILE_SECONDS = 2.0  # for another writer, while cells run: who is busy is a
 
 
 def sync(
-    cells: Sequence[Cell], sweep: str, say: Callable[[str], None] = print, patience: float | None = None
+    cells: Sequence[Cell], sweep: Sweep, say: Callable[[str], None] = print, patience: float | None = None
 ) -> list[str]:
     """Bring MLflow up to the journals of the cells. A store that is down, or that another process writes to for longer
     than `patience` seconds, costs a sentence of those that are handed back, never a metric; what was put right is said.
@@ -27,11 +28,18 @@ def sync(
     problems = []
     for uri in sorted({cell.config.paths.tracking_uri for cell in present}):
         folders = [cell.folder.path for cell in present if cell.config.paths.tracking_uri == uri]
-        report = tracking.sync(folders, uri, sweep_tags(sweep), alive=alive, patience=patience, rows=rows)
+        report = tracking.sync(
+            folders, uri, named(sweep), alive=alive, patience=patience, rows=rows, grid=signatures(cells)
+        )
         for note in report.notes:
             say(note)
         problems += [f"MLflow is not up to date: {problem}" for problem in report.problems]
     return problems
+
+
+def signatures(cells: Sequence[Cell]) -> list[str]:
+    """Of a whole grid; empty where one is not known."""
+    return [cell.signature for cell in cells] if all(cell.recorded for cell in cells) else []
 
 
 def alive(folder: Path) -> bool | None:
@@ -40,23 +48,23 @@ def alive(folder: Path) -> bool | None:
     return last.alive() if last else None
 
 
-def sweep_tags(sweep: str) -> list[str]:
+def named(sweep: Sweep) -> list[Sweep]:
     """The sweeps to tag a run with: none for a grid without a name."""
-    return [] if sweep == Config().sweep_name else [sweep]
+    return [] if sweep.name == Config().sweep_name else [sweep]
 
 
-def prepare(cells: Sequence[Cell], sweep: str) -> None:
+def prepare(cells: Sequence[Cell], sweep: Sweep) -> None:
     """Before any job: refuse a tracking URI or sweep name that could never be written to. The store itself is made when
     there is something to send.
     """
     for uri in sorted({cell.config.paths.tracking_uri for cell in cells}):
-        tracking.sync([], uri, sweep_tags(sweep))
+        tracking.sync([], uri, named(sweep))
 
 
 class Recorder:
     """Writes journals to MLflow now and then: when a cell is over, and once a minute."""
 
-    def __init__(self, cells: Sequence[Cell], sweep: str):
+    def __init__(self, cells: Sequence[Cell], sweep: Sweep):
         self.cells = cells
         self.sweep = sweep
         self.over = -1

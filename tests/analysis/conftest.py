@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from gta.sweep import Sweep
 from tests.helpers.program import SMALL_SCHEDULE
 from tests.helpers.store import Store
 
-SWEEP = "shapes"
+SWEEP = Sweep("shapes")
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +22,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
     root = tmp_path_factory.mktemp("sweep")
     folders = [f"paths.{name}={root / name}" for name in ("data", "splits", "runs", "results")]
-    words = [f"sweep={SWEEP}", "method=supervised,gta", "data.split=1/5,1/4", "seed=0,1", *SMALL_SCHEDULE, *folders]
+    words = [
+        f"sweep={SWEEP.name}",
+        "method=supervised,gta",
+        "data.split=1/5,1/4",
+        "seed=0,1",
+        *SMALL_SCHEDULE,
+        *folders,
+    ]
     words += ["data.generator.train=40", "data.generator.val=4", "site.workers=0", "site.device=cpu"]
     _, cells = composing.grid(words)
     for cell in cells[:-1]:

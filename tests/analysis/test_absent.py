@@ -18,6 +18,7 @@ def test_every_footer_names_the_classes_that_are_in_no_mean(tmp_path: Path) -> N
     """One validation image has not all classes, and a network of eight iterations does not guess the others."""
     from gta.cli import composing
     from gta.cli.table import build
+    from gta.sweep import Sweep
     from gta.train.run import train
     from launch.state.ledger import ledger
     from launch.submit.recorder import sync
@@ -29,8 +30,9 @@ def test_every_footer_names_the_classes_that_are_in_no_mean(tmp_path: Path) -> N
     _, (cell,) = composing.grid(words)
     cell.write()
     assert train(cell)
-    assert sync([cell], "shapes") == []
-    _, table, _ = build("shapes", ledger([cell]))
+    sweep = Sweep("shapes")
+    assert sync([cell], sweep) == []
+    _, table, _ = build(sweep, ledger([cell]))
 
     result = Result.read(cell.folder.result_file)
     score = result.networks["student"].last

@@ -12,6 +12,7 @@ from gta.cell import Cell
 from gta.cellfolder import BrokenRecord
 from gta.cli.table import build
 from gta.errors import UserError
+from gta.sweep import Sweep
 from gta.train import checkpoint
 from gta.train.run import load_network
 from launch.show.rows import rows
@@ -32,7 +33,7 @@ def test_status_and_table_read_them(both: list[Cell]) -> None:
     done, stopped = rows(entries)
     assert (done.state, done.miou, done.damaged) == ("done", pytest.approx(16.27387), ())
     assert (stopped.state, stopped.iteration, stopped.attempts, stopped.damaged) == ("stopped", 4, 1, ())
-    _, table, unread = build("shapes", entries)
+    _, table, unread = build(Sweep("shapes"), entries)
     assert table.entries["gta", "1/5 (8)"].mean == pytest.approx(16.27387)
     assert [line.split(":")[0] for line in table.missing] == ["supervised, 1/5 (8), seed 0"]
     assert not unread.damaged

@@ -303,14 +303,17 @@ def test_drills_are_shown_with_their_verdicts(store: Store, shown: Page) -> None
 
 
 def test_the_command_writes_the_page_and_the_figure(say: Run, store: Store) -> None:
-    drilled().write(drilled().file(store.root / "results" / "shapes"))
+    for made in (drilled(signature=next(iter(store.table.signatures))), drilled("of another cell")):
+        made.write(made.file(store.root / "results" / "shapes"))
     answer = say("report", *store.words)
     assert answer.returncode == 0, answer.stderr
-    folder = store.root / "results" / "shapes"
-    assert sorted(path.name for path in folder.iterdir()) == ["drill", "miou.png", "miou.svg", "report.html"]
+    (folder,) = store.root.glob("results/shapes/variants/*")
+    assert sorted(path.name for path in folder.iterdir()) == ["miou.png", "miou.svg", "report.html"]
     text = (folder / "report.html").read_text(encoding="utf-8")
     assert Page(text).said("provenance").count("never run") == 1
     assert "identical, bit for bit" in Page(text).said("drills"), "the certificate in the sweep's folder"
+    assert "of another cell" not in text
+    assert "shapes with method=supervised,gta data.split=1/5,1/4" in text
     assert answer.stdout.count("report.html") == 1
     links = [a["href"] for a in Page(text).named("a") if "cells/" in a["href"]]
     assert len(links) == 7, "the folders of those that ran, from where the page lies"

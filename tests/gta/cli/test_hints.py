@@ -11,6 +11,7 @@ from gta.cell import Cell
 from gta.cellfolder import Death
 from gta.cli import multirun
 from gta.cli.main import main
+from gta.sweep import Sweep
 from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State
 from launch.submit.launcher import LaunchReport
@@ -60,6 +61,6 @@ def test_a_launcher_that_leaves_says_how_to_look_and_go_on(
 def test_interrupted_on_this_machine_the_same_line_goes_on(
     cells: list[Cell], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    report = LaunchReport([Entry(cells[0], State.RESUMABLE)], "shapes", interrupted=True)
+    report = LaunchReport([Entry(cells[0], State.RESUMABLE)], Sweep("shapes"), interrupted=True)
     assert multirun.finish(report, GRID) == 130
     assert shlex.split(capsys.readouterr().err.splitlines()[1])[:4] == ["gta", "multirun", *GRID[:2]]

@@ -14,10 +14,13 @@ from gta.cli import table
 from gta.cli.composing import grid, look
 from gta.errors import UserError
 from gta.journal import Journal
+from gta.sweep import Sweep
 from launch.submit.recorder import sync
 from tests.helpers import cells
 from tests.helpers.program import Run
 from tests.helpers.tracked import damage_an_index
+
+SWEEP = Sweep("shapes")
 
 
 def finish(cell: Cell, miou: float, commit: str = "a" * 40) -> None:
@@ -35,7 +38,7 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     words = ["sweep=shapes", *small, "method=supervised,gta", "seed=0,1,2", "data.split=1/5"]
     refused = say("table", *words, "--strict", "--no-best", "--baseline", "supervised", "--published", "all")
     assert refused.returncode == 2
-    assert "--strict refuses the table shapes: cells are missing" in refused.stderr
+    assert "--strict refuses the table shapes with method=supervised,gta are missing" in refused.stderr
     assert "`gta multirun sweep=shapes" in refused.stderr
     assert not (tmp_path / "results").exists()
 
@@ -43,8 +46,8 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
 
     def show(strict: bool = False, **shown: Any) -> str:
         """What the command does with the grid; composing it again and again would take seconds."""
-        sync(made, "shapes")
-        table.show("shapes", look(made), words, table.Shown(**shown), strict)
+        sync(made, SWEEP)
+        table.show(SWEEP, look(made), words, table.Shown(**shown), strict)
         return capsys.readouterr().out
 
     for index, cell in enumerate(made[:-1]):
@@ -85,7 +88,7 @@ def test_what_cannot_be_written_or_read_never_costs_the_table(
     runs = tmp_path / "runs"
 
     def show() -> tuple[int, str, list[str]]:
-        code = table.show("shapes", look([first, second]), words, problems=sync([first, second], "shapes"))
+        code = table.show(SWEEP, look([first, second]), words, problems=sync([first, second], SWEEP))
         told = capsys.readouterr()
         return code, told.out, told.err.splitlines()
 

@@ -138,7 +138,9 @@ def test_a_copy_of_the_runs_reprints_everything(say: Run, small: list[str], tmp_
     for command in ("status", "table", "report"):
         said = say(command, *there)
         assert said.returncode == 0, said.stderr
-        shown = said.stdout if command != "report" else (copy / "results/shapes/report.html").read_text()
+        shown = (
+            said.stdout if command != "report" else next(copy.glob("results/shapes/variants/*/report.html")).read_text()
+        )
         assert "Not at hand: labeled lists, unlabeled lists, val lists" in shown
         assert first.digests["labeled"][:8] in shown
         assert "50.00" in shown
@@ -148,4 +150,4 @@ def test_a_copy_of_the_runs_reprints_everything(say: Run, small: list[str], tmp_
     assert json.loads(say("status", *there, "--json").stdout)["counts"] == {"done": 2}
     assert not (copy / "data").exists(), "nothing is generated to read"
     assert not (copy / "splits").exists()
-    assert replace(first, lists=None).column in (copy / "results/shapes/table.md").read_text()
+    assert replace(first, lists=None).column in next(copy.glob("results/shapes/variants/*/table.md")).read_text()

@@ -44,7 +44,7 @@ def test_a_grid_runs_once_and_prints_its_table(gta: Run, say: Run, small: list[s
     assert "2 cells: 2 done" in first.stdout
     assert "1/5 (8)" in first.stdout
     for name in ("table.md", "table.tex", "table.csv"):
-        assert (tmp_path / "results/shapes" / name).exists()
+        assert list(tmp_path.glob(f"results/shapes/variants/*/{name}")), "small pictures: not the sweep as declared"
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/cells/*/*") if path.is_file()}
     again = say(*words)
     assert again.returncode == 0
