@@ -38,7 +38,8 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     words = ["sweep=shapes", *small, "method=supervised,gta", "seed=0,1,2", "data.split=1/5"]
     refused = say("table", *words, "--strict", "--no-best", "--baseline", "supervised", "--published", "all")
     assert refused.returncode == 2
-    assert "--strict refuses the table shapes with method=supervised,gta are missing" in refused.stderr
+    assert "--strict refuses the table shapes with method=supervised,gta" in refused.stderr
+    assert "cells are missing" in refused.stderr
     assert "`gta multirun sweep=shapes" in refused.stderr
     assert not (tmp_path / "results").exists()
 

@@ -48,7 +48,7 @@ def test_a_grid_runs_once_and_prints_its_table(gta: Run, say: Run, small: list[s
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("runs/cells/*/*") if path.is_file()}
     again = say(*words)
     assert again.returncode == 0
-    assert again.stdout.split("method")[1:] == first.stdout.split("method")[-1:], "the same table"
+    assert again.stdout.split("\nmethod ")[1:] == first.stdout.split("\nmethod ")[-1:], "the same table"
     assert set(attempts(tmp_path / "runs").values()) == {1}
     unchanged = {path: path.stat().st_mtime_ns for path in before}
     assert unchanged == before, "nothing of a finished cell is touched"
