@@ -36,8 +36,8 @@ def write_report(
     """Write report.html, miou.svg and miou.png into `folder`. Arguments and errors as of `build`.
 
     `paths` are what the page links to: signature -> "cell" (the folder), "log" -> path; what is not there is left out.
-    The certificates of drills are in `folder`, and those of cells that a variant shares with its sweep in the results of
-    the `sweep`.
+    The certificates of drills are in `folder`, and those of cells that a variant shares with its sweep in the results
+    of the `sweep`.
     """
     folder = Path(folder)
     path = folder / "report.html"

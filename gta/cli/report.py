@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from gta.cellfolder import CellFolder
 from gta.cli import composing, grammar, options
@@ -25,8 +26,8 @@ def command(words: Words, baseline: str, published: str, best: bool) -> int:
     results/NAME/report.html, which opens offline: the table, settings, mIoU over the label count, learning curves, IoU
     of each class, confusion matrices, predictions, pseudo-labels, cost and provenance, from MLflow (brought up to date
     first). Rows can be switched off and sorted there, values read off the curves, pictures enlarged. Also
-    results/NAME/miou.svg and miou.png; of a variant, in results/NAME/variants/WHAT_DIFFERS. What has no data yet is left
-    out, and said so.
+    results/NAME/miou.svg and miou.png; of a variant, in results/NAME/variants/WHAT_DIFFERS. What has no data yet is
+    left out, and said so.
     """
     master, cells = composing.recorded_grid(words.overrides)
     from launch.grid.grid import sweep_of
