@@ -162,7 +162,9 @@ def test_commands_over_many_cells(say: Run, small: list[str], tmp_path: Path, mo
     monkeypatch.chdir(tmp_path)
     words = ["sweep=shapes", *small, "method=supervised", f"seed=range(0,{len(CASES) + 2})"]
     composed = composing.grid(words)
-    monkeypatch.setattr(composing, "grid", lambda overrides: composed)  # the same for all: it takes a while
+    monkeypatch.setattr(
+        composing, "grid", lambda overrides, heard=False: composed
+    )  # the same for all: it takes a while
     done, failed_one, *hurt = composed[1]
     done_cell(done)
     failed_cell(failed_one)
