@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Of `-n auto`: two a core, since the slow tests wait for processes as long as they compute."""
+    return min(2 * len(os.sched_getaffinity(0)), 16)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real data sets and lists, named by GTA_SHARED or beside the checkout; else a skip."""
