@@ -120,7 +120,9 @@ class JsonRecord:
         if not isinstance(values, dict):
             raise BrokenRecord(path, "is not a JSON object", cls.REMEDY)
         if (version := values.get("version", VERSION)) != VERSION:
-            reason = f"is of version {version!r:.40}, and this program reads {VERSION}"
+            if type(version) is not int or version < 1:  # no version wrote that
+                raise BrokenRecord(path, f"has a version that is none ({version!r:.40})", cls.REMEDY)
+            reason = f"is of version {version}, and this program reads {VERSION}"
             raise BrokenRecord(path, reason, OTHER_VERSION)
         try:
             return cls.of(values)

@@ -120,7 +120,8 @@ def _of_this_version(world: World) -> None:
     for path in world.runs.glob("cells/*/**/*.json"):
         with contextlib.suppress(OSError, ValueError):
             record = json.loads(path.read_text())
-            if isinstance(record, dict) and record.get("version", VERSION) > VERSION:
+            version = record.get("version") if isinstance(record, dict) else None
+            if isinstance(version, int) and version > VERSION:
                 path.write_text(json.dumps({**record, "version": VERSION}))
 
 

@@ -27,8 +27,8 @@ def _pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
-def _version(path: Path) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 99}))
+def _version(path: Path, version: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), "version": version}))
 
 
 def _numbers(path: Path, number: Any) -> None:
@@ -53,7 +53,8 @@ BREAKAGES: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_text(""),
     "cut": lambda path: path.write_text(path.read_text()[: len(path.read_text()) // 2]),
     "a list": lambda path: path.write_text("[]"),
-    "version 99": _version,
+    "version 99": lambda path: _version(path, 99),
+    "a version that is none": lambda path: _version(path, {}),
     "not UTF-8": lambda path: path.write_bytes(b"\xff" + path.read_bytes()),
     "a directory": _folder,
     "null": lambda path: path.write_text("null"),
