@@ -60,10 +60,13 @@ def read_cell(folder: Path, checkpoint: bool = True) -> CellExpected:
 
 
 def read_table(path: Path) -> dict[str, str]:
-    """The table's files that a program reads, without the line that names commits."""
+    """The table's files that a program reads, without the line that names commits: of the world's grid, which is the
+    sweep as declared or a variant of it.
+    """
+    (folder,) = {file.parent for file in (path / "results" / "faults").rglob("table.json")}
     made = {}
     for name in ("table.json", "table.csv"):
-        text = (path / "results" / "faults" / name).read_text()
+        text = (folder / name).read_text()
         made[name] = "\n".join(line for line in text.splitlines() if '"Code: ' not in line)
     return made
 
