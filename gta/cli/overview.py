@@ -12,7 +12,7 @@ from gta.cli import composing
 from gta.errors import UserError
 
 if TYPE_CHECKING:
-    from launch.show.sweeps import Sweep
+    from launch.show.sweeps import SweepStanding
 
 _PATHS = "paths."
 _FIRST = "shapes"  # the sweep that needs nothing
@@ -50,7 +50,7 @@ def screen() -> int:
     return 0
 
 
-def found(overrides: Sequence[str]) -> list[Sweep]:
+def found(overrides: Sequence[str]) -> list[SweepStanding]:
     """All sweeps; those that are begun first."""
     composing.runs_must_be_a_folder(composing.runs_folder(overrides))
     hydra = composing.start()
@@ -59,7 +59,7 @@ def found(overrides: Sequence[str]) -> list[Sweep]:
     return sorted(sweeps(hydra, composing.protected(overrides)), key=lambda one: (not one.begun, bool(one.trouble)))
 
 
-def _list(sweeps: Sequence[Sweep]) -> None:
+def _list(sweeps: Sequence[SweepStanding]) -> None:
     """A line for each sweep, within the window where its reason allows it."""
     from launch.show.words import cut
 
@@ -74,7 +74,7 @@ def _list(sweeps: Sequence[Sweep]) -> None:
             print(cut(f"{sweep.name:<{name}}  {sweep.far():<{far}}  {sweep.about}".rstrip(), room))
 
 
-def _next(sweeps: Sequence[Sweep]) -> list[tuple[str, str]]:
+def _next(sweeps: Sequence[SweepStanding]) -> list[tuple[str, str]]:
     """Commands that go on from here, with what they do."""
     usable = [sweep for sweep in sweeps if not sweep.trouble]
     first = next((sweep.name for sweep in usable if sweep.name == _FIRST), usable[0].name if usable else "NAME")

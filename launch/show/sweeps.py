@@ -23,7 +23,7 @@ _SPOKEN = (State.RUNNING, State.FAILED, State.CANCELLED, State.DAMAGED)  # besid
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SweepStanding:
     """A sweep file. `cells`: how many its grid has; `states`: of those that were begun; `trouble`: why its grid cannot
     be told, and these are empty.
     """
@@ -63,7 +63,7 @@ class Sweep:
         }
 
 
-def sweeps(hydra: Hydra, overrides: Sequence[str]) -> Iterator[Sweep]:
+def sweeps(hydra: Hydra, overrides: Sequence[str]) -> Iterator[SweepStanding]:
     """Every sweep of the package and of ./sweeps, with settings such as paths.runs=FOLDER."""
     loader = loader_of(hydra)
     seen: dict[str, _Seen] | None = None
@@ -76,12 +76,14 @@ def sweeps(hydra: Hydra, overrides: Sequence[str]) -> Iterator[Sweep]:
                 seen = _Seen.below(Path(paths_of(master).runs))
             jobs = expand(master, loader)
             maybe = [words for words in jobs if _maybe(words, str(master.data.name), seen, loader)]
-            yield _counted(Sweep(name, path, about, len(jobs)), loader, master, maybe)
+            yield _counted(SweepStanding(name, path, about, len(jobs)), loader, master, maybe)
         except UserError as error:
-            yield Sweep(name, path, about, trouble=str(error))
+            yield SweepStanding(name, path, about, trouble=str(error))
 
 
-def _counted(sweep: Sweep, loader: ConfigLoaderImpl, master: Any, jobs: Sequence[Sequence[str]]) -> Sweep:
+def _counted(
+    sweep: SweepStanding, loader: ConfigLoaderImpl, master: Any, jobs: Sequence[Sequence[str]]
+) -> SweepStanding:
     """The sweep with the states of its cells; those of the `jobs` may have a record."""
     if not jobs:
         return sweep
