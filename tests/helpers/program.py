@@ -35,5 +35,5 @@ def run_gta(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
         env={**os.environ, "COLUMNS": "200", **environment},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,  # of a hang, not of a slow machine
     )

@@ -92,8 +92,8 @@ def test_suspended_and_requeued_by_an_operator(
     with launcher(grid, tmp_path, slurm) as watching:
         until(lambda: saved(runs))
         slurm.ask("scontrol", "suspend", job_of(runs))
-        said = gta("status", *grid[1:], **slurm.environment)
-        assert re.search(r"1 suspended .*; suspended by Slurm", said.stdout), said.stdout
+        told = r"1 suspended .*; suspended by Slurm"  # until squeue's answer is newer than that of the launcher's
+        until(lambda: re.search(told, gta("status", *grid[1:], **slurm.environment).stdout))
         slurm.ask("scontrol", "resume", job_of(runs))
         slurm.ask("scontrol", "requeue", job_of(runs))
         finished(watching, tmp_path)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slurm
 
 
 def test_a_drill_by_requeues(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
-    words = ["drill", *small, *RANKS, *SITE[1:], "method=gta", "--slurm", "--points", "between,save"]
+    words = ["drill", *small, *RANKS, *SITE[1:], "method=gta", "--slurm"]
     before = set(slurm.jobs())  # of other tests
     said = gta(*words, **slurm.environment)
     assert said.returncode == 0, said.stdout + said.stderr
@@ -22,7 +22,9 @@ def test_a_drill_by_requeues(gta: Run, small: list[str], tmp_path: Path, slurm: 
     assert (found.where, found.ranks, found.identical) == ("slurm", 2, True)
     assert [(one.point.split(",")[0], one.resumed) for one in found.interruptions] == [
         ("scontrol requeue after step 3", 3),  # Slurm's SIGTERM comes first, and it saves
+        ("scontrol requeue inside the evaluation of iteration 4", 3),
         ("scontrol requeue inside the save of the checkpoint of iteration 4", 3),
+        ("scontrol requeue inside step 6", 4),
     ]
     assert "run        on Slurm, 2 ranks" in said.stdout
 

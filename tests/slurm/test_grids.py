@@ -171,8 +171,12 @@ def test_a_cell_in_the_foreground_of_a_terminal(gta: Run, small: list[str], tmp_
     (attempt,) = attempts(tmp_path / "runs")
     assert (attempt.ended, attempt.log) == ("interrupted", None), b"".join(said)
     assert attempt.job in submitted(tmp_path / "runs")
-    status = json.loads(gta("status", *words[2:], "--json", **slurm.environment).stdout)["cells"][0]
-    assert (status["state"], status["node"]) == ("stopped", None)
+
+    def status() -> tuple[str, str | None]:
+        cell = json.loads(gta("status", *words[2:], "--json", **slurm.environment).stdout)["cells"][0]
+        return cell["state"], cell["node"]
+
+    until(lambda: status() == ("stopped", None))  # Slurm clears the node up first
 
     again = gta(*words, **slurm.environment)
     assert again.returncode == 0, again.stdout + again.stderr
