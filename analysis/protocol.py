@@ -9,15 +9,24 @@ import pandas as pd
 from analysis.cells import TableCell
 from analysis.published import TableProtocol
 
+MEASURE = "mIoU in percent: mean ± sample standard deviation over (n) seeds, last iteration"
+BEST = "In brackets the mean of each seed's best evaluation, picked on the validation set"
+_TRACES = ("Data: ", "Labeled lists: ", "Code: ")  # notes with digests
+
+
+def traces(note: str) -> bool:
+    """Whether a note of the footer is there to trace the numbers: digests of lists, commits."""
+    return note.startswith(_TRACES)
+
 
 def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True) -> list[str]:
     """The footer: data, lists by name and digest, evaluation, network, seeds, code; MIXED where runs do not agree.
 
     `used` are the runs that the table's numbers come from, a row each.
     """
-    text = ["mIoU in percent: mean ± sample standard deviation over (n) seeds, last iteration"]
+    text = [MEASURE]
     if best:
-        text.append("In brackets the mean of each seed's best evaluation, picked on the validation set")
+        text.append(BEST)
     if used.empty:
         return [f"{note}." for note in text]
     wanted = {cell.signature: cell for cell in cells}

@@ -99,6 +99,7 @@ class Table:
     baseline: str = ""
     comparisons: list[Comparison] = field(default_factory=list)
     best: bool = True  # whether the best scores are shown, in brackets
+    listed: bool = False  # whether each missing cell is named, and not only how many there are
     order: list[str] = field(default_factory=list)  # the rows of its whole sweep, where that is known
 
     @property
@@ -111,17 +112,31 @@ class Table:
         return {score.cell.signature for entry in self.entries.values() for score in entry.scores}
 
     @property
+    def gaps(self) -> dict[str, int]:
+        """Why cells are missing -> how many, in the order of the rows: "failed", "never run"."""
+        found: dict[str, int] = {}
+        for place in ((row, column) for row in self.rows for column in self.columns):
+            for reason, seeds in self.entries.get(place, TableEntry()).missing.items():
+                found[short(reason)] = found.get(short(reason), 0) + len(seeds)
+        return found
+
+    @property
+    def wanted(self) -> int:
+        """How many cells the table should have."""
+        return sum(entry.wanted for entry in self.entries.values())
+
+    @property
     def coloured(self) -> list[str]:
         """The rows by whose places a method has its colour: of the whole sweep, so that a part of it changes none."""
         return list(dict.fromkeys([*self.order, *self.rows]))
 
-    def ranks(self, column: str) -> dict[str, int]:
-        """Row -> 1 (best) or 2 (second) by what is shown, two decimals; equal ones share a rank.
+    def ranks(self, column: str, decimals: int = 2) -> dict[str, int]:
+        """Row -> 1 (best) or 2 (second) by what is shown, with that many decimals; equal ones share a rank.
 
         Only entries with a result of every seed are ranked: a lucky seed must not beat a mean.
         """
         means = {
-            row: round(entry.mean, 2)
+            row: round(entry.mean, decimals)
             for row in self.rows
             if (entry := self.entries.get((row, column))) and entry.mean is not None and entry.n == entry.wanted
         }

@@ -167,6 +167,14 @@ class Cell:
         return self.config.method.label or self.config.method.name
 
     @property
+    def paper_row(self) -> str:
+        """What a paper calls the row: the method's title, with what its label adds ("GTA-Seg, lean")."""
+        row, key = self.row, self.config.method.name
+        title = self.config.method.title or key.replace("_", " ")
+        added = row.removeprefix(key)
+        return title + added if added != row and added[:1] in ("", ",", " ") else row
+
+    @property
     def column(self) -> str:
         """Name of the cell's column in a table: ratio (label count)."""
         sizes = self.sizes

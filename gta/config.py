@@ -43,6 +43,7 @@ class MethodConfig:
 
     uses_unlabeled: ClassVar[bool] = False
     maths: ClassVar[int] = 1
+    title: ClassVar[str] = ""  # what a paper calls it; empty: its key, with spaces
 
     name: str = result(MISSING, "Key of the method in gta.methods.METHODS.", text=NAME)
     label: str = neutral("", "Row name in tables; empty: the method's name.")

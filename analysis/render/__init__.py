@@ -9,16 +9,19 @@ from analysis.render.data import significance_csv, to_csv, to_json
 from analysis.render.html import fragment, html
 from analysis.render.latex import document, latex
 from analysis.render.markdown import markdown
+from analysis.render.paper import PaperStyle, paper
 from analysis.render.terminal import terminal
 from analysis.table import Table, TableEntry
 from gta.files import write_text
 
 __all__ = [
+    "PaperStyle",
     "document",
     "fragment",
     "html",
     "latex",
     "markdown",
+    "paper",
     "significance_csv",
     "terminal",
     "text",
@@ -33,10 +36,11 @@ def text(entry: TableEntry | None, best: bool = True) -> str:
     return " ".join(layout.parts(entry, best))
 
 
-def write_tables(table: Table, folder: str | Path) -> list[Path]:
+def write_tables(table: Table, folder: str | Path, style: PaperStyle | None = None) -> list[Path]:
     """Write table.{md,tex,html,csv,json} into `folder` (made where missing), each atomically.
 
-    With a baseline also significance.csv; without one, such a file of an earlier table is removed.
+    With a `style` also paper.tex; with a baseline also significance.csv; without one, such a file of an earlier table
+    is removed.
     """
     folder = Path(folder)
     texts = {
@@ -46,6 +50,8 @@ def write_tables(table: Table, folder: str | Path) -> list[Path]:
         "table.csv": to_csv(table),
         "table.json": to_json(table),
     }
+    if style is not None:
+        texts["paper.tex"] = paper(table, style)
     if table.baseline:
         texts["significance.csv"] = significance_csv(table)
     else:

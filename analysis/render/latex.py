@@ -63,7 +63,7 @@ _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
     "omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
 )
-_EMPHASIS = {BEST: r"\textbf{%s}", SECOND: r"\underline{%s}"}
+EMPHASIS = {BEST: r"\textbf{%s}", SECOND: r"\underline{%s}"}
 _START = r"""% Generated. Compiles by itself; or \input it in a document that loads booktabs (and xcolor for grey rows).
 \makeatletter
 \ifx\@nodocument\relax\else
@@ -84,8 +84,10 @@ def latex(table: Table) -> str:
     ours = [_row(row) for row in rows if not row.published]
     theirs = [_row(row) for row in rows if row.published]
     notes = [escape(note) for note in [*layout.notes(table), *layout.footnotes(table)]]
-    if table.missing:
-        notes.append("Missing: " + "; ".join(escape(line) for line in table.missing) + ".")
+    if gaps := layout.gaps(table):
+        command = layout.filling(table)
+        notes.append(escape(gaps) + (rf": \texttt{{{escape(command)}}}" if command else "."))
+        notes += [f"{escape(line)}." for line in layout.missing(table)]
         notes += [rf"{escape(heads)}: \texttt{{{escape(command)}}}" for heads, command in layout.fill(table)]
     return "\n".join(
         [
@@ -93,10 +95,10 @@ def latex(table: Table) -> str:
             r"\begin{table}",
             r"\centering",
             rf"\caption{{{escape(table.title)}}}",
-            rf"\label{{tab:{re.sub(r'[^A-Za-z0-9:.-]', '-', table.title)}}}",
+            rf"\label{{{label(f'tab:{table.title}')}}}",
             rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
             r"\toprule",
-            _ampersands([escape(name) for name in head]),
+            ampersands([escape(name) for name in head]),
             r"\midrule",
             *ours,
             *([r"\midrule", *theirs] if theirs else []),
@@ -133,6 +135,11 @@ def escape(name: str) -> str:
     return "".join(text)
 
 
+def label(name: str) -> str:
+    """`name` as a \\label that every \\ref takes."""
+    return re.sub(r"[^A-Za-z0-9:.-]", "-", name)
+
+
 def _letter(character: str) -> str:
     decomposed = unicodedata.normalize("NFD", character)
     base, marks = decomposed[0], decomposed[1:]
@@ -149,10 +156,10 @@ def _letter(character: str) -> str:
 
 def _row(row: ShownRow) -> str:
     name = escape(row.name) + _marks(row.marks)
-    cells = [name, *(cell.text(escape, _EMPHASIS, _marks) for cell in row.cells)]
+    cells = [name, *(cell.text(escape, EMPHASIS, _marks) for cell in row.cells)]
     if row.published:
         cells = [rf"\textcolor{{gray}}{{{cell}}}" if cell else "" for cell in cells]
-    return _ampersands(cells)
+    return ampersands(cells)
 
 
 def _marks(marks: str) -> str:
@@ -168,13 +175,13 @@ def _significance(table: Table) -> list[str]:
         rf"\medskip {escape(f'Against {table.baseline}')}\par\smallskip",
         rf"\begin{{tabular}}{{ll{'r' * (len(layout.SIGNIFICANCE_HEAD) - 2)}}}",
         r"\toprule",
-        _ampersands([escape(name) for name in layout.SIGNIFICANCE_HEAD]),
+        ampersands([escape(name) for name in layout.SIGNIFICANCE_HEAD]),
         r"\midrule",
-        *(_ampersands([escape(cell) for cell in row]) for row in rows),
+        *(ampersands([escape(cell) for cell in row]) for row in rows),
         r"\bottomrule",
         r"\end{tabular}",
     ]
 
 
-def _ampersands(cells: list[str]) -> str:
+def ampersands(cells: list[str]) -> str:
     return " & ".join(cells) + r" \\"

@@ -112,9 +112,30 @@ def footnotes(table: Table) -> list[str]:
     return [clean(note) for note in table.footnotes]
 
 
+def gaps(table: Table) -> str:
+    """How many cells are missing and why, in one line: "3 of 12 cells are missing (1 failed, 2 never run)"; or ""."""
+    if not (counts := table.gaps):
+        return ""
+    many = sum(counts.values())
+    reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items())
+    return clean(f"{many} of {table.wanted} cells {'is' if many == 1 else 'are'} missing ({reasons})")
+
+
+def filling(table: Table) -> str:
+    """The command that fills what is missing, of several the one that trains; or ""."""
+    commands = sorted(table.fill, key=lambda command: not command.startswith("gta multirun "))
+    return clean(commands[0]) if commands else ""
+
+
+def missing(table: Table) -> list[str]:
+    """A line for each row, column and reason, where they are to be listed."""
+    return [clean(line) for line in table.missing] if table.listed else []
+
+
 def fill(table: Table) -> list[tuple[str, str]]:
-    """(which reasons, the command that fills those cells)."""
-    return [(clean(", ".join(heads)), clean(command)) for command, heads in table.fill.items()]
+    """(which reasons, the command that fills those cells), where missing cells are to be listed."""
+    found = table.fill.items() if table.listed else ()
+    return [(clean(", ".join(heads)), clean(command)) for command, heads in found]
 
 
 def significance_rows(table: Table) -> list[list[str]]:

@@ -18,8 +18,10 @@ def markdown(table: Table) -> str:
     lines = [f"## {escape(table.title)}", "", *_grid(head, [_row(row) for row in layout.rows(table)], left=1), ""]
     notes = [note.replace("Grey:", "In italics:") for note in layout.notes(table)]
     lines += [f"- {escape(note)}" for note in [*notes, *layout.footnotes(table)]]
-    if table.missing:
-        lines += ["- Missing:", *(f"  - {escape(line)}" for line in table.missing)]
+    if gaps := layout.gaps(table):
+        command = layout.filling(table)
+        lines += [f"- {escape(gaps)}{f': {_code(command)}' if command else ''}"]
+        lines += [f"  - {escape(line)}" for line in layout.missing(table)]
         lines += [f"  - {escape(heads)}: {_code(command)}" for heads, command in layout.fill(table)]
     if table.baseline:
         lines += ["", f"### Against {escape(table.baseline)}", ""]

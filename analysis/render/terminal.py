@@ -40,11 +40,12 @@ def terminal(table: Table, width: int = 160, color: bool = False) -> str:
     _print_notes(console, layout.notes(table, styled=color), width)
     _print_notes(console, layout.footnotes(table), width, "  ", _GREY if color else "")
     _significance(console, table, width)
-    if table.missing:
-        console.print("\nMissing:")
-        _print_notes(console, [layout.clean(line) for line in table.missing], width, "  ")
+    if gaps := layout.gaps(table):
+        command = layout.filling(table)
+        # One line, however long: it is there to be copied.
+        console.print(Text(f"\n{gaps}{f': {command}' if command else ''}"), soft_wrap=True)
+        _print_notes(console, layout.missing(table), width, "  ")
         for heads, command in layout.fill(table):
-            # One line, however long: it is there to be copied.
             console.print(Text(f"  {heads}: {command}"), soft_wrap=True)
     # rich pads lines; what nobody sees only gets in the way of whoever copies them
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"

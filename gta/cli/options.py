@@ -103,6 +103,15 @@ table = together(
                 "methods, parted by commas."),
     option("--best/--no-best", default=True, old="best",
            help="Each seed's best evaluation in brackets (the default), or without."),
+    option("--missing", is_flag=True, help="Name every missing cell with its reason and the command that fills it."),
+)  # fmt: skip
+paper = together(
+    option("--style", type=click.Choice(["full", "paper"]), default="full",
+           help="full (the default), or paper: also results/NAME/paper.tex."),
+    option("--caption", metavar="LATEX", default="", help="With --style paper: its caption."),
+    option("--label", metavar="NAME", default="", help="With --style paper: its label. Default: tab:NAME."),
+    option("--decimals", metavar="N", type=click.IntRange(0, 4), default=None,
+           help="With --style paper: decimals of a mean (default 2); its deviation has one less, but one at least."),
 )  # fmt: skip
 network = together(
     option("--network", metavar="NAME", default="", old="network",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from gta.cellfolder import CellFolder
 from gta.cli import composing, grammar, options
@@ -20,7 +21,7 @@ from gta.sweep import Sweep
 )
 @grammar.words()
 @options.table
-def command(words: Words, baseline: str, published: str, best: bool) -> int:
+def command(words: Words, **shown: Any) -> int:
     """One HTML file about a grid, with figures and predictions.
 
     results/NAME/report.html, which opens offline: the table, settings, mIoU over the label count, learning curves, IoU
@@ -35,7 +36,7 @@ def command(words: Words, baseline: str, published: str, best: bool) -> int:
 
     sweep = sweep_of(master)
     problems = sync(cells, sweep)
-    frame, table, unread = build(sweep, composing.look(cells), words.overrides, Shown(baseline, published, best))
+    frame, table, unread = build(sweep, composing.look(cells), words.overrides, Shown(**shown))
     from analysis.report import report
 
     paths = cells[0].config.paths

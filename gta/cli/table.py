@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.cells import TableCell
+    from analysis.render import PaperStyle
     from analysis.table import Table
     from gta.sweep import Sweep
     from launch.state.ledger import Entry
@@ -35,6 +36,7 @@ class Shown:
     baseline: str = ""
     published: str = "true"
     best: bool = True
+    missing: bool = False
 
 
 DEFAULT = Shown()
@@ -56,17 +58,27 @@ class Unread:
     "table",
     exit_codes="0, also with cells missing; 1 the table is shown, and MLflow or its files could not be written; "
     "2 something to mend first, or what --strict refuses",
-    examples=["gta table sweep=shapes", "gta table sweep=voc_blender --baseline supervised --published all --strict"],
+    examples=[
+        "gta table sweep=shapes --missing",
+        "gta table sweep=voc_blender --baseline supervised --published all --strict",
+        "gta table sweep=shapes --style paper --label tab:shapes --decimals 1",
+    ],
 )
 @grammar.words()
 @options.table
 @option("--strict", is_flag=True, help="Refuse missing cells, and mixed commits, evaluations, lists or batches.")
-def command(words: Words, strict: bool, **shown: Any) -> int:
+@options.paper
+def command(
+    words: Words, strict: bool, style: str, caption: str, label: str, decimals: int | None, **shown: Any
+) -> int:
     """The results table of a grid.
 
-    From MLflow (brought up to date first): printed, and written to results/NAME/table.{md,tex,html,csv,json}. A cell
-    without a number is named with its reason and the command that fills it. What MLflow cannot be asked for comes from
-    the cells' own records.
+    From MLflow (brought up to date first): printed, and written to results/NAME/table.{md,tex,html,csv,json}. One
+    line says how many cells are missing and the command that fills them; --missing names each with its reason. What
+    MLflow cannot be asked for comes from the cells' own records.
+
+    With --style paper also results/NAME/paper.tex, for a paper (booktabs, threeparttable): mean and deviation alone, as
+    wide as a column or the page; methods by their titles, digests in comments.
 
     Settings that make other cells than the sweep's file declares (fewer seeds, say, or another schedule) make a
     variant: its title says what differs, and its files are in results/NAME/variants/WHAT_DIFFERS.
@@ -76,15 +88,29 @@ def command(words: Words, strict: bool, **shown: Any) -> int:
 
     Without a grid: the sweeps there are, and how far each is.
     """
+    paper = _paper(style, caption, label, decimals)
     if overview.asked(words.overrides):
-        return overview.show(words.overrides, "table", unfit=["--strict"] if strict else [])
+        unfit = [word for word, given in (("--strict", strict), ("--style", paper)) if given]
+        return overview.show(words.overrides, "table", unfit=unfit)
     master, cells = composing.recorded_grid(words.overrides)
     from launch.grid.grid import sweep_of
     from launch.submit.recorder import sync
 
     sweep = sweep_of(master)
     problems = sync(cells, sweep)
-    return show(sweep, composing.look(cells), words.overrides, Shown(**shown), strict, problems)
+    return show(sweep, composing.look(cells), words.overrides, Shown(**shown), strict, problems, paper)
+
+
+def _paper(style: str, caption: str, label: str, decimals: int | None) -> PaperStyle | None:
+    """Raises UserError for an option of the paper's style without it."""
+    from analysis.render import PaperStyle
+
+    if style != "paper":
+        given = [name for name, value in (("caption", caption), ("label", label), ("decimals", decimals)) if value]
+        if given or decimals == 0:
+            raise UserError(f"--{(given or ['decimals'])[0]} is for the table of a paper: add --style paper.")
+        return None
+    return PaperStyle(caption, label) if decimals is None else PaperStyle(caption, label, decimals)
 
 
 def show(
@@ -94,6 +120,7 @@ def show(
     shown: Shown = DEFAULT,
     strict: bool = False,
     problems: Sequence[str] = (),
+    paper: PaperStyle | None = None,
 ) -> int:
     """Print the table of a grid and write its files; `overrides` are those that the grid was made of. The exit code: 1
     where something of it could not be read or written; that is said below the table, and the `problems` of before.
@@ -118,7 +145,7 @@ def show(
         if unread.store and not made.complete and folder.exists():
             problems.append(f"The table's files in {_short(folder)} are left as they are.")
         else:
-            print(f"table: {', '.join(str(_short(path)) for path in render.write_tables(made, folder))}")
+            print(f"table: {', '.join(str(_short(path)) for path in render.write_tables(made, folder, paper))}")
     except OSError as error:
         problems.append(
             f"The table's files were not written to {_short(folder)} ({error.strerror or error}): mend that, or name "
@@ -181,6 +208,7 @@ def build(
         rows_beside=shown.published,
         order=order,
     )
+    made.listed = shown.missing
     if text := told(entry.cell for entry in entries):
         made.notes.append(f"{text}.")
     return frame, made, unread
@@ -207,6 +235,7 @@ def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell
     from gta import recipe
     from gta.data.splits.known import known_name
 
+    retry = _retry(entries)
     return [
         TableCell(
             signature=entry.cell.signature,
@@ -215,29 +244,37 @@ def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell
             labels=entry.cell.sizes.labeled,
             seed=entry.cell.config.seed,
             reason=entry.reason,
-            fill=_fill(entry, overrides),
+            fill=_fill(entry, overrides, retry),
             dataset=entry.cell.config.data.name,
             encoder=entry.cell.config.model.encoder,
             lists=known_name(entry.cell.digests.get("labeled", "")) or "",
             val_list=known_name(entry.cell.digests.get("val", "")) or "",
             training=recipe.parts(entry.cell.config),
+            paper=entry.cell.paper_row,
         )
         for entry in entries
     ]
 
 
-def _fill(entry: Entry, overrides: Sequence[str]) -> str:
+def _retry(entries: Sequence[Entry]) -> str:
+    """The --retry of the one multirun that makes all cells which are not being made: none, failed, cancelled or all."""
+    from launch.state.ledger import RETRY, to_run
+
+    stopped = [entry for entry in entries if any(to_run(entry, retry) for retry in RETRY)]
+    return next((retry for retry in RETRY if all(to_run(entry, retry) for entry in stopped)), "all")
+
+
+def _fill(entry: Entry, overrides: Sequence[str], retry: str) -> str:
     """The command that makes a missing cell; for one that runs or waits already, the command that shows it."""
-    from launch.state.ledger import RETRY, State, to_run
+    from launch.state.ledger import State, to_run
 
     if entry.state is State.DONE:
         return "gta sync"  # its number is in its folder, and not in MLflow
     if entry.state is State.DAMAGED:
         return shlex.join(["gta", "show", entry.cell.signature, *map(masked, overrides)])
-    retry = next((retry for retry in RETRY if to_run(entry, retry)), None)
-    words = ["status" if retry is None else "multirun", *overrides]
-    if retry not in (None, "none"):
-        words += ["--retry", str(retry)]
+    if not to_run(entry, retry):
+        return shlex.join(["gta", "status", *map(masked, overrides)])
+    words = ["multirun", *overrides] + ([] if retry == "none" else ["--retry", retry])
     return shlex.join(["gta", *map(masked, words)])
 
 

@@ -30,16 +30,19 @@ LOSSES = (
 
 @dataclass(frozen=True, kw_only=True)
 class SupervisedConfig(MethodConfig):
+    title: ClassVar[str] = "Supervised"
     name: str = result("supervised", "Key of the method in gta.methods.METHODS.", text=NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FullySupervisedConfig(MethodConfig):
+    title: ClassVar[str] = "Fully supervised"
     name: str = result("fully_supervised", "Key of the method in gta.methods.METHODS.", text=NAME)
 
 
 @dataclass(frozen=True, kw_only=True)
 class MeanTeacherConfig(MethodConfig):
+    title: ClassVar[str] = "Mean Teacher"
     uses_unlabeled: ClassVar[bool] = True
     maths: ClassVar[int] = 2
     name: str = result("mean_teacher", "Key of the method in gta.methods.METHODS.", text=NAME)
@@ -56,6 +59,7 @@ class MeanTeacherConfig(MethodConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class CutMixConfig(MeanTeacherConfig):
+    title: ClassVar[str] = "CutMix-Seg"
     name: str = result("cutmix", "Key of the method in gta.methods.METHODS.", text=NAME)
     consistency: str = result("sum_square", LOSSES, choices=CONSISTENCIES)
     unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.", within=WEIGHTS)
@@ -89,6 +93,7 @@ class _ConfidentConfig(MethodConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class FixMatchConfig(_ConfidentConfig):
+    title: ClassVar[str] = "FixMatch"
     maths: ClassVar[int] = 2
     name: str = result("fixmatch", "Key of the method in gta.methods.METHODS.", text=NAME)
     unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.", within=WEIGHTS)
@@ -96,6 +101,7 @@ class FixMatchConfig(_ConfidentConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class UniMatchConfig(_ConfidentConfig):
+    title: ClassVar[str] = "UniMatch"
     maths: ClassVar[int] = 2
     name: str = result("unimatch", "Key of the method in gta.methods.METHODS.", text=NAME)
     strong_weight: float = result(0.25, "Weight of the loss of each of the two strong views.", within=WEIGHTS)
@@ -107,6 +113,7 @@ class UniMatchConfig(_ConfidentConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class UniMatchV2Config(_ConfidentConfig):
+    title: ClassVar[str] = "UniMatch V2"
     maths: ClassVar[int] = 1
     name: str = result("unimatch_v2", "Key of the method in gta.methods.METHODS.", text=NAME)
     views: int = result(2, "Strong views, each of which learns the labels.", choices=(1, 2))
@@ -123,6 +130,7 @@ class UniMatchV2Config(_ConfidentConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class CPSConfig(MethodConfig):
+    title: ClassVar[str] = "CPS"
     uses_unlabeled: ClassVar[bool] = True
     maths: ClassVar[int] = 2
     name: str = result("cps", "Key of the method in gta.methods.METHODS.", text=NAME)
@@ -144,6 +152,7 @@ class CPSConfig(MethodConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class StudentTeacherConfig(MethodConfig):
+    title: ClassVar[str] = "Student-teacher"
     uses_unlabeled: ClassVar[bool] = True
     name: str = result("student_teacher", "Key of the method in gta.methods.METHODS.", text=NAME)
     drop_percent: float = result(
@@ -161,6 +170,7 @@ class StudentTeacherConfig(MethodConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class GTAConfig(StudentTeacherConfig):
+    title: ClassVar[str] = "GTA-Seg"
     name: str = result("gta", "Key of the method in gta.methods.METHODS.", text=NAME)
     confidence: str = result(
         "second_pass",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -55,8 +56,23 @@ def test_the_terminal_shows_all_of_it(usual):
     assert header.index("1/67 (6)") < header.index("1/8 (50)")
     (line,) = [line for line in text.splitlines() if line.startswith("supervised")]
     assert "51.00 ± 1.41 (2) [52.00]" in line
-    assert "mean_teacher, 1/67 (6), seed 1: failed: CUDA out of memory" in text
     assert "Seeds: 0, 1." in text
+
+
+def test_a_line_says_how_many_cells_are_missing_and_each_is_named_on_request(full):
+    makers = (render.terminal, render.markdown, render.latex, render.html)
+    line = "4 of 18 cells are missing (1 failed, 1 never run, 2 queued): gta multirun sweep=shapes --retry failed"
+    plain = [re.sub(r"<[^>]+>|\\texttt|[`{}\\]", "", make(full)) for make in makers]
+    for text in plain:
+        assert text.count(line) == 1
+        assert "CUDA out of memory" not in text
+    assert line in plain[0].splitlines(), "one line, to be copied"
+    full.listed = True
+    for make in makers:
+        assert "seed 1: failed: CUDA out of memory" in make(full)
+    one = table({("gta", "x"): [1.0, "queued"]})
+    assert "1 of 2 cells is missing (1 queued)" in render.terminal(one)
+    assert "missing" not in render.terminal(table({("gta", "x"): [1.0]}))
 
 
 def test_latex_is_as_it_was(usual):
@@ -128,6 +144,7 @@ def test_only_entries_with_all_their_seeds_are_ranked(full):
 
 @pytest.mark.parametrize("make", [render.terminal, render.markdown, render.latex, render.html])
 def test_every_format_for_people_says_all_of_it(full, make):
+    full.listed = True
     text = make(full).replace("{}", "").replace("\\", "").replace("&#x27;", "'")
     for part in (
         "+8.00",  # difference to the baseline
@@ -152,8 +169,9 @@ def test_the_best_scores_can_be_left_out(full):
 
 @pytest.mark.parametrize("width", [160, 80, 60, 40, 20])
 def test_the_terminal_fits_and_loses_nothing(full, width):
+    full.listed = True
     text = render.terminal(full, width)
-    body, _, missing = text.partition("\nMissing:\n")
+    body, _, missing = text.partition("\n4 of 18 cells are missing")
     assert max(map(len, body.splitlines())) <= max(width, 36)
     joined = "".join(body.split())
     for part in ("59.00±1.00", "[60.00]", "+8.00", "61.10±0.10", "70.50(b)", "GTA-Seg"):

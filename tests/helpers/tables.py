@@ -7,12 +7,14 @@ from analysis.published import PlacedRow, PublishedNumber
 from analysis.significance import compare
 from analysis.table import SeedScore, Table, TableEntry
 
+PAPER = {"supervised": "Supervised", "mean_teacher": "Mean Teacher", "gta": "GTA-Seg"}
+
 
 def entry(row: str, column: str, labels: int, scores: list[float | str]) -> TableEntry:
     """Scores by seed; a text is the reason why there is none."""
     result = []
     for seed, score in enumerate(scores):
-        wanted = TableCell(f"{row}-{labels}-{seed}", row, column, labels, seed)
+        wanted = TableCell(f"{row}-{labels}-{seed}", row, column, labels, seed, paper=PAPER.get(row, ""))
         if isinstance(score, str):
             result.append(SeedScore(wanted, reason=score))
         else:

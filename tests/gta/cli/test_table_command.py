@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from analysis.render import PaperStyle
 from gta.cell import Cell
 from gta.cli import table
 from gta.cli.composing import grid, look
+from gta.cli.main import main
 from gta.errors import UserError
 from gta.journal import Journal
 from gta.sweep import Sweep
@@ -51,11 +53,17 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
         table.show(SWEEP, look(made), words, table.Shown(**shown), strict)
         return capsys.readouterr().out
 
-    for index, cell in enumerate(made[:-1]):
-        finish(cell, 50.0 + index)
     made[-1].write()
     cells.failed(made[-1], "out of memory", 1.0, attempt=0)
+    (line,) = [line for line in show().splitlines() if "missing" in line]
+    assert line.startswith("6 of 6 cells are missing (5 never run, 1 failed): gta multirun sweep=shapes")
+    assert line.endswith(" --retry failed"), "one command for all of them"
+    for index, cell in enumerate(made[:-1]):
+        finish(cell, 50.0 + index)
     shown = show(baseline="supervised")
+    assert "failed: out of memory" not in shown
+    assert "1 of 6 cells is missing (1 failed): gta multirun sweep=shapes" in shown
+    shown = show(baseline="supervised", missing=True)
     assert "51.00 ± 1.00 (3) [51.00]" in shown
     assert "53.50 ± 0.71 (2 of 3) [53.50] +3.00" in shown
     assert "Nothing can be said about whether a difference is more than chance: 2 paired seeds" in shown
@@ -74,7 +82,12 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     whole = show(strict=True, best=False, baseline="supervised", published="all")
     assert "54.00 ± 1.00 (3) +3.00" in whole
     assert "With 3 seeds the smallest p" in whole
-    assert "Missing" not in whole
+    assert "missing" not in whole
+    assert not (folder / "paper.tex").exists()
+    table.show("shapes", look(made), words, paper=PaperStyle(label="tab:x"))
+    assert r"GTA-Seg & \textbf{54.00}$_{\pm1.0}$" in (folder / "paper.tex").read_text()
+    assert main(["table", "sweep=shapes", "--label", "tab:x"]) == 2
+    assert "--label is for the table of a paper: add --style paper" in capsys.readouterr().err
 
 
 @pytest.mark.slow
