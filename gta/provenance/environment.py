@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import platform
 import re
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -43,8 +45,8 @@ def environment() -> dict[str, Any]:
     """Code, versions and machine of this process, for an attempt's record: in a tenth of a second, without raising.
 
     commit, dirty, tree (digest of the code), snapshot (its folder, or None); python, packages (name -> version) and
-    platform; host, cpu, cores (those this process may use); gpus (the names of those it sees), driver, cuda, cudnn.
-    What is not there, or does not tell, is None.
+    platform; host, user, cpu, cores (those this process may use); gpus (the names of those it sees), driver, cuda,
+    cudnn. What is not there, or does not tell, is None.
     """
     found: dict[str, Any] = {}
     for part in (_code, _software, _machine, _gpus):
@@ -76,7 +78,11 @@ def version_of(package: str) -> str | None:
 
 
 def _machine() -> dict[str, Any]:
-    return {"host": socket.gethostname(), "cpu": cpu_model(), "cores": len(os.sched_getaffinity(0))}
+    user = None
+    with suppress(KeyError, OSError):  # a container without names of users
+        user = getpass.getuser()
+    machine = {"host": socket.gethostname(), "user": user, "cpu": cpu_model()}
+    return {**machine, "cores": len(os.sched_getaffinity(0))}
 
 
 def cpu_model() -> str | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +15,8 @@ from gta.cellrecords import in_words
 from gta.config import Config
 from gta.sweep import Sweep
 from gta.tracking import keys
+from gta.tracking.tags import attempt_tags, gpu, gpu_seconds, result_tags, started_by
 
-_TAG_LENGTH = 5000  # characters that MLflow takes
 _ERROR_LENGTH = 500  # characters of an error that are shown in a list of runs
 Found = TypeVar("Found")
 
@@ -132,6 +131,12 @@ class TrackedCell:
         return self._first_line or self.identity.created
 
     @property
+    def log(self) -> Path | None:
+        """The log of rank 0 of the latest attempt, where there is a file of it."""
+        path = Path(self.attempt.log) if self.attempt and self.attempt.log else None
+        return path if path and path.is_file() else None
+
+    @property
     def artifacts(self) -> dict[str, str]:
         """Name in MLflow -> path in the folder, of what is sent as an artifact."""
         folder = self.folder
@@ -155,7 +160,10 @@ class TrackedCell:
         if self.journal_began:
             tags[keys.JOURNAL] = repr(self.journal_began)
         if self.attempt is not None:
-            tags |= _attempt_tags(self.attempt)
+            tags |= attempt_tags(self.attempt)
+        if names := gpu(self.records, self.attempt):
+            tags[keys.GPU] = names
+        tags |= started_by(self.sweep, self.attempt)
         for path in (self.folder.previous_checkpoint_file, self.folder.checkpoint_file):
             if path.exists():
                 tags[keys.CHECKPOINT] = str(path.absolute())
@@ -165,7 +173,7 @@ class TrackedCell:
             tags[keys.ORDER] = words
         if self.failure is not None:
             tags[keys.ERROR] = self.failure.error[:_ERROR_LENGTH]
-        return tags | (_result_tags(self.result, tags) if self.result else {})
+        return tags | (result_tags(self.result, tags) if self.result else {})
 
     def points(self) -> list[Point]:
         """The journal's points in their order, the first of each (name, iteration) only.
@@ -195,6 +203,8 @@ class TrackedCell:
             values[keys.final(network, "best_iteration")] = float(scores.best.iteration)
         values[keys.MIOU_LAST] = result.miou
         values[keys.MIOU_BEST] = result.scores.best.miou
+        iou = dict(zip(keys.class_metrics(result.classes), result.scores.last.iou, strict=False))
+        values |= {name: value for name, value in iou.items() if value is not None}
         return [Point(name, value, result.finished, result.iteration) for name, value in values.items()]
 
     def status(self) -> tuple[str, float]:
@@ -225,60 +235,3 @@ def _sweep(folder: CellFolder) -> Sweep | None:
     settings = folder.settings() or {}
     name = settings.get("sweep_name")
     return None if name in (None, "", Config().sweep_name) else Sweep(str(name), str(settings.get("variant") or ""))
-
-
-def _attempt_tags(attempt: Attempt) -> dict[str, str]:
-    """Who made it, where, and by which code."""
-    tags = {keys.ATTEMPT: str(attempt.number), keys.HOST: attempt.host}
-    if attempt.job:
-        tags[keys.JOB] = attempt.job
-    if attempt.commit:
-        tags |= _commit_tags(attempt.commit)
-    if (dirty := attempt.environment.get("dirty")) is not None:
-        tags[keys.DIRTY] = str(bool(dirty)).lower()
-    if (gpus := attempt.environment.get("gpus")) is not None:
-        tags[keys.GPU] = ", ".join(dict.fromkeys(gpus)) or "none"
-    return tags
-
-
-def _result_tags(result: Result, attempt_tags: dict[str, str]) -> dict[str, str]:
-    """What came of it; the commit that ended it is the result's."""
-    tags = {
-        keys.HEADLINE: result.headline,
-        keys.EVALUATION: result.evaluation,
-        keys.ITERATION: str(result.iteration),
-        keys.SECONDS: str(result.seconds),
-    }
-    if result.commit:
-        tags |= _commit_tags(result.commit)
-        if keys.DIRTY not in attempt_tags:
-            tags[keys.DIRTY] = str("+" in result.commit).lower()
-    lists: dict[str, list[str] | list[float | None]] = {keys.CLASSES: result.classes}
-    for network, scores in result.networks.items():
-        lists[keys.IOU + network] = keys.rounded(scores.last.iou)
-    for name, values in lists.items():
-        text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-        if values and len(text) <= _TAG_LENGTH:
-            tags[name] = text
-    return tags
-
-
-def _commit_tags(commit: str) -> dict[str, str]:
-    return {keys.COMMIT: commit, "mlflow.source.git.commit": commit}
-
-
-def gpu_seconds(records: Iterable[journal.Record]) -> float | None:
-    """Seconds from an attempt's start to its last record, times its GPUs, summed; None without an attempt.
-
-    0 on a CPU. Every attempt counts, with what was done twice after a kill; what came after the last record of a killed
-    one is not known, and not counted.
-    """
-    total, gpus, began, last, attempts = 0.0, 0, 0.0, 0.0, 0
-    for record in records:
-        if record["kind"] == "event" and record["event"] in ("started", "resumed"):
-            total += gpus * (last - began)
-            on_gpu = str(record.get("device", "")).startswith("cuda")
-            gpus = int(record.get("world_size", 1)) if on_gpu else 0
-            began, attempts = float(record["time"]), attempts + 1
-        last = max(last, float(record["time"]))
-    return total + gpus * (last - began) if attempts else None

@@ -49,10 +49,18 @@ ERROR = "gta.error"
 # Who made it, and where; from the latest attempt at the cell.
 JOB = "gta.job"
 HOST = "gta.host"
-GPU = "gta.gpu"  # names of the kinds of GPU that it saw, parted by commas; "none" on a CPU
+GPU = "gta.gpu"  # names of the kinds of GPU that it trained on, parted by commas; "none" on a CPU
 ATTEMPT = "gta.attempt"  # its number: how often the cell was started
 DIRTY = "gta.dirty"  # "true" where the code had changes that no commit has
 CHECKPOINT = "gta.checkpoint"  # path of the last checkpoint
+
+# MLflow's own, which its page has columns for.
+USER = "mlflow.user"
+SOURCE_NAME = "mlflow.source.name"
+SOURCE_TYPE = "mlflow.source.type"
+SOURCE_COMMIT = "mlflow.source.git.commit"
+CONTEXT = "mlflow.data.context"  # of a data set of a run: labeled, unlabeled or val
+LOG = "log.txt"  # the artifact with the end of the log
 
 # How far the record is.
 JOURNAL = "gta.journal"  # when the journal that was sent began, unix seconds: its identity
@@ -68,6 +76,7 @@ PARENT = "mlflow.parentRunId"  # of a cell's run: the run of the sweep that had 
 # Metrics of the finished run, beside the series from the journal. These two are the headline network's.
 MIOU_LAST = "miou_last"
 MIOU_BEST = "miou_best"
+CLASS_IOU = "iou/"  # + class: percent, of the last iteration
 _FINAL = re.compile(r"val/([^/]+)/miou_last")
 
 
@@ -126,6 +135,16 @@ def networks(metrics: dict[str, float]) -> list[str]:
 def metric(name: str) -> str:
     """`name` with the characters that MLflow refuses in a metric's name replaced by an underscore."""
     return re.sub(r"[^\w.\-:/ ]", "_", name)
+
+
+def class_metrics(classes: Iterable[str]) -> list[str]:
+    """The metric of each class's IoU; of two classes that MLflow cannot tell apart the second has its index."""
+    found: list[str] = []
+    for index, name in enumerate(classes):
+        plain = re.sub(r"[^\w\- ]", "_", name).strip()[:200] or str(index)
+        metric = CLASS_IOU + plain
+        found.append(f"{metric} {index}" if metric in found else metric)
+    return found
 
 
 def rounded(iou: Iterable[float | None]) -> list[float | None]:

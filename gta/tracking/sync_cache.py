@@ -24,7 +24,7 @@ class Sent(JsonRecord):
 
     `files`: as `gta.tracking.cell.files_of` found them; `status`: MLflow's word; `ended`: unix seconds, 0 while it
     runs; `cursor`: journal points sent; `rows`: sweep -> the rows of its table, as its own run was told them;
-    `grids`: sweep -> digest of its cells, likewise.
+    `grids`: sweep -> digest of its cells, likewise; `log`: [bytes, modification time in ns] of the log.
     """
 
     run_id: str
@@ -35,6 +35,7 @@ class Sent(JsonRecord):
     cursor: int = 0
     rows: dict[str, list[str]] = field(default_factory=dict)
     grids: dict[str, str] = field(default_factory=dict)
+    log: list[int] = field(default_factory=list)
 
 
 def cached(folder: CellFolder, uri: str) -> Sent | None:

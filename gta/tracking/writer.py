@@ -12,6 +12,7 @@ from gta.cellfolder import CellFolder
 from gta.sweep import Sweep
 from gta.tracking import keys
 from gta.tracking.cell import Point, TrackedCell
+from gta.tracking.extras import send_lists, send_log
 from gta.tracking.report import SyncReport
 from gta.tracking.sync_cache import Sent, cached, remember
 from gta.tracking.told import Told, digest
@@ -63,13 +64,14 @@ class Writer:
         else:
             self.report.updated += 1
         cursor = self._send_data(run, cell, tags)
+        send_lists(self.client, run, cell)
         self._send_artifacts(run, cell)
         status, ended = cell.status()
         self._set_status(run, status, ended)
         rows = {sweep.tag: self._tell(sweep, cell.created) for sweep in self.told.sweeps if self.told.anything}
         grids = dict.fromkeys(rows, digest(self.told.grid)) if self.told.grid else {}
         known = Sent(run_id=run.info.run_id, files=cell.files, sweeps=sweeps, cursor=cursor, rows=rows, grids=grids)
-        sent = replace(known, status=status, ended=ended)
+        sent = replace(known, status=status, ended=ended, log=self._send_log(run, cell, status))
         remember(cell.folder, self.uri, sent)
 
     def close_sweeps(self, folders: list[CellFolder], waiting: bool) -> None:
@@ -143,6 +145,14 @@ class Writer:
         repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=self.uri)
         for name, path in new.items():
             repository.log_artifact(str(cell.folder.path / path), name.rpartition("/")[0] or None)
+
+    def _send_log(self, run: Run, cell: TrackedCell, status: str) -> list[int]:
+        """Send the log of a cell that is over (one that runs would be sent again and again); what is sent of it."""
+        before = cached(cell.folder, self.uri)
+        sent = before.log if before and before.run_id == run.info.run_id else []
+        if status == "RUNNING" or (path := cell.log) is None:
+            return sent
+        return send_log(run, self.uri, path, sent)
 
     def _set_status(self, run: Run, status: str, ended: float) -> None:
         run_id, info = run.info.run_id, run.info

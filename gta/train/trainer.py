@@ -102,6 +102,8 @@ class Trainer:
     def _resume(self) -> int:
         """The iteration that training goes on from."""
         place = {"world_size": distributed.world_size(), "device": str(self.device), "commit": self.commits[-1]}
+        if self.device.type == "cuda":
+            place["gpu"] = torch.cuda.get_device_name(self.device)
         state = self._last_good() if self.first else None
         if not distributed.broadcast_object(state is not None):  # one rank decides: a network file system may lag
             self._event("started", iteration=0, **place)

@@ -15,7 +15,7 @@ from gta.errors import UserError
 from gta.journal import Journal
 from gta.tracking import keys, store
 from gta.tracking import sync as tracking
-from gta.tracking.cell import gpu_seconds
+from gta.tracking.tags import gpu_seconds
 from tests.helpers import tracked
 from tests.helpers.tracked import fail
 

@@ -53,7 +53,8 @@ def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_stor
     uri = f"sqlite:///{shutil.copy(empty_store, tmp_path / 'mlflow.db')}"
     cells = [make_cell(tmp_path) for _ in range(2)]
     for cell in cells:
-        attempt(cell, 1, job="7", environment=environment() | {"commit": "abc", "dirty": False})
+        (log := tmp_path / "log.out").write_text("a line")
+        attempt(cell, 1, job="7", log=str(log), environment=environment() | {"commit": "abc", "dirty": False})
         CellFolder(cell).checkpoint_file.touch()
     fail(cells[0], attempt=1)
     order = cellfolder.NewOrder(number=1, iteration=400)
@@ -65,6 +66,7 @@ def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_stor
     runs = [run_of(client, cell) for cell in cells]
     found = {tag for run in runs for tag in run.data.tags}
     assert {f"gta.{word.removeprefix('gta').strip('.')}" for word in promised("tags")} <= found
+    assert set(promised("MLflow's own tags")) <= found
     assert {f"gta.digest.{name}" for name in ("labeled", "unlabeled", "val", "weights")} <= found
     sent = {item.path for item in client.list_artifacts(runs[1].info.run_id)}
     assert {word.rstrip("/") for word in promised("artifacts")} == sent

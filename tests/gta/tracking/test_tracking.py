@@ -10,15 +10,21 @@ from pathlib import Path
 
 import pytest
 import torch
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
+from mlflow.tracking import MlflowClient
 
-from gta.cellfolder import CellFolder, NewOrder, Orders, Result
+from gta.cellfolder import Attempt, CellFolder, NewOrder, Orders, Result
 from gta.files import write_json, write_text
 from gta.journal import CUT_BACK, Journal, read
 from gta.provenance.environment import environment
 from gta.tracking import keys
 from gta.tracking import sync as tracking
 from gta.tracking.cell import TrackedCell
+from gta.tracking.tags import gpu
 from tests.helpers.tracked import CLASSES, attempt, expected, fail, finish, history, make_cell, run_of, train
+
+LISTS = ("labeled", "unlabeled", "val")
 
 
 def test_a_finished_cell_is_one_complete_run(tmp_path, uri, client):
@@ -45,6 +51,11 @@ def test_a_finished_cell_is_one_complete_run(tmp_path, uri, client):
     assert run.data.metrics["val/teacher/miou_last"] == 70.0
     assert run.data.metrics["val/student/miou_best"] == 66.5
     assert run.data.metrics["miou_last"] == 70.0
+    iou = {name: value for name, value in run.data.metrics.items() if name.startswith(keys.CLASS_IOU)}
+    assert iou == {"iou/background": 90.0, "iou/disc_ round": 50.12345}, "the third class is absent"
+    lists = {(one.dataset.name, one.dataset.digest): one.tags[0].value for one in run.inputs.dataset_inputs}
+    assert lists == {(f"shapes {n}", n[0].replace("l", "a").replace("u", "b").replace("v", "c") * 36): n for n in LISTS}
+    assert json.loads(run.inputs.dataset_inputs[0].dataset.source)["split_family"] == "seed0"
     written = read(CellFolder(cell).journal_file)
     assert run.info.start_time == round(written[0]["time"] * 1000)
     times = [p.timestamp for p in client.get_metric_history(run.info.run_id, "lr")]
@@ -224,7 +235,8 @@ def test_a_run_left_by_a_dead_process_is_closed_as_what_it_was(tmp_path, uri, cl
 def test_the_latest_attempt_says_who_where_and_by_which_code(tmp_path, uri, client):
     cell = make_cell(tmp_path)
     attempt(cell, 1, host="node1", job="12")
-    latest = attempt(cell, 2, host="node2", job="13_4", environment={"commit": "abc", "dirty": True, "gpus": []})
+    found = {"commit": "abc", "dirty": True, "gpus": [], "user": "ada"}
+    latest = attempt(cell, 2, host="node2", job="13_4", environment=found)
     CellFolder(cell).checkpoint_file.touch()
     tracking.sync([cell], uri)
     tags = run_of(client, cell).data.tags
@@ -236,6 +248,8 @@ def test_the_latest_attempt_says_who_where_and_by_which_code(tmp_path, uri, clie
         "commit": "abc",
         "dirty": "true",
     }
+    own = ("user", "source.name", "source.type", "source.git.commit")
+    assert [tags[f"mlflow.{name}"] for name in own] == ["ada", "gta train", "JOB", "abc"]
     assert tags["gta.checkpoint"] == str(CellFolder(cell).checkpoint_file)
     os.utime(latest)  # the heartbeat is no news
     assert tracking.sync([cell], uri).unchanged == 1
@@ -257,6 +271,76 @@ def test_code_and_gpus_are_those_that_an_attempt_finds(tmp_path, uri, client, mo
     assert tags["gta.host"] == socket.gethostname()
     assert tags.get("gta.commit") == found["commit"]
     assert tags["gta.dirty"] == str(found["dirty"]).lower()
+
+
+@pytest.mark.parametrize(
+    ("start", "seen", "told"),
+    [
+        ({"device": "cuda:0", "gpu": "NVIDIA H200"}, ["NVIDIA A100", "NVIDIA H200"], "NVIDIA A100, NVIDIA H200"),
+        ({"device": "cuda:0", "gpu": "NVIDIA H200"}, None, "NVIDIA H200"),  # no attempt, or one that could not ask
+        ({"device": "cuda:0", "gpu": "NVIDIA H200"}, [], "NVIDIA H200"),
+        ({"device": "cuda:0"}, None, "unknown"),  # of an older version
+        ({"device": "cpu"}, ["NVIDIA H200"], "none"),  # the machine has one that was not used
+        ({"device": "cpu"}, None, "none"),
+        ({}, None, ""),
+    ],
+)
+def test_the_gpu_is_the_one_that_the_cell_trained_on(start, seen, told):
+    records = [{"time": 1.0, "kind": "event", "event": "resumed", "iteration": 0, **start}]
+    latest = None if seen is None else Attempt(number=1, environment={"gpus": seen})
+    assert gpu(records, latest) == told
+
+
+def test_the_log_of_a_cell_that_is_over_is_sent_without_passwords_and_again_when_it_grew(tmp_path, uri, client):
+    cell, log = make_cell(tmp_path), tmp_path / "7_0_log.out"
+    attempt(cell, 1, log=str(log))
+    log.write_text("cloning https://me:hunter2@host\n")
+    tracking.sync([cell], uri, alive=lambda folder: True)
+    run_id = run_of(client, cell).info.run_id
+    assert keys.LOG not in {item.path for item in client.list_artifacts(run_id)}, "it grows with every line"
+    finish(cell)
+    tracking.sync([cell], uri)
+
+    def sent() -> Path:
+        return Path(client.download_artifacts(run_id, keys.LOG))
+
+    assert sent().read_text() == "cloning https://***@host\n"
+    before = sent().stat().st_mtime_ns
+    train(cell, range(2))
+    assert tracking.sync([cell], uri).updated == 1
+    assert sent().stat().st_mtime_ns == before, "it is the same log"
+    log.write_text("more\n")
+    attempt(cell, 1, log=str(log), ended="done")
+    tracking.sync([cell], uri)
+    assert sent().read_text() == "more\n"
+    log.unlink()
+    assert tracking.sync([cell], uri, force=True).problems == []
+
+
+@pytest.mark.parametrize("error", [MlflowException("no such page", error_code=ENDPOINT_NOT_FOUND), None])
+def test_a_server_of_before_data_sets_gets_everything_else(tmp_path, uri, client, monkeypatch, error):
+    """And a server that has them gets them once."""
+    asked = []
+    real = MlflowClient.log_inputs
+
+    def log_inputs(self, run_id, datasets):
+        asked.append(len(datasets))
+        if error:
+            raise error
+        real(self, run_id, datasets)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", log_inputs)
+    cell = make_cell(tmp_path)
+    finish(cell)
+    for _ in range(2):
+        assert tracking.sync([cell], uri, force=True).problems == []
+    assert run_of(client, cell).info.status == "FINISHED"
+    assert asked == ([3, 3] if error else [3])
+
+
+def test_classes_whose_names_mlflow_cannot_tell_apart_are_metrics_of_their_own():
+    names = keys.class_metrics(["a, b", "a; b", "../x//y", " ", "été"])
+    assert names == ["iou/a_ b", "iou/a_ b 1", "iou/___x__y", "iou/3", "iou/été"]
 
 
 def test_artifacts_of_the_last_evaluation_are_sent_once_and_again_when_they_change(tmp_path, uri, client):

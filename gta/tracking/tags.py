@@ -1,0 +1,94 @@
+"""Tags of a cell's run: who made it, where, on what and by which code, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from gta import journal
+from gta.cellfolder import Attempt, Result
+from gta.sweep import Sweep
+from gta.tracking import keys
+
+_TAG_LENGTH = 5000  # characters that MLflow takes
+_STARTS = ("started", "resumed")
+
+
+def attempt_tags(attempt: Attempt) -> dict[str, str]:
+    """Who made it, where, and by which code."""
+    tags = {keys.ATTEMPT: str(attempt.number), keys.HOST: attempt.host}
+    if attempt.job:
+        tags[keys.JOB] = attempt.job
+    if attempt.commit:
+        tags |= commit_tags(attempt.commit)
+    if (dirty := attempt.environment.get("dirty")) is not None:
+        tags[keys.DIRTY] = str(bool(dirty)).lower()
+    return tags
+
+
+def started_by(sweep: Sweep | None, attempt: Attempt | None) -> dict[str, str]:
+    """MLflow's own tags of who started it and with what: its columns User and Source."""
+    tags = {keys.SOURCE_NAME: f"gta multirun sweep={sweep.name}" if sweep else "gta train"}
+    tags[keys.SOURCE_TYPE] = "JOB" if attempt and attempt.job else "LOCAL"
+    if attempt and (user := attempt.environment.get("user")):
+        tags[keys.USER] = str(user)
+    return tags
+
+
+def gpu(records: Iterable[journal.Record], attempt: Attempt | None) -> str:
+    """The kinds of GPU that the latest attempt trained on, parted by commas; "none" on a CPU, also of a machine that
+    has some; "" where neither the journal nor the attempt's record says.
+    """
+    starts = [record for record in records if record["kind"] == "event" and record["event"] in _STARTS]
+    last = starts[-1] if starts else {}
+    device = str(last.get("device", ""))
+    if device and not device.startswith("cuda"):
+        return "none"
+    seen = attempt.environment.get("gpus") if attempt else None
+    names = seen or ([str(last["gpu"])] if last.get("gpu") else [])
+    if names:
+        return ", ".join(dict.fromkeys(names))
+    return "unknown" if device else "none" if seen is not None else ""
+
+
+def result_tags(result: Result, attempt_tags: dict[str, str]) -> dict[str, str]:
+    """What came of it; the commit that ended it is the result's."""
+    tags = {
+        keys.HEADLINE: result.headline,
+        keys.EVALUATION: result.evaluation,
+        keys.ITERATION: str(result.iteration),
+        keys.SECONDS: str(result.seconds),
+    }
+    if result.commit:
+        tags |= commit_tags(result.commit)
+        if keys.DIRTY not in attempt_tags:
+            tags[keys.DIRTY] = str("+" in result.commit).lower()
+    lists: dict[str, list[str] | list[float | None]] = {keys.CLASSES: result.classes}
+    for network, scores in result.networks.items():
+        lists[keys.IOU + network] = keys.rounded(scores.last.iou)
+    for name, values in lists.items():
+        text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+        if values and len(text) <= _TAG_LENGTH:
+            tags[name] = text
+    return tags
+
+
+def commit_tags(commit: str) -> dict[str, str]:
+    return {keys.COMMIT: commit, keys.SOURCE_COMMIT: commit}
+
+
+def gpu_seconds(records: Iterable[journal.Record]) -> float | None:
+    """Seconds from an attempt's start to its last record, times its GPUs, summed; None without an attempt.
+
+    0 on a CPU. Every attempt counts, with what was done twice after a kill; what came after the last record of a killed
+    one is not known, and not counted.
+    """
+    total, gpus, began, last, attempts = 0.0, 0, 0.0, 0.0, 0
+    for record in records:
+        if record["kind"] == "event" and record["event"] in _STARTS:
+            total += gpus * (last - began)
+            on_gpu = str(record.get("device", "")).startswith("cuda")
+            gpus = int(record.get("world_size", 1)) if on_gpu else 0
+            began, attempts = float(record["time"]), attempts + 1
+        last = max(last, float(record["time"]))
+    return total + gpus * (last - began) if attempts else None
