@@ -53,8 +53,7 @@ table: .venv/.installed  ## print the table of SPLIT as it is now
 	@$(GTA) table $(OVERRIDES)
 
 mlflow: .venv/.installed  ## MLflow's page and a tracking server for cells, on http://127.0.0.1:PORT (5000)
-	@test -f runs/mlflow.db || $(BIN)/python -c "from gta.tracking import store; store.create('sqlite:///runs/mlflow.db')"
-	@MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server --host 127.0.0.1 --port $(PORT) --workers 1 --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --artifacts-destination $(CURDIR)/runs/mlartifacts
+	@$(BIN)/python -m gta.tracking.serve $(PORT)
 
 test: .venv/.tests-installed lint  ## lint, types, and all tests but those on a real Slurm
 	@$(BIN)/python -m pytest -n auto --dist worksteal -m "not slurm"

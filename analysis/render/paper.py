@@ -137,7 +137,7 @@ def _caption(table: Table) -> str:
 
 def _comments(table: Table) -> list[str]:
     """What traces the numbers, the missing cells, and where the comparison with the baseline is."""
-    found = [layout.clean(note) for note in table.notes if protocol.traces(note)]
+    found = [layout.clean(table.title), *(layout.clean(note) for note in table.notes if protocol.traces(note))]
     if gaps := layout.gaps(table):
         command = layout.filling(table)
         found += [f"{gaps}{f': {command}' if command else ''}", *layout.missing(table)]

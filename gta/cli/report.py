@@ -9,6 +9,7 @@ from typing import Any
 from gta.cellfolder import CellFolder
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words
+from gta.cli.publishing import publish
 from gta.cli.table import Shown, build, say, together
 from gta.errors import UserError
 from gta.sweep import Sweep
@@ -36,14 +37,18 @@ def command(words: Words, **shown: Any) -> int:
 
     sweep = sweep_of(master)
     problems = sync(cells, sweep)
-    frame, table, unread = build(sweep, composing.look(cells), words.overrides, Shown(**shown))
+    entries = composing.look(cells)
+    frame, table, unread = build(sweep, entries, words.overrides, Shown(**shown))
     from analysis.report import report
 
     paths = cells[0].config.paths
     links = {cell.signature: _links(cell.folder) for cell in cells if cell.recorded}
     folder, declared = (one.results(paths.results) for one in (sweep, Sweep(sweep.name)))
-    for path in report.write_report(frame, table, paths.tracking_uri, folder, links, declared):
+    files = report.write_report(frame, table, paths.tracking_uri, folder, links, declared)
+    for path in files:
         print(os.path.relpath(path))
+    if not unread.store:
+        problems += publish(sweep, entries, table, files)
     problems = together(problems, unread)
     say([*problems, unread.damaged])
     return int(bool(problems))

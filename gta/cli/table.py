@@ -127,7 +127,8 @@ def show(
 
     Raises UserError for an option that this table cannot have, and, where `strict`, for a table with gaps.
     """
-    from analysis import render
+    from analysis import page, render
+    from gta.cli.publishing import publish
 
     _, made, unread = build(sweep, entries, overrides, shown)
     problems = together(problems, unread)
@@ -145,7 +146,10 @@ def show(
         if unread.store and not made.complete and folder.exists():
             problems.append(f"The table's files in {_short(folder)} are left as they are.")
         else:
-            print(f"table: {', '.join(str(_short(path)) for path in render.write_tables(made, folder, paper))}")
+            files = render.write_tables(made, folder, paper)
+            print(f"table: {', '.join(map(str, map(_short, files)))}")
+            if not unread.store:
+                problems += publish(sweep, entries, made, files, page.metrics(made), page.note(made))
     except OSError as error:
         problems.append(
             f"The table's files were not written to {_short(folder)} ({error.strerror or error}): mend that, or name "

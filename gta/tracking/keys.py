@@ -60,6 +60,7 @@ SOURCE_NAME = "mlflow.source.name"
 SOURCE_TYPE = "mlflow.source.type"
 SOURCE_COMMIT = "mlflow.source.git.commit"
 CONTEXT = "mlflow.data.context"  # of a data set of a run: labeled, unlabeled or val
+NOTE = "mlflow.note.content"
 LOG = "log.txt"  # the artifact with the end of the log
 
 # How far the record is.
@@ -71,6 +72,7 @@ SWEEP_RUN = "gta.sweep"  # of a sweep's own run, the parent of its cells' runs: 
 VARIANT = "gta.variant"  # of a variant's own run: what differs from the sweep as declared, in settings
 GRID = "gta.grid."  # + number, of a sweep's own run: JSON list of the signatures of its cells, a part of it
 ROWS = "gta.rows"  # of a sweep's own run: JSON list of the rows of its table, in the sweep's order
+FILES = "gta.files"  # of a sweep's own run: JSON, name of an artifact -> the digest of what was sent
 PARENT = "mlflow.parentRunId"  # of a cell's run: the run of the sweep that had it first
 
 # Metrics of the finished run, beside the series from the journal. These two are the headline network's.
@@ -137,12 +139,17 @@ def metric(name: str) -> str:
     return re.sub(r"[^\w.\-:/ ]", "_", name)
 
 
+def part(name: str) -> str:
+    """`name` as a part of a metric's name: no slash, nothing that MLflow refuses or would take for a path."""
+    plain = re.sub(r"[^\w\-. ]", "_", name).strip()[:100]
+    return plain if plain.strip(".") else "_" * len(plain)
+
+
 def class_metrics(classes: Iterable[str]) -> list[str]:
     """The metric of each class's IoU; of two classes that MLflow cannot tell apart the second has its index."""
     found: list[str] = []
     for index, name in enumerate(classes):
-        plain = re.sub(r"[^\w\- ]", "_", name).strip()[:200] or str(index)
-        metric = CLASS_IOU + plain
+        metric = CLASS_IOU + (part(name) or str(index))
         found.append(f"{metric} {index}" if metric in found else metric)
     return found
 

@@ -28,7 +28,8 @@ def attempt_tags(attempt: Attempt) -> dict[str, str]:
 
 def started_by(sweep: Sweep | None, attempt: Attempt | None) -> dict[str, str]:
     """MLflow's own tags of who started it and with what: its columns User and Source."""
-    tags = {keys.SOURCE_NAME: f"gta multirun sweep={sweep.name}" if sweep else "gta train"}
+    command = f"gta multirun sweep={sweep.name} {sweep.variant}".strip() if sweep else "gta train"
+    tags = {keys.SOURCE_NAME: command[:_TAG_LENGTH]}
     tags[keys.SOURCE_TYPE] = "JOB" if attempt and attempt.job else "LOCAL"
     if attempt and (user := attempt.environment.get("user")):
         tags[keys.USER] = str(user)

@@ -17,6 +17,7 @@ from gta.cli.main import main
 from gta.errors import UserError
 from gta.journal import Journal
 from gta.sweep import Sweep
+from gta.tracking import keys, store
 from launch.submit.recorder import sync
 from tests.helpers import cells
 from tests.helpers.program import Run
@@ -84,7 +85,20 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     assert "With 3 seeds the smallest p" in whole
     assert "missing" not in whole
     assert not (folder / "paper.tex").exists()
-    table.show("shapes", look(made), words, paper=PaperStyle(label="tab:x"))
+    client = store.connect(f"sqlite:///{tmp_path}/runs/mlflow.db")
+    page = keys.sweep_run(client, client.get_experiment_by_name(keys.EXPERIMENT).experiment_id, "shapes")
+    assert page is not None
+    assert {n: v for n, v in page.data.metrics.items() if n.startswith("gta/")} == {
+        "gta/8 labels/mean": 54.0, "gta/8 labels/deviation": 1.0, "gta/8 labels/seeds": 3.0,
+    }  # fmt: skip
+    assert page.data.tags[keys.NOTE] == (folder / "table.md").read_text()
+    sent = {item.path for item in client.list_artifacts(page.info.run_id)}
+    assert sent == {
+        "shapes.yaml",
+        "significance.csv",
+        *(f"table.{kind}" for kind in ("md", "tex", "html", "csv", "json")),
+    }
+    table.show(Sweep("shapes"), look(made), words, paper=PaperStyle(label="tab:x"))
     assert r"GTA-Seg & \textbf{54.00}$_{\pm1.0}$" in (folder / "paper.tex").read_text()
     assert main(["table", "sweep=shapes", "--label", "tab:x"]) == 2
     assert "--label is for the table of a paper: add --style paper" in capsys.readouterr().err
