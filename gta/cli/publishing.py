@@ -24,6 +24,7 @@ def publish(
     from gta.compose.compose import sweep_files
     from gta.tracking.page import SweepPage
     from gta.tracking.page import publish as send
+    from launch.submit.recorder import named
 
     paths = entries[0].cell.config.paths
     found = {path.name: path for path in files}
