@@ -127,7 +127,8 @@ def show(
 
     Raises UserError for an option that this table cannot have, and, where `strict`, for a table with gaps.
     """
-    from analysis import page, render
+    from analysis import render
+    from analysis.render import page
     from gta.cli.publishing import publish
 
     _, made, unread = build(sweep, entries, overrides, shown)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from analysis import page as pages
+from analysis.render import page as pages
 from gta.tracking import keys, store
 from gta.tracking import sync as tracking
 from gta.tracking.page import SweepPage, publish
