@@ -17,11 +17,19 @@ from gta.errors import UserError
 from tests.helpers.tables import everything, table
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "paper.tex"
-needs_tex = pytest.mark.skipif(
-    shutil.which("kpsewhich") is None
-    or subprocess.run(["kpsewhich", "threeparttable.sty"], capture_output=True, check=False).returncode != 0,
-    reason="no TeX with threeparttable is installed",
-)
+LATEX = ("article.cls", "booktabs.sty", "threeparttable.sty", "xcolor.sty")  # what is loaded
+
+
+def without_tex() -> str:
+    """What of LaTeX is not here; empty where a table can be compiled."""
+    if shutil.which("pdflatex") is None or shutil.which("kpsewhich") is None:
+        return "no LaTeX is installed"
+    found = subprocess.run(["kpsewhich", *LATEX], capture_output=True, text=True, check=False).stdout.split()
+    absent = sorted(set(LATEX) - {Path(path).name for path in found})
+    return f"LaTeX has no {', '.join(absent)} here" if absent else ""
+
+
+needs_tex = pytest.mark.skipif(bool(without_tex()), reason=without_tex())
 
 
 @pytest.fixture
