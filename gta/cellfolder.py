@@ -14,6 +14,7 @@
     failure.json       `Failure`     why an attempt failed
     cancelled.json     `Cancelled`   who ended it
     result.json        `Result`      written last, at once: it is what "done" means
+    notified.json      of which of its failures somebody was told (`gta.notices`)
     artifacts/         confusion matrix and pictures of the last evaluation (`gta.train.artifacts`)
     mlflow.json        what of it was sent to which store (`gta.tracking.sync_cache`)
     damaged/           damaged records as they were (`launch.state.repair`)

@@ -72,6 +72,10 @@ class CellPaths:
         return self.path / "mlflow.json"
 
     @property
+    def notified_file(self) -> Path:
+        return self.path / "notified.json"
+
+    @property
     def attempts_folder(self) -> Path:
         return self.path / "attempts"
 

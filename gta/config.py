@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from gta.dataconfig import AugmentConfig, DataConfig, ShapesConfig
 from gta.fields import neutral, result
+from gta.notifyconfig import NotifyConfig
 from gta.ranges import COUNTS, LINE, MISSING, NAME, PATH, SCRIPT, SEEDS, SIDES, STEPS, WEIGHTS, WORD, WORDS, Span
 
 __all__ = [
@@ -200,7 +201,7 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SiteConfig:
+class SiteConfig(NotifyConfig):
     """What differs between machines and clusters."""
 
     device: str = neutral("auto", "cuda, cpu, or auto (cuda where there is one).", choices=("auto", "cpu", "cuda"))

@@ -28,11 +28,12 @@ _SETTING = re.compile(rf"(?<![\w.-])({_NAME}=)({_VALUE})", re.IGNORECASE)
 _PLACE = re.compile(r"(_(file|path|dir)|^(old)?pwd)$", re.IGNORECASE)  # of names: where a secret is, or none
 _QUOTED = re.compile(rf"""(["']{_NAME}["']\s*:\s*)("[^"\n]*"|'[^'\n]*')""", re.IGNORECASE)
 _HEADER = re.compile(r"""(authorization["']?\s*[:=]\s*["']?(?:\w+\s+)?)[^\s"',}]+""", re.IGNORECASE)
+_WEB = re.compile(r"https?://[^/\s\"']+/([^\s\"'<>|;)]+)", re.IGNORECASE)
 _DATABASES = ("postgresql", "mysql", "mssql", "mariadb", "oracle")
 # what our libraries read, and could repeat in an error
 _VARIABLES = (
     "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN", "DATABRICKS_PASSWORD", "PGPASSWORD",
-    "MYSQL_PWD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCESS_KEY",
+    "MYSQL_PWD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCESS_KEY", "GTA_NOTIFY_URL",
 )  # fmt: skip
 _SHORTEST = 6  # characters of a variable's value: a shorter one is found in words that are none
 
@@ -151,3 +152,18 @@ def refuse_secrets(name: str, lines: Iterable[str], where: str = "") -> None:
                     f"{name} says {variable} in plain, and every cell's record would hold it: read it from a file that "
                     f"is yours alone, {variable}=$(cat ~/FILE){where}."
                 )
+
+
+def refuse_hooks(name: str, command: str) -> None:
+    """Raises UserError for a command that has a web address with a path, or a header's password, in plain: of a hook
+    (Slack's, ntfy's) the path is the password. `name`: of the setting.
+    """
+    refuse_secrets(name, command.splitlines())
+    plain = [found for found in _WEB.finditer(command) if "$" not in found[1]]
+    header = [found for found in _HEADER.finditer(command) if "$" not in found[0].removeprefix(found[1])]
+    if plain or header or any("$" not in found[2] for found in _URI.finditer(command)):
+        what = "a web address with a path" if plain else "a password"
+        raise UserError(
+            f"{name} has {what} in plain, which lets everybody post who can read a cell's record: put it into the "
+            'environment, export GTA_NOTIFY_URL=$(cat ~/FILE), and say "$GTA_NOTIFY_URL".'
+        )

@@ -105,6 +105,7 @@ def lines(overrides: Sequence[str]) -> Iterator[Finding]:
     yield from guarded("Slurm", lambda: slurm_check.check_cluster(config.site, launcher, script))
     yield from guarded("folders", lambda: places.folders(config.paths))
     yield from guarded("MLflow", lambda: places.mlflow(config.paths))
+    yield from guarded("notify", lambda: places.notification(config.site))
     for splits in _by_data_set(configs):
         yield from guarded("data", lambda splits=splits: data.chosen(splits))  # type: ignore[misc]
     asked_for = [config.model for config in configs]

@@ -25,7 +25,7 @@ from gta.data.spec import check_classes, check_names, check_options
 from gta.encoders import check_model, has_batchnorm, idle, patch_size
 from gta.errors import UserError
 from gta.fields import check_values
-from gta.masking import refuse_credentials, refuse_secrets
+from gta.masking import refuse_credentials, refuse_hooks, refuse_secrets
 from gta.methods import METHODS
 from gta.ranges import SIDES
 from gta.text import did_you_mean
@@ -38,6 +38,7 @@ def check_config(config: Config) -> None:
     refuse_credentials(config.paths.tracking_uri)
     refuse_secrets("site.setup", config.site.setup)
     refuse_secrets("site.sbatch", config.site.sbatch.values(), " in site.setup")
+    refuse_hooks("site.notify", config.site.notify)
     check_method(config.method)
     check_batch(config.schedule, config.site.ranks * config.site.nodes, has_batchnorm(config.model.encoder))
     check_names(config.data)

@@ -66,11 +66,12 @@ class Named:
 
 def known(runs: Path) -> list[Named]:
     """Every cell below a folder of runs, by its words; those whose `cell.json` is broken last, by their signatures."""
-    found = [_named(folder) for folder in cell_folders(runs)]
+    found = [named(folder) for folder in cell_folders(runs)]
     return sorted(found, key=lambda cell: (bool(cell.broken), cell.dataset, cell.name, cell.signature))
 
 
-def _named(folder: CellFolder) -> Named:
+def named(folder: CellFolder) -> Named:
+    """The cell in a folder."""
     problems: list[str] = []
     cell = readable(folder.identity, problems.append)
     if cell is None:

@@ -26,7 +26,7 @@ from gta.masking import mask_output
 from gta.ops import distributed
 from gta.provenance.environment import environment
 from gta.train.control import Control, Request
-from launch.job import failure
+from launch.job import failure, telling
 from launch.job.rendezvous import Place, rendezvous
 from launch.job.signals import Signals
 from launch.job.watchdog import Watchdog, watchdog
@@ -66,12 +66,16 @@ def run_rank(folder: CellFolder, place: Place, signals: Signals | None = None, s
         if not folder.path.is_dir():  # the ranks would make it anew to meet there
             raise UserError(f"{folder.path} is gone: the cell's folder was deleted or moved after it was submitted.")
         with rendezvous(folder, place):
-            return run_cell(folder, place, signals, sent)
+            how = run_cell(folder, place, signals, sent)
+        if how == "done":
+            telling.tell_end(folder, place.rank)
+        return how
     except Exception as error:
         if isinstance(error, UserError) or full_disk(error):
             print(f"error: {failure.in_words(error)}", file=sys.stderr, flush=True)
         else:
             traceback.print_exception(error)
+        telling.tell_end(folder, place.rank)
         sys.exit(1)  # the log has the cause: let that be its end, not the way up through submitit
 
 

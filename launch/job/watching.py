@@ -13,6 +13,7 @@ import re
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from gta.cellfolder import CellFolder, Death, Silence, process_start
 from gta.jsonrecord import JsonRecord
 from gta.processes import process_letter
 from launch.job import stacks
+from launch.job.telling import STUCK_SECONDS, asked, finish, start
 
 TICK = b"."
 ATTEMPT = b"a%d;"
@@ -168,6 +170,7 @@ class Watching:
 
     def _end(self) -> None:
         self._note(over=True)
+        telling = self._tell()
         self._say_where()
         if self.watched.world > 1:
             time.sleep(min(FAR_SECONDS if self.watched.hosts else GATHER_SECONDS, self.watched.seconds))
@@ -175,8 +178,21 @@ class Watching:
         try:
             if self.watched.rank == 0 and self.number is not None:
                 self._close(self.number)  # before anybody can see that it is dead
+                finish(telling, STUCK_SECONDS)  # Slurm ends all that the job runs when a rank is gone
         finally:
             self._kill()  # whatever comes: nobody else would let it go on
+
+    def _tell(self) -> subprocess.Popen[bytes] | None:
+        """Begin to tell somebody, where no launcher does; the process that tells. Nothing of it keeps the end away."""
+        if self.watched.rank or self.number is None:
+            return None
+        with contextlib.suppress(Exception):
+            if asked(self.folder):
+                return start(self.folder, "stuck", str(self.number), self._why())
+        return None
+
+    def _why(self) -> str:
+        return f"no progress for {self.watched.seconds / 60:g} min"
 
     def _say_where(self) -> None:
         """The stacks of the rank and of its workers, in its log; of a process that can show none, why."""
@@ -230,7 +246,7 @@ class Watching:
                 return
             if self.folder.attempt_file(number + 1).exists():
                 return
-            error = f"no progress for {self.watched.seconds / 60:g} min; {self._culprit(number)}"
+            error = f"{self._why()}; {self._culprit(number)}"
             replace(
                 found, ended="lost", end_time=time.time(), why=str(Death.STUCK), error=error
             ).write(self.folder.attempt_file(number))  # fmt: skip

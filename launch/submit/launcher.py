@@ -24,6 +24,7 @@ from gta.config import SiteConfig
 from gta.errors import UserError
 from gta.sweep import Sweep
 from launch.grid import grid
+from launch.notify.news import News, of_launcher
 from launch.show.board import Board
 from launch.show.words import summary
 from launch.slurm import commands as slurm
@@ -34,6 +35,7 @@ from launch.submit import code, price
 from launch.submit import recorder as record
 from launch.submit.interrupt import Interrupt
 from launch.submit.selection import Selection
+from launch.submit.spending import Spending
 from launch.submit.watch import Cluster, Watch
 
 POLL_SECONDS = {"local": 0.5, "slurm": 5.0}
@@ -116,7 +118,7 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobRet
     if optimising and not options.wait:
         raise UserError("--no-wait does not go with hydra/sweeper=...: one that learns from scores waits for them.")
     sweep = grid.sweep_of(master)
-    report = run(cells, cluster, sweep, options, POLL_SECONDS[cluster.name])
+    report = run(cells, cluster, sweep, options, POLL_SECONDS[cluster.name], more=optimising)
     _reports.append(report)
     if optimising and report.interrupted:
         raise KeyboardInterrupt  # it would ask for more cells
@@ -137,13 +139,25 @@ def job_return(entry: Entry, overrides: Sequence[str], master: DictConfig) -> Jo
     return made
 
 
-def run(cells: list[Cell], cluster: Cluster, sweep: Sweep, options: Options, poll: float) -> LaunchReport:
+def run(
+    cells: list[Cell], cluster: Cluster, sweep: Sweep, options: Options, poll: float, more: bool = False
+) -> LaunchReport:
     """Submit what is missing, and watch until no cell waits or runs.
 
-    Ctrl-C ends the jobs that this process holds, saved, and leaves those that Slurm holds alone.
+    Ctrl-C ends the jobs that this process holds, saved, and leaves those that Slurm holds alone. `more`: other cells of
+    the sweep will follow, so that the end of these is not told as its end.
     """
+    with of_launcher(cells, sweep) as news:
+        report = _run(cells, cluster, sweep, options, poll, news)
+        if not (report.interrupted or report.detached or report.nothing or more):
+            news.end(report.entries)
+        return report
+
+
+def _run(cells: list[Cell], cluster: Cluster, sweep: Sweep, options: Options, poll: float, news: News) -> LaunchReport:
     board = Board()
     watch = Watch(cells, cluster, options)
+    watch.heard = lambda entries: news.look(entries, watch.retry, watch.never_start)
     wanted = watch.wanted(watch.first)
     if options.again and not wanted:
         if watch.doubt:
@@ -157,7 +171,8 @@ def run(cells: list[Cell], cluster: Cluster, sweep: Sweep, options: Options, pol
     if wanted:
         board.console.print(recipe.line(entry.cell.config for entry in wanted), markup=False, soft_wrap=True)
         board.console.print(price.describe(wanted), markup=False, soft_wrap=True)
-        price.refuse(wanted, options.budget)
+        _within_budget(wanted, options.budget, news)
+    spending = Spending(wanted, options.budget)
     recorder = record.Recorder(cells, sweep)
     interrupted = detached = False
     with board, Interrupt() as ctrl_c:
@@ -173,6 +188,9 @@ def run(cells: list[Cell], cluster: Cluster, sweep: Sweep, options: Options, pol
                     detached = True  # a turn that submits looks once more
                     break
                 recorder.sometimes(entries)
+                if said := spending.used_up(entries):
+                    board.console.print(said, markup=False, soft_wrap=True)
+                    news.budget(said, spending.budget, wanted)
                 ctrl_c.check()
                 time.sleep(poll)
         except KeyboardInterrupt:
@@ -183,6 +201,16 @@ def run(cells: list[Cell], cluster: Cluster, sweep: Sweep, options: Options, pol
             raise
     recorder.now()
     return LaunchReport(entries, sweep, interrupted, detached)
+
+
+def _within_budget(wanted: Sequence[Entry], budget: float | None, news: News) -> None:
+    """Raises UserError where the cells cost more than that, which is told, too."""
+    try:
+        price.refuse(wanted, budget)
+    except UserError as error:
+        assert budget is not None
+        news.budget(str(error), budget, wanted)
+        raise
 
 
 def check_data(wanted: Sequence[Entry]) -> None:

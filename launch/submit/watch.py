@@ -75,6 +75,7 @@ class Watch:
         self._reconciled = PatientLook(self.runs, clock)
         self._clock, self._pause = clock, 0.0  # between looks for submissions of which nobody knows
         self._said: set[str] = set()
+        self.heard: Callable[[list[Entry]], None] = lambda entries: None  # who hears of each look
         self._stuck: dict[str, int] = {}  # signature -> looks in a row at which its job could not start by itself
         with submission_lock(self.runs):
             self._recover()
@@ -110,6 +111,7 @@ class Watch:
                 del self.jobs[entry.cell.signature]
             with contextlib.suppress(BrokenRecord):  # since the look: the next one says so
                 settle(entry)
+        self.heard(entries)
         return entries
 
     def _doubted(self, entry: Entry) -> Entry:
@@ -155,6 +157,11 @@ class Watch:
             quiet = self.silence or not self.cluster.ready(entries)
             chosen = [] if quiet else self.wanted(entries)[: self._room(entries)]
             return self._submitted(chosen, entries) if chosen else entries
+
+    @property
+    def never_start(self) -> set[str]:
+        """Cells whose jobs Slurm will not start by itself, by signature, where that was so for a few looks."""
+        return {signature for signature, looks in self._stuck.items() if looks >= STUCK_LOOKS}
 
     def _recover(self) -> None:
         """Finish submissions that a launcher left; those of which nobody knows are looked for ever more seldom."""
@@ -209,7 +216,7 @@ class Watch:
 
     def over(self, entries: Sequence[Entry]) -> bool:
         """Nothing of ours runs, nothing waits that could ever start, and nobody else is at one of the cells."""
-        going = [entry for entry in entries if self._stuck.get(entry.cell.signature, 0) < STUCK_LOOKS]
+        going = [entry for entry in entries if entry.cell.signature not in self.never_start]
         busy = any(entry.state in (State.RUNNING, State.QUEUED, State.UNKNOWN) for entry in going)
         unsure = any(entry.cell.signature in self._unsure and entry.state is not State.DONE for entry in entries)
         return not (self.jobs or busy or unsure or self.wanted(entries))

@@ -13,6 +13,7 @@ from gta import cellfolder
 from gta.cellfolder import CellFolder, JsonRecord
 from gta.certificate import Certificate
 from gta.files import write_text
+from gta.notices import Notified
 from gta.provenance.environment import environment
 from gta.tracking import store
 from gta.tracking import sync as tracking
@@ -32,6 +33,7 @@ RECORDS: dict[str, type[JsonRecord]] = {
     "result.json": cellfolder.Result,
     "Drills": Certificate,
     "order.json": cellfolder.Orders,
+    "notified.json": Notified,
 }
 
 

@@ -104,6 +104,33 @@ def test_an_option_of_sbatch_with_a_token_in_it_is_refused() -> None:
         check_config(changed(config(), {"site.sbatch": {"export": "ALL,WANDB_API_KEY=abcdef123"}}))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        'curl -d "$GTA_TEXT" https://hooks.slack.com/services/T01/B02/abcDEF123',
+        "curl -d x 'http://chat.example/hooks/xyz'",
+        "wget https://ntfy.sh/mytopic",
+        "curl https://me:hunter2@host",
+        "curl -H 'Authorization: Bearer abc123' https://host/$TOPIC",
+        "export TOKEN=abc123; tell",
+    ],
+)
+def test_the_address_of_a_hook_in_a_command_is_refused(command: str) -> None:
+    with pytest.raises(UserError, match=r"site\.notify (has|says) .* in plain.*\$\(cat ~/FILE\)") as refused:
+        check_config(changed(config(), {"site.notify": command}))
+    assert not any(word in str(refused.value) for word in ("abc", "xyz", "hunter2", "mytopic"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["slack", 'curl "$GTA_NOTIFY_URL"', 'curl -H "Authorization: Bearer $MINE" https://host/$TOPIC', "mail me <x"],
+)
+def test_a_command_that_reads_it_from_the_environment_is_fine(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_config(changed(config(), {"site.notify": command}))
+    monkeypatch.setenv("GTA_NOTIFY_URL", "https://ntfy.sh/mytopic")
+    assert masked("could not reach https://ntfy.sh/mytopic") == "could not reach ***"
+
+
 def test_a_long_word_is_looked_at_once() -> None:
     """A look from each of its letters on would not end."""
     for word in ("a" * 10**6, "-" * 10**6, "api_key" * 10**5):

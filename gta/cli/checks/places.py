@@ -1,4 +1,6 @@
-"""The folders a run needs: writable, on a file system that does what we ask of it, with room; and MLflow's store."""
+"""The folders a run needs: writable, on a file system that does what we ask of it, with room; MLflow's store; and what
+tells somebody.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gta.config import PathsConfig
+from gta.config import PathsConfig, SiteConfig
 from gta.errors import UserError
 from gta.finding import Finding, missing, ok, problem
 from gta.masking import masked
+from gta.notifyconfig import PRESETS
 from gta.tracking import keys, sqlite_schema, store
 
 LITTLE_BYTES = 4 * 10**9  # a ResNet-101 cell with three networks keeps two checkpoints of 1.3 GB, and writes a third
@@ -55,6 +58,22 @@ def _trouble(folder: Path) -> str:
     except OSError as error:
         return f"cannot be written to ({error.strerror})"
     return ""
+
+
+def notification(site: SiteConfig) -> Iterator[Finding]:
+    """Whether the site's way to tell somebody has what it needs; nothing is sent."""
+    command = site.notify.strip()
+    if command and command not in PRESETS:
+        yield ok("notify", f"site.notify is a command of your own, run for: {', '.join(site.notify_on)}")
+    elif command and shutil.which("curl") is None:
+        yield problem("notify", f"site.notify={command} needs curl, which is not on the PATH", "Install it.")
+    elif command and not os.environ.get("GTA_NOTIFY_URL"):
+        advice = (
+            "export GTA_NOTIFY_URL=$(cat ~/FILE), and the same line in site.setup for jobs that no launcher watches."
+        )
+        yield problem("notify", f"site.notify={command}: GTA_NOTIFY_URL is not set", advice)
+    elif command:
+        yield ok("notify", f"{command}, for: {', '.join(site.notify_on)}")
 
 
 def mlflow(paths: PathsConfig) -> Iterator[Finding]:

@@ -131,6 +131,24 @@ def test_the_tracking_store(tmp_path: Path) -> None:
     assert status("file:///tmp/mlruns") is Status.PROBLEM
 
 
+def test_what_tells_somebody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lines(**site: str) -> list[tuple[str, str]]:
+        return [(str(line.status), line.detail) for line in places.notification(SiteConfig(**site))]
+
+    monkeypatch.delenv("GTA_NOTIFY_URL", raising=False)
+    assert lines() == []
+    assert lines(notify="mail me") == [
+        ("ok", "site.notify is a command of your own, run for: end, failure, stuck, budget")
+    ]
+    (tmp_path / "curl").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert lines(notify="slack") == [("problem", "site.notify=slack: GTA_NOTIFY_URL is not set")]
+    monkeypatch.setenv("GTA_NOTIFY_URL", "https://host/hooks/pa55word")
+    assert lines(notify="slack") == [("ok", "slack, for: end, failure, stuck, budget")]
+    (tmp_path / "curl").unlink()
+    assert lines(notify="mattermost")[0][1].endswith("needs curl, which is not on the PATH")
+
+
 def test_folders(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     paths = PathsConfig(runs=str(tmp_path / "runs"), results=str(tmp_path / "file/below"), splits="/proc/none")

@@ -28,6 +28,7 @@ from launch.show.rows import row
 from launch.state.ledger import State, look, to_run
 from tests.helpers import hanging_rank
 from tests.helpers.cells import attempt, claim, last_attempt
+from tests.helpers.notified import of_site, script, told
 from tests.helpers.program import ROOT
 
 SECONDS = 1800.0
@@ -302,7 +303,8 @@ def beside(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["wait", "stop"])
-def test_a_rank_that_hangs_is_ended_with_its_stack(cells: list[Cell], how: str) -> None:
+def test_a_rank_that_hangs_is_ended_with_its_stack(tmp_path: Path, how: str) -> None:
+    cells = of_site(tmp_path, 1)
     command = [sys.executable, "-m", "tests.helpers.hanging_rank", str(cells[0].folder.path), how]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
@@ -320,6 +322,8 @@ def test_a_rank_that_hangs_is_ended_with_its_stack(cells: list[Cell], how: str) 
     assert (entry.state, entry.cause) == (State.RESUMABLE, Death.STUCK)
     assert record.error in entry.detail
     assert to_run(entry), "again, by itself"
+    (fact,) = told(tmp_path)
+    assert "ended: no progress for 0.05 min" in fact["title"], "no launcher watches: its watchdog tells"
 
 
 @pytest.mark.slow
@@ -342,6 +346,7 @@ def test_two_ranks_are_ended_together_and_the_one_that_hangs_is_named(cells: lis
 def test_a_stopped_rank_of_a_local_cell_ends_the_attempt_and_the_cell_goes_on(small: list[str], tmp_path: Path) -> None:
     words = [*small, "method=supervised", "seed=0", "sweep=shapes", "site.ranks=2", "schedule.group_size=4"]
     long = ["schedule.iterations=40", "site.workers=1", "schedule.log_every=1", "site.stuck_minutes=0.3"]
+    long.append(f"site.notify={script(tmp_path)!r}")
     command = [sys.executable, "-m", "gta", "multirun", *words, *long]
     launcher = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     stopped: psutil.Process | None = None
@@ -365,6 +370,7 @@ def test_a_stopped_rank_of_a_local_cell_ends_the_attempt_and_the_cell_goes_on(sm
     logs = "".join(log.read_text() for log in tmp_path.glob("runs/sweeps/shapes/**/*_log.out"))
     assert "Rank 0 (process " in logs, "the other one shows where it waits"
     assert "Current thread" in logs
+    assert [fact["event"] for fact in told(tmp_path)] == ["stuck", "end"]
 
 
 def rank_one(launcher: int) -> psutil.Process:

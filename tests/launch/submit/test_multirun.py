@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.helpers.notified import script, told
 from tests.helpers.program import SMALL_SHAPES, Run
+from tests.helpers.slurm import until
 
 
 def results(runs: Path) -> dict[str, Any]:
@@ -95,6 +97,7 @@ def test_a_cell_that_is_killed_goes_on(small: list[str], tmp_path: Path) -> None
 @pytest.mark.slow
 def test_a_launcher_that_dies_alone_leaves_its_cells_to_the_next(say: Run, small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, "schedule.iterations=60"]
+    words.append(f"site.notify={script(tmp_path)!r}")
     launcher = subprocess.Popen([sys.executable, "-m", "gta", *words], cwd=tmp_path, stdout=subprocess.DEVNULL)
     wait_for(lambda: list(tmp_path.glob("runs/cells/*/checkpoint.pt")))
     launcher.kill()
@@ -102,6 +105,8 @@ def test_a_launcher_that_dies_alone_leaves_its_cells_to_the_next(say: Run, small
     second = say(*words)
     assert second.returncode == 0, second.stdout + second.stderr
     assert set(attempts(tmp_path / "runs").values()) == {1}, "the living cell was watched, not run again"
+    until(lambda: told(tmp_path))
+    assert [fact["event"] for fact in told(tmp_path)] == ["end"], "by the cell's job or the second launcher"
 
 
 @pytest.mark.slow
@@ -120,7 +125,7 @@ def test_a_failing_cell_stops_no_other(say: Run, small: list[str], generated: Pa
     data = tmp_path / "broken"
     shutil.copytree(generated / "shapes", data / "shapes")
     words = ["multirun", "sweep=shapes", "method=supervised", "seed=0", "data.split=1/5,1/2", *small[:-1]]
-    words.append(f"paths.data={data}")
+    words += [f"paths.data={data}", f"site.notify={script(tmp_path)!r}"]
     assert say("splits", "make", "data=shapes", "--ratios", "1/5,1/2", *small[:-1], *SMALL_SHAPES).returncode == 0
     lists = tmp_path / "splits/shapes/seed0"
     only_in_half = set((lists / "1_2/labeled.txt").read_text().split()) - set(
@@ -140,11 +145,17 @@ def test_a_failing_cell_stops_no_other(say: Run, small: list[str], generated: Pa
 
     assert say(*words).returncode == 1
     assert sorted(attempts(tmp_path / "runs").values()) == [1, 1], "a failed cell runs again only when asked"
+    until(lambda: len(told(tmp_path)) >= 2)
+    heard = {fact["event"]: fact for fact in told(tmp_path)}
+    assert any(name in heard["failure"]["title"] for name in only_in_half)
+    assert "is over: 1 of 2 cells done, 1 failed" in heard["end"]["title"]
     for name, path in broken.items():
         path.write_bytes(whole[name])
     mended = say(*words, "--retry", "failed")
     assert mended.returncode == 0, mended.stdout + mended.stderr
     assert sorted(attempts(tmp_path / "runs").values()) == [1, 2]
+    until(lambda: len(told(tmp_path)) >= 3)
+    assert sorted(fact["event"] for fact in told(tmp_path)) == ["end", "end", "failure"], "the launchers', each once"
 
 
 @pytest.mark.slow
