@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gta.fields import neutral
-from gta.ranges import SCRIPT, Text
+from gta.ranges import Text
 
 END, FAILURE, STUCK, BUDGET = EVENTS = ("end", "failure", "stuck", "budget")
 SLACK, MATTERMOST = PRESETS = ("slack", "mattermost")
@@ -16,9 +16,8 @@ _EVENT = Text(f"one of {', '.join(EVENTS)}", lambda text: text in EVENTS)
 class NotifyConfig:
     notify: str = neutral(
         "",
-        "Shell command (bash) that tells somebody of an event, with the facts in its environment (GTA_EVENT, GTA_TEXT "
+        "Shell command (bash), in one line, that tells somebody of an event, with the facts in its environment (GTA_EVENT, GTA_TEXT "
         "...); or slack or mattermost, which post it to the hook whose address is in GTA_NOTIFY_URL; empty: nobody.",
-        text=SCRIPT,
     )
     notify_on: list[str] = neutral(
         list(EVENTS),

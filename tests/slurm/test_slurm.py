@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.helpers.notified import script, told
 from tests.helpers.program import Run
-from tests.helpers.slurm import GRID, RANKS, SCRIPT, SITE, Slurm, attempts, numbers, submitted
+from tests.helpers.slurm import GRID, RANKS, SCRIPT, SITE, Slurm, attempts, numbers, submitted, until
 
 pytestmark = pytest.mark.slurm
 
@@ -51,9 +52,18 @@ def test_a_cell_that_fails_is_failed_in_slurm_too(
     with open(tmp_path / f"data/shapes/JPEGImages/{broken}.jpg", "r+b") as picture:
         picture.truncate(600)
 
-    first = gta(*words, *SITE, **slurm.environment)
+    remote = [*words, *SITE, f"site.notify={script(tmp_path)!r}"]
+    assert gta(*remote, "--no-wait", **slurm.environment).returncode == 0
+    until(lambda: len(told(tmp_path)) == 2)  # no launcher watches: the jobs tell
+    facts = {fact["event"]: fact for fact in told(tmp_path)}
+    assert broken in facts["failure"]["title"]
+    assert "is over: 1 of 2 cells done, 1 failed" in facts["end"]["title"]
+
+    first = gta(*remote, **slurm.environment)
     assert first.returncode == 1, first.stdout + first.stderr
     assert "2 cells: 1 done, 1 failed" in first.stdout
+    assert len(told(tmp_path)) == 2, "a launcher that comes later has no news"
+    until(lambda: not {"RUNNING", "COMPLETING"} & set(slurm.jobs().values()))
     (failed,) = [attempt for attempt in attempts(tmp_path / "runs") if attempt.ended == "failed"]
     (done,) = [attempt for attempt in attempts(tmp_path / "runs") if attempt.ended == "done"]
     assert broken in (failed.error or "")
