@@ -16,7 +16,7 @@ _EVENT = Text(f"one of {', '.join(EVENTS)}", lambda text: text in EVENTS)
 class NotifyConfig:
     notify: str = neutral(
         "",
-        "Shell command (bash), in one line, that tells somebody of an event, with the facts in its environment (GTA_EVENT, GTA_TEXT "
+        "Shell command (bash) that tells somebody of an event, with the facts in its environment (GTA_EVENT, GTA_TEXT "
         "...); or slack or mattermost, which post it to the hook whose address is in GTA_NOTIFY_URL; empty: nobody.",
     )
     notify_on: list[str] = neutral(
