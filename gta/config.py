@@ -221,9 +221,7 @@ class SiteConfig(NotifyConfig):
         None, "Memory of a node's job in GB; null: the cluster's default.", within=(1, 1_000_000)
     )
     time_limit: int = neutral(1440, "Minutes a job may run.", within=(1, 1_000_000))
-    array_parallelism: int = neutral(
-        256, "Most jobs of a sweep's array that run at the same time.", within=(1, 1_000_000)
-    )
+    array_parallelism: int = neutral(256, "Most jobs of a sweep's array that run at once.", within=(1, 1_000_000))
     cells_per_gpu: int = neutral(1, "Cells of one rank that a Slurm job runs at once on its GPU.", within=(1, 64))
     constraint: str | None = neutral(None, "Features that a node must have (sbatch --constraint).", text=WORD)
     exclude: str | None = neutral(None, "Nodes to keep away from (sbatch --exclude).", text=WORD)
