@@ -14,7 +14,8 @@ class TableCell:
     `column` is what is shown, such as "1/16 (662)"; `labels` orders the columns; `reason` says why there is
     no result, where there is none ("never run", "failed: out of memory"), and `fill` is the command that makes it.
     `lists` is the name of the labeled list where it is a published one ("u2pl 662 (VOC blender, 1/16)"); `training` is
-    what `gta.recipe.parts` says of its config; `paper` is what a paper calls the row.
+    what `gta.recipe.parts` says of its config; `alike` is equal for cells that the sweep
+    declares to be trained alike; `paper` is what a paper calls the row.
     """
 
     signature: str
@@ -29,6 +30,7 @@ class TableCell:
     lists: str = ""
     val_list: str = ""
     training: tuple[str, ...] = ()
+    alike: str = ""
     paper: str = ""
 
 

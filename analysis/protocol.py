@@ -56,7 +56,7 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True) -> 
 
 def _training(cells: Sequence[TableCell]) -> list[str]:
     """How the cells were trained; where they differ in a thing, with the rows or columns that have it."""
-    parts = [_by_whom(values, cells) for values in zip(*(cell.training for cell in cells), strict=True)]
+    parts = [_by_whom(values, cells) for values in _by_part(cells)]
     return [f"Training: {'; '.join(parts)}"] if parts else []
 
 
@@ -113,7 +113,26 @@ def mixed(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
     for name, digests in _lists(used, wanted, by_column=True).items():
         groups[f"labeled lists of {name}"] = [_short(digest) for digest in digests]
     found = {name: list(dict.fromkeys(values)) for name, values in groups.items()}
-    return [f"{len(v)} {name} ({', '.join(x or 'unknown' for x in v)})" for name, v in found.items() if len(v) > 1]
+    told = [f"{len(v)} {name} ({', '.join(x or 'unknown' for x in v)})" for name, v in found.items() if len(v) > 1]
+    with_numbers = set(used["signature"])
+    return told + _trained_otherwise([cell for cell in cells if cell.signature in with_numbers])
+
+
+def _trained_otherwise(cells: Sequence[TableCell]) -> list[str]:
+    """In what cells differ that the sweep declares to be trained alike (`TableCell.alike`)."""
+    groups: dict[str, list[TableCell]] = {}
+    for cell in cells:
+        if cell.alike:
+            groups.setdefault(cell.alike, []).append(cell)
+    by_part = zip(*map(_by_part, groups.values()), strict=True)
+    differing = [any(len(set(values)) > 1 for values in part) for part in by_part]
+    told = [_by_whom(values, cells) for values, differs in zip(_by_part(cells), differing, strict=False) if differs]
+    return [f"training settings that no file of a sweep varies ({'; '.join(told)})"] if told else []
+
+
+def _by_part(cells: Sequence[TableCell]) -> list[tuple[str, ...]]:
+    """For each part of the training what the cells say of it."""
+    return list(zip(*(cell.training for cell in cells), strict=True))
 
 
 def of_table(used: pd.DataFrame, cells: Sequence[TableCell]) -> TableProtocol:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 VARIANTS = "variants"  # below a sweep's results
@@ -16,11 +16,12 @@ _PLAIN = re.compile(r"(?!.*__)[\w.=,/ ]+")
 @dataclass(frozen=True)
 class Sweep:
     """A sweep, by its name; `variant` says in settings what differs from its file ("seed=0 schedule.iterations=60"),
-    and is empty for the sweep as declared.
+    and is empty for the sweep as declared. `axes` are the settings that the file itself varies, where that is known.
     """
 
     name: str
     variant: str = ""
+    axes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def folder_name(self) -> str:

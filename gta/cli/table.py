@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,6 @@ from gta.text import some
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.cells import TableCell
     from analysis.render import PaperStyle
     from analysis.table import Table
     from gta.sweep import Sweep
@@ -66,7 +64,7 @@ class Unread:
 )
 @grammar.words()
 @options.table
-@option("--strict", is_flag=True, help="Refuse missing cells, and mixed commits, evaluations, lists or batches.")
+@option("--strict", is_flag=True, help="Refuse missing cells, and runs that do not belong together: see above.")
 @options.paper
 def command(
     words: Words, strict: bool, style: str, caption: str, label: str, decimals: int | None, **shown: Any
@@ -82,6 +80,10 @@ def command(
 
     Settings that make other cells than the sweep's file declares (fewer seeds, say, or another schedule) make a
     variant: its title says what differs, and its files are in results/NAME/variants/WHAT_DIFFERS.
+
+    --strict refuses a table with cells missing; one whose runs are of several commits, evaluations, lists or orders of
+    the batches; and one whose cells differ in how they are trained (encoder, weights, iterations, batch, crop,
+    optimizer) otherwise than by method, data set, split and what the sweep's file varies (hydra.sweeper.params).
 
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected.
@@ -181,6 +183,7 @@ def build(
 ) -> tuple[pd.DataFrame, Table, Unread]:
     """The runs of a grid, the table of them, and what MLflow could not tell; arguments and errors as of `show`."""
     from analysis import own, runs, table
+    from gta.cli.wanted import wanted
     from gta.tracking import store
     from launch.grid.recorded import told
     from launch.state.damage import damage
@@ -206,7 +209,7 @@ def build(
             unread.numbers += " " + (store.damage(paths.tracking_uri) or _AGAIN)
     made = table.build(
         frame,
-        wanted(entries, overrides or [f"sweep={sweep.name}"]),
+        wanted(entries, overrides or [f"sweep={sweep.name}"], sweep.axes),
         title=sweep.title,
         baseline=shown.baseline,
         best=shown.best,
@@ -232,55 +235,6 @@ def _from_folders(others: Sequence[Entry]) -> str:
     names = some([entry.cell.signature[:8] for entry in others], _NAMED)
     cells = "1 cell has its number" if len(others) == 1 else f"{len(others)} cells have their numbers"
     return f"{cells} from result.json, as MLflow has another or none: {names}."
-
-
-def wanted(entries: Sequence[Entry], overrides: Sequence[str]) -> list[TableCell]:
-    """What the table should hold, with the ledger's reasons and the commands that make what is missing."""
-    from analysis.cells import TableCell
-    from gta import recipe
-    from gta.data.splits.known import known_name
-
-    retry = _retry(entries)
-    return [
-        TableCell(
-            signature=entry.cell.signature,
-            row=entry.cell.row,
-            column=entry.cell.column,
-            labels=entry.cell.sizes.labeled,
-            seed=entry.cell.config.seed,
-            reason=entry.reason,
-            fill=_fill(entry, overrides, retry),
-            dataset=entry.cell.config.data.name,
-            encoder=entry.cell.config.model.encoder,
-            lists=known_name(entry.cell.digests.get("labeled", "")) or "",
-            val_list=known_name(entry.cell.digests.get("val", "")) or "",
-            training=recipe.parts(entry.cell.config),
-            paper=entry.cell.paper_row,
-        )
-        for entry in entries
-    ]
-
-
-def _retry(entries: Sequence[Entry]) -> str:
-    """The --retry of the one multirun that makes all cells which are not being made: none, failed, cancelled or all."""
-    from launch.state.ledger import RETRY, to_run
-
-    stopped = [entry for entry in entries if any(to_run(entry, retry) for retry in RETRY)]
-    return next((retry for retry in RETRY if all(to_run(entry, retry) for entry in stopped)), "all")
-
-
-def _fill(entry: Entry, overrides: Sequence[str], retry: str) -> str:
-    """The command that makes a missing cell; for one that runs or waits already, the command that shows it."""
-    from launch.state.ledger import State, to_run
-
-    if entry.state is State.DONE:
-        return "gta sync"  # its number is in its folder, and not in MLflow
-    if entry.state is State.DAMAGED:
-        return shlex.join(["gta", "show", entry.cell.signature, *map(masked, overrides)])
-    if not to_run(entry, retry):
-        return shlex.join(["gta", "status", *map(masked, overrides)])
-    words = ["multirun", *overrides] + ([] if retry == "none" else ["--retry", retry])
-    return shlex.join(["gta", *map(masked, words)])
 
 
 def _short(path: Path) -> Path:

@@ -32,7 +32,7 @@ from gta.errors import UserError
 from gta.fields import check_value, check_values, values_of
 from gta.masking import refuse_credentials
 from gta.sweep import Sweep
-from launch.grid import recorded, variants
+from launch.grid import axes, recorded, variants
 
 
 def expand(master: DictConfig, loader: ConfigLoaderImpl) -> list[list[str]]:
@@ -190,7 +190,7 @@ def single_config(hydra: Hydra, overrides: Sequence[str]) -> Config:
 
 def sweep_of(master: DictConfig) -> Sweep:
     """The sweep that a grid is of, or the variant of one, once its cells were made."""
-    return Sweep(str(master.sweep_name), str(master.variant))
+    return Sweep(str(master.sweep_name), str(master.variant), axes.declared(master))
 
 
 def paths_of(master: DictConfig) -> PathsConfig:

@@ -221,6 +221,26 @@ def test_strict_refuses_gaps_and_says_what_fills_them():
     assert "`do this`" in text
 
 
+def trained(signature, row, seed, *training, alike):
+    return want(signature, row, seed=seed, training=training, alike=alike)
+
+
+def test_strict_refuses_training_that_the_sweep_does_not_vary():
+    def mixed(*cells):
+        return build(frame(*(run(c.signature, 50.0, label=c.row, seed=c.seed) for c in cells)), cells, "mine")
+
+    short = trained("a", "gta", 0, "tiny", "60 iterations", alike="gta")
+    long = trained("b", "gta long", 0, "tiny", "80 iterations", alike="gta")
+    refused = mixed(short, long, trained("c", "sup", 0, "resnet", "80 iterations", alike="sup"))
+    said = "training settings that no file of a sweep varies (60 iterations (gta), 80 iterations (gta long, sup))"
+    assert refused.mixed == [said], "the encoder is the method's own"
+    with pytest.raises(UserError, match="its runs have training settings that no file of a sweep varies"):
+        refused.refuse_gaps()
+    mixed(short, trained("b", "long", 0, "tiny", "80 iterations", alike="long")).refuse_gaps()
+    unfinished = build(frame(run("a", 50.0)), [short, long])
+    assert unfinished.mixed == [], "of numbers that are there"
+
+
 def test_strict_has_nothing_against_a_whole_table():
     rows = [run("a", 50.0), run("b", 60.0, labels=50, digest_labeled="f" * 16)]
     build(frame(*rows), [want("a"), want("b", column="1/8 (50)", labels=50)]).refuse_gaps()

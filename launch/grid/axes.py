@@ -1,0 +1,37 @@
+"""What the file of a sweep varies, and which cells are to be trained alike because it varies nothing between them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from omegaconf import DictConfig
+
+from gta.cell import Cell
+from gta.compose.filerules import PARAMS
+
+# A method and a data set bring settings of their own, and the length in epochs is by the split's number of images.
+_ROWS_AND_COLUMNS = ("method", "data.name", "data.split", "data.split_family")
+_BECOMES = {"schedule.epochs": "schedule.iterations", "schedule.lr_batch_size": "schedule.lr"}  # in a cell's config
+
+
+def declared(master: DictConfig) -> tuple[str, ...]:
+    """The settings and groups that the sweep's file of a grid varies; none for a grid without one."""
+    added = {str(word).partition("=")[0].lstrip("+") for word in master.hydra.overrides.hydra if str(word)[0] == "+"}
+    found = [str(name) for name in master.hydra.sweeper.params or {}]
+    return tuple(name.lstrip("+") for name in found if f"{PARAMS}.{name}" not in added)
+
+
+def alike(cell: Cell, axes: Iterable[str]) -> str:
+    """What the cells of a grid share that should be trained alike: method, data set, split, and what the sweep's file
+    varies (`axes`).
+    """
+    names = {_BECOMES.get(axis, axis) for axis in axes} | set(_ROWS_AND_COLUMNS)
+    said = {**cell.params, "data.name": cell.config.data.name, "data.split": cell.config.data.split}
+    said["data.split_family"] = cell.config.data.split_family
+    return json.dumps({key: text for key, text in said.items() if any(_below(key, name) for name in names)})
+
+
+def _below(key: str, name: str) -> bool:
+    """Whether a setting is `name`, or in the group of that name."""
+    return key == name or key.startswith(f"{name}.")

@@ -1,0 +1,64 @@
+"""Cells that a sweep's file declares to be trained alike, and those that it varies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from gta.cli import composing, table
+from gta.journal import Journal
+from launch.grid.grid import sweep_of
+from tests.helpers import cells
+
+FILE = """# gta multirun sweep=own
+defaults:
+  - override /data: shapes
+  - override /model: tiny
+  - override /schedule: shapes
+hydra:
+  sweeper:
+    params:
+      method: supervised,gta
+      data.split: 1/5
+      seed: 0
+      schedule.iterations: 6,8
+"""
+
+
+def mixed(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
+    """What the sweep's file varies, and what --strict refuses of a grid whose cells are all done."""
+    master, found = composing.grid(words)
+    for cell in found:
+        cell.write()
+        with Journal(cell.folder.journal_file) as journal:
+            journal.event("started")
+        cells.finish(cell, 50.0, best=50.0)
+    sweep = sweep_of(master)
+    return sweep.axes, table.build(sweep, composing.look(found), words)[1].mixed
+
+
+def test_what_the_file_varies_may_differ_and_nothing_else(
+    small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = [word for word in small if word.startswith("paths.")]
+    settings = [word for word in small if not word.startswith(("paths.", "data.split", "schedule.iterations"))]
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps/own.yaml").write_text(FILE + OmegaConf.to_yaml(OmegaConf.from_dotlist(settings)))
+    own = ["sweep=own", *paths]
+
+    axes = ("method", "data.split", "seed", "schedule.iterations")
+    assert mixed([*own, "schedule.iterations=5,7", "schedule.lr=0.5"]) == (axes, []), "other values of what is varied"
+    found, (said,) = mixed([*own, "method=gta", "schedule.lr=0.1,0.2"])
+    assert found == axes
+    assert said.startswith("training settings that no file of a sweep varies (SGD, lr 0.1 (gta iterations=6 lr=0.1")
+    found, (said,) = mixed(
+        [*own, "schedule.iterations=6", "method=gta", '+hydra.sweeper.params.schedule="shapes,camvid"']
+    )
+    assert found == axes, "of the file, not of the command line"
+    assert said.startswith("training settings that no file of a sweep varies (SGD, lr")
+    found, (said,) = mixed([*small, "sweep_name=mine", "method=gta", "schedule.iterations=6,8"])
+    assert found == (), "no file says so"
+    assert "6 iterations (gta iterations=6), 8 iterations (gta iterations=8)" in said
