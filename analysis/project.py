@@ -38,8 +38,9 @@ def load(sweep: str, variant: str = "") -> tuple[pd.DataFrame, table.Table, RunH
     """The sweep's runs (as `analysis.runs.load`), its table (rows in the sweep's order), and what its runs logged.
 
     The sweep is the one that its file declares; `variant` names one of its variants instead, by its folder's name
-    (seed-0) or by what differs (seed=0). Cells that never started are not in MLflow, and so not in this table;
-    `gta table` knows them. Raises UserError where there is no store, no such variant, or no run of it.
+    (seed-0) or by what differs (seed=0). Cells that never started are not in MLflow, and so not in this table, whose
+    footer says how many these are; `gta table` names them. Raises UserError where there is no store, no such variant,
+    or no run of it.
     """
     uri = tracking_uri()
     declared = own.sweep_run(uri, sweep)
@@ -59,6 +60,9 @@ def load(sweep: str, variant: str = "") -> tuple[pd.DataFrame, table.Table, RunH
         )
     title = Sweep(sweep, chosen.variant).title
     made = table.build(frame, cells, title=title, order=declared.rows or chosen.rows)
+    if absent := set(chosen.grid) - set(frame["signature"]):
+        count = f"{len(absent)} of the sweep's {len(chosen.grid)} cells have"
+        made.notes.append(f"{count} no run in this store, and no place in this table.")
     return frame, made, RunHistory(uri, frame, made)
 
 

@@ -5,6 +5,7 @@ What is in the table is decided here; what it looks like in `analysis.render`.
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -126,6 +127,20 @@ class Table:
         return sum(entry.wanted for entry in self.entries.values())
 
     @property
+    def label_counts(self) -> dict[str, int]:
+        """Column -> how many labeled images it has; 0 where nobody knows."""
+        counts = dict.fromkeys(self.columns, 0)
+        for (_, column), entry in self.entries.items():
+            counts[column] = max([counts[column], *(score.cell.labels for score in entry.scores)])
+        return counts
+
+    @property
+    def counted(self) -> bool:
+        """Whether columns can be told apart, and placed, by their label counts."""
+        counts = list(self.label_counts.values())
+        return all(counts) and len(set(counts)) == len(counts)
+
+    @property
     def coloured(self) -> list[str]:
         """The rows by whose places a method has its colour: of the whole sweep, so that a part of it changes none."""
         return list(dict.fromkeys([*self.order, *self.rows]))
@@ -173,10 +188,10 @@ def build(
 ) -> Table:
     """The table of the `wanted` cells from the runs in `frame` (as `analysis.runs.load` gives them).
 
-    Rows stand in the order of `wanted`, columns by label count. Only finished runs count: a number of a run
-    that still goes on is not the one that it will end with. `baseline` is the row to compare the others with;
-    `rows_beside` says which published rows to show, as `published.choose` takes it; `order` are the rows of the
-    whole sweep (`own.row_order`). Raises UserError when two
+    Rows stand in the order of `wanted`, columns by label count, those of an unknown one last. Only finished runs
+    count: a number of a run that still goes on is not the one that it will end with. `baseline` is the row to compare
+    the others with; `rows_beside` says which published rows to show, as `published.choose` takes it; `order` are the
+    rows of the whole sweep (`own.row_order`). Raises UserError when two
     different cells fall on one (row, column, seed): their mean would be over something else than seeds; and for
     a baseline or a published method that is not there.
     """
@@ -190,7 +205,7 @@ def build(
         if (run := by_signature.get(cell.signature)) is not None:
             score = SeedScore(cell, run["network"], float(run["miou_last"]), _float(run["miou_best"]))
         entries.setdefault((cell.row, cell.column), TableEntry()).scores.append(score)
-    columns = {cell.column: cell.labels for cell in sorted(cells, key=lambda cell: cell.labels)}
+    columns = {cell.column: cell.labels for cell in sorted(cells, key=lambda cell: cell.labels or math.inf)}
     rows = list(dict.fromkeys(cell.row for cell in cells))
     used = finished[finished["signature"].isin([cell.signature for cell in cells])]
     notes = protocol.notes(used, cells, best)

@@ -12,12 +12,11 @@ _REST = "\n\nThe whole is in the artifact table.md.\n"
 
 def metrics(table: Table) -> dict[str, float | None]:
     """`gta/8 labels/mean`, `/deviation` and `/seeds` of each entry; None where there is no number."""
-    labels = dict.fromkeys(table.columns, 0)
-    for (_, column), entry in table.entries.items():
-        labels[column] = max([labels[column], *(score.cell.labels for score in entry.scores)])
+    labels = table.label_counts
     found: dict[str, float | None] = {}
     for (row, column), entry in table.entries.items():
-        place = f"{labels[column]} labels" if list(labels.values()).count(labels[column]) == 1 else column
+        alone = labels[column] and list(labels.values()).count(labels[column]) == 1
+        place = f"{labels[column]} labels" if alone else column
         name = f"{keys.part(row)}/{keys.part(place)}"
         found |= {f"{name}/mean": entry.mean, f"{name}/deviation": entry.std, f"{name}/seeds": float(entry.n)}
     return found

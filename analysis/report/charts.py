@@ -47,8 +47,8 @@ def curves(
 
 def labels(table: Table) -> dict[str, Any]:
     """mIoU over the label count: means with error bars, a trace a method; with one column, marks over the methods."""
-    counts = {c: e.scores[0].cell.labels for (_, c), e in table.entries.items()}
-    spaced = len(counts) > 1 and len(set(counts.values())) == len(counts)
+    counts = table.label_counts
+    spaced = len(counts) > 1 and table.counted
     at = {c: counts[c] if spaced else i + 1 for i, c in enumerate(table.columns)}
     traces = []
     for place, row in enumerate(table.coloured):

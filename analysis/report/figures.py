@@ -68,8 +68,7 @@ def miou_over_labels(table: Table) -> Figure:
 
 def _lines(table: Table) -> Figure:
     figure, axes = _empty("mIoU (%)", "labeled images (log scale)")
-    labels = {c: e.scores[0].cell.labels for (_, c), e in table.entries.items()}
-    distinct = len(set(labels.values())) == len(labels)
+    labels, distinct = table.label_counts, table.counted
     places = {c: float(labels[c] if distinct else i + 1) for i, c in enumerate(table.columns)}
     axes.set_xscale("log" if distinct else "linear")
     if not distinct:

@@ -183,7 +183,7 @@ def build(
 ) -> tuple[pd.DataFrame, Table, Unread]:
     """The runs of a grid, the table of them, and what MLflow could not tell; arguments and errors as of `show`."""
     from analysis import own, runs, table
-    from gta.cli.wanted import wanted
+    from gta.cli.wanted import unrecorded, wanted
     from gta.tracking import store
     from launch.grid.recorded import told
     from launch.state.damage import damage
@@ -207,9 +207,10 @@ def build(
             unread.damaged = f"{_from_folders(hurt)} They are damaged: see `gta status`."
         if unread.numbers and not unread.store:
             unread.numbers += " " + (store.damage(paths.tracking_uri) or _AGAIN)
+    cells = wanted(entries, overrides or [f"sweep={sweep.name}"], sweep.axes)
     made = table.build(
         frame,
-        wanted(entries, overrides or [f"sweep={sweep.name}"], sweep.axes),
+        cells,
         title=sweep.title,
         baseline=shown.baseline,
         best=shown.best,
@@ -218,7 +219,7 @@ def build(
     )
     made.listed = shown.missing
     if text := told(entry.cell for entry in entries):
-        made.notes.append(f"{text}.")
+        made.notes += [f"{text}.", *unrecorded(cells, paths.runs)]
     return frame, made, unread
 
 

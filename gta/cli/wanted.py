@@ -7,10 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gta.masking import masked
+from gta.text import some
 
 if TYPE_CHECKING:
     from analysis.cells import TableCell
     from launch.state.ledger import Entry
+
+_NAMED = 6  # rows or columns in a sentence
+NO_RECORD = "no record here"  # of a cell that nothing at hand tells: whether it ran elsewhere is not known
 
 
 def wanted(entries: Sequence[Entry], overrides: Sequence[str], axes: Sequence[str] = ()) -> list[TableCell]:
@@ -30,7 +34,7 @@ def wanted(entries: Sequence[Entry], overrides: Sequence[str], axes: Sequence[st
             column=entry.cell.column,
             labels=entry.cell.sizes.labeled,
             seed=entry.cell.config.seed,
-            reason=entry.reason,
+            reason=entry.reason if entry.cell.recorded else NO_RECORD,
             fill=_fill(entry, overrides, retry),
             dataset=entry.cell.config.data.name,
             encoder=entry.cell.config.model.encoder,
@@ -64,3 +68,20 @@ def _fill(entry: Entry, overrides: Sequence[str], retry: str) -> str:
         return shlex.join(["gta", "status", *map(masked, overrides)])
     words = ["multirun", *overrides] + ([] if retry == "none" else ["--retry", retry])
     return shlex.join(["gta", *map(masked, words)])
+
+
+def unrecorded(cells: Sequence[TableCell], runs: str) -> list[str]:
+    """A sentence on the columns, or, of all columns, the rows, none of whose cells has a record in the folder of
+    `runs`; none where there is no such.
+    """
+    without = {cell.signature for cell in cells if cell.reason == NO_RECORD}
+    columns = dict.fromkeys(cell.column for cell in cells)
+    bare = [column for column in columns if all(c.signature in without for c in cells if c.column == column)]
+    rows = dict.fromkeys(cell.row for cell in cells)
+    named = [*bare] or [row for row in rows if all(c.signature in without for c in cells if c.row == row)]
+    if not named:
+        return []
+    return [
+        f"No cell of {some(named, _NAMED)} has a record in {masked(runs)}, and its lists are not at hand: a copy of "
+        "the folder of runs needs these cells too, if they ever ran."
+    ]

@@ -115,7 +115,11 @@ def test_a_store_of_before_is_told_which_runs_are_the_sweeps(tmp_path: Path, mon
         project.load("shapes")
     assert tracking.sync(folders[:1], uri, "shapes", rows=["gta"], grid=[first.signature]).updated == 1
     assert tracking.sync(folders[:1], uri, "shapes", rows=["gta"], grid=[first.signature]).unchanged == 1
-    assert list(project.load("shapes")[0]["signature"]) == [first.signature]
+    frame, made, _ = project.load("shapes")
+    assert list(frame["signature"]) == [first.signature]
+    assert "no run in this store" not in " ".join(made.notes)
+    assert tracking.sync(folders[:1], uri, "shapes", rows=["gta"], grid=[first.signature, "f" * 16]).updated == 1
+    assert project.load("shapes")[1].notes[-1].startswith("1 of the sweep's 2 cells have no run in this store")
     assert len(runs.load(uri, sweep="shapes")) == 2, "nothing was taken out of the store"
 
 

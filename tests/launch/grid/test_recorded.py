@@ -150,4 +150,17 @@ def test_a_copy_of_the_runs_reprints_everything(say: Run, small: list[str], tmp_
     assert json.loads(say("status", *there, "--json").stdout)["counts"] == {"done": 2}
     assert not (copy / "data").exists(), "nothing is generated to read"
     assert not (copy / "splits").exists()
-    assert replace(first, lists=None).column in next(copy.glob("results/shapes/variants/*/table.md")).read_text()
+    page = next(copy.glob("results/shapes/variants/*/table.md"))
+    assert replace(first, lists=None).column in page.read_text()
+
+    # a copy that has one column of two
+    two = [word for word in there if not word.startswith("data.split=")] + ["data.split=1/5,1/4"]
+    said = say("table", *two)
+    assert said.returncode == 0, said.stderr
+    shown = " ".join(said.stdout.split())
+    assert "No cell of 1/4 has a record in" in shown
+    assert "2 of 4 cells are missing (2 no record here)" in shown
+    said = say("report", *two)
+    assert said.returncode == 0, said.stderr
+    (page,) = set(copy.glob("results/shapes/variants/*/table.md")) - {page}
+    assert f"| {replace(first, lists=None).column} | 1/4 |" in page.read_text(), "what nobody knows stands last"
