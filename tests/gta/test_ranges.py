@@ -134,7 +134,7 @@ def _in(folder: Path, made: Config) -> Config:
     })  # fmt: skip
 
 
-TRIED = 30  # values of each field as they are composed: those above are tried all
+TRIED = 12  # values of each field as they are composed: those above are tried all
 
 
 @pytest.mark.slow

@@ -42,6 +42,25 @@ def draw(config: DataConfig, ratios: list[str], seed: int) -> list[Path]:
     return folders
 
 
+def check_drawn(config: DataConfig) -> None:
+    """Raise UserError where the lists that were drawn into the split's folder are not those of the train list of now:
+    it was edited since, or is another file. They would be trained on without a word of the images that came or went.
+    """
+    folder, train_list = split_folder(config), train_path(config)
+    paths = config.ids == "path"
+    lists = (read_entries(folder / name, config.image_suffix, paths) for name in (LABELED, UNLABELED))
+    drawn = {entry.item for entries in lists for entry in entries}
+    train = set(list_ids(config, train_list))
+    if drawn == train:
+        return
+    told = ((len(train - drawn), "of its images are in neither list"), (len(drawn - train), "of theirs are not in it"))
+    raise UserError(
+        f"The lists in {folder} were not drawn from {train_list} as it is now "
+        f"({', '.join(f'{count} {what}' for count, what in told if count)}): remove that folder to have them drawn "
+        "anew, or name another place with data.split_dir=FOLDER."
+    )
+
+
 def _labeled_count(ratio: str, total: int, train_list: Path) -> int:
     try:
         value = Fraction(ratio)

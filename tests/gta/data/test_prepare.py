@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -74,6 +75,22 @@ def test_a_data_set_that_is_not_generated_is_never_written_to(tiny: Tiny, tmp_pa
     assert _snapshot(Path(config.root)) == before
     split = load_split(config)
     assert (len(split.labeled), len(split.unlabeled)) == (2, 3)
+
+
+def test_lists_that_were_drawn_before_the_train_list_changed_are_refused(tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(split="1_2", split_family="seed0", split_dir=str(tmp_path / "drawn"))
+    prepare(config)
+    train = Path(config.root) / "ImageSets/Segmentation/train.txt"
+    train.write_text("e\nb\n\na\nd\nc\n")  # the same images
+    prepare(config)
+    for text, told in (("a\nb\nc\n", "2 of theirs are not in it"), ("a\nb\nc\nd\ne\nf\n", "1 of its images are in")):
+        train.write_text(text)
+        with pytest.raises(UserError, match=f"1_2 were not drawn from .*train.txt as it is now .{told}"):
+            prepare(config)
+    shutil.rmtree(tmp_path / "drawn")
+    train.write_text("a\nb\nc\nd\n")
+    prepare(config)
+    assert len(load_split(config).unlabeled) == 2
 
 
 def test_a_missing_data_set_is_shown_as_it_must_look(tmp_path: Path) -> None:
