@@ -25,7 +25,7 @@ from gta.masking import mask_output
 
 SECTIONS = {
     "Run a grid": ("plan", "multirun", "retry", "doctor"),
-    "Watch it": ("status", "logs", "cancel", "repair", "gc"),
+    "Watch it": ("status", "logs", "usage", "cancel", "repair", "gc"),
     "Read it": ("table", "report", "show", "diff", "sync"),
     "One cell": ("train", "debug", "drill", "eval", "predict"),
     "Data": ("data", "splits"),

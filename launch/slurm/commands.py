@@ -117,7 +117,7 @@ def find_job(name: str) -> str | Unknown | None:
         if job.name == name:
             return job.job.partition("_")[0]
     command = ["sacct", "-X", "--noheader", "--parsable2", "--starttime=now-30days", f"--name={name}", "--format=JobID"]
-    lines = _accounting(command)
+    lines = accounting(command)
     if isinstance(lines, Unknown):
         return lines
     return lines[0].partition("_")[0] if lines else None
@@ -214,11 +214,11 @@ def _sacct(jobs: Iterable[str], *options: str) -> list[str] | Unknown:
     if not wanted:
         return []
     command = ["sacct", "-X", "--noheader", "--parsable2", *options, f"--jobs={','.join(sorted(wanted))}"]
-    return _accounting([*command, "--format=JobID,State,ExitCode,NodeList,JobName"])
+    return accounting([*command, "--format=JobID,State,ExitCode,NodeList,JobName"])
 
 
-def _accounting(command: list[str]) -> list[str] | Unknown:
-    """What sacct prints; nothing where the cluster keeps no accounts."""
+def accounting(command: list[str]) -> list[str] | Unknown:
+    """What sacct prints to this command line; nothing where the cluster keeps no accounts."""
     answer = _run(command)
     if answer is not None and not answer.returncode:
         return answer.stdout.splitlines()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
@@ -32,6 +33,15 @@ def test_cells_of_two_ranks_give_the_local_numbers(gta: Run, small: list[str], t
     assert {job.partition("_")[2] for job in jobs} == {"0", "1"}, "one array"
     assert {attempt.job for attempt in made} == jobs
     assert {slurm.jobs()[job] for job in jobs} == {"COMPLETED"}
+    used = gta("usage", *words[1:], *SITE, **slurm.environment)
+    assert used.returncode == 0, used.stderr
+    for line in (
+        "gta: 1 cell looked at, 1 done" + ("; 1 start of a job in the accounting" if slurm.accounting else ""),
+        r"time +\d+ s the longest cell; \S+ s an iteration, \d+ s for all; 1440 min asked for a job",
+        "time_limit: 5  # minutes, for a whole cell",
+        r"memory +\d.* GB a node" if slurm.accounting else "This cluster keeps no accounting",
+    ):
+        assert re.search(line, used.stdout), f"{line}\n{used.stdout}"
     assert "NumCPUs=2 NumTasks=2" in slurm.ask("scontrol", "show", "job", min(jobs))
 
     local = gta(*words, f"paths.runs={tmp_path / 'local'}")

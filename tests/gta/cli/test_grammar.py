@@ -214,6 +214,7 @@ def test_a_new_option_is_meant() -> None:
         "retry": f"--oom --new-order {picked} {resources} --wait --no-wait --budget",
         "doctor": "",
         "status": f"--watch {picked} --all --json",
+        "usage": f"{picked} --json",
         "logs": f"-f --follow --rank --attempt -n --lines {picked}",
         "cancel": f"{picked} --yes",
         "gc": "--best --list --yes",
