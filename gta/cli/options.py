@@ -11,8 +11,8 @@ from gta.errors import UserError
 from gta.text import did_you_mean
 
 STATES = (
-    "damaged", "failed", "held", "stuck", "suspended", "lost", "unknown", "running", "starting", "requeued", "stopped",
-    "cancelled", "queued", "never run", "done",
+    "damaged", "failed", "held", "stuck", "suspended", "lost", "unknown", "running", "starting", "ending", "requeued",
+    "stopped", "cancelled", "queued", "never run", "done",
 )  # fmt: skip
 
 

@@ -58,11 +58,12 @@ def command(
     """Where every cell of a grid stands; without a grid, how far each sweep is.
 
     What waits (with Slurm's reason), is held (by somebody, or it asks for what no node has: Slurm will not start it),
-    starts, runs (iteration, iterations a second, time left, node), is done (mIoU), failed (the cause and the error),
-    was cancelled, stopped (saved, it can go on), is lost (its process died without a word) or damaged (a record in its
-    folder cannot be read: show names it); attempts and hours used. It asks Slurm where there is one;
-    elsewhere heartbeats tell. Where Slurm does not answer that is said, and states are those of the cells' folders:
-    what waited waits, and of what had begun and beats no more they are unknown.
+    starts, runs (iteration, iterations a second, time left, node), is ending (its attempt is over, and Slurm has not
+    let go of the job yet), is done (mIoU), failed (the cause and the error), was cancelled, stopped (saved, it can go
+    on), is lost (its process died without a word) or damaged (a record in its folder cannot be read: show names it);
+    attempts and hours used. It asks Slurm where there is one; elsewhere heartbeats tell. Where Slurm does not answer
+    that is said, and states are those of the cells' folders: what waited waits, and of what had begun and beats no more
+    they are unknown.
 
     A line a cell at any width; what has no room there is said below. --state and --method pick cells.
 

@@ -16,10 +16,13 @@ from gta.text import printable
 from launch.slurm.reasons import plain, stuck, way_out
 from launch.state.damage import damage
 from launch.state.damage import history as attempts_of
+from launch.state.jobs import HeldJob
 from launch.state.ledger import Entry, State
+from launch.state.silent import of_this_start
 
 _WAITING = ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT")  # jobs of Slurm that have a reason for it
 _STARTING = ("RUNNING", "CONFIGURING")  # and no attempt of theirs has begun
+_ENDING = ("COMPLETING", "STAGE_OUT", "SIGNALING")  # the work is over, or told to end: Slurm tidies up after it
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,8 @@ def state(entry: Entry, history: Sequence[Attempt]) -> str:
     if entry.state is State.QUEUED:
         if entry.held is not None and stuck(entry.held):
             return "held"
+        if entry.held is not None and (entry.held.state in _ENDING or _over(entry.held, history)):
+            return "ending"
         if entry.held is not None and entry.held.state in _STARTING:
             return "starting"
         return "requeued" if history else "queued"
@@ -128,6 +133,14 @@ def state(entry: Entry, history: Sequence[Attempt]) -> str:
     if entry.state is State.NEVER_RUN and entry.job:
         return "starting" if entry.cluster == "local" and _lives(entry.job) else "lost"
     return str(entry.state)
+
+
+def _over(job: HeldJob, history: Sequence[Attempt]) -> bool:
+    """Whether a job that Slurm calls running has its attempt behind it: its last process is about to leave."""
+    last = history[-1] if job.state == "RUNNING" and history else None
+    if last is None or last.ended is None or last.job != job.job or None in (last.restart, job.restarts):
+        return False
+    return of_this_start(last, job)
 
 
 def _suspended(entry: Entry) -> bool:

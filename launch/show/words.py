@@ -23,6 +23,7 @@ STYLES = {
     "unknown": "yellow",
     "running": "cyan",
     "starting": "cyan",
+    "ending": "cyan",
     "requeued": "blue",
     "stopped": "yellow",
     "cancelled": "yellow",

@@ -168,6 +168,22 @@ def test_what_waits_starts_or_is_held_is_told_apart(cells: list[Cell], fake_slur
     assert told["never"].what == "at the QOS's limit of jobs for a user (QOSMaxJobsPerUserLimit)"
 
 
+def test_a_job_whose_attempt_is_over_is_ending_and_not_put_back(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
+    play(cells, fake_slurm)
+
+    def said(**fields: object) -> str:
+        fake_slurm.set("57_2", **fields)
+        return row(reconcile(cells)[2]).state
+
+    assert said(state="COMPLETING", node="n1") == "ending"
+    assert said(state="RUNNING") == "starting", "nobody noted which start of the job the attempt was in"
+    change_attempt(cells[2], restart=0)
+    assert said(state="RUNNING") == "ending", "its process has not left yet"
+    assert said(state="REQUEUED") == "requeued"
+    assert said(state="PENDING", restarts=1, node="") == "requeued"
+    assert said(state="RUNNING", node="n2") == "starting", "it is another start of the job"
+
+
 def test_a_suspended_job_and_a_frozen_node_are_told_in_full(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     play(cells, fake_slurm)
     fake_slurm.set("57_1", state="SUSPENDED")
