@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +9,6 @@ import click
 
 from gta.cli import composing, grammar
 from gta.cli.grammar import Group, Words, option
-from gta.masking import styled
 
 if TYPE_CHECKING:
     from gta.config import DataConfig
@@ -64,7 +61,7 @@ def check(words: Words, every: bool) -> int:
     config = single_config(composing.start(), composing.protected(words.overrides)).data
     from gta.data.check import check_dataset
 
-    report = check_dataset(config, _progress)
+    report = check_dataset(config)
     _print(config, report)
     shown = report.problems if every else report.problems[:SHOWN]
     for problem in shown:
@@ -99,19 +96,6 @@ def init(folder: str, name: str) -> int:
     from gta.cli.data_init import write
 
     return write(folder, name)
-
-
-def _progress(steps: Iterator[None], total: int) -> None:
-    """A bar on stderr while the pictures are decoded; none where no one looks on."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(file=styled(sys.stderr))
-    columns = (TextColumn("decoding"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("decoding", total=total)
-        for _ in steps:
-            bar.advance(task)
 
 
 def _print(config: DataConfig, report: DataReport) -> None:

@@ -11,12 +11,13 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import FrameType
 from typing import NoReturn
 
 import click
 
+from gta import bars
 from gta.cli import outputs, shells
 from gta.cli.grammar import Group
 from gta.cli.refused import sentence
@@ -104,7 +105,7 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
 
 def _run(words: list[str], program: str) -> int:
     try:
-        with _tidy_on_sigterm(), cli.make_context(program, words, obj=tuple(words)) as context:
+        with _tidy_on_sigterm(), _progress(), cli.make_context(program, words, obj=tuple(words)) as context:
             return int(cli.invoke(context) or 0)
     except click.exceptions.Exit as end:
         return end.exit_code
@@ -119,6 +120,11 @@ def _run(words: list[str], program: str) -> int:
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
+
+
+def _progress() -> AbstractContextManager[None]:
+    """What shows how far long work is; of the ranks of one cell, the first does."""
+    return bars.shown() if os.environ.get("RANK", "0") == "0" else nullcontext()
 
 
 @contextmanager

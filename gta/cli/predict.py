@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gta import progress
 from gta.cli import grammar, options
 from gta.cli.eval import Trained, load, val_ids
 from gta.cli.grammar import Words, option
@@ -67,38 +68,35 @@ def command(words: Words, out: str, ids: str | None, images: str | None, kind: s
     cityscapes = kind == "cityscapes"
     check_prediction(trained.config, len(predictions.CITYSCAPES_LABEL_IDS) if cityscapes else 0)
     trained.network.eval()
-    folder, data, done = Path(out), trained.config.data, 0
-    for done, (name, image) in enumerate(_images(trained, ids, images), start=1):
+    folder, data = Path(out), trained.config.data
+    count, found = _images(trained, ids, images)
+    for name, image in progress.steps(found, "labeling images", count):
         mask = predictions.predict(trained.network, image, trained.config, trained.device)
         if cityscapes:
             predictions.save_label_ids(folder / f"{name}_pred_labelIds.png", mask)
         else:
             predictions.save_mask(folder / "masks" / f"{name}.png", mask, data)
             predictions.save_overlay(folder / "overlays" / f"{name}.png", image, mask, data)
-        if done % 50 == 0:
-            print(f"{done} images", flush=True)
-    print(f"{done} images in {folder} ({trained.source}, {inference.describe(trained.config)})")
+    print(f"{count} images in {folder} ({trained.source}, {inference.describe(trained.config)})")
     return 0
 
 
-def _images(trained: Trained, chosen: str | None, folder: str | None) -> Iterator[tuple[str, np.ndarray]]:
-    """(id, image (H, W, 3) uint8) of the images that were asked for."""
+def _images(trained: Trained, chosen: str | None, folder: str | None) -> tuple[int, Iterator[tuple[str, np.ndarray]]]:
+    """How many images were asked for; and the (id, image (H, W, 3) uint8) of each."""
     from gta.data.dataset import SegmentationDataset
     from gta.data.listing import list_ids
 
     if folder:
-        yield from _folder(Path(folder), trained.config.data)
-        return
+        return _folder(Path(folder), trained.config.data)
     config = trained.config
     ids = list_ids(config.data, Path(chosen)) if chosen else val_ids(config)
     dataset = SegmentationDataset(config.data, ids)
-    for i, name in enumerate(ids):
-        yield name, dataset.image(i)
+    return len(ids), ((name, dataset.image(i)) for i, name in enumerate(ids))
 
 
-def _folder(folder: Path, config: DataConfig) -> Iterator[tuple[str, np.ndarray]]:
-    """Every picture below a folder, read as those of training are, by its id: the file's name without suffix, and
-    without Cityscapes' own. A file that is no picture is passed over, and said so.
+def _folder(folder: Path, config: DataConfig) -> tuple[int, Iterator[tuple[str, np.ndarray]]]:
+    """As `_images`: every picture below a folder, read as those of training are, by its id: the file's name without
+    suffix, and without Cityscapes' own. A file that is no picture is passed over, and said so.
     """
     from gta.data.pictures import read_image
     from gta.data.spec import SUFFIXES
@@ -120,5 +118,4 @@ def _folder(folder: Path, config: DataConfig) -> Iterator[tuple[str, np.ndarray]
                 f"{path} and {seen[name]} would both be predicted as {name}: give a folder without doubles."
             )
         seen[name] = path
-    for name, path in seen.items():
-        yield name, read_image(path, config)
+    return len(seen), ((name, read_image(path, config)) for name, path in seen.items())

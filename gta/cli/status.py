@@ -69,8 +69,8 @@ def command(
 
     With --json one object: sweep, variant (what differs from it as declared), time, counts {state: cells}, gpu_hours,
     core_hours, silence (why Slurm cannot be asked), and cells, each with signature, method, split, seed, state,
-    iteration, iterations, loss, rate (iterations/s), left (s), miou (%), node, job, attempts, gpu_hours, core_hours,
-    cause, what, log; null where unknown. Without a grid: sweeps, each with sweep, file, cells, done, states
+    iteration, iterations, loss, rate (iterations/s), left (s), trained (s), miou (%), node, job, attempts, gpu_hours,
+    core_hours, cause, what, log; null where unknown. Without a grid: sweeps, each with sweep, file, cells, done, states
     {state: cells}, trouble.
     """
     if watch is not None and json:
@@ -111,13 +111,15 @@ def show(board: list[BoardRow], every: bool = False, last: str = "") -> None:
     from rich.console import Console
 
     from launch.show.board import MOST, page
+    from launch.show.pace import pace
     from launch.show.words import advice, totals
 
     console = Console(file=styled(sys.stdout), highlight=False)
     lines, reasons = page(board, console.width, MOST if console.is_terminal and not every else None)
     for line in lines:
         console.print(line)
-    for text in ["", last or totals(board), *(f"  {line}" for line in [*reasons, *advice(board)])]:
+    standing = last or "; ".join([totals(board), *pace(board)])
+    for text in ["", standing, *(f"  {line}" for line in [*reasons, *advice(board)])]:
         console.print(text, markup=False, soft_wrap=True)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
 
+from gta import progress
 from gta.config import MISSING, DataConfig
 from gta.data.advice import Advice, Written, advice
 from gta.data.dataset import SegmentationDataset
@@ -66,12 +67,11 @@ class DataReport:
     problems: list[str] = field(default_factory=list)
 
 
-def check_dataset(config: DataConfig, progress: Callable[[Iterator[None], int], None]) -> DataReport:
+def check_dataset(config: DataConfig) -> DataReport:
     """Decode every image of train and val and every mask there is; sizes, labels and lists are checked too.
 
     Masks are asked of labeled and validation images (of all training images where there is no split); others may be
-    without. `progress` is given an iterator that steps once an image, and their number. Raises UserError where the
-    layout is so wrong that there is nothing to walk.
+    without. Raises UserError where the layout is so wrong that there is nothing to walk.
     """
     check_layout(replace(config, split=MISSING))  # split lists may be absent: one problem among others
     problems: list[str] = []
@@ -98,7 +98,9 @@ def check_dataset(config: DataConfig, progress: Callable[[Iterator[None], int], 
         if name in lists:
             report.by_list[name] = Counted(np.zeros(classes + 1, np.int64), np.zeros(256, np.int64))
     seen = Written()
-    progress(_walk(config, there, [item in masks for item in there], report, seen), len(there))
+    walk = _walk(config, there, [item in masks for item in there], report, seen)
+    for _ in progress.steps(walk, "decoding", len(there)):
+        pass
     for name, counted in report.by_list.items():
         if counted.masks:
             problems.extend(absent(config, name, counted.masks, counted.classes, counted.written)[:1])

@@ -43,7 +43,7 @@ def sources(root: Path, names: Sequence[str]) -> list[SourceFile]:
         return SourceFile(name, state.st_size, state.st_mtime_ns)
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(look, names))
+        return list(progress.steps(pool.map(look, names), "looking at the files to copy", len(names)))
 
 
 def copied(folder: Path) -> Known | None:
@@ -75,7 +75,8 @@ def wrong(folder: Path, known: Mapping[str, tuple[int, str]], digests: bool) -> 
         return digests and (not digest or digest != _digest(folder / name))
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return [name for name, found in zip(known, pool.map(is_wrong, known), strict=True) if found]
+        found = progress.steps(pool.map(is_wrong, known), "comparing the copied files", len(known))
+        return [name for name, wrong in zip(known, found, strict=True) if wrong]
 
 
 def make(root: Path, folder: Path, files: Sequence[SourceFile], digests: bool) -> None:
@@ -122,7 +123,8 @@ def _copy(root: Path, folder: Path, files: Sequence[SourceFile], digests: bool) 
         return size, digest.hexdigest() if digests else ""
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return dict(zip((source.name for source in files), pool.map(copy, files), strict=True))
+        made = progress.steps(pool.map(copy, files), "copying the data", len(files))
+        return dict(zip((source.name for source in files), made, strict=True))
 
 
 def _folders(names: Iterable[str]) -> list[str]:

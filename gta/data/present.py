@@ -98,10 +98,13 @@ def _check(name: str, dataset: SegmentationDataset) -> None:
 
 
 def _in_threads(look: Callable[[int], T], places: Sequence[int]) -> Iterator[T]:
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding runs outside of the interpreter's lock
+    threads = min(8, os.cpu_count() or 1)  # decoding runs outside of the interpreter's lock
+    with ThreadPoolExecutor(threads) as pool, progress.work("looking for classes in masks", len(places)) as work:
         for start in range(0, len(places), AT_ONCE):
             progress.tick()
-            yield from pool.map(look, places[start : start + AT_ONCE])
+            for found in pool.map(look, places[start : start + AT_ONCE]):
+                work.advance()
+                yield found
 
 
 def absent(config: DataConfig, name: str, masks: int, classes: np.ndarray, written: np.ndarray) -> list[str]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from gta import seeds
+from gta import progress, seeds
 from gta.config import ShapesConfig
 from gta.data.spec import check_options
 
@@ -39,7 +39,7 @@ def generate(options: ShapesConfig, root: Path) -> None:
     palette = [channel for colour in PALETTE for channel in colour]
     for part, count in (("train", options.train), ("val", options.val)):
         ids = [f"{part}_{number:05d}" for number in range(count)]
-        for number, item in enumerate(ids):
+        for number, item in progress.steps(enumerate(ids), f"drawing {part} pictures", count):
             image, mask = picture(options, seeds.shape_picture(options.seed, part, number))
             Image.fromarray(image).save(folders["JPEGImages"] / f"{item}.jpg", quality=95, subsampling=0)
             indexed = Image.fromarray(mask)

@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from gta import INSTALLED
+from gta import INSTALLED, progress
 
 ROOT = Path(__file__).resolve().parents[2]  # where the running code is
 RECORD = "code.json"  # of a snapshot
@@ -67,7 +67,9 @@ def read_code(root: Path = ROOT) -> CodeFiles:
     tracked = [name for name in _names(_git(root, "ls-files", "-z")) if _runs(name)]
     others = _names(_git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *PACKAGES))
     new = sorted(name for name in others if name.endswith(NEW) and _runs(name))
-    files = {name: content for name in {*tracked, *new} if (content := _content(root / name)) is not None}
+    names = {*tracked, *new}
+    read = progress.steps(names, "reading the code", len(names))
+    files = {name: content for name in read if (content := _content(root / name)) is not None}
     commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     diff = _git(root, "diff", "HEAD", "--binary", "--no-ext-diff", "--no-textconv", "--no-color", "--", *_pathspec())
     return CodeFiles(files, commit.decode().strip() if commit else None, bool(diff or new), diff or b"", new)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gta import progress
 from gta.cellfolder import BrokenRecord, CellFolder
 from gta.errors import UserError
 from gta.locks import Busy
@@ -153,23 +154,32 @@ class _Sync:
             experiment = store.experiment_id(client, self.uri, folder.parent, self.report.notes.append)
         located: dict[str, str] | None = None
         writer = Writer(client, experiment, self.uri, self.told, self.report)
-        for start in range(0, len(pending), _TOGETHER):
-            cells = self._read(pending[start : start + _TOGETHER])
-            # The lock is let go of now and then, so that another writer of the same store need not wait for all.
-            with store.lock(self.uri, folder, self.patience):
-                known = [sent.run_id for cell in cells if (sent := cached(cell.folder, self.uri))]
-                runs = _by_signature(_runs(client, experiment, known))
-                missing = [cell.signature for cell in cells if cell.signature not in runs]
-                if located is None and len(missing) > _FEW:
-                    located = _locate(client, experiment)
-                runs |= _search(client, experiment, missing, located)
-                for cell in cells:
-                    self._send(writer, cell, runs.get(cell.signature))
+        with progress.work("writing cells to MLflow", len(pending)) as work:
+            for start in range(0, len(pending), _TOGETHER):
+                cells = self._read(pending[start : start + _TOGETHER])
+                with store.lock(self.uri, folder, self.patience):  # let go of between, for another writer of the store
+                    located = self._send_together(writer, cells, located, work)
         self._say_what_failed()
         if rest is None or self.not_tried:
             return
         with store.lock(self.uri, folder, self.patience):
             writer.close_sweeps([*pending, *rest], waiting=self.report.waiting > 0)
+
+    def _send_together(
+        self, writer: Writer, cells: list[TrackedCell], located: dict[str, str] | None, work: progress.Work
+    ) -> dict[str, str] | None:
+        """Send some cells; `located`, or the runs of the whole store where these had to be looked for."""
+        client, experiment = writer.client, writer.experiment
+        known = [sent.run_id for cell in cells if (sent := cached(cell.folder, self.uri))]
+        runs = _by_signature(_runs(client, experiment, known))
+        missing = [cell.signature for cell in cells if cell.signature not in runs]
+        if located is None and len(missing) > _FEW:
+            located = _locate(client, experiment)
+        runs |= _search(client, experiment, missing, located)
+        for cell in cells:
+            self._send(writer, cell, runs.get(cell.signature))
+            work.advance()
+        return located
 
     def _read(self, folders: list[CellFolder]) -> list[TrackedCell]:
         found = []

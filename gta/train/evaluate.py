@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gta import progress
 from gta.cellfolder import Score
 from gta.config import CROP, CROP_BACKGROUND, Config
 from gta.data.loaders import val_samples
@@ -42,7 +43,9 @@ def confusion_matrices(
     for network in networks.values():
         network.eval()
     chosen = _chosen(config, ids)
-    for _, image, mask in val_samples(config, chosen, distributed.rank(), distributed.world_size()):
+    samples = val_samples(config, chosen, distributed.rank(), distributed.world_size())
+    mine = len(range(distributed.rank(), len(chosen), distributed.world_size()))
+    for _, image, mask in progress.steps(samples, "scoring images", mine):
         image, mask = _scored_part(image.to(device), mask.to(device), config)
         for name, network in networks.items():
             scores = inference.class_scores(network, image, (mask.shape[0], mask.shape[1]), config)

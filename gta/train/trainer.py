@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gta import seeds
+from gta import progress, seeds
 from gta.cell import Cell
 from gta.cellfolder import NewOrder, Score
 from gta.data.loaders import train_loader
@@ -74,7 +74,9 @@ class Trainer:
             self.config, split, distributed.world_size(), distributed.rank(), start,
             strong=self.method.strong_views, unlabeled=self.method.uses_unlabeled, orders=order.pairs(self.orders),
         )  # fmt: skip
-        for iteration, (labeled, unlabeled) in zip(range(start, schedule.iterations), loader, strict=True):
+        batches = zip(range(start, schedule.iterations), loader, strict=True)
+        steps = progress.steps(batches, "training", schedule.iterations, done=start, silent=True)
+        for iteration, (labeled, unlabeled) in steps:
             torch.manual_seed(seeds.step(self.config.seed, iteration, distributed.rank()))
             losses = self.method.step(
                 labeled.to(self.device), unlabeled.to(self.device) if unlabeled else None, iteration

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from gta import progress
 from gta.cell import Cell
 from gta.compose.compose import Composer
 from gta.compose.filerules import PARAMS
@@ -86,7 +87,8 @@ def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
     Embedded data and lists that this program draws are made on the way. Raises UserError for what the user can mend.
     """
     splits: dict[str, Split] = {}
-    return [Cell.prepare(config, splits) for config in configs(loader, master, jobs)]
+    found = configs(loader, master, jobs)
+    return [Cell.prepare(config, splits) for config in progress.steps(found, "preparing the cells", len(found))]
 
 
 def configs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Config]:
@@ -94,7 +96,7 @@ def configs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
     if not jobs:
         raise UserError("The grid is empty: one of its sweeps has no value.")
     compose = composer(loader, master)
-    found = [compose(overrides) for overrides in jobs]
+    found = [compose(overrides) for overrides in progress.steps(jobs, "composing the cells", len(jobs))]
     master.variant = ""
     if not variants.own_name(master) or not (changed := variants.changes(loader, master)):
         return found

@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gta.bars import Lines
 from gta.masking import mask_output
+from gta.progress import shown_by
 from launch.job.signals import KINDS, Signals
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ def run_one(made: Submission, index: int, signals: Signals, alone: bool) -> int:
     log = made.log_of(environment.job_id, index, environment.global_rank)
     place = Place.of(environment, log)
     task = made.tasks[index]
-    how = run_rank(made.cell_folder(index), place, signals, Sent(task.after, made.time, task.asked))
+    with shown_by(Lines()):
+        how = run_rank(made.cell_folder(index), place, signals, Sent(task.after, made.time, task.asked))
     print(f"{how}.", flush=True)
     if how != "interrupted":
         return 0

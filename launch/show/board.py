@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from gta import bars
 from gta.masking import mask_output, styled
+from gta.progress import Work, shown_by
 from gta.text import printable
 from launch.show.layout import Layout, layout
-from launch.show.rows import BoardRow, row, rows
+from launch.show.pace import pace
+from launch.show.rows import BoardRow, row
 from launch.show.words import STYLES, TOLD, URGENT, brief, counted, cut, duration, notes, summary, totals, wrapped
 from launch.state.jobs import Unknown
 from launch.state.ledger import Entry, State, silence
@@ -46,15 +50,20 @@ def page(table: Sequence[BoardRow], width: int, most: int | None = MOST) -> tupl
     return lines, [part for line in notes(below) for part in wrapped(line, width - 2, "    ")]
 
 
-def frame(table: Sequence[BoardRow], width: int, height: int, since: float | None = None, said: str = "") -> list[Text]:
+def frame(
+    table: Sequence[BoardRow], width: int, height: int, since: float | None = None, said: str = "", doing: str = ""
+) -> list[Text]:
     """The board as lines of a window: none is folded, and they are no more than the window has.
 
-    `since`: when somebody began to look (time.time); `said`: what else there is to say, such as who does not answer.
+    `since`: when somebody began to look (time.time); `said`: what else there is to say, such as who does not answer;
+    `doing`: what the launcher does at this moment that takes a while.
     """
     head = [Text(line, no_wrap=True) for line in wrapped(totals(table), width)]
     head.append(bar(table, width, since))
     if said:
         head += [Text(line, style="yellow", no_wrap=True) for line in wrapped(said, width)]
+    if doing:
+        head.append(Text(cut(doing, width), style="dim", no_wrap=True))
     room = max(2, height - len(head) - 1)  # less the line with the columns' names
     told: list[str] = []
     for _ in range(2):  # what is said below takes lines of cells, of which more may then have to be said
@@ -84,9 +93,14 @@ def _style(note: str) -> str:
 
 
 def bar(table: Sequence[BoardRow], width: int, since: float | None = None) -> Text:
-    """How much of the grid's work is done, in the colours of its states; since when, and for how long still."""
+    """How much of the grid's work is done, in the colours of its states; since when, how fast, and for how long still.
+
+    It is made shorter for the words behind it, which are not cut.
+    """
     line = Text(no_wrap=True, overflow="crop")
-    size = min(BAR, max(10, width - 50))
+    looked = [f"{duration(time.time() - since)} so far"] if since is not None else []
+    words = ", ".join([*looked, *pace(table)])
+    size = min(BAR, max(10, width - len(words) - 10))
     work = sum(row.iterations for row in table) or 1
     made, cells = sum(map(_made, table)), 0
     for state in reversed(URGENT):
@@ -96,37 +110,25 @@ def bar(table: Sequence[BoardRow], width: int, since: float | None = None) -> Te
         cells += length
     line.append("━" * (size - cells), style="bright_black")
     line.append(f"  {int(100 * made / work)}%")
-    if since is not None:
-        line.append(f"  {duration(time.time() - since)} so far")
-    if (rest := left(table)) is not None:
-        line.append(f", about {duration(rest)} left")
-    return line
+    return line.append(f"  {words}") if words else line
 
 
 def _made(row: BoardRow) -> int:
     return row.iterations if row.state == "done" else min(row.iteration or 0, row.iterations)
 
 
-def left(table: Sequence[BoardRow]) -> float | None:
-    """Seconds until all is done that will be, at the present speed of the cells that run; None where none tells one.
-
-    Cells that wait take over when others end, so all that is left is shared by those that run now.
-    """
-    rate = sum(row.rate or 0.0 for row in table if row.state == "running")
-    if not rate:
-        return None
-    going = [row for row in table if row.state not in ("done", "failed", "damaged", "held", "cancelled")]
-    longest = max((row.left or 0.0 for row in going), default=0.0)
-    return max(longest, sum(row.iterations - _made(row) for row in going) / rate)
-
-
 class Board:
-    """Shows the grid while it runs: a live board on a terminal, a line for each change elsewhere."""
+    """Shows the grid while it runs: a live board on a terminal, a line for each change elsewhere; and how far a long
+    work of the launcher's is, such as copying the code.
+    """
 
     def __init__(self, console: Console | None = None):
-        self.console = console or Console(file=styled(sys.stdout), highlight=False)
+        # without folding: it breaks long paths in the middle
+        self.console = console or Console(file=styled(sys.stdout), highlight=False, soft_wrap=True)
         self.since = time.time()
         self._live: Live | None = None
+        self._works: list[tuple[Work, float]] = []  # and since when
+        self._shown = ExitStack()
         self._states: dict[str, State] = {}
         self._over: dict[str, BoardRow] = {}  # what is done does not change any more
         self._table: list[BoardRow] = []
@@ -136,14 +138,37 @@ class Board:
 
     def __enter__(self) -> Board:
         if self.console.is_terminal:
-            self._live = Live(console=self.console, refresh_per_second=2)  # its last picture stays on the screen
+            # its last picture stays on the screen
+            self._live = Live(console=self.console, refresh_per_second=2, get_renderable=self._picture)
             self._live.start()
             mask_output()  # what others print meanwhile comes to rich, in the place of our stream
+        self._shown.enter_context(shown_by(self._work if self._live else bars.Lines()))
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._shown.close()
         if self._live:
+            self._works.clear()
             self._live.stop()
+
+    @contextmanager
+    def _work(self, work: Work) -> Iterator[None]:
+        """A work as the board shows it, once it takes its time: the window is drawn anew by itself."""
+        entry = (work, time.monotonic())
+        self._works.append(entry)
+        try:
+            yield
+        finally:
+            if entry in self._works:
+                self._works.remove(entry)
+
+    def _doing(self) -> str:
+        late = time.monotonic() - bars.AFTER_SECONDS
+        return next((f"{bars.said(work)} ..." for work, began in list(self._works) if began <= late), "")
+
+    def _picture(self) -> Group:
+        width, height = self.console.width, self.console.height - 1
+        return Group(*frame(self._table, width, height, self.since, self._said, self._doing()))
 
     def rows(self, entries: Sequence[Entry]) -> list[BoardRow]:
         """The rows of entries; of cells that are done, only once read."""
@@ -173,8 +198,7 @@ class Board:
 
     def _draw(self) -> None:
         if self._live:
-            lines = frame(self._table, self.console.width, self.console.height - 1, self.since, self._said)
-            self._live.update(Group(*lines))
+            self._live.refresh()
 
     def show(self, entries: Sequence[Entry], silent: Unknown | None = None) -> None:
         """The cells as they are now. A scheduler that does not answer is said above them, and since when; `silent`:
@@ -193,8 +217,10 @@ class Board:
         self._states = {entry.cell.signature: entry.state for entry in entries}
         if time.monotonic() - self._last_lines >= LINES_EVERY or changed:
             self._last_lines = time.monotonic()
-            running = [_line(row) for row in rows(e for e in entries if e.state is State.RUNNING)]
-            self.console.print(" | ".join([summary(entries), *running]), markup=False, soft_wrap=True)
+            table = self.rows(entries)
+            said = ", ".join([summary(entries), *pace(table)])
+            running = [_line(row) for row, e in zip(table, entries, strict=True) if e.state is State.RUNNING]
+            self.console.print(" | ".join([said, *running]), markup=False, soft_wrap=True)
 
 
 def _line(row: BoardRow) -> str:

@@ -39,6 +39,7 @@ class BoardRow:
     loss: float | None
     rate: float | None  # iterations a second of a running cell, over all its attempts, evaluations included
     left: float | None  # seconds until a running cell is done, at that rate
+    trained: float | None  # seconds that a cell that is done trained, over all its attempts, evaluations included
     miou: float | None
     node: str | None
     job: str | None
@@ -77,6 +78,7 @@ def row(entry: Entry) -> BoardRow:
         loss=loss(seen),
         rate=rate,
         left=left,
+        trained=trained(entry, seen),
         miou=entry.miou,
         node=entry.node,
         job=entry.job,
@@ -170,6 +172,12 @@ def speed(entry: Entry, history: Sequence[Attempt], seen: journal.Record | None)
     rate = iteration / seconds
     since = max(0.0, time.time() - float(seen["time"]))
     return rate, max(0.0, (entry.cell.config.schedule.iterations - iteration) / rate - since)
+
+
+def trained(entry: Entry, seen: journal.Record | None) -> float | None:
+    """Seconds that a cell that is done trained, as its journal has it."""
+    seconds = float((seen or {}).get("values", {}).get("seconds", 0.0)) if entry.state is State.DONE else 0.0
+    return seconds or None
 
 
 def hours(entry: Entry, history: Sequence[Attempt]) -> tuple[float, float]:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from gta import progress
 from gta.files import make_folder, replacing, write_json
 from gta.provenance.code import DIFF, RECORD, ROOT, CodeFiles, read_code, recorded
 
@@ -48,7 +49,7 @@ def _described(path: Path) -> CodeSnapshot:
 
 
 def _write(folder: Path, found: CodeFiles) -> None:
-    for name, content in found.files.items():
+    for name, content in progress.steps(found.files.items(), "copying the code", len(found.files)):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

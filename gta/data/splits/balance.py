@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gta import seeds
+from gta import progress, seeds
 from gta.config import DataConfig
 from gta.data.dataset import SegmentationDataset
 
@@ -16,7 +16,7 @@ def shown_classes(config: DataConfig, ids: list[str]) -> np.ndarray:
     dataset = SegmentationDataset(config, ids)
     classes = len(config.classes)
     shares = np.zeros((len(ids), classes))
-    for i in range(len(ids)):
+    for i in progress.steps(range(len(ids)), "counting classes in masks", len(ids)):
         mask = dataset.mask(i)
         shares[i] = np.bincount(mask.ravel(), minlength=256)[:classes] / mask.size
     shown = shares >= SHOWN

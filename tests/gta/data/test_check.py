@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,15 +18,16 @@ from gta.config import DataConfig
 from gta.data.check import DataReport, check_dataset
 from gta.data.lists import digest
 from gta.errors import UserError
+from tests.helpers.works import whole, works
 
 Tiny = Callable[..., DataConfig]
 
 
 def walk(config: DataConfig) -> DataReport:
-    def progress(steps: Iterator[None], total: int) -> None:
-        assert len(list(steps)) == total
-
-    return check_dataset(config, progress)
+    with works() as kept:
+        report = check_dataset(config)
+    assert list(whole(kept)) == ["decoding"], "each image is a step"
+    return report
 
 
 def test_a_whole_data_set(tiny: Tiny) -> None:

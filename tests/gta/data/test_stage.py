@@ -26,6 +26,7 @@ from gta.data.spec import check_layout
 from gta.data.splits.split import load_split
 from gta.data.stage import stage, staged
 from gta.errors import UserError
+from tests.helpers.works import whole, works
 
 Tiny = Callable[..., DataConfig]
 
@@ -74,7 +75,9 @@ def test_a_later_job_finds_it_and_changed_data_are_copied_anew(
 ) -> None:
     root, names = source
     to = tmp_path / "local"
-    first = stage(root, to, names)
+    with works() as kept:
+        first = stage(root, to, names)
+    assert whole(kept) == {"looking at the files to copy": 60, "copying the data": 60}
     monkeypatch.setattr(staging, "TRUST_SECONDS", 0.0)  # as if it were a later job
     capsys.readouterr()
     assert stage(root, to, names) == first

@@ -23,6 +23,7 @@ from gta.tracking import sync as tracking
 from gta.tracking.cell import TrackedCell
 from gta.tracking.tags import gpu
 from tests.helpers.tracked import CLASSES, attempt, expected, fail, finish, history, make_cell, run_of, train
+from tests.helpers.works import whole, works
 
 LISTS = ("labeled", "unlabeled", "val")
 
@@ -31,7 +32,9 @@ def test_a_finished_cell_is_one_complete_run(tmp_path, uri, client):
     cell = make_cell(tmp_path)
     train(cell, range(0, 2500), "finished")  # more points than one call takes
     finish(cell)
-    report = tracking.sync([cell], uri, "shapes")
+    with works() as kept:
+        report = tracking.sync([cell], uri, "shapes")
+    assert whole(kept) == {"writing cells to MLflow": 1}
     assert (report.created, report.points, report.problems) == (1, 5000, [])
     run = run_of(client, cell)
     assert run.info.status == "FINISHED"

@@ -20,6 +20,7 @@ from gta.train.evaluate import confusion_matrices, score
 from tests.helpers.configs import changed
 from tests.helpers.program import ROOT
 from tests.helpers.training import make
+from tests.helpers.works import whole, works
 
 IDS = [f"val_{number:05d}" for number in range(5)]
 
@@ -35,7 +36,9 @@ def test_the_matrix_equals_a_plain_loop_over_pixels(folder: Path) -> None:
     config = changed(make(folder), {"data.input_scale": 0.5})
     network = build_model(config.model, 5)
     network.train()
-    found = confusion_matrices({"student": network}, config, IDS, torch.device("cpu"))["student"]
+    with works() as kept:
+        found = confusion_matrices({"student": network}, config, IDS, torch.device("cpu"))["student"]
+    assert whole(kept) == {"scoring images": 5}
     assert network.training, "the mode is as it was"
     network.eval()
     expected = np.zeros((5, 5), dtype=np.int64)

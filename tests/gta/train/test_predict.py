@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from gta.config import ModelConfig
 from gta.models import build_model
 from gta.train import predictions
 from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES
+from tests.helpers.works import whole, works
 
 pytestmark = pytest.mark.slow
 
@@ -51,9 +53,14 @@ def miou(shown: str) -> float:
     return float(shown.split("mIoU ")[1].split()[0])
 
 
-def test_masks_are_the_classes_and_overlays_the_colours(cell: Path, say: Say, tmp_path: Path, generated: Path) -> None:
+def test_masks_are_the_classes_and_overlays_the_colours(
+    cell: Path, say: Say, tmp_path: Path, generated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The masks that predict writes have the mIoU that eval prints."""
-    assert "6 images in out" in say("predict", cell, "--out", "out")
+    monkeypatch.setattr("gta.bars.shown", nullcontext)
+    with works() as kept:
+        assert "6 images in out" in say("predict", cell, "--out", "out")
+    assert whole(kept)["labeling images"] == 6
     masks, overlays = sorted((tmp_path / "out/masks").iterdir()), sorted((tmp_path / "out/overlays").iterdir())
     assert [path.name for path in masks] == [path.name for path in overlays] == [f"val_{i:05d}.png" for i in range(6)]
     counts = np.zeros((5, 5))

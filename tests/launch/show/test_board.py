@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gta import bars, progress
 from gta.cell import Cell
 from gta.cellfolder import Death
 from gta.journal import Journal
@@ -101,6 +102,10 @@ def test_speed_time_left_and_cost(cells: list[Cell], fake_slurm: FakeSlurm) -> N
     assert (running.iteration, running.iterations, running.loss, running.rate) == (250, 1000, 0.75, 2.0)
     assert running.left == pytest.approx(375, abs=30)
     assert told["lost"].rate is None, "what does not run has no speed"
+    with Journal(cells[3].folder.journal_file) as journal:
+        journal.metrics(1000, {"val/teacher/miou": 71.0, "seconds": 400.0})
+    done = row(reconcile(cells)[3])
+    assert (done.trained, done.rate, running.trained) == (400.0, None, None)
     assert told["done"].gpu_hours == pytest.approx(2.0, abs=0.02)
     assert told["again"].gpu_hours == pytest.approx(0.5, abs=0.02)
     assert told["waiting"].gpu_hours == 0
@@ -233,6 +238,7 @@ def test_where_no_terminal_looks_on_changes_are_lines(cells: list[Cell], fake_sl
         live.show(reconcile(cells))
     first, change, second = capture.get().splitlines()
     assert "iteration 250/1000, loss 0.750, left 6 min" in first
+    assert "1 never run, 2 it/s, about " in first
     assert change.strip() == "gta 1/8 seed 0: cancelled in Slurm"
     assert second.startswith("10 cells: 1 done")
 
@@ -251,6 +257,29 @@ def test_the_last_picture_stays_on_a_terminal(cells: list[Cell], fake_slurm: Fak
     assert "Slurm does not answer; waiting" in after
     assert "mIoU 71.25" in after
     assert "\x1b[2K" not in after, "nothing of it is wiped"
+
+
+def test_long_work_of_the_launcher_is_on_the_board_and_paths_are_whole(
+    cells: list[Cell], fake_slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(cells, fake_slurm)
+    monkeypatch.setattr(bars, "AFTER_SECONDS", 0.0)
+    path = "/home/ada/experiments/2026/segmentation/runs/cells/7a23b7e3f353433a/journal.jsonl of the cell is broken"
+    console = Console(
+        width=80, height=24, highlight=False, force_terminal=True, color_system=None, _environ={"TERM": "xterm"},
+        soft_wrap=True,
+    )  # fmt: skip
+    with console.capture() as capture, board.Board(console) as live:
+        live.show(reconcile(cells))
+        with progress.work("writing cells to MLflow", 36) as work:
+            work.advance(12)
+            live.show(reconcile(cells))
+        print(path)
+        live.show(reconcile(cells))
+    said = capture.get()
+    assert "writing cells to MLflow: 12 of 36 ..." in said
+    assert path in said
+    assert "MLflow" not in said.rpartition("10 cells: ")[2], "it is over"
 
 
 def test_an_error_does_not_steer_the_terminal(cells: list[Cell], fake_slurm: FakeSlurm) -> None:

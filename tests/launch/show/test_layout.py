@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console, Group
 from rich.text import Text
 
-from launch.show.board import fitting, frame, left, page
+from launch.show.board import fitting, frame, page
+from launch.show.pace import left
 from launch.show.rows import counts
 from launch.show.words import URGENT, totals
 from tests.helpers import boards
@@ -133,11 +134,38 @@ def test_every_state_has_a_place_and_a_style() -> None:
 
 def test_how_long_the_grid_takes_still() -> None:
     table = boards.rows(36)
-    rest = sum(40000 - (row.iteration or 0) for row in table if row.state in ("running", "queued"))
-    assert left(table) == pytest.approx(rest / (5 * 1.18))
-    assert left([row for row in table if row.state != "running"]) is None, "nobody knows a speed"
-    assert "37%" in str(frame(table, 80, 24)[1])
-    assert "so far" in str(frame(table, 80, 24, since=time.time() - 60)[1])
+    waiting = sum(row.state == "queued" for row in table)
+    assert left(table) == pytest.approx((5 * 23728 + waiting * 40000 / 1.18) / 5), "at the speed of those that run"
+    assert left([row for row in table if row.state != "running"]) is None, "nothing runs: nobody knows when it will"
+    starting = [replace(row, state="starting", rate=None, left=None) for row in table if row.state == "running"]
+    assert left(starting) is None, "nobody knows a speed"
+
+
+def test_finished_cells_tell_what_those_of_their_method_will_take() -> None:
+    quick, slow = (boards.waiting(i, method, "1/2", 0) for i, method in enumerate(("supervised", "gta")))
+    done = [replace(boards.done(row), trained=seconds) for row, seconds in ((quick, 1000.0), (slow, 9000.0))]
+    starting = [replace(row, state="starting") for row in (quick, slow)]
+    assert left([*done, *starting]) == pytest.approx(9000), "side by side, the slower one is last"
+    assert left([*done, starting[0], slow]) == pytest.approx(10000), "one after the other"
+    assert left([*done, starting[0], replace(slow, state="stopped", iteration=20000)]) == pytest.approx(5500)
+    running = replace(boards.running(slow), left=7000.0)
+    assert left([*done, running]) == 7000, "its own speed is the better one"
+    assert left([*done, replace(starting[0], method="u2pl")]) == pytest.approx(5000), "of another, as of the grid"
+    assert left([*done, replace(slow, state="failed"), starting[0]]) == pytest.approx(1000), "nobody waits for that one"
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_the_bar_says_how_far_since_when_how_fast_and_how_long(width: int) -> None:
+    lines = map(str, frame(boards.rows(36), width, 24, since=time.time() - 36600))
+    line = next(line for line in lines if "━" in line)
+    assert re.fullmatch(r"━{10,30}  37%  10 h 10 min so far, 5\.9 it/s, about 40 h 29 min left", line)
+    assert len(line) <= max(width, 70), "the bar makes room for words"
+
+
+def test_what_the_launcher_is_busy_with_is_a_line_of_the_board() -> None:
+    lines = printed(frame(boards.rows(36), 80, 24, doing="copying the code: 12 of 300 ..."), 80)
+    assert lines[2] == "copying the code: 12 of 300 ..."
+    assert len(lines) <= 24
 
 
 def test_who_does_not_answer_is_said_on_the_board() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from launch.submit import code
 from tests.helpers.program import ROOT
+from tests.helpers.works import whole, works
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -77,7 +78,9 @@ def test_keys_and_hidden_files_are_left_out(checkout: Path, tmp_path: Path) -> N
 
 
 def test_tracked_files_uncommitted_changes_and_new_modules(checkout: Path, tmp_path: Path) -> None:
-    clean = code.take(tmp_path / "code", checkout)
+    with works() as kept:
+        clean = code.take(tmp_path / "code", checkout)
+    assert list(whole(kept)) == ["reading the code", "copying the code"]
     assert (clean.commit, clean.dirty) == (git(checkout, "rev-parse", "HEAD"), False)
     assert sorted(contents(clean.path)) == sorted(
         ["pyproject.toml", "gta/__init__.py", "gta/trainer.py", "gta/conf/config.yaml", "launch/job.py"]
