@@ -26,7 +26,7 @@ from gta.masking import mask_output
 
 SECTIONS = {
     "Run a grid": ("plan", "multirun", "retry", "doctor"),
-    "Watch it": ("status", "logs", "usage", "cancel", "repair", "gc"),
+    "Watch it": ("status", "logs", "usage", "hold", "release", "cancel", "repair", "gc"),
     "Read it": ("table", "report", "show", "diff", "sync"),
     "One cell": ("train", "debug", "drill", "eval", "predict"),
     "Data": ("data", "splits"),

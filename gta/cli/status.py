@@ -65,11 +65,15 @@ def command(
     that is said, and states are those of the cells' folders: what waited waits, and of what had begun and beats no more
     they are unknown.
 
+    When Slurm expects to start the next cell that waits is its own estimate, as of squeue --start: it is often wrong,
+    moves as others' jobs end early or come first, and is unknown where Slurm does not say.
+
     A line a cell at any width; what has no room there is said below. --state and --method pick cells.
 
     With --json one object: sweep, variant (what differs from it as declared), time, counts {state: cells}, gpu_hours,
     core_hours, silence (why Slurm cannot be asked), and cells, each with signature, method, split, seed, state,
-    iteration, iterations, loss, rate (iterations/s), left (s), trained (s), miou (%), node, job, attempts, gpu_hours,
+    iteration, iterations, loss, rate (iterations/s), left (s), trained (s), miou (%), expected (Slurm's
+    own estimate of its start, unix seconds), in_slurm (whether its job waits there), node, job, attempts, gpu_hours,
     core_hours, cause, what, log; null where unknown. Without a grid: sweeps, each with sweep, file, cells, done, states
     {state: cells}, trouble.
     """
@@ -112,13 +116,15 @@ def show(board: list[BoardRow], every: bool = False, last: str = "") -> None:
 
     from launch.show.board import MOST, page
     from launch.show.pace import pace
-    from launch.show.words import advice, totals
+    from launch.show.words import advice, expected, totals
 
     console = Console(file=styled(sys.stdout), highlight=False)
     lines, reasons = page(board, console.width, MOST if console.is_terminal and not every else None)
     for line in lines:
         console.print(line)
     standing = last or "; ".join([totals(board), *pace(board)])
+    if start := expected(board):
+        reasons = [start, *reasons]
     for text in ["", standing, *(f"  {line}" for line in [*reasons, *advice(board)])]:
         console.print(text, markup=False, soft_wrap=True)
 

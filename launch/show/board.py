@@ -18,7 +18,20 @@ from gta.text import printable
 from launch.show.layout import Layout, layout
 from launch.show.pace import pace
 from launch.show.rows import BoardRow, row
-from launch.show.words import STYLES, TOLD, URGENT, brief, counted, cut, duration, notes, summary, totals, wrapped
+from launch.show.words import (
+    STYLES,
+    TOLD,
+    URGENT,
+    brief,
+    counted,
+    cut,
+    duration,
+    expected,
+    notes,
+    summary,
+    totals,
+    wrapped,
+)
 from launch.state.jobs import Unknown
 from launch.state.ledger import Entry, State, silence
 
@@ -60,6 +73,7 @@ def frame(
     """
     head = [Text(line, no_wrap=True) for line in wrapped(totals(table), width)]
     head.append(bar(table, width, since))
+    head += [Text(line, style="dim", no_wrap=True) for line in wrapped(expected(table), width)]
     if said:
         head += [Text(line, style="yellow", no_wrap=True) for line in wrapped(said, width)]
     if doing:

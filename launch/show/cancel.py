@@ -90,7 +90,7 @@ def _held(cell: Named, sent: Submitted, job: HeldJob, others: Sequence[Named]) -
         return Target(cell, asked=f"its record does not say what its job {job.job} is called")
     if others := [other for other in others if _unfinished(other)]:
         names = ", ".join(map(str, others))
-        return Target(cell, beyond=f"its job {job.job} also runs {names}: cancel these together, or none")
+        return Target(cell, beyond=f"its job {job.job} also runs {names}: name these with it, or leave it")
     return Target(cell, job=job.job, name=sent.name)
 
 

@@ -41,6 +41,8 @@ class BoardRow:
     left: float | None  # seconds until a running cell is done, at that rate
     trained: float | None  # seconds that a cell that is done trained, over all its attempts, evaluations included
     miou: float | None
+    expected: float | None  # when Slurm expects a job that waits to start (unix seconds), by its own estimate
+    in_slurm: bool  # whether Slurm has the job of a cell that waits
     node: str | None
     job: str | None
     attempts: int
@@ -80,6 +82,8 @@ def row(entry: Entry) -> BoardRow:
         left=left,
         trained=trained(entry, seen),
         miou=entry.miou,
+        expected=entry.held.expected if entry.held else None,
+        in_slurm=entry.state is State.QUEUED and entry.cluster == "slurm",
         node=entry.node,
         job=entry.job,
         attempts=entry.attempts,
@@ -106,7 +110,8 @@ def _with_damage(text: str, entry: Entry, hurt: Sequence[str]) -> str:
 def what(entry: Entry) -> str:
     """Why a job waits, in plain words; else the ledger's, with the cause before the error's line where it lacks."""
     if entry.held is not None and entry.held.state in _WAITING:
-        return f"{plain(entry.held.reason)}; {way_out(entry.held)}" if stuck(entry.held) else plain(entry.held.reason)
+        said = plain(entry.held.reason)
+        return f"{said}; {way_out(entry.held, entry.cell.signature)}" if stuck(entry.held) else said
     if entry.unknown is not None:
         return entry.detail if entry.silent is not None else entry.unknown.why
     if entry.state is State.DONE or (entry.state is State.QUEUED and not _suspended(entry)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -12,6 +13,7 @@ from gta.cellfolder import Death
 from launch.show.rows import BoardRow, counts
 from launch.state.ledger import Entry, State
 from launch.state.policy import POLICY
+from launch.state.silent import moment
 
 STYLES = {
     "damaged": "bold red",
@@ -89,6 +91,23 @@ def advice(table: Sequence[BoardRow]) -> list[str]:
     made = [f"{count} {cause}: {POLICY[Death(cause)].advice}" for cause, count in sorted(causes.items())]
     hurt = [row.signature for row in table if row.damaged]
     return [*made, f"{len(hurt)} damaged: `gta repair {hurt[0][:8]}` says what can be made again"] if hurt else made
+
+
+def expected(table: Sequence[BoardRow]) -> str:
+    """When Slurm expects to start the next of the cells that wait there, called its own estimate; that it is unknown
+    where Slurm does not say. Empty where none waits.
+
+    One estimate is said, not each cell's: those of an array share that of its next task.
+    """
+    waiting = [row for row in table if row.in_slurm and row.state in ("queued", "requeued")]
+    if not waiting:
+        return ""
+    known = [row.expected for row in waiting if row.expected is not None and row.expected > time.time()]
+    said = f"start of the next of {_cells(len(waiting))}, Slurm's own estimate: "
+    if not known:
+        return f"{said}unknown"
+    unknown = len(waiting) - len(known)
+    return f"{said}{moment(min(known))}" + (f" (unknown for {unknown})" if unknown else "")
 
 
 def duration(seconds: float) -> str:

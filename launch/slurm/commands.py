@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TypeVar
 
 from gta.errors import UserError
@@ -124,8 +125,13 @@ def find_job(name: str) -> str | Unknown | None:
 
 
 def requeue(job: str) -> str | Unknown:
-    """Puts a running job back into the queue; what scontrol had against it, or nothing. Unknown where it is silent."""
-    answer = _run(["scontrol", "requeue", job])
+    """Puts a running job back into the queue, and answers as `scontrol`."""
+    return scontrol("requeue", job)
+
+
+def scontrol(*words: str) -> str | Unknown:
+    """Tells the controller something; what it had against it, or nothing. Unknown where it is silent."""
+    answer = _run(["scontrol", *words])
     if answer is None:
         return Unknown("scontrol does not answer", silent=True)
     said = " ".join(answer.stderr.split()) or "scontrol failed" if answer.returncode else ""
@@ -178,19 +184,29 @@ def _held() -> list[HeldJob] | Unknown:
 def _remembered() -> list[HeldJob | EndedJob] | Unknown:
     """The jobs that the controller holds, and those that it has not forgotten yet, with their wait status."""
     # with a bar behind it, a column is as wide as it needs to be
-    columns = "--Format=JobArrayID:|,State:|,Reason:|,NodeList:|,exit_code:|,RestartCnt:|,Name:|"
-    lines = _squeue(columns, 7, "--states=all")
+    columns = "--Format=JobArrayID:|,State:|,Reason:|,NodeList:|,exit_code:|,RestartCnt:|,StartTime:|,Name:|"
+    lines = _squeue(columns, 8, "--states=all")
     if isinstance(lines, Unknown):
         return lines
     found: list[HeldJob | EndedJob] = []
-    for job, state, reason, node, status, restarts, name in lines:
+    for job, state, reason, node, status, restarts, start, name in lines:
         name = name.removesuffix("|")
         if state in FINAL:
             waited = int(status) if status.isdigit() else 0
             found.append(EndedJob(job, state, waited >> 8, waited & 0x7F, node, name))
         else:
-            found.append(HeldJob(job, state, reason, node, name, int(restarts) if restarts.isdigit() else None))
+            expected = _moment(start) if state == "PENDING" else None  # as `squeue --start` has it
+            before = int(restarts) if restarts.isdigit() else None
+            found.append(HeldJob(job, state, reason, node, name, before, expected))
     return found
+
+
+def _moment(text: str) -> float | None:
+    """Unix seconds of a time of Slurm's; None for N/A and whatever else is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _squeue(columns: str, count: int, *options: str) -> list[list[str]] | Unknown:
@@ -243,9 +259,9 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str] | None:
 
 def _plain_environment() -> dict[str, str]:
     """The environment without the user's defaults for commands: SQUEUE_STATES and the like would hide jobs, and
-    SLURM_CLUSTERS speak of another cluster.
+    SLURM_CLUSTERS speak of another cluster, and SLURM_TIME_FORMAT write times otherwise.
     """
-    prefixes = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_CLUSTERS")
+    prefixes = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_CLUSTERS", "SLURM_TIME_FORMAT")
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
 

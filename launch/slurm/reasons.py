@@ -72,10 +72,10 @@ def stuck(job: HeldJob) -> bool:
     return job.state == "PENDING" and _never(_word(job.reason))
 
 
-def way_out(job: HeldJob) -> str:
-    """What to do about a job that is stuck."""
+def way_out(job: HeldJob, cell: str) -> str:
+    """What to do about a job that is stuck, of the cell of this signature."""
     if job.state != "PENDING" or _word(job.reason).startswith(_HELD):
-        return f"`scontrol release {job.job}` lets it go"
+        return f"`gta release {cell[:8]}` lets it go"
     return "cancel it (`gta cancel`), then `gta retry` with what the cluster has"
 
 

@@ -32,6 +32,7 @@ class HeldJob:
     node: str = ""
     name: str = ""
     restarts: int | None = None  # how often Slurm started it before; None: not known
+    expected: float | None = None  # when Slurm expects to start one that waits (unix seconds); None: it does not say
 
     @property
     def suspended(self) -> bool:

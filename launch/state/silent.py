@@ -37,10 +37,10 @@ def of_this_start(past: Attempt, job: HeldJob) -> bool:
 def in_words(first: float, notes: Sequence[Silence] = ()) -> str:
     """Such as "silent since 13:05 (12 min)", with the ranks that do not even run."""
     hanging = [f"rank {note.rank} on {note.host} (process {note.pid}) {note.process}" for note in notes if note.hangs]
-    return "; ".join([f"silent since {_at(first)} ({_long(time.time() - first)})", *hanging])
+    return "; ".join([f"silent since {moment(first)} ({_long(time.time() - first)})", *hanging])
 
 
-def _at(seconds: float) -> str:
+def moment(seconds: float) -> str:
     """A moment: the time of today, or the day with it."""
     moment, today = time.localtime(seconds), time.localtime()
     return time.strftime("%H:%M" if moment[:3] == today[:3] else "%d %B, %H:%M", moment)

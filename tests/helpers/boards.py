@@ -36,7 +36,8 @@ ERROR = (
 def waiting(index: int, method: str, split: str, seed: int) -> BoardRow:
     return BoardRow(
         signature=f"{index * 2654435761 % 2**32:08x}{index:08x}", method=method, split=split, seed=seed, state="queued",
-        iteration=None, iterations=40000, loss=None, rate=None, left=None, trained=None, miou=None, node=None,
+        iteration=None, iterations=40000, loss=None, rate=None, left=None, trained=None, miou=None, expected=None,
+        in_slurm=True, node=None,
         job=f"4711_{index}", attempts=0, gpu_hours=0.0, core_hours=0.0, cause=None,
         what="others come first (Priority)", log=None,
     )  # fmt: skip

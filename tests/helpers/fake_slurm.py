@@ -65,13 +65,13 @@ class FakeSlurm:
         """Jobs (57, 57_3) as if sbatch had taken them: pending, if nothing else is said."""
         plain = {"state": "PENDING", "reason": "Priority", "node": "", "restarts": 0, "exit": "0:0", "elapsed": 0}
         more = {"name": "gta", "comment": "", "submit": time.time(), "partition": "main", "options": {}, "gpus": 0}
-        more |= {"forgotten": False, "accounted": None}
+        more |= {"forgotten": False, "accounted": None, "start": "N/A"}
         with self.state() as state:
             state["jobs"].update({job: {**plain, **more, **fields} for job in jobs})
 
     def set(self, job: str, **fields: Any) -> None:
         """Change what Slurm knows of one job: state, reason, node, restarts, exit ("1:0"), elapsed (s), gpus, forgotten
-        (by the controller), accounted (its state in an accounting that lags behind).
+        (by the controller), accounted (its state in an accounting that lags behind), start ("2026-11-29T14:30:00").
         """
         with self.state() as state:
             assert not set(fields) - set(state["jobs"][job]), f"of {fields}"

@@ -104,6 +104,7 @@ def sbatch(state, arguments):
         "state": "PENDING", "reason": "Priority", "node": "", "restarts": 0, "exit": "0:0", "elapsed": 0,
         "name": given.get("job-name", "wrap"), "comment": given.get("comment", ""), "submit": time.time(),
         "partition": given.get("partition", "main"), "options": given, "gpus": 0, "forgotten": False, "accounted": None,
+        "start": "N/A",
     }  # fmt: skip
     for task in tasks or [None]:
         state["jobs"][f"{number}" if task is None else f"{number}_{task}"] = dict(job)
@@ -266,6 +267,12 @@ def scontrol(state, arguments):
         given = dict(word.split("=", 1) for word in words[1:])
         for _, fields in chosen(state, given.pop("JobId").split(",")):
             fields.setdefault("updated", {}).update(given)
+        return []
+    if words[:1] in (["uhold"], ["release"]):
+        for _, fields in chosen(state, words[1].split(",")):
+            if fields["reason"] == "JobHeldAdmin":
+                raise Refused("Access/permission denied")
+            fields.update(state="PENDING", reason="JobHeldUser" if words[0] == "uhold" else "Priority")
         return []
     raise Refused(f"the stand-in does not know scontrol {' '.join(words)}")
 

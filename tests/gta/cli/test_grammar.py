@@ -216,6 +216,8 @@ def test_a_new_option_is_meant() -> None:
         "status": f"--watch {picked} --all --json",
         "usage": f"{picked} --json",
         "logs": f"-f --follow --rank --attempt -n --lines {picked}",
+        "hold": picked,
+        "release": f"{picked} --priority",
         "cancel": f"{picked} --yes",
         "gc": "--best --list --yes",
         "repair": "--yes",

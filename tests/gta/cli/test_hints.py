@@ -39,7 +39,7 @@ def test_each_state_has_its_own_command(cells: list[Cell]) -> None:
 
 def test_a_job_that_is_held_is_said_to_be_so(cells: list[Cell]) -> None:
     waits = Entry(cells[0], State.QUEUED, "job 57 (JobHeldUser)", held=HeldJob("57", "PENDING", "JobHeldUser"))
-    assert multirun.why(waits) == "held by its user (JobHeldUser); `scontrol release 57` lets it go"
+    assert multirun.why(waits) == f"held by its user (JobHeldUser); `gta release {cells[0].signature[:8]}` lets it go"
     failed = Entry(cells[1], State.FAILED, "boom", cause=Death.EXCEPTION)
     assert multirun.why(failed) == "exception: boom"
     assert multirun.why(replace(failed, state=State.DAMAGED, cause=None)) == "boom"

@@ -13,7 +13,8 @@ from rich.text import Text
 from launch.show.board import fitting, frame, page
 from launch.show.pace import left
 from launch.show.rows import counts
-from launch.show.words import URGENT, totals
+from launch.show.words import URGENT, expected, totals
+from launch.state.silent import moment
 from tests.helpers import boards
 from tests.helpers.program import ROOT
 
@@ -164,14 +165,28 @@ def test_the_bar_says_how_far_since_when_how_fast_and_how_long(width: int) -> No
 
 def test_what_the_launcher_is_busy_with_is_a_line_of_the_board() -> None:
     lines = printed(frame(boards.rows(36), 80, 24, doing="copying the code: 12 of 300 ..."), 80)
-    assert lines[2] == "copying the code: 12 of 300 ..."
+    assert lines[3] == "copying the code: 12 of 300 ..."
     assert len(lines) <= 24
+
+
+def test_when_slurm_expects_to_start_the_next_one_is_its_own_estimate_or_unknown() -> None:
+    table = [boards.waiting(i, "gta", "1/2", i) for i in range(3)]
+    unknown = "start of the next of 3 cells, Slurm's own estimate: unknown"
+    assert unknown in printed(frame(table, 60, 24), 60)
+    soon, later = time.time() + 7200, time.time() + 9000
+    told = [replace(table[0], expected=later), replace(table[1], expected=soon), table[2]]
+    said = f"start of the next of 3 cells, Slurm's own estimate: {moment(soon)} (unknown for 1)"
+    assert expected(told) == said
+    assert " ".join(line.strip() for line in printed(frame(told, 60, 24), 60)[2:4]).startswith(said)
+    assert expected([replace(row, expected=time.time() - 60) for row in table]) == unknown, "it has passed"
+    assert expected([replace(row, in_slurm=False) for row in table]) == "", "no one waits there"
+    assert expected([replace(row, state="held") for row in table]) == ""
 
 
 def test_who_does_not_answer_is_said_on_the_board() -> None:
     lines = printed(frame(boards.rows(36), 80, 24, said="Slurm does not answer since 12:30; waiting"), 80)
     assert len(lines) <= 24
-    assert lines[2] == "Slurm does not answer since 12:30; waiting"
+    assert lines[3] == "Slurm does not answer since 12:30; waiting"
 
 
 def test_totals_of_one_cell() -> None:

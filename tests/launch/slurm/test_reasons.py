@@ -46,7 +46,7 @@ def test_what_nobody_else_ends_is_said_to_be_so(reason: str) -> None:
     job = HeldJob("57_0", "PENDING", reason)
     assert STUCK[reason] in plain(reason)
     assert stuck(job)
-    assert ("scontrol release 57_0" in way_out(job)) == ("eld" in reason)
+    assert ("gta release 7a23b7e3`" in way_out(job, "7a23b7e3f353433a")) == ("eld" in reason)
 
 
 def test_a_job_that_runs_waits_for_nothing() -> None:
