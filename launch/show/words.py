@@ -103,7 +103,7 @@ def expected(table: Sequence[BoardRow]) -> str:
     if not waiting:
         return ""
     known = [row.expected for row in waiting if row.expected is not None and row.expected > time.time()]
-    said = f"start of the next of {_cells(len(waiting))}, Slurm's own estimate: "
+    said = f"start of the next cell ({len(waiting)} wait in Slurm), Slurm's own estimate: "
     if not known:
         return f"{said}unknown"
     unknown = len(waiting) - len(known)

@@ -78,19 +78,45 @@ def test_cells_that_share_a_gpu(gta: Run, small: list[str], tmp_path: Path, slur
 
 
 def test_more_cells_than_a_user_may_submit(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
-    """Five cells where two jobs may be held: without a launcher what fits is sent; one that watches sends the rest."""
+    """Five cells where two jobs of theirs may be held: without a launcher what fits is sent; one that watches sends the
+    rest. Between, while another job has all nodes, one of the two is held and let go.
+    """
     if not slurm.accounting:
         pytest.skip("limits want Slurm's accounting: slurmdbd and MariaDB")
     words = ["multirun", "sweep=shapes", *small, "method=supervised", "seed=0,1,2,3,4", *SITE, "site.ranks=1"]
-    with slurm.limit(MaxSubmitJobsPerUser=2):
+    filler = ("sbatch", "--nodes=3", "--exclusive", "--time=30", "--output=/dev/null", "--wrap=sleep 900")
+    with slurm.limit(MaxSubmitJobsPerUser=3):
+        others = slurm.ask(*filler).split()[-1]
+        until(lambda: slurm.jobs()[others] == "RUNNING")
         sent = gta(*words, "--no-wait", **slurm.environment)
         assert sent.returncode == 0, sent.stdout + sent.stderr
         assert "Slurm takes no more of the jobs now (QOSMaxSubmitJobPerUserLimit)" in sent.stdout
         assert len(submitted(tmp_path / "runs")) == 2
+        hold_and_release(gta, words, slurm)
+        slurm.ask("scancel", others)
         watched = gta(*words, **slurm.environment)
     assert watched.returncode == 0, watched.stdout + watched.stderr
     assert "5 cells: 5 done" in watched.stdout
     assert [attempt.ended for attempt in attempts(tmp_path / "runs")] == ["done"] * 5
+
+
+def hold_and_release(gta: Run, words: list[str], slurm: Slurm) -> None:
+    """One of the cells that wait, a task of an array; the other stays as it is."""
+
+    def reasons(*more: str) -> list[str]:
+        said = gta(*more, **slurm.environment) if more else None
+        assert said is None or said.returncode == 0, said.stdout + said.stderr
+        return slurm.ask("squeue", "--noheader", "--array", "--states=PENDING", "--format=%r").split()
+
+    board = json.loads(gta("status", *words[1:], "--json", **slurm.environment).stdout)["cells"]
+    first, second = (cell for cell in board if cell["state"] == "queued")
+    assert sorted(reasons("hold", first["signature"])).count("JobHeldUser") == 1
+    shown = gta("status", *words[1:], **slurm.environment).stdout
+    assert f"`gta release {first['signature'][:8]}` lets it go" in " ".join(shown.split())
+    assert re.search(r"the next cell \(1 wait in Slurm\), Slurm's own estimate: (unknown|\d+)", shown), shown
+    assert "JobHeldUser" not in reasons("release", first["signature"])
+    assert len(reasons("release", second["signature"], "--priority", "1")) == 2
+    assert "Priority=1 " in slurm.ask("scontrol", "show", "job", second["job"])
 
 
 def test_a_cell_on_two_nodes(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:

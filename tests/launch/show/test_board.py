@@ -178,15 +178,16 @@ def test_slurms_estimate_of_a_start_is_said_and_silence_is_no_answer(
 ) -> None:
     play(cells, fake_slurm)
     monkeypatch.setenv("SLURM_TIME_FORMAT", "relative")
-    assert words.expected(rows(reconcile(cells))).endswith("the next of 2 cells, Slurm's own estimate: unknown"), "N/A"
+    said = "start of the next cell (2 wait in Slurm), Slurm's own estimate: "
+    assert words.expected(rows(reconcile(cells))) == f"{said}unknown", "N/A"
     fake_slurm.set("57_0", start="2099-01-31T10:30:00")
     fake_slurm.set("57_1", start="2020-01-31T10:30:00")  # it runs, and that is when it began
     told = rows(reconcile(cells))
     assert told[0].expected == time.mktime((2099, 1, 31, 10, 30, 0, 0, 0, -1))
     assert [line.expected for line in told[1:]] == [None] * 9
-    assert words.expected(told).endswith("estimate: 31 January, 10:30 (unknown for 1)")
+    assert words.expected(told) == f"{said}31 January, 10:30 (unknown for 1)"
     fake_slurm.switch(up=False)
-    assert words.expected(rows(reconcile(cells))).endswith("estimate: unknown")
+    assert words.expected(rows(reconcile(cells))).endswith("Slurm's own estimate: unknown")
 
 
 def test_a_job_whose_attempt_is_over_is_ending_and_not_put_back(cells: list[Cell], fake_slurm: FakeSlurm) -> None:

@@ -171,11 +171,11 @@ def test_what_the_launcher_is_busy_with_is_a_line_of_the_board() -> None:
 
 def test_when_slurm_expects_to_start_the_next_one_is_its_own_estimate_or_unknown() -> None:
     table = [boards.waiting(i, "gta", "1/2", i) for i in range(3)]
-    unknown = "start of the next of 3 cells, Slurm's own estimate: unknown"
-    assert unknown in printed(frame(table, 60, 24), 60)
+    unknown = "start of the next cell (3 wait in Slurm), Slurm's own estimate: unknown"
+    assert unknown in printed(frame(table, 80, 24), 80)
     soon, later = time.time() + 7200, time.time() + 9000
     told = [replace(table[0], expected=later), replace(table[1], expected=soon), table[2]]
-    said = f"start of the next of 3 cells, Slurm's own estimate: {moment(soon)} (unknown for 1)"
+    said = f"start of the next cell (3 wait in Slurm), Slurm's own estimate: {moment(soon)} (unknown for 1)"
     assert expected(told) == said
     assert " ".join(line.strip() for line in printed(frame(told, 60, 24), 60)[2:4]).startswith(said)
     assert expected([replace(row, expected=time.time() - 60) for row in table]) == unknown, "it has passed"
