@@ -48,7 +48,7 @@ def _of_entry(entry: Entry, never_starts: bool) -> Event | None:
         if time.time() - entry.silent > 60 * minutes:
             return _stuck(folder, entry.attempts, entry.detail, log)
     if entry.state is State.QUEUED and never_starts:
-        why = f"{plain(entry.held.reason)}; {way_out(entry.held)}" if entry.held else entry.detail
+        why = f"{plain(entry.held.reason)}; {way_out(entry.held, folder.signature)}" if entry.held else entry.detail
         return _event(STUCK, f"never starts: job {entry.job}", folder, f"will not start: {why}", log)
     return None
 

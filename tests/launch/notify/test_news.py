@@ -229,4 +229,4 @@ def test_a_job_that_will_never_start_is_stuck(tmp_path: Path, fake_slurm: FakeSl
     over(made)
     (fact,) = heard(tmp_path)
     assert fact["event"] == "stuck"
-    assert "will not start: held by its user (JobHeldUser); `scontrol release 57` lets it go" in fact["title"]
+    assert f"held by its user (JobHeldUser); `gta release {cell.signature[:8]}` lets it go" in fact["title"]
