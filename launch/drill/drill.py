@@ -149,7 +149,7 @@ class Drill:
         more = len(self.points)  # attempts, each of which may lose what it did
         gpus = site.gpus_per_node and max(1, site.gpus_per_node * ranks // site.ranks)
         site = replace(
-            site, ranks=ranks, gpus_per_node=gpus, cells_per_gpu=1, live_tracking=False,
+            site, ranks=ranks, gpus_per_node=gpus, cells_per_gpu=1, live_tracking=False, notify="",
             max_attempts=site.max_attempts + more, max_idle_attempts=site.max_idle_attempts + more,
         )  # fmt: skip
         data = replace(config.data, allow_absent_classes=True)  # of so few images

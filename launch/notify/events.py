@@ -9,6 +9,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from gta.cellfolder import CellFolder, Death, Failure, readable
@@ -16,7 +17,7 @@ from gta.masking import masked
 from gta.notifyconfig import BUDGET, END, FAILURE, STUCK
 from gta.sweep import Sweep
 from gta.text import printable
-from launch.grid.names import Named, named
+from launch.grid.names import named
 from launch.notify.command import payload
 from launch.notify.told import Event
 from launch.slurm.reasons import plain, way_out
@@ -151,9 +152,10 @@ def _which(attempts: int, job: str | None) -> str:
     return f"attempt {attempts}, job {job}"
 
 
+@cache
 def _name(folder: CellFolder) -> str:
-    known: Named = named(folder)
-    return str(known)
+    """A cell's words: looked up once, however often its failure is seen."""
+    return str(named(folder))
 
 
 def _plain(line: str) -> str:

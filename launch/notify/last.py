@@ -25,7 +25,7 @@ from launch.notify.command import Sending
 from launch.notify.told import Event
 from launch.notify.watchers import Place, watchers
 from launch.slurm.reconcile import reconcile
-from launch.state.ledger import Entry
+from launch.state.ledger import Entry, State, look
 
 PATIENCE_SECONDS = 60.0  # with a launcher elsewhere
 LOOK_SECONDS = 1.0
@@ -66,7 +66,10 @@ class Teller:
             return
         if not watched:
             self._tell(events.of_folder(self.folder))
-        entries = self._grid()
+        cells = self._grid()
+        if any(look(cell).state is State.RUNNING for cell in cells[1:]):
+            return  # seen without asking Slurm; not the last, in almost every case
+        entries = reconcile(cells)
         if not entries or not events.over(entries, but=self.folder.signature):
             return
         found = [*events.of_cells(entries), events.end(entries, self.sweep, self.place.notified_file)]
@@ -75,12 +78,15 @@ class Teller:
             time.sleep(LOOK_SECONDS)
         self._tell(found, entries)
 
-    def _grid(self) -> list[Entry]:
-        """The states of the sweep's cells, this one among them; none where nobody wrote down which they are."""
+    def _grid(self) -> list[Cell]:
+        """The sweep's cells: this one, and those behind it, which may run beside it, before those that came before it;
+        none where nobody wrote down which they are.
+        """
         signatures = self.place.signatures()
         if self.folder.signature not in signatures:
             return []
-        return reconcile([self._cell(signature) for signature in signatures])
+        mine = signatures.index(self.folder.signature)
+        return [self._cell(signature) for signature in [*signatures[mine:], *signatures[:mine]]]
 
     def _cell(self, signature: str) -> Cell:
         """A cell of the sweep as far as its state goes: its folder, and this cell's site for the bounds."""

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from gta.cell import Cell
 from gta.certificate import Certificate, certificates
 from gta.cli import composing
+from gta.config import SiteConfig
 from gta.errors import UserError
 from launch.drill import compare, interrupted
 from launch.drill import drill as drilling
@@ -223,15 +225,28 @@ def test_ranks_are_compared_with_the_first_or_with_the_cells_own(
     words: list[str], monkeypatch: pytest.MonkeyPatch, own: int, nodes: int, asked: tuple[int, ...], pairs: Any
 ) -> None:
     """Counted over all nodes, as the certificate counts its own."""
-    more = ("method=supervised", "schedule.group_size=2", f"site.ranks={own}", f"site.nodes={nodes}")
+    more = (
+        "method=supervised",
+        "schedule.group_size=2",
+        f"site.ranks={own}",
+        f"site.nodes={nodes}",
+        "site.notify=slack",
+    )
     (cell,) = composing.grid([*words[1:], *more])[1]
     trained, said, clusters = [], list[str](), SimpleNamespace()
-    monkeypatch.setattr(drilling, "train", lambda cell, *_: trained.append(cell.config.site.ranks))
+    sites = list[SiteConfig]()
+
+    def train(cell: Cell, *_: object) -> None:
+        sites.append(cell.config.site)
+        trained.append(cell.config.site.ranks)
+
+    monkeypatch.setattr(drilling, "train", train)
     monkeypatch.setattr(compare, "deviation", lambda one, other, ranks, against, precision: (ranks, against))
     made = Drill(cell, Asked(lambda _: clusters, True, 8, (), asked), said.append)  # type: ignore[arg-type, return-value]
     made.on_other_ranks()
     assert made.deviations == pairs
     assert sorted(trained) == sorted(set(asked) - {own})
+    assert not any(site.notify for site in sites), "nobody is told of interruptions that are made on purpose"
     assert [text.split(" on ")[1].split(" rank")[0] for text in said] == [str(ranks * nodes) for ranks in trained]
 
 

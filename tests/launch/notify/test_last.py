@@ -77,6 +77,14 @@ def test_a_job_tells_its_failure_and_the_last_one_the_end(
     assert len(told(tmp_path)) == 2
 
 
+def test_a_cell_that_runs_is_seen_without_asking_slurm(tmp_path: Path, grid: list[Cell], fake_slurm: FakeSlurm) -> None:
+    finish(grid[0])
+    claim(grid[1], job="57_1")
+    tell(grid[0])
+    assert told(tmp_path) == []
+    assert fake_slurm.calls("squeue") == [], "a job of a large sweep asks nothing"
+
+
 def test_where_slurm_is_silent_nobody_is_the_last(tmp_path: Path, grid: list[Cell], fake_slurm: FakeSlurm) -> None:
     finish(grid[0])
     fake_slurm.switch(up=False)
