@@ -31,7 +31,7 @@ SETTINGS = """\
 # Configuration
 
 Every setting of a cell, as `name=value` on the command line or as YAML in `conf/` and `sweeps/` of the folder you work
-in. This page is made from the declarations in `gta/config.py`, `gta/dataconfig.py` and `gta/methods/` (`make docs`);
+in. This page is made from the declarations in `gta/*config.py` and `gta/methods/` (`make docs`);
 `gta settings WORD` finds a setting by a word.
 
 *Values* are those that a setting may have; a config with another one is refused before anything is submitted, in a

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gta.containerconfig import ContainerConfig
 from gta.dataconfig import AugmentConfig, DataConfig, ShapesConfig
 from gta.fields import neutral, result
 from gta.notifyconfig import NotifyConfig
@@ -201,7 +202,7 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SiteConfig(NotifyConfig):
+class SiteConfig(ContainerConfig, NotifyConfig):
     """What differs between machines and clusters."""
 
     device: str = neutral("auto", "cuda, cpu, or auto (cuda where there is one).", choices=("auto", "cpu", "cuda"))
@@ -249,9 +250,7 @@ class SiteConfig(NotifyConfig):
         "(gta-UID, mode 0700): /local/scratch/$USER.",
         text=PATH,
     )
-    stage_digests: bool = neutral(
-        False, "Compare the contents of such a copy, too, whenever a cell starts, not its files' sizes alone."
-    )
+    stage_digests: bool = neutral(False, "Whenever a cell starts, compare such a copy's contents, not its sizes alone.")
     live_tracking: bool = neutral(
         False,
         "Cells send their journals to MLflow themselves while they train (to a server or PostgreSQL); "

@@ -99,6 +99,11 @@ def _srun(master: DictConfig, cell: Cell, pdb: bool) -> int:
     from launch.submit.launcher import slurm_params
 
     site = cell.config.site
+    if site.container:
+        raise UserError(
+            f"site.container={site.container}: debug starts no container; say site.container=null to debug with what "
+            "is installed here, or --here inside one."
+        )
     params = slurm_params(master, site)
     code = str(Path(str(launch.__file__)).parents[1])
     command = [sys.executable, "-P", "-u", "-m", "launch.job.foreground", str(cell.folder.path), str(time.time())]

@@ -89,6 +89,7 @@ def lines(overrides: Sequence[str]) -> Iterator[Finding]:
         master = grid.master_config(hydra, [*written, f"{composing.LAUNCHER}slurm"])
     launcher = str(master.hydra.runtime.choices["hydra/launcher"])
     from gta.cli.checks import data, machine, places
+    from gta.cli.checks.container import container
     from gta.compose.compose import sweep_files
     from launch.slurm import check as slurm_check
     from launch.submit.executor import one_job
@@ -103,6 +104,7 @@ def lines(overrides: Sequence[str]) -> Iterator[Finding]:
     yield from guarded("NCCL, gloo", lambda: machine.backends(config.site))
     yield from guarded("site", lambda: slurm_check.check_site(config.site, name, launcher))
     yield from guarded("Slurm", lambda: slurm_check.check_cluster(config.site, launcher, script))
+    yield from guarded("container", lambda: container(config.site, on_slurm))
     yield from guarded("folders", lambda: places.folders(config.paths))
     yield from guarded("MLflow", lambda: places.mlflow(config.paths))
     yield from guarded("notify", lambda: places.notification(config.site))

@@ -22,6 +22,7 @@ from launch.job.signals import KINDS, Signals
 if TYPE_CHECKING:
     from launch.state.submission import Submission
 
+REQUEUE = "GTA_REQUEUE"  # names the file by which a rank in a container asks the job's script to put the job back
 UNFINISHED = 75  # exit code (EX_TEMPFAIL) of a rank that saved and left; a job must not read COMPLETED for it
 REQUEUE_SECONDS = 60.0  # in which a scontrol that is silent is asked again
 PAUSE_SECONDS = 5.0
@@ -99,6 +100,10 @@ def _requeue(signals: Signals, job: str) -> None:
     It may have done so at this very moment: what scontrol says against it is a line in the log, no more.
     """
     if not signals.time_limit:
+        return
+    if asks := os.environ.get(REQUEUE):  # inside a container there is no scontrol
+        Path(asks).touch()
+        print("left to the job's script to be requeued.", flush=True)
         return
     from launch.slurm import commands as slurm
     from launch.state.jobs import Unknown

@@ -13,6 +13,7 @@ import submitit
 from gta.compose import sbatch
 from launch.slurm import submitting
 from launch.state.submission import Submission
+from launch.submit.container import Container
 
 JOB = "launch.job.start"  # what a job runs
 
@@ -24,10 +25,11 @@ class ArrayExecutor(submitit.SlurmExecutor):
     find nothing to do.
     """
 
-    def __init__(self, params: Mapping[str, Any], folder: Path):
-        """`params`: those of hydra-submitit-launcher's SlurmLauncher; `folder`: for the script and the logs. Raises
-        UserError for a text that would become lines of the script.
+    def __init__(self, params: Mapping[str, Any], folder: Path, container: Container | None = None):
+        """`params`: those of hydra-submitit-launcher's SlurmLauncher; `folder`: for the script and the logs;
+        `container`: that the ranks run in. Raises UserError for a text that would become lines of the script.
         """
+        self._container = container
         sbatch.check_lines({**params, "folder": folder})
         given = {key: value for key, value in params.items() if value is not None}
         del given["submitit_folder"]  # of pickles
@@ -41,6 +43,7 @@ class ArrayExecutor(submitit.SlurmExecutor):
         given["srun_args"] = ["--kill-on-bad-exit=1", "--export=ALL"]
         if cpus := given.get("cpus_per_task", words.get("cpus-per-task")):
             given["srun_args"].append(f"--cpus-per-task={cpus}")
+        given["srun_args"] += container.srun() if container else []
         given["stderr_to_stdout"] = True
         given["additional_parameters"] = sbatch.flags(words)
         # without submitit's own ideas: a key that clusters which check them refuse, and five minutes
@@ -57,7 +60,12 @@ class ArrayExecutor(submitit.SlurmExecutor):
             path = f'export PYTHONPATH={shlex.quote(str(code))}"${{PYTHONPATH:+:$PYTHONPATH}}"'
             self.parameters["setup"] = [*(self.parameters.get("setup") or []), path]
         # -P: the folder where it was submitted from must not come before the code that was submitted
-        command = f"{self.python} -P -u -m {module} {shlex.quote(str(made.folder))}"
+        words = ["-P", "-u", "-m", module, str(made.folder)]
+        command = f"{self.python} {shlex.join(words)}"
+        if self._container is not None:
+            command = self._container.command(words)
+            self.parameters["setup"] = [*(self.parameters.get("setup") or []), *self._container.setup(made.folder)]
+            self.parameters["teardown"] = self._container.teardown(self.parameters.get("teardown") or [])
         script = made.folder / "sbatch.sh"
         script.write_text(self._make_submission_file_text(command, ""))
         return submitting.send(script)

@@ -243,6 +243,12 @@ def local_cluster(
 
     from launch.submit.local import LocalCluster
 
+    if image := next((cell.config.site.container for cell in cells if cell.config.site.container), None):
+        raise UserError(
+            f"site.container={image} is for jobs of Slurm: say hydra/launcher=slurm, or site.container=null for what "
+            "is installed here."
+        )
+
     at_once = params.pop("at_once")
     threads = max(cell.config.num_threads for cell in cells)
     gpus = 0 if all(cell.config.site.device == "cpu" for cell in cells) else torch.cuda.device_count()

@@ -24,6 +24,7 @@ from launch.state import submission
 from launch.state.jobs import HeldJob, Silent, Unknown
 from launch.state.ledger import Entry, State, submitted_jobs
 from launch.state.submission import Submission, ToSubmit, read_submission, write_submission
+from launch.submit.container import Container
 from launch.submit.executor import JOB, ArrayExecutor
 from launch.submit.fitting import DOUBT_SECONDS, Full, shares
 
@@ -168,10 +169,11 @@ class SlurmCluster:
         """
         runs = str(Path(cells[0].cell.config.paths.runs))
         name = str(shape.params["name"])
+        container = Container.of([one.cell.config for one in cells])
         made = write_submission(
             self._sweep / "submissions", runs, name, shape.together, cells, shape.cluster_name, parallel
         )
-        answer = ArrayExecutor(shape.params, made.folder).send(made, shape.code, self._module)
+        answer = ArrayExecutor(shape.params, made.folder, container).send(made, shape.code, self._module)
         if isinstance(answer, submitting.Doubt):
             found = slurm.find_job(made.name)
             if found is None and answer.full:
@@ -246,7 +248,8 @@ class SlurmCluster:
             if (text := repr(site)) not in known:  # one for all cells of a site: Hydra's interpolations take a while
                 known[text] = self._params_of(site)
             params = known[text]
-            key = json.dumps([params, site.cells_per_gpu], sort_keys=True, default=str)
+            inside = [site.container, site.container_runtime, site.container_binds, site.container_python, site.stage]
+            key = json.dumps([params, site.cells_per_gpu, inside], sort_keys=True, default=str)
             shapes.setdefault(key, (params, site.cells_per_gpu, []))[2].append(one)
         return list(shapes.values())
 

@@ -21,8 +21,20 @@ pytestmark = pytest.mark.slurm
 
 def test_cells_of_two_ranks_give_the_local_numbers(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
     words = [*GRID, "method=supervised,gta", *small, *RANKS]
+    runtime = tmp_path / "bin/apptainer"  # a stand-in, which runs what it is told to run in the image
+    runtime.parent.mkdir()
+    runtime.write_text(
+        f'#!/bin/bash\necho "$@" >> {tmp_path}/called\nwhile [ "$1" != docker://image ]; do shift; done; shift\n"$@"\n'
+    )
+    runtime.chmod(0o755)
+    inside = [
+        "site.container=docker://image",
+        f"site.container_python={sys.executable}",
+        f"site.stage={tmp_path}/stage",
+    ]
+    inside += [f"site.setup=['PATH={runtime.parent}:$PATH']"]
     # SBATCH_EXPORT=NONE: some clusters set it, and srun would then start the ranks without submitit's environment
-    remote = gta(*words, *SITE, SBATCH_EXPORT="NONE", **slurm.environment)
+    remote = gta(*words, *SITE, *inside, SBATCH_EXPORT="NONE", **slurm.environment)
     assert remote.returncode == 0, remote.stdout + remote.stderr
     assert "2 cells: 2 done" in remote.stdout
 
@@ -33,6 +45,8 @@ def test_cells_of_two_ranks_give_the_local_numbers(gta: Run, small: list[str], t
     assert {job.partition("_")[2] for job in jobs} == {"0", "1"}, "one array"
     assert {attempt.job for attempt in made} == jobs
     assert {slurm.jobs()[job] for job in jobs} == {"COMPLETED"}
+    assert f"--bind {tmp_path / 'stage'}" in (tmp_path / "called").read_text()
+    assert list((tmp_path / "stage").iterdir()), "a folder that the job's script made, and the cells copied to"
     used = gta("usage", *words[1:], *SITE, **slurm.environment)
     assert used.returncode == 0, used.stderr
     for line in (
