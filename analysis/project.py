@@ -34,13 +34,13 @@ def tracking_uri(start: Path | None = None) -> str:
     )
 
 
-def load(sweep: str, variant: str = "") -> tuple[pd.DataFrame, table.Table, RunHistory]:
+def load(sweep: str, variant: str = "", baseline: str = "") -> tuple[pd.DataFrame, table.Table, RunHistory]:
     """The sweep's runs (as `analysis.runs.load`), its table (rows in the sweep's order), and what its runs logged.
 
     The sweep is the one that its file declares; `variant` names one of its variants instead, by its folder's name
-    (seed-0) or by what differs (seed=0). Cells that never started are not in MLflow, and so not in this table, whose
-    footer says how many these are; `gta table` names them. Raises UserError where there is no store, no such variant,
-    or no run of it.
+    (seed-0) or by what differs (seed=0). `baseline` is the row that the others are compared with. Cells that never
+    started are not in MLflow, and so not in this table, whose footer says how many these are; `gta table` names them.
+    Raises UserError where there is no store, no such variant or row, or no run of it.
     """
     uri = tracking_uri()
     declared = own.sweep_run(uri, sweep)
@@ -59,7 +59,7 @@ def load(sweep: str, variant: str = "") -> tuple[pd.DataFrame, table.Table, RunH
             f"version wrote it: `gta sync sweep={sweep}` tells it."
         )
     title = Sweep(sweep, chosen.variant).title
-    made = table.build(frame, cells, title=title, order=declared.rows or chosen.rows)
+    made = table.build(frame, cells, title=title, baseline=baseline, order=declared.rows or chosen.rows)
     if absent := set(chosen.grid) - set(frame["signature"]):
         count = f"{len(absent)} of the sweep's {len(chosen.grid)} cells have"
         made.notes.append(f"{count} no run in this store, and no place in this table.")
@@ -78,17 +78,3 @@ def _there_are(uri: str, sweep: str) -> str:
     """The variants that there are, by the names of their folders."""
     names = [run.tag.removeprefix(f"{sweep}/") for run in own.variants(uri, sweep)]
     return f"its variants are {', '.join(names)}" if names else ""
-
-
-def differences(made: table.Table, baseline: str) -> pd.DataFrame:
-    """Mean mIoU of each row less that of `baseline`, in percentage points, and the entries' own texts; a row a row."""
-    if baseline not in made.rows:
-        raise UserError(f"{baseline!r} is no row of this table; there are {', '.join(made.rows)}.")
-    lines: dict[str, dict[str, object]] = {row: {} for row in made.rows}
-    for (row, column), entry in made.entries.items():
-        base = made.entries.get((baseline, column))
-        lines[row][column] = entry.mean
-        known = entry.mean is not None and base is not None and base.mean is not None
-        lines[row][f"{column} less {baseline}"] = entry.mean - base.mean if known else None  # type: ignore[union-attr,operator]
-    columns = [name for column in made.columns for name in (column, f"{column} less {baseline}")]
-    return pd.DataFrame.from_dict(lines, orient="index", columns=columns).astype("float64")

@@ -41,20 +41,22 @@ class TableEntry:
 
     @property
     def done(self) -> list[SeedScore]:
+        """The scores of the seeds that have one."""
         return [score for score in self.scores if score.last is not None]
 
     @property
     def n(self) -> int:
-        """PublishedNumber of seeds that have a result."""
+        """Number of seeds that have a result."""
         return len(self.done)
 
     @property
     def wanted(self) -> int:
-        """PublishedNumber of seeds that should have one."""
+        """Number of seeds that should have one."""
         return len(self.scores)
 
     @property
     def mean(self) -> float | None:
+        """Mean of the last scores of the seeds that have one; None with none."""
         return _mean([score.last for score in self.done])
 
     @property
@@ -161,6 +163,7 @@ class Table:
         return {row: rank for row, rank in ranks.items() if rank <= 2}
 
     def comparison(self, row: str, column: str) -> Comparison | None:
+        """The row against the baseline in that column; None where they were not compared."""
         return next((c for c in self.comparisons if (c.row, c.column) == (row, column)), None)
 
     def refuse_gaps(self) -> None:

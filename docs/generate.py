@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,8 @@ from gta.config import Config, MethodConfig
 from gta.fields import describe
 from gta.methods import METHODS
 
-FOLDER = Path(__file__).parent / "reference"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "reference"
 Rows = dict[str, dict[str, Any]]
 COMMANDS = """\
 # Commands
@@ -42,6 +47,20 @@ another cell. `???` has no default: the file of the group gives the value.
 A group is chosen by the name of a file, `GROUP=NAME`: one that is shipped in `gta/conf/`, or one of yours, under a name
 of its own, in `conf/GROUP/`. `hydra/launcher` is `local` or `slurm`; `sweep` is a table: {sweeps}.
 """
+
+ANALYSIS = """\
+# Analysis
+
+What notebooks and your own scripts import: MLflow's runs as a [pandas](https://pandas.pydata.org) DataFrame, the table
+of them, the ways to show it, and the figures. `analysis/notebooks` has examples. Errors that you can mend are
+`gta.errors.UserError`, whose text says what to do. This page is made from the docstrings in `analysis/` (`make docs`).
+
+"""
+MODULES = (  # of the package analysis, in the order in which one needs them
+    *("project", "runs", "own", "cells", "table", "significance", "published"),
+    *("render", "render.terminal", "render.markdown", "render.latex", "render.paper", "render.html", "render.data"),
+    *("report.report", "report.figures", "report.against", "report.history", "report.numbers"),
+)
 
 
 def commands() -> str:
@@ -109,7 +128,64 @@ def _words(names: Any) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-PAGES = {FOLDER / "commands.md": commands, FOLDER / "configuration.md": settings}
+def api() -> str:
+    """docs/reference/analysis.md; read from the sources, so that nothing heavy is imported."""
+    return ANALYSIS + "\n".join(_module(name) for name in MODULES)
+
+
+def _module(name: str) -> str:
+    path = ROOT / "analysis" / f"{name.replace('.', '/')}.py"
+    tree = ast.parse((path if path.exists() else path.with_suffix("") / "__init__.py").read_text(encoding="utf-8"))
+    parts = [f"## analysis.{name}", _prose(ast.get_docstring(tree) or "")]
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and _public(node):
+            parts += [f"### {node.name}", f"`{_signature(node)}`", _prose(ast.get_docstring(node) or "")]
+            if isinstance(node, ast.ClassDef) and (members := list(_members(node))):
+                parts.append("\n".join(members))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _public(node: ast.FunctionDef | ast.ClassDef) -> bool:
+    return not node.name.startswith("_") and ast.get_docstring(node) is not None
+
+
+def _signature(node: ast.FunctionDef | ast.ClassDef) -> str:
+    """How it is called: a function with its types; a class with the fields of a dataclass, or what it is made of."""
+    if isinstance(node, ast.FunctionDef):
+        given = re.sub(r"^self(, )?", "", ast.unparse(node.args))
+        return f"{node.name}({given})" + (f" -> {ast.unparse(node.returns)}" if node.returns else "")
+    for one in node.body:
+        if isinstance(one, ast.FunctionDef) and one.name == "__init__":
+            return re.sub(r"^__init__(.*) -> None$", rf"{node.name}\1", _signature(one))
+    fields = [one for one in node.body if isinstance(one, ast.AnnAssign)]
+    given = ", ".join(map(ast.unparse, fields))
+    for made_by, value in (("list", "[]"), ("dict", "{}")):
+        given = given.replace(f"field(default_factory={made_by})", value)
+    return f"{node.name}({given})"
+
+
+def _members(node: ast.ClassDef) -> Iterator[str]:
+    """A line for each property and method that says what it is."""
+    for one in node.body:
+        if isinstance(one, ast.FunctionDef) and _public(one):
+            name = one.name if any(map(_is_property, one.decorator_list)) else _signature(one)
+            yield f"- `{name}`: {' '.join((ast.get_docstring(one) or '').split())}"
+
+
+def _is_property(decorator: ast.expr) -> bool:
+    return ast.unparse(decorator) in ("property", "cached_property")
+
+
+def _prose(docstring: str) -> str:
+    """A docstring as Markdown: what is indented in it is text as it stands."""
+    found: list[str] = []
+    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(docstring)):
+        shown = paragraph.startswith("    ")
+        found.append(f"```text\n{inspect.cleandoc(paragraph)}\n```" if shown else paragraph)
+    return "\n\n".join(found)
+
+
+PAGES = {FOLDER / "commands.md": commands, FOLDER / "configuration.md": settings, FOLDER / "analysis.md": api}
 
 if __name__ == "__main__":
     for path, make in PAGES.items():

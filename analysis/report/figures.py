@@ -67,7 +67,7 @@ def miou_over_labels(table: Table) -> Figure:
 
 
 def _lines(table: Table) -> Figure:
-    figure, axes = _empty("mIoU (%)", "labeled images (log scale)")
+    figure, axes = empty("mIoU (%)", "labeled images (log scale)")
     labels, distinct = table.label_counts, table.counted
     places = {c: float(labels[c] if distinct else i + 1) for i, c in enumerate(table.columns)}
     axes.set_xscale("log" if distinct else "linear")
@@ -100,7 +100,7 @@ def _lines(table: Table) -> Figure:
 
 def _dots(table: Table) -> Figure:
     (column,) = table.columns
-    figure, axes = _empty(
+    figure, axes = empty(
         "", f"mIoU (%) at {column} labels", height=0.9 + 0.26 * max(3, len(table.rows)), right=0.97, left=0.47
     )
     style, gid = looks(table.coloured), tags(table.coloured)
@@ -138,7 +138,7 @@ def curves(
     they are coloured (`Table.coloured`): a method has the colour of the other figures in whichever panel it stands.
     `limits`: of the axes, in what is shown, where panels share one scale; `warm_up`: iterations to mark.
     """
-    figure, axes = _empty(ylabel, "iteration")
+    figure, axes = empty(ylabel, "iteration")
     ends, style, gid = [], looks(of or rows), tags(of or rows)
     factor = 100.0 if share else 1.0
     for row in rows:
@@ -176,7 +176,7 @@ def chunks(rows: Sequence[str], size: int = 6) -> list[list[str]]:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as one <svg> element, its text as text; the same for the same figure."""
+    """The figure as one `<svg>` element, its text as text; the same for the same figure."""
     out = io.StringIO()
     with matplotlib.rc_context(_FONT):
         undated = dict.fromkeys(("Date", "Creator", "Format", "Type"))
@@ -199,9 +199,10 @@ def _mark(drawn: ErrorbarContainer, row: str, gid: Tags) -> None:
         artist.set_gid(gid(row))
 
 
-def _empty(
+def empty(
     ylabel: str, xlabel: str, height: float = 3.1, right: float = 0.76, left: float = 0.12
 ) -> tuple[Figure, Axes]:
+    """A figure with nothing in it: 4.6 inches wide, `height` inches high; `left` and `right` of it are of its width."""
     with matplotlib.rc_context(_FONT):
         figure = Figure(figsize=(4.6, height))
         axes = figure.add_axes((left, 0.62 / height, right - left, 1 - 0.8 / height))

@@ -45,14 +45,25 @@ def test_they_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [whole.cells[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
     table, curves, ablation = ([data for cell in part for data in outputs(cell)] for part in parts)
 
+    def markdown(part: list[dict[str, str]]) -> str:
+        return "".join(data.get("text/markdown", "") for data in part)
+
+    def figures(part: list[dict[str, str]]) -> list[str]:
+        return ["".join(data["image/svg+xml"]) for data in part if "image/svg+xml" in data]
+
     number = store.table.entries["gta", "1/4 (10)"].mean
-    assert f"{number:.2f}" in "".join(data.get("text/markdown", "") for data in table)
-    assert sum("image/svg+xml" in data for data in table) == 1
-    assert sum("image/svg+xml" in data for data in curves) == 4, "two metrics, two columns"
+    assert f"{number:.2f}" in markdown(table)
+    assert len(figures(table)) == 1
+    (seeds,) = (data["text/html"] for data in table if "text/html" in data)
+    assert seeds.count("<th") < 20, "a small frame"
+    assert len(figures(curves)) == 6, "three metrics, two columns"
+    assert not any("text/html" in data for data in (*curves, *ablation)), "figures, not frames"
     less = store.table.entries["gta", "1/5 (8)"].mean - store.table.entries["supervised", "1/5 (8)"].mean
-    assert f"{less:.2f}" in ablation[0]["text/html"]
-    assert "violet" in ablation[-1]["text/html"]
-    for shown in (table[0]["text/markdown"], ablation[0]["text/html"], curves[-1]["text/html"]):
+    assert f"{less:+.2f}" in markdown(ablation)
+    drawn = figures(ablation)
+    assert len(drawn) == 4, "two columns: by row, and by class"
+    assert "violet" in drawn[-1]
+    for shown in (markdown(table), markdown(ablation)):
         assert 0 < shown.index("supervised") < shown.index("gta"), "the sweep's order, not the alphabet's"
 
 

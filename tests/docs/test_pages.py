@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -98,3 +99,17 @@ def test_generated_pages_are_fresh() -> None:
 def test_the_reference_names_every_command() -> None:
     text = (DOCS / "reference/commands.md").read_text()
     assert set(re.findall(r"^## (?:gta )?`?(?:gta )?([\w-]+)", text, re.MULTILINE)) == set(COMMANDS)
+
+
+def test_the_page_of_analysis_names_what_notebooks_import() -> None:
+    """Every call of a module of `analysis` in a notebook, with its docstring."""
+    text = (DOCS / "reference/analysis.md").read_text()
+    sections = dict(re.findall(r"^## analysis\.(?:\w+\.)?(\w+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    used = set()
+    for path in (ROOT / "analysis/notebooks").glob("*.ipynb"):
+        source = "".join("".join(cell["source"]) for cell in json.loads(path.read_text())["cells"])
+        used |= set(re.findall(r"\b(project|render|figures|against)\.(\w+)\(", source))
+    assert len(used) > 5
+    for module, name in used:
+        where = sections[name] if module == "render" and name in sections else sections[module]
+        assert re.search(rf"^### {name}\n\n`{name}\(.*\n\n\w", where, re.MULTILINE), f"{module}.{name}"
