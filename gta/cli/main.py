@@ -30,7 +30,7 @@ SECTIONS = {
     "Read it": ("table", "report", "show", "diff", "sync"),
     "One cell": ("train", "debug", "drill", "eval", "predict"),
     "Data": ("data", "splits"),
-    "The command line": ("settings", "completion"),
+    "The command line": ("config", "settings", "completion"),
 }
 COMMANDS = tuple(name for names in SECTIONS.values() for name in names)
 
@@ -88,6 +88,8 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
         return shells.complete(cli, asked)
     mask_output()
     words = [*arguments[1:], "--help"] if arguments[:1] == ["help"] else list(arguments)
+    if words and words[0].partition("=")[0] in ("--cfg", "-c"):  # where Hydra's programs have it
+        words.insert(0, "config")
     try:
         code = _run(words, program)
         sys.stdout.flush()

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from gta.cli import composing, grammar, options, table
+from gta.cli import composing, config, grammar, options, table
 from gta.cli.grammar import Words
 from gta.errors import UserError
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 @options.filters
 @options.wait
 @options.budget
-def command(words: Words, **asked: Any) -> int:
+@options.cfg
+def command(words: Words, cfg: str | None, package: str | None, resolve: bool, **asked: Any) -> int:
     """Run what is missing of a grid, watch it, and print the table.
 
     What is done is never run again; a cell that was interrupted goes on from its last checkpoint; one that failed runs
@@ -41,6 +42,8 @@ def command(words: Words, **asked: Any) -> int:
     hydra/launcher=slurm sends the cells to Slurm. There --no-wait submits and returns, and Ctrl-C leaves the jobs
     alone; on this machine Ctrl-C saves and leaves.
     """
+    if cfg:
+        return config.print_hydra(words.overrides, cfg, package, resolve)
     return finish(launch(words.overrides, asked), words.overrides)
 
 

@@ -123,4 +123,11 @@ network = together(
            help="A checkpoint of the public GTA-Seg, U2PL or UniMatch V2 code, in place of a cell."),
 )  # fmt: skip
 as_json = option("--json", "json", is_flag=True, help="One JSON object, for scripts.")
+cfg = together(
+    option("-c", "--cfg", "cfg", type=click.Choice(["job", "hydra", "all"]), default=None,
+           help="Print the composed config as Hydra does, and run nothing: the cell's, Hydra's own, or both."),
+    option("-p", "--package", "package", metavar="NAME", default=None,
+           help="Of the config, only this part (schedule)."),
+    option("--resolve", is_flag=True, help="With --cfg: with ${...} filled in."),
+)  # fmt: skip
 yes = option("--yes", is_flag=True, help="Do it, without asking.")

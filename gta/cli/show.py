@@ -4,37 +4,76 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from json import dumps
 from typing import TYPE_CHECKING, Any
 
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words
+from gta.errors import UserError
 
 if TYPE_CHECKING:
+    from gta.cell import Cell
     from launch.show.inspect import CellDetails
 
 
-@grammar.command("show", examples=["gta show gta/92/seed0", "gta show 1a2b3c --json"])
+@grammar.command(
+    "show", examples=["gta show gta/92/seed0", "gta show gta/1/50/seed0 sweep=shapes", "gta show 1a2b3c --json"]
+)
 @grammar.words("CELL", 1)
 @options.as_json
 def command(words: Words, json: bool) -> int:
     """One cell: its config, attempts, code and result.
 
     Also its environment. First the settings that are not the schema's defaults; the split lists with their digests and
-    known names; code (commit, changes, digest of the tree). With sweep=NAME only the cells of that grid are meant.
+    known names; code (commit, changes, digest of the tree). With sweep=NAME only the cells of that grid are meant, also
+    those that never ran: of such a one its config, signature and lists, and the command that runs it.
 
     With --json one object: signature, folder, cell, result, failure, damaged, config {changed, default, neutral},
-    split, method (of one of your own: its source), attempts, code, environment.
+    split, method (of one of your own: its source), attempts, code, environment; of a cell that never ran also `runs`,
+    the command.
     """
-    from launch.grid.names import find
+    details, cell = find(words.names[0], words.overrides)
+    runs = composing.shell_line("multirun", *words.overrides, "--cells", words.names[0])
+    if json:
+        print(dumps(as_json(details) | ({"runs": runs} if cell else {}), indent=1))
+        return 0
+    if cell:
+        never_ran(cell, runs)
+    show(details)
+    return 0
+
+
+def find(name: str, overrides: Sequence[str]) -> tuple[CellDetails, Cell | None]:
+    """What is known of a cell; with the cell where it never ran. Raises UserError where there is none of this name."""
+    from launch.grid import names
     from launch.show.inspect import CellDetails
 
-    details = CellDetails.read(find(words.names[0], composing.named_cells(words.overrides)).folder)
-    if json:
-        print(dumps(as_json(details), indent=1))
+    if composing.no_grid(overrides):
+        try:
+            return CellDetails.read(names.find(name, composing.named_cells(overrides)).folder), None
+        except UserError as error:
+            raise UserError(f"{error} One that never ran is shown with its grid: add sweep=NAME.") from None
+    _, grid = composing.recorded_grid(overrides)
+    found = names.find(name, names.of_grid(grid))
+    if found.folder.frozen:
+        return CellDetails.read(found.folder), None
+    cell = next(cell for cell in grid if cell.signature == found.signature)
+    identity = None if cell.not_at_hand else cell.identity()
+    return CellDetails.planned(cell.folder, identity, asdict(cell.config)), cell
+
+
+def never_ran(cell: Cell, runs: str) -> None:
+    """Say what would run, and what is not known of it."""
+    from gta import recipe
+
+    print(f"{cell.title} never ran. This runs it:\n  {runs}\n{recipe.line([cell.config])}")
+    if cell.not_at_hand:
+        print(f"Its signature is not known here: not at hand are {', '.join(cell.not_at_hand)}.")
     else:
-        show(details)
-    return 0
+        print(f"signature {cell.signature}")
+    print()
 
 
 def as_json(details: CellDetails) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from gta.cli import composing, grammar
+from gta.cli import composing, config, grammar, options
 from gta.cli.grammar import Words
 from gta.errors import Diverged, UserError
 from gta.files import full_disk
@@ -23,12 +23,15 @@ if TYPE_CHECKING:
     ],
 )
 @grammar.words()
-def command(words: Words) -> int:
+@options.cfg
+def command(words: Words, cfg: str | None, package: str | None, resolve: bool) -> int:
     """One cell, here (under torchrun: on several ranks).
 
     The cell is the same one that multirun would make of the same overrides, in the same folder: done stays done,
     interrupted goes on. `gta settings` lists what can be set.
     """
+    if cfg:
+        return config.print_hydra(words.overrides, cfg, package, resolve)
     from gta import recipe
     from gta.ops import distributed
 

@@ -47,6 +47,11 @@ class CellDetails:
         hurt = list(dict.fromkeys(hurt))
         return cls(folder, identity, flat(config), attempts, result, failure, hurt, orders)
 
+    @classmethod
+    def planned(cls, folder: CellFolder, identity: Identity | None, config: Values) -> CellDetails:
+        """Of a cell that is not frozen yet; `identity`: None where its lists or weights are not at hand."""
+        return cls(folder, identity, flat(config), [], None, None, [], [])
+
     @property
     def title(self) -> str:
         short = self.folder.signature[:8]

@@ -206,11 +206,12 @@ def test_a_new_option_is_meant() -> None:
         for context, command in commands()
     }
     picked = "--state --method"
+    cfg = "-c --cfg -p --package --resolve"
     network = "--network --which --device --checkpoint"
     resources = "--mem --time --gpus --cpus --partition --account --qos --constraint --exclude"
     assert found == {
         "plan": f"--retry --cells {picked} --budget",
-        "multirun": f"--retry --cells {picked} --wait --no-wait --budget",
+        "multirun": f"--retry --cells {picked} --wait --no-wait --budget {cfg}",
         "retry": f"--oom --new-order {picked} {resources} --wait --no-wait --budget",
         "doctor": "",
         "status": f"--watch {picked} --all --json",
@@ -226,7 +227,7 @@ def test_a_new_option_is_meant() -> None:
         "show": "--json",
         "diff": "--json",
         "sync": "",
-        "train": "",
+        "train": cfg,
         "debug": "--here --pdb",
         "drill": "--slurm --ranks --iterations --points",
         "eval": network,
@@ -237,6 +238,7 @@ def test_a_new_option_is_meant() -> None:
         "splits show": "",
         "splits import": "--family",
         "splits make": "--ratios --split-seed",
+        "config": f"--json {cfg}",
         "settings": "",
         "completion": "",
     }

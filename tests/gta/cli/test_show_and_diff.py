@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gta.cell import Cell
 from gta.cellfolder import CellFolder, NewOrder, Orders
+from gta.cli import composing
 from gta.files import write_text
 from launch.show.inspect import CellDetails, compare
 from tests.helpers.cells import attempt, change_attempt, finish
@@ -51,6 +52,35 @@ def test_show_says_the_error_of_an_attempt_that_failed_and_the_orders_that_count
     assert "order 1 from iteration 4" in said
     finish(cells[1])
     assert "order 1" not in say("show", "gta/1_8/seed1").stdout, "the result says with which batches it was made"
+
+
+def test_show_of_a_cell_that_never_ran(say: Run, small: list[str], tmp_path: Path) -> None:
+    words = ["sweep=shapes", "method=supervised", "seed=0", *small]
+    said = say("show", "supervised/1/5/seed0", *words)
+    assert said.returncode == 0, said.stderr
+    first, *_ = said.stdout.splitlines()
+    assert first == "supervised 1/5 seed 0 never ran. This runs it:"
+    assert "gta multirun sweep=shapes method=supervised seed=0" in said.stdout
+    assert "--cells supervised/1/5/seed0" in said.stdout
+    assert "Training: tiny (width 8), random weights; 8 iterations" in said.stdout
+    assert "none yet" in said.stdout
+    shown = json.loads(say("show", "supervised/1/5/seed0", *words, "--json").stdout)
+    assert f"signature {shown['signature']}" in said.stdout
+    assert shown["config"]["changed"]["schedule.iterations"] == 8
+    assert (shown["result"], shown["attempts"]) == (None, [])
+    assert shown["split"]["labeled"].startswith("8 ids, sha256 ")
+    assert not (tmp_path / "runs/cells").exists()
+    (cell,) = composing.grid(words)[1]
+    assert cell.signature == shown["signature"], "the cell that multirun would make"
+    cell.write()
+    assert "never ran" not in say("show", "supervised/1/5/seed0", *words).stdout
+
+
+def test_show_without_a_grid_says_how_a_cell_that_never_ran_is_shown(say: Run) -> None:
+    said = say("show", "gta/1/50/seed0")
+    assert said.returncode == 2
+    assert "One that never ran is shown with its grid: add sweep=NAME." in said.stderr
+    assert len(said.stderr.splitlines()) == 1
 
 
 def test_a_password_is_shown_nowhere(say: Run, cells: list[Cell]) -> None:
