@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from analysis import protocol, published, significance
+from analysis import aggregate, protocol, published, significance
+from analysis.aggregate import Aggregate
 from analysis.cells import TableCell
 from analysis.published import PlacedRow
 from analysis.significance import Comparison
@@ -87,7 +88,8 @@ class TableEntry:
 class Table:
     """A built table. `entries` has a TableEntry for each (row, column) that was wanted; `notes` is the footer,
     `missing` a line for each (row, column) and reason, `fill` the commands that make what is missing -> for which
-    reasons; `mixed` names in what the runs do not agree. `comparisons` are those with the `baseline`."""
+    reasons; `mixed` names in what the runs do not agree. `comparisons` are those with the `baseline`,
+    `aggregates` the rows over all columns."""
 
     title: str
     rows: list[str]
@@ -101,6 +103,7 @@ class Table:
     footnotes: list[str] = field(default_factory=list)
     baseline: str = ""
     comparisons: list[Comparison] = field(default_factory=list)
+    aggregates: list[Aggregate] = field(default_factory=list)
     best: bool = True  # whether the best scores are shown, in brackets
     listed: bool = False  # whether each missing cell is named, and not only how many there are
     order: list[str] = field(default_factory=list)  # the rows of its whole sweep, where that is known
@@ -266,6 +269,7 @@ def _compare(table: Table, baseline: str) -> None:
     for row in table.rows:
         if row != baseline:
             table.comparisons += significance.compare(row, scores(row), scores(baseline))
+    table.aggregates = aggregate.aggregates({row: scores(row) for row in table.rows}, baseline)
 
 
 def short(reason: str) -> str:

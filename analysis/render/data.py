@@ -106,6 +106,7 @@ def to_json(table: Table) -> str:
         **{"notes": table.notes, "missing": table.missing, "fill": table.fill, "mixed": table.mixed},
         **{"published": published, "footnotes": table.footnotes, "baseline": table.baseline or None},
         "comparisons": [_comparison(c) for c in table.comparisons],
+        "aggregates": [asdict(one) for one in table.aggregates],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

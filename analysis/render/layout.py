@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from analysis import significance
+from analysis import aggregate, significance
 from analysis.significance import Comparison
 from analysis.table import Table, TableEntry, short
 
@@ -146,7 +146,8 @@ def significance_rows(table: Table) -> list[list[str]]:
 def significance_notes(table: Table) -> list[str]:
     if not table.baseline:
         return []
-    return [clean(note) for note in significance.notes(table.comparisons, table.baseline)]
+    told = significance.notes(table.comparisons, table.baseline) + aggregate.notes(table.aggregates, table.baseline)
+    return [clean(note) for note in told]
 
 
 def _compared(c: Comparison) -> list[str]:

@@ -86,7 +86,8 @@ def command(
     optimizer) otherwise than by method, data set, split and what the sweep's file varies (hydra.sweeper.params).
 
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
-    an exact permutation test, Holm-corrected.
+    an exact permutation test, Holm-corrected; and below the table, over all columns, interquartile means and
+    probabilities of improvement with bootstrap intervals.
 
     Without a grid: the sweeps there are, and how far each is.
     """

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis.cells import TableCell
+from analysis.render import markdown, to_json
 from analysis.runs import COLUMNS
 from analysis.table import build
 from gta.errors import UserError
@@ -272,3 +273,20 @@ def test_published_rows_stand_on_our_columns():
     assert any("center crop 513" in note for note in table.footnotes)
     assert build(frame(), wanted).published == []
     assert build(frame(), [*wanted, want("c", seed=1, dataset="cityscapes")], rows_beside="all").published == []
+
+
+def test_a_baseline_brings_one_number_over_the_columns():
+    columns = (("1/67 (6)", 6), ("1/8 (50)", 50))
+    cells = [
+        (want(f"{row}{labels}{seed}", row, column, labels, seed=seed), value + seed)
+        for row, value in (("sup", 50.0), ("gta", 60.0))
+        for column, labels in columns
+        for seed in range(3)
+    ]
+    rows = [run(c.signature, value, label=c.row, labels=c.labels, seed=c.seed) for c, value in cells]
+    made = build(frame(*rows), [cell for cell, _ in cells], baseline="sup")
+    text = markdown(made)
+    assert "Interquartile mean over 2 columns" in text
+    assert "Probability of improvement, that a seed of the row scores above one of sup" in text
+    assert "gta 1.00 (1.00 to 1.00)" in text
+    assert '"aggregates"' in to_json(made)
