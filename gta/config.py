@@ -14,7 +14,8 @@ from gta.containerconfig import ContainerConfig
 from gta.dataconfig import AugmentConfig, DataConfig, ShapesConfig
 from gta.fields import neutral, result
 from gta.notifyconfig import NotifyConfig
-from gta.ranges import COUNTS, LINE, MISSING, NAME, PATH, SCRIPT, SEEDS, SIDES, STEPS, WEIGHTS, WORD, WORDS, Span
+from gta.ranges import LINE, MISSING, NAME, PATH, SCRIPT, SEEDS, SIDES, WORD, WORDS, Span
+from gta.scheduleconfig import ScheduleConfig
 
 __all__ = [
     "CROP",
@@ -90,73 +91,6 @@ class ModelConfig:
         MISSING, "File with the encoder's initial weights (its sha256 is in the signature), or `random`.", text=PATH
     )
     weights_source: str = neutral("", "Where that file can be had; doctor says it where the file is not there.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScheduleConfig:
-    iterations: int = result(MISSING, "Optimizer steps in all; 0: as many as `epochs` are.", within=COUNTS)
-    warm_up: int = result(
-        0,
-        "Steps of supervised training before the teacher (and the assistant) start as copies of the student.",
-        within=COUNTS,
-    )
-    epochs: int = result(
-        0,
-        "Length in epochs, each the unlabeled list once; 0: `iterations` says it. A frozen cell holds iterations.",
-        within=COUNTS,
-    )
-    warm_up_epochs: int = result(0, "Warm-up in epochs; 0: `warm_up` says it.", within=COUNTS)
-    batch_size: int = result(
-        MISSING, "GLOBAL number of labeled images a step, and of unlabeled images as well.", within=(1, 65_536)
-    )
-    group_size: int = result(
-        MISSING,
-        "Images of a group: CutMix partners, percentiles and loss denominators stay inside it.",
-        within=(1, 65_536),
-    )
-    accumulate: int = result(
-        1,
-        "Gradient accumulation: parts (of whole groups) that a batch is cut into, so that the memory of one is enough; "
-        "one optimizer step and EMA update for all. 1: none. BatchNorm normalises each part by itself, and its running "
-        "statistics move once a part: with BatchNorm this is another result, without it the same.",
-        within=(1, 65_536),
-    )
-    lr: float = result(MISSING, "Learning rate of the encoder at iteration 0.", within=Span(0, 1000, above=True))
-    lr_batch_size: int = result(
-        0,
-        "Where set, lr is meant for this global batch and grows in proportion to batch_size; 0: lr as it is.",
-        within=(0, 65_536),
-    )
-    decoder_lr_factor: float = result(
-        1.0, "Learning rate of everything but the encoder, as a multiple of lr.", within=WEIGHTS
-    )
-    momentum: float = result(0.9, "SGD momentum.", within=Span(0, 1, below=True))
-    weight_decay: float = result(1e-4, "SGD weight decay.", within=(0, 1))
-    power: float = result(0.9, "lr(i) = lr (1 - i / iterations) ** power, on every optimizer.", within=(0, 100))
-    ema_decay: float = result(
-        0.999,
-        "Cap of the teacher's EMA decay; the decay is min(1 - 1/(k + 1), cap) at step k after the warm-up.",
-        within=(0, 1),
-    )
-    auxiliary_weight: float = result(
-        0.4, "Weight of the auxiliary head's loss, where the model has one.", within=WEIGHTS
-    )
-    ohem_threshold: float = result(
-        0.0,
-        "Supervised losses keep labeled pixels whose class is no more probable than this (OHEM); 0: all of them.",
-        within=(0, 1),
-    )
-    ohem_min_kept: int = result(
-        100_000, "OHEM keeps at least so many labeled pixels of a group, the least probable.", within=COUNTS
-    )
-    eval_every: int = result(
-        MISSING, "Iterations between evaluations (the best score is picked among them).", within=STEPS
-    )
-    eval_images: int = result(0, "Score only the first so many validation images; 0: all of them.", within=COUNTS)
-    checkpoint_every: int = neutral(
-        200, "Iterations between checkpoints; a killed cell loses at most these.", within=STEPS
-    )
-    log_every: int = neutral(20, "Iterations between journal lines.", within=STEPS)
 
 
 ORIGINAL, SLIDING, CROP, CROP_BACKGROUND = PROTOCOLS = (

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from gta.config import Config
+from gta.config import Config, ScheduleConfig
+from gta.scheduleconfig import ADAMW, POLY, SGD
+
+_OPTIMIZERS = {SGD: "SGD", ADAMW: "AdamW"}
 
 
 def parts(config: Config) -> tuple[str, ...]:
@@ -13,15 +16,20 @@ def parts(config: Config) -> tuple[str, ...]:
     model, schedule = config.model, config.schedule
     width = f" (width {model.width})" if model.width else ""
     weights = "random weights" if model.weights == "random" else f"weights {Path(model.weights).name}"
-    batch = f" for a batch of {schedule.lr_batch_size}" if schedule.lr_batch_size else ""
     decoder = "" if schedule.decoder_lr_factor == 1 else f", decoder x {schedule.decoder_lr_factor:g}"
     return (
         f"{model.encoder}{width}, {weights}",
         f"{schedule.iterations:,} iterations",
         f"{schedule.batch_size} + {schedule.batch_size} images a step",
         f"crop {config.data.crop_size}",
-        f"SGD, lr {schedule.lr:g}{batch}{decoder}",
+        f"{_OPTIMIZERS[schedule.optimizer]}, lr {schedule.lr:g}{_course(schedule)}{decoder}",
     )
+
+
+def _course(schedule: ScheduleConfig) -> str:
+    """How lr moves where that is not poly from the first step on."""
+    course = "" if schedule.lr_schedule == POLY else f" ({schedule.lr_schedule})"
+    return f"{course} after {schedule.lr_warm_up:,} steps of warm-up" if schedule.lr_warm_up else course
 
 
 def line(configs: Iterable[Config]) -> str:

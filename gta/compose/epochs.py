@@ -23,12 +23,12 @@ def steps_an_epoch(schedule: ScheduleConfig, unlabeled: int) -> int:
 def in_iterations(schedule: ScheduleConfig, unlabeled: int) -> ScheduleConfig:
     """The same schedule with plain `iterations`, `warm_up` and `lr`: what a cell freezes, and what its signature sees.
 
-    An epoch is `steps_an_epoch`. lr grows in proportion to batch_size only where `lr_batch_size` is set. Raises what
-    `check_lengths` raises.
+    An epoch is `steps_an_epoch`. lr is multiplied by batch_size / lr_batch_size where `scale_lr` asks for it. Raises
+    what `check_lengths` raises.
     """
     steps = steps_an_epoch(schedule, unlabeled)
     check_lengths(schedule, unlabeled, steps)
-    factor = schedule.batch_size / schedule.lr_batch_size if schedule.lr_batch_size else 1.0
+    factor = schedule.batch_size / schedule.lr_batch_size if schedule.scale_lr else 1.0
     return replace(
         schedule,
         iterations=schedule.epochs * steps or schedule.iterations,
@@ -37,4 +37,5 @@ def in_iterations(schedule: ScheduleConfig, unlabeled: int) -> ScheduleConfig:
         warm_up_epochs=0,
         lr=schedule.lr * factor,
         lr_batch_size=0,
+        scale_lr=False,
     )

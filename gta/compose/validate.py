@@ -28,6 +28,7 @@ from gta.fields import check_values
 from gta.masking import refuse_credentials, refuse_hooks, refuse_secrets
 from gta.methods import METHODS
 from gta.ranges import SIDES
+from gta.scheduleconfig import MOMENTUM, POLY, POWER, SGD
 from gta.text import did_you_mean
 
 
@@ -41,6 +42,7 @@ def check_config(config: Config) -> None:
     refuse_hooks("site.notify", config.site.notify)
     check_method(config.method)
     check_batch(config.schedule, config.site.ranks * config.site.nodes, has_batchnorm(config.model.encoder))
+    check_optimizer(config.schedule)
     check_names(config.data)
     check_classes(config.data)
     check_palette(config.data)
@@ -75,6 +77,30 @@ def check_method(config: MethodConfig) -> None:
             f"method.name={config.name}, and the settings are those of another method: choose it by "
             f"method={config.name}, which brings its own."
         )
+
+
+def check_optimizer(schedule: ScheduleConfig) -> None:
+    """Raise UserError for an lr that is meant for another batch, and for a setting of another optimizer or course of lr,
+    which would make another cell of the same numbers.
+    """
+    meant, batch = schedule.lr_batch_size, schedule.batch_size
+    if schedule.scale_lr and not meant:
+        raise UserError(
+            "schedule.scale_lr=true, and nothing says which global batch lr is meant for: schedule.lr_batch_size=N."
+        )
+    if meant and meant != batch and not schedule.scale_lr:
+        raise UserError(
+            f"schedule.lr={schedule.lr:g} is meant for a global batch of {meant}, and schedule.batch_size is {batch}: "
+            f"schedule.scale_lr=true makes it {schedule.lr * batch / meant:g}, schedule.lr_batch_size=0 leaves it as "
+            "it is."
+        )
+    for name, default, owner, choice in (
+        ("momentum", MOMENTUM, SGD, schedule.optimizer),
+        ("power", POWER, POLY, schedule.lr_schedule),
+    ):
+        given = getattr(schedule, name)
+        if choice != owner and given != default:
+            raise UserError(f"schedule.{name} is {given:g}, and {choice} has no such setting: leave it at {default:g}.")
 
 
 def check_idle(config: ModelConfig) -> None:

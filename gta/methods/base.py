@@ -19,7 +19,7 @@ from gta.ops.batch import Labeled, Part, Unlabeled, labeled_parts, unlabeled_par
 from gta.ops.distributed import synchronise_batchnorm, synchronising, unwrap, wrap
 from gta.ops.dropout import Draws
 from gta.ops.losses import IGNORE_INDEX, cross_entropy, full_precision, ohem_cross_entropy
-from gta.ops.optim import ema_update, poly, ramped_decay
+from gta.ops.optim import ema_update, encoder_lr, optimizer_of, ramped_decay
 
 
 class Method:
@@ -74,7 +74,7 @@ class Method:
         self.device = torch.device(device)
         self.precision = precision
         self.models: dict[str, nn.Module] = {}  # under DDP where trained and there are several ranks
-        self.optimizers: dict[str, torch.optim.SGD] = {}  # of the trained ones
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}  # of the trained ones
         self.draws = Draws(seed, 0, schedule)  # of dropout, within a step
         self.started = False  # whether the warm-up is over, and all networks are there
         self._late: list[str] = []  # names of those that started then
@@ -137,12 +137,11 @@ class Method:
         self.started = True
 
     def set_lr(self, iteration: int) -> None:
-        """Poly schedule on every optimizer, from the config's learning rates, never from the decayed groups'."""
-        factor = poly(iteration, self.schedule.iterations, self.schedule.power)
-        encoder_lr = self.schedule.lr * factor
+        """The schedule's on every optimizer, from the config's learning rates, never from the decayed groups'."""
+        lr = encoder_lr(self.schedule, iteration)
         for optimizer in self.optimizers.values():
             encoder, decoder = optimizer.param_groups
-            encoder["lr"], decoder["lr"] = encoder_lr, encoder_lr * self.schedule.decoder_lr_factor
+            encoder["lr"], decoder["lr"] = lr, lr * self.schedule.decoder_lr_factor
 
     def networks(self) -> dict[str, nn.Module]:
         """The networks to score (the teacher once it exists), without DDP. `step` sets train() and eval() itself."""
@@ -198,13 +197,7 @@ class Method:
         encoder = list(model.encoder.parameters())
         inside = {id(parameter) for parameter in encoder}
         decoder = [parameter for parameter in model.parameters() if id(parameter) not in inside]
-        self.optimizers[name] = torch.optim.SGD(
-            [{"params": encoder}, {"params": decoder}],
-            lr=self.schedule.lr,
-            momentum=self.schedule.momentum,
-            weight_decay=self.schedule.weight_decay,
-            fused=True,
-        )
+        self.optimizers[name] = optimizer_of(encoder, decoder, self.schedule)
         self.models[name] = wrap(model)
 
     def add_new(self, name: str, model: Callable[[], SegmentationModel], seed: int) -> None:

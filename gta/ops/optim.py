@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from gta.scheduleconfig import ADAMW, COSINE, POLY, ScheduleConfig
+
+
+def optimizer_of(
+    encoder: list[nn.Parameter], decoder: list[nn.Parameter], schedule: ScheduleConfig
+) -> torch.optim.Optimizer:
+    """The optimizer of one network, in two parameter groups: the encoder's, then all others'."""
+    groups = [{"params": encoder}, {"params": decoder}]
+    decay = schedule.weight_decay
+    if schedule.optimizer == ADAMW:
+        return torch.optim.AdamW(groups, lr=schedule.lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay, fused=True)
+    return torch.optim.SGD(groups, lr=schedule.lr, momentum=schedule.momentum, weight_decay=decay, fused=True)
+
+
+def encoder_lr(schedule: ScheduleConfig, iteration: int) -> float:
+    """The encoder's learning rate of the step of that number, from 0."""
+    return schedule.lr * lr_factor(schedule, iteration)
+
+
+def lr_factor(schedule: ScheduleConfig, iteration: int) -> float:
+    """What lr is multiplied by at that step, 0 to 1: the schedule's fall, and the rise of `lr_warm_up` on top of it."""
+    factor = 1.0
+    if schedule.lr_schedule == POLY:
+        factor = poly(iteration, schedule.iterations, schedule.power)
+    elif schedule.lr_schedule == COSINE:
+        factor = (1.0 + math.cos(math.pi * iteration / schedule.iterations)) / 2
+    return factor * min(1.0, (iteration + 1) / schedule.lr_warm_up) if schedule.lr_warm_up else factor
 
 
 def poly(iteration: int, iterations: int, power: float) -> float:

@@ -18,7 +18,7 @@ from gta.errors import Diverged
 from gta.journal import CUT_BACK, Journal
 from gta.methods.base import Method
 from gta.ops import distributed
-from gta.ops.optim import poly
+from gta.ops.optim import encoder_lr
 from gta.provenance.environment import commit
 from gta.provenance.monitor import SystemMonitor
 from gta.text import first_line
@@ -260,8 +260,7 @@ class Trainer:
 
     def _lr(self, iteration: int) -> float:
         """The encoder's learning rate of the last step."""
-        schedule = self.config.schedule
-        return schedule.lr * poly(iteration - 1, schedule.iterations, schedule.power)
+        return encoder_lr(self.config.schedule, iteration - 1)
 
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.began

@@ -12,7 +12,10 @@ from gta.fields import describe, params, result, result_fields
 from gta.methods import METHODS
 
 # Name of each field that came when there were cells already -> its default, which is in no signature and so for good.
-LATER: dict[str, object] = {"model.mask_predictor": "output", "model.register_tokens": 0}
+LATER: dict[str, object] = {
+    "model.mask_predictor": "output", "model.register_tokens": 0, "schedule.scale_lr": False,
+    "schedule.optimizer": "sgd", "schedule.lr_schedule": "poly", "schedule.lr_warm_up": 0,
+}  # fmt: skip
 
 SCHEMAS = [Config, *(method.Config for method in METHODS.values())]
 

@@ -125,16 +125,17 @@ class MethodContract:
         assert method.headline_network() == (method.headline, method.networks()[method.headline])
         assert set(method.networks()) == {name for name in method.scored if name in method.models}
 
-    @pytest.mark.parametrize("saved_at", [1, WARM_UP, 4])
+    @pytest.mark.parametrize(("saved_at", "optimizer"), [(1, "sgd"), (WARM_UP, "sgd"), (4, "sgd"), (4, "adamw")])
     @pytest.mark.slow
-    def test_a_loaded_state_goes_on_bit_for_bit(self, saved_at: int) -> None:
+    def test_a_loaded_state_goes_on_bit_for_bit(self, saved_at: int, optimizer: str) -> None:
         """Before, at and after the end of the warm-up, dropout on."""
-        undisturbed = self.make()
+        schedule = {"optimizer": optimizer}
+        undisturbed = self.make(schedule=schedule)
         first = train(undisturbed, 0, saved_at)
         state = through_a_file(undisturbed.state_dict())
         assert set(state) == {"networks", "optimizers"}
         rest = train(undisturbed, saved_at, 7)
-        resumed = self.make()
+        resumed = self.make(schedule=schedule)
         if saved_at == 1:
             train(resumed, 0, 3)  # loading must also forget what came after
         resumed.load_state_dict(state)

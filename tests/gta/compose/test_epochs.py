@@ -9,7 +9,10 @@ import pytest
 
 from gta.cell import Cell
 from gta.cli.composing import grid
+from gta.compose import compose
 from gta.compose.epochs import in_iterations
+from gta.compose.hydra import ConfigLoaderImpl
+from gta.compose.validate import check_optimizer
 from gta.config import ScheduleConfig
 from gta.errors import UserError
 from gta.train.run import train
@@ -97,9 +100,44 @@ def test_what_cannot_be_is_refused(changes: dict[str, object], said: str) -> Non
 
 def test_the_learning_rate_is_scaled_only_when_asked() -> None:
     assert in_iterations(schedule(iterations=5, batch_size=24), 400).lr == 0.001
-    scaled = in_iterations(schedule(iterations=5, batch_size=24, lr_batch_size=12), 400)
-    assert scaled.lr == pytest.approx(0.002)
-    assert scaled.lr_batch_size == 0
+    assert in_iterations(schedule(iterations=5, batch_size=24, lr_batch_size=24), 400).lr == 0.001
+    scaled = in_iterations(schedule(iterations=5, batch_size=24, lr_batch_size=12, scale_lr=True), 400)
+    assert scaled == schedule(iterations=5, batch_size=24, lr=0.002), "the same cell as with that lr"
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"lr_batch_size": 24}, "lr=0.001 is meant for a global batch of 24, and schedule.batch_size is 12: "
+         "schedule.scale_lr=true makes it 0.0005, schedule.lr_batch_size=0 leaves it as it is"),
+        ({"scale_lr": True}, "which global batch lr is meant for"),
+        ({"optimizer": "adamw", "momentum": 0.8}, "momentum is 0.8, and adamw has no such setting: leave it at 0.9"),
+        ({"lr_schedule": "cosine", "power": 1.0}, "power is 1, and cosine has no such setting: leave it at 0.9"),
+    ],
+)  # fmt: skip
+def test_an_optimizers_settings_are_its_own_and_lr_that_of_the_batch(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        check_optimizer(schedule(iterations=5, **changes))
+
+
+WORDS = ["data=shapes", "model=dinov2_small", "method=unimatch_v2"]
+DINOV2 = {
+    "voc_dinov2": (VOC, {92: 39300, 183: 39000, 366: 38280, 732: 36900, 1464: 34200}),
+    "cityscapes_dinov2": (CITYSCAPES, {186: 62820, 372: 58500, 744: 50220, 1488: 33480}),
+    "ade20k_dinov2": (20210, {316: 149220, 5052: 113700}),
+    "coco_dinov2": (118287, {232: 147560, 3697: 143240}),
+}
+
+
+@pytest.mark.parametrize("name", DINOV2)
+def test_the_schedules_of_unimatch_v2_have_its_steps(loader: ConfigLoaderImpl, name: str) -> None:
+    """The steps that the facts count for each list, and the optimizer of all four."""
+    made = compose.typed(compose.Composer(loader).compose([*WORDS, f"schedule={name}"])).schedule
+    images, steps = DINOV2[name]
+    found = {labels: in_iterations(made, images - labels).iterations for labels in steps}
+    assert found == steps
+    assert (made.optimizer, made.lr, made.decoder_lr_factor, made.weight_decay) == ("adamw", 5e-6, 40, 0.01)
+    assert (made.ema_decay, made.lr_schedule, made.power, made.warm_up) == (0.996, "poly", 0.9, 0)
 
 
 def test_a_cell_freezes_iterations_and_epochs_are_the_same_cell(
