@@ -80,7 +80,7 @@ def check_method(config: MethodConfig) -> None:
 
 
 def check_optimizer(schedule: ScheduleConfig) -> None:
-    """Raise UserError for an lr that is meant for another batch, and for a setting of another optimizer or course of lr,
+    """Raise UserError for an lr that is meant for another batch, and for a setting of another optimizer or lr schedule,
     which would make another cell of the same numbers.
     """
     meant, batch = schedule.lr_batch_size, schedule.batch_size

@@ -12,7 +12,12 @@ from gta.compose.filerules import PARAMS
 
 # A method and a data set bring settings of their own, and the length in epochs is by the split's number of images.
 _ROWS_AND_COLUMNS = ("method", "data.name", "data.split", "data.split_family")
-_BECOMES = {"schedule.epochs": "schedule.iterations", "schedule.lr_batch_size": "schedule.lr"}  # in a cell's config
+_BECOMES = {  # in a cell's config
+    "schedule.epochs": ["schedule.iterations"],
+    "schedule.lr_batch_size": ["schedule.lr"],
+    "schedule.scale_lr": ["schedule.lr"],
+    "schedule.batch_size": ["schedule.batch_size", "schedule.lr"],  # by scale_lr
+}
 
 
 def declared(master: DictConfig) -> tuple[str, ...]:
@@ -26,7 +31,7 @@ def alike(cell: Cell, axes: Iterable[str]) -> str:
     """What the cells of a grid share that should be trained alike: method, data set, split, and what the sweep's file
     varies (`axes`).
     """
-    names = {_BECOMES.get(axis, axis) for axis in axes} | set(_ROWS_AND_COLUMNS)
+    names = {name for axis in axes for name in _BECOMES.get(axis, [axis])} | set(_ROWS_AND_COLUMNS)
     said = {**cell.params, "data.name": cell.config.data.name, "data.split": cell.config.data.split}
     said["data.split_family"] = cell.config.data.split_family
     return json.dumps({key: text for key, text in said.items() if any(_below(key, name) for name in names)})
