@@ -151,7 +151,7 @@ class Command(click.Command):
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         options, *others = super().collect_usage_pieces(ctx)
-        return [*others, options]
+        return [*others, options] if self.allow_interspersed_args else [options, *others]
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.exit_codes:

@@ -25,7 +25,7 @@ from gta.errors import UserError
 from gta.masking import mask_output
 
 SECTIONS = {
-    "Run a grid": ("plan", "multirun", "retry", "doctor"),
+    "Run a grid": ("plan", "multirun", "retry", "doctor", "remote"),
     "Watch it": ("status", "logs", "usage", "hold", "release", "cancel", "repair", "gc"),
     "Read it": ("table", "report", "show", "diff", "sync"),
     "One cell": ("train", "debug", "drill", "eval", "predict"),

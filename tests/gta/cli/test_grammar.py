@@ -214,6 +214,7 @@ def test_a_new_option_is_meant() -> None:
         "multirun": f"--retry --cells {picked} --wait --no-wait --budget {cfg}",
         "retry": f"--oom --new-order {picked} {resources} --wait --no-wait --budget",
         "doctor": "",
+        "remote": "--ssh --program --results --no-results",
         "status": f"--watch {picked} --all --json",
         "usage": f"{picked} --json",
         "logs": f"-f --follow --rank --attempt -n --lines {picked}",
