@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         "gta multirun sweep=shapes",
         "gta multirun sweep=shapes seed=0,1,2 --retry failed",
         "gta multirun sweep=voc_blender hydra/launcher=slurm site=slurm --budget 200 --no-wait",
+        "gta multirun sweep=mine hydra/launcher=slurm site=slurm --after 'fully_supervised/*' --no-wait",
     ],
 )
 @grammar.words()
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @options.filters
 @options.wait
 @options.budget
+@options.after
 @options.cfg
 def command(words: Words, cfg: str | None, package: str | None, resolve: bool, **asked: Any) -> int:
     """Run what is missing of a grid, watch it, and print the table.
@@ -41,6 +43,10 @@ def command(words: Words, cfg: str | None, package: str | None, resolve: bool, *
 
     hydra/launcher=slurm sends the cells to Slurm. There --no-wait submits and returns, and Ctrl-C leaves the jobs
     alone; on this machine Ctrl-C saves and leaves.
+
+    --after names cells below paths.runs that have to be done before: the jobs wait for theirs by Slurm's dependency
+    (afterok). It is refused where one of them is neither done nor on its way, as what waits for it would never run.
+    Where one fails later, Slurm does not start those that wait: the board calls them held, and says why.
     """
     if cfg:
         return config.print_hydra(words.overrides, cfg, package, resolve)

@@ -95,6 +95,14 @@ wait = option(
     old="wait",
     help="Watch the cells until they are over (the default), or leave them to Slurm at once.",
 )
+after = option(
+    "--after",
+    metavar="NAME",
+    multiple=True,
+    callback=_parted,
+    shell_complete=_cells,
+    help="Slurm starts these cells only once the named ones are done (signature, gta/92/seed0, 'fully_supervised/*').",
+)
 table = together(
     option("--baseline", metavar="ROW", default="", old="baseline", shell_complete=_rows,
            help="Differences to this row, and what can be said about them."),

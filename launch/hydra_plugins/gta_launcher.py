@@ -72,6 +72,7 @@ class OptionsConf:
     methods: list[str] = field(default_factory=list)
     wait: bool = True
     budget: float | None = None
+    after: list[str] = field(default_factory=list)
 
 
 @dataclass

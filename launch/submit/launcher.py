@@ -33,6 +33,7 @@ from launch.state.jobs import Silent
 from launch.state.ledger import Entry, State
 from launch.submit import code, price
 from launch.submit import recorder as record
+from launch.submit.after import After, after
 from launch.submit.interrupt import Interrupt
 from launch.submit.selection import Selection
 from launch.submit.spending import Spending
@@ -47,12 +48,13 @@ class Options(Selection):
 
     wait: bool = True
     budget: float | None = None  # GPU-hours above which nothing is submitted
+    after: tuple[str, ...] = ()  # names of cells that have to be done before
 
     @classmethod
     def pop(cls, params: dict[str, Any]) -> Options:
         """Takes them out of a launcher's parameters. Raises UserError for words that mean nothing."""
         given = {field.name: params.pop(field.name) for field in fields(cls)}
-        names = {name: tuple(given[name]) for name in ("cells", "states", "methods")}
+        names = {name: tuple(given[name]) for name in ("cells", "states", "methods", "after")}
         return cls(**{**given, **names})
 
 
@@ -111,7 +113,10 @@ def launch(launcher: Any, job_overrides: Sequence[Sequence[str]]) -> list[JobRet
     cells = grid.distinct(jobs)
     params = dict(launcher.params)
     options = Options.pop(params)
-    cluster = _slurm(master, cells) if launcher._EXECUTOR == "slurm" else local_cluster(params, cells)
+    in_slurm = launcher._EXECUTOR == "slurm"
+    if options.after and not in_slurm:
+        raise UserError("--after is for Slurm: on this machine run those first (--cells), then the others.")
+    cluster = _slurm(master, cells, after(options.after, cells)) if in_slurm else local_cluster(params, cells)
     if cluster.name == "local" and not options.wait:
         raise UserError("--no-wait is for Slurm: on this machine the cells live as long as this command.")
     optimising = str(master.hydra.sweeper._target_).rsplit(".", 1)[-1] != "GridSweeper"
@@ -256,7 +261,7 @@ def local_cluster(
     return LocalCluster(params, at_once, threads, gpus, packed, job)
 
 
-def _slurm(master: DictConfig, cells: Sequence[Cell]) -> Cluster:
+def _slurm(master: DictConfig, cells: Sequence[Cell], after: After) -> Cluster:
     """Raises UserError where there is no Slurm, or where cells cannot share a GPU. One that is silent is waited for."""
     from launch.submit.slurm_array import SlurmCluster
 
@@ -270,7 +275,7 @@ def _slurm(master: DictConfig, cells: Sequence[Cell]) -> Cluster:
             )
     runs = Path(cells[0].config.paths.runs)
     sweep = runs / "sweeps" / str(master.sweep_name)
-    return SlurmCluster(partial(slurm_params, master), sweep, lambda: code.take(sweep / "code").path)
+    return SlurmCluster(partial(slurm_params, master), sweep, lambda: code.take(sweep / "code").path, after=after)
 
 
 def slurm_params(master: DictConfig, site: SiteConfig) -> dict[str, Any]:

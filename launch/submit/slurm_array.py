@@ -24,6 +24,7 @@ from launch.state import submission
 from launch.state.jobs import HeldJob, Silent, Unknown
 from launch.state.ledger import Entry, State, submitted_jobs
 from launch.state.submission import Submission, ToSubmit, read_submission, write_submission
+from launch.submit.after import After
 from launch.submit.container import Container
 from launch.submit.executor import JOB, ArrayExecutor
 from launch.submit.fitting import DOUBT_SECONDS, Full, shares
@@ -40,6 +41,13 @@ def _excluding(params: Mapping[str, Any], nodes: Sequence[str]) -> dict[str, Any
     words = sbatch.words(params["additional_parameters"])
     text = _nodes(words.get("exclude", params.get("exclude")), nodes)
     return {**params, "additional_parameters": {**words, "exclude": text}}
+
+
+def _depending(params: Mapping[str, Any], after: str) -> dict[str, Any]:
+    """The parameters with a dependency more than the site's own, all of which must be met."""
+    words = sbatch.words(params["additional_parameters"])
+    given = words.get("dependency")
+    return {**params, "additional_parameters": {**words, "dependency": f"{given},{after}" if given else after}}
 
 
 def _in_hand(entries: Sequence[Entry]) -> frozenset[str]:
@@ -77,7 +85,7 @@ class _Shape:
 
 class SlurmCluster:
     """Cells as job arrays; `params_of` gives the launcher's parameters for the site of a cell, `module` is what a job
-    runs.
+    runs, `after` what jobs of cells of these signatures wait for, in Slurm's words (`launch.submit.after`).
     """
 
     name = "slurm"
@@ -89,11 +97,13 @@ class SlurmCluster:
         sweep: Path,
         code: Callable[[], Path | None],
         module: str = JOB,
+        after: After = lambda mine: "",
     ):
         self._params_of = params_of
         self._module = module
         self._sweep = sweep
         self._code = code
+        self._after = after
         self._full = Full()
         self._said: set[str] = set()
         self._looks: Counter[tuple[str, int]] = Counter()  # (job, attempts at its cell) -> looks at the accounting
@@ -120,16 +130,18 @@ class SlurmCluster:
     def submit(self, cells: Sequence[ToSubmit], entries: Sequence[Entry]) -> dict[str, str]:
         """The jobs of the cells that were sent, by signature; the others are to be sent later, when it is `ready`.
 
-        Raises UserError where sbatch refuses (a wrong partition, account ...), now and later; Silent where Slurm does
-        not answer: what was sent before that is recorded.
+        Raises UserError where sbatch refuses (a wrong partition, account ...), now and later, and where what they wait
+        for will never be; Silent where Slurm does not answer: what was sent before that is recorded.
         """
         jobs: dict[str, str] = {}
         here = slurm.this_cluster()
         self._full.clear()
         code = self._code()
         nodes = self._failing([one.cell for one in cells])
+        after = self._after({one.cell.signature for one in cells})
         for params, together, group in self._shapes(cells):
-            shape = _Shape(_excluding(params, nodes) if nodes else params, together, code, here)
+            params = _excluding(params, nodes) if nodes else params
+            shape = _Shape(_depending(params, after) if after else params, together, code, here)
             jobs |= self._send_what_fits(shape, group)
         if self._full:
             self._full.saw(_in_hand(entries) | frozenset(jobs.values()))

@@ -119,6 +119,22 @@ def hold_and_release(gta: Run, words: list[str], slurm: Slurm) -> None:
     assert "Priority=1 " in slurm.ask("scontrol", "show", "job", second["job"])
 
 
+def test_cells_after_another(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
+    """Sent while the other one is on its way, they start once it is done; after one that was never sent, none is."""
+    words = ["multirun", "sweep=shapes", *small, "method=supervised", *SITE, "site.ranks=1"]
+    refused = gta(*words, "seed=1,2", "--after", "supervised/1_5/seed2", "--no-wait", **slurm.environment)
+    assert (refused.returncode, "would wait for itself" in refused.stderr) == (2, True), refused.stderr
+    sent = gta(*words, "seed=0", "--no-wait", "site.sbatch.begin=now+20", **slurm.environment)
+    assert sent.returncode == 0, sent.stdout + sent.stderr
+    (first,) = submitted(tmp_path / "runs")
+    said = gta(*words, "seed=1,2", "--after", "supervised/1_5/seed0", **slurm.environment)
+    assert said.returncode == 0, said.stdout + said.stderr
+    made = {str(attempt.job): attempt for attempt in attempts(tmp_path / "runs")}
+    assert [attempt.ended for attempt in made.values()] == ["done"] * 3
+    ends = made.pop(first).end_time
+    assert all(attempt.time > ends for attempt in made.values())
+
+
 def test_a_cell_on_two_nodes(gta: Run, small: list[str], tmp_path: Path, slurm: Slurm) -> None:
     words = ["multirun", "sweep=shapes", *small, "seed=0", "method=supervised", "schedule.group_size=4"]
     said = gta(*words, *SITE, "site.nodes=2", **slurm.environment)

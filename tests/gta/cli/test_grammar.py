@@ -211,7 +211,7 @@ def test_a_new_option_is_meant() -> None:
     resources = "--mem --time --gpus --cpus --partition --account --qos --constraint --exclude"
     assert found == {
         "plan": f"--retry --cells {picked} --budget",
-        "multirun": f"--retry --cells {picked} --wait --no-wait --budget {cfg}",
+        "multirun": f"--retry --cells {picked} --wait --no-wait --budget --after {cfg}",
         "retry": f"--oom --new-order {picked} {resources} --wait --no-wait --budget",
         "doctor": "",
         "remote": "--ssh --program --results --no-results",
