@@ -99,10 +99,10 @@ def finish(report: LaunchReport, overrides: Sequence[str] = ()) -> int:
 
     `overrides`: those of the grid, for the commands that are advised.
     """
+    from launch.show.logs import log_tail
     from launch.show.rows import state
     from launch.state.damage import history
     from launch.state.ledger import State
-    from launch.submit.launcher import log_tail
 
     if report.detached:
         return _detached(report, overrides)

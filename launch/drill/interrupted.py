@@ -10,11 +10,12 @@ from collections.abc import Callable
 from gta.cell import Cell
 from gta.cellfolder import process_start
 from launch.drill.points import DrillFolder, How, Plan
+from launch.show.logs import log_tail
 from launch.slurm import commands as slurm
 from launch.state.jobs import Unknown
 from launch.state.ledger import Entry, State
 from launch.submit.interrupt import Interrupt
-from launch.submit.launcher import POLL_SECONDS, log_tail
+from launch.submit.launcher import POLL_SECONDS
 from launch.submit.selection import Selection
 from launch.submit.watch import Cluster, Watch
 

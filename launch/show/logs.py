@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gta.cellfolder import DEAD_SECONDS, CellFolder, readable
 from gta.errors import UserError
+from launch.state.ledger import Entry
 
 _RANK = re.compile(r"_(\d+)_log\.out$")
 POLL_SECONDS = 0.5
@@ -73,6 +74,14 @@ def find(folder: CellFolder, attempt: int | None = None, say: Callable[[str], No
     if log is None:
         raise UserError("This cell has no log: it ran in a terminal (`gta train`, `gta debug`), where its words went.")
     return Log(Path(log), record.number, _rank(Path(log)))
+
+
+def log_tail(entry: Entry, lines: int = 12) -> str:
+    """The last lines of a cell's log; empty where there is none."""
+    path = Path(entry.log) if entry.log else None
+    if path is None or not path.exists():
+        return ""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
 
 
 def _rank(path: Path) -> int:

@@ -294,11 +294,3 @@ def slurm_params(master: DictConfig, site: SiteConfig) -> dict[str, Any]:
     made["setup"] = setup.watched(lines) if site.setup_must_succeed else lines
     made["additional_parameters"] = {**words(site.sbatch), **words(made["additional_parameters"])}
     return made
-
-
-def log_tail(entry: Entry, lines: int = 12) -> str:
-    """The last lines of a cell's log; empty where there is none."""
-    path = Path(entry.log) if entry.log else None
-    if path is None or not path.exists():
-        return ""
-    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
