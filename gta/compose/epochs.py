@@ -39,3 +39,14 @@ def in_iterations(schedule: ScheduleConfig, unlabeled: int) -> ScheduleConfig:
         lr_batch_size=0,
         scale_lr=False,
     )
+
+
+def scaled(schedule: ScheduleConfig) -> str:
+    """What `scale_lr` makes of lr, in a sentence; empty where it leaves lr as it is."""
+    meant, batch = schedule.lr_batch_size, schedule.batch_size
+    if not schedule.scale_lr or not meant or meant == batch:
+        return ""
+    return (
+        f"schedule.scale_lr=true: lr is {schedule.lr * batch / meant:g} for the global batch of {batch}, since "
+        f"{schedule.lr:g} is meant for one of {meant}."
+    )

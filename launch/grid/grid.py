@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from gta import progress
 from gta.cell import Cell
 from gta.compose.compose import Composer
+from gta.compose.epochs import scaled
 from gta.compose.filerules import PARAMS
 from gta.compose.hydra import ConfigLoaderImpl, Hydra, loader_of, split_grid
 from gta.compose.overrides import (
@@ -84,10 +87,14 @@ def read_cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequ
 def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Cell]:
     """One cell for each list of overrides, in order.
 
-    Embedded data and lists that this program draws are made on the way. Raises UserError for what the user can mend.
+    Embedded data and lists that this program draws are made on the way; of an lr that is scaled it is said. Raises
+    UserError for what the user can mend.
     """
     splits: dict[str, Split] = {}
     found = configs(loader, master, jobs)
+    if os.environ.get("RANK", "0") == "0":
+        for sentence in filter(None, dict.fromkeys(scaled(config.schedule) for config in found)):
+            print(sentence, file=sys.stderr, flush=True)
     return [Cell.prepare(config, splits) for config in progress.steps(found, "preparing the cells", len(found))]
 
 

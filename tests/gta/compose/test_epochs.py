@@ -10,7 +10,7 @@ import pytest
 from gta.cell import Cell
 from gta.cli.composing import grid
 from gta.compose import compose
-from gta.compose.epochs import in_iterations
+from gta.compose.epochs import in_iterations, scaled
 from gta.compose.hydra import ConfigLoaderImpl
 from gta.compose.validate import check_optimizer
 from gta.config import ScheduleConfig
@@ -101,8 +101,21 @@ def test_what_cannot_be_is_refused(changes: dict[str, object], said: str) -> Non
 def test_the_learning_rate_is_scaled_only_when_asked() -> None:
     assert in_iterations(schedule(iterations=5, batch_size=24), 400).lr == 0.001
     assert in_iterations(schedule(iterations=5, batch_size=24, lr_batch_size=24), 400).lr == 0.001
-    scaled = in_iterations(schedule(iterations=5, batch_size=24, lr_batch_size=12, scale_lr=True), 400)
-    assert scaled == schedule(iterations=5, batch_size=24, lr=0.002), "the same cell as with that lr"
+    found = in_iterations(schedule(iterations=5, batch_size=24, lr_batch_size=12, scale_lr=True), 400)
+    assert found == schedule(iterations=5, batch_size=24, lr=0.002), "the same cell as with that lr"
+
+
+def test_a_learning_rate_that_is_scaled_is_said_once_and_no_other_is(
+    tmp_path: Path, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scaled(schedule(lr_batch_size=12, scale_lr=True)) == scaled(schedule()) == ""
+    words = ["sweep=shapes", f"paths.data={generated}", f"paths.runs={tmp_path}", *SMALL_SHAPES, "data.split=1/5"]
+    _, cells = grid([*words, "schedule.lr_batch_size=4", "schedule.scale_lr=true"])
+    assert {cell.config.schedule.lr for cell in cells} == {0.2}
+    said = "schedule.scale_lr=true: lr is 0.2 for the global batch of 8, since 0.1 is meant for one of 4.\n"
+    assert capsys.readouterr().err == said
+    grid(words)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -122,22 +135,23 @@ def test_an_optimizers_settings_are_its_own_and_lr_that_of_the_batch(changes: di
 
 WORDS = ["data=shapes", "model=dinov2_small", "method=unimatch_v2"]
 DINOV2 = {
-    "voc_dinov2": (VOC, {92: 39300, 183: 39000, 366: 38280, 732: 36900, 1464: 34200}),
-    "cityscapes_dinov2": (CITYSCAPES, {186: 62820, 372: 58500, 744: 50220, 1488: 33480}),
-    "ade20k_dinov2": (20210, {316: 149220, 5052: 113700}),
-    "coco_dinov2": (118287, {232: 147560, 3697: 143240}),
+    "voc_dinov2": (VOC, (16, 4, 0, 100_000), {92: 39300, 183: 39000, 366: 38280, 732: 36900, 1464: 34200}),
+    "cityscapes_dinov2": (CITYSCAPES, (8, 2, 0.7, 200_000), {186: 62820, 372: 58500, 744: 50220, 1488: 33480}),
+    "ade20k_dinov2": (20210, (8, 2, 0, 100_000), {316: 149220, 631: 146820, 1263: 142080, 2526: 132600, 5052: 113700}),
+    "coco_dinov2": (118287, (16, 4, 0, 100_000), {232: 147560, 3697: 143240}),
 }
 
 
 @pytest.mark.parametrize("name", DINOV2)
 def test_the_schedules_of_unimatch_v2_have_its_steps(loader: ConfigLoaderImpl, name: str) -> None:
-    """The steps that the facts count for each list, and the optimizer of all four."""
+    """The steps that the facts count for each list, global batch, group and OHEM, and the optimizer of all four."""
     made = compose.typed(compose.Composer(loader).compose([*WORDS, f"schedule={name}"])).schedule
-    images, steps = DINOV2[name]
+    images, parts, steps = DINOV2[name]
     found = {labels: in_iterations(made, images - labels).iterations for labels in steps}
     assert found == steps
     assert (made.optimizer, made.lr, made.decoder_lr_factor, made.weight_decay) == ("adamw", 5e-6, 40, 0.01)
     assert (made.ema_decay, made.lr_schedule, made.power, made.warm_up) == (0.996, "poly", 0.9, 0)
+    assert (made.batch_size, made.group_size, made.ohem_threshold, made.ohem_min_kept) == parts
 
 
 def test_a_cell_freezes_iterations_and_epochs_are_the_same_cell(
