@@ -55,7 +55,9 @@ class Container:
 
     def setup(self, folder: Path) -> list[str]:
         """Lines of the script before srun; `folder`: of the submission."""
-        lines = [f'export {REQUEUE}={shlex.quote(str(folder / "requeue"))}-"$SLURM_JOB_ID"', f'rm -f "${REQUEUE}"']
+        # the site's lines, before these, may have said `set -eu`: that would end the script ahead of `teardown`
+        lines = ["set +eu", f'export {REQUEUE}={shlex.quote(str(folder / "requeue"))}-"$SLURM_JOB_ID"']
+        lines.append(f'rm -f "${REQUEUE}"')
         return [*lines, *([f"{ONCE_A_NODE} mkdir -p {expanding(self.stage)}"] if self.stage else [])]
 
     def srun(self) -> list[str]:

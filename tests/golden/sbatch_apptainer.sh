@@ -16,6 +16,7 @@
 
 # setup
 export PYTHONPATH=FOLDER/runs/sweeps/toy/code/TREE"${PYTHONPATH:+:$PYTHONPATH}"
+set +eu
 export GTA_REQUEUE=FOLDER/runs/sweeps/toy/submissions/TOKEN/requeue-"$SLURM_JOB_ID"
 rm -f "$GTA_REQUEUE"
 srun --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 mkdir -p "/scratch/$USER/gta"

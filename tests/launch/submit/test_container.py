@@ -95,6 +95,7 @@ SRUN = 'while [ "${1#--}" != "$1" ]; do [ "$1" = --output ] && shift; shift; don
 def run(script: Path, **environment: str) -> int:
     slurm = {"SLURM_JOB_ID": "60", "SLURM_ARRAY_JOB_ID": "57", "SLURM_ARRAY_TASK_ID": "3", "SLURM_JOB_NUM_NODES": "1"}
     given = {**os.environ, **slurm, "USER": "ada b", **environment}
+    given = {name: value for name, value in given.items() if value}  # an empty one is not set
     return subprocess.run(["bash", str(script)], env=given, capture_output=True).returncode
 
 
@@ -135,6 +136,19 @@ def test_a_rank_within_has_its_job_put_back_from_outside(
     programs(apptainer="exit 75")  # cancelled, say: nobody asked for it
     assert run(path) == 75
     assert said.read_text().count("requeue") == 2
+
+
+@pytest.mark.parametrize("line", ["set -e", "set -u", "set -euo pipefail"])
+@pytest.mark.parametrize("array", ["57", ""])
+def test_a_strict_shell_of_the_sites_lines_has_its_job_put_back_too(
+    loader: ConfigLoaderImpl, programs: Any, tmp_path: Path, line: str, array: str
+) -> None:
+    path = script(loader, programs, tmp_path, container="/images/gta.sif", setup=(line,))
+    said = tmp_path / "said"
+    ask = f'touch "${start.REQUEUE}"; exit {start.UNFINISHED}'
+    programs(srun=SRUN, apptainer=ask, sleep="exit 0", scontrol=f'echo "$@" >> {said}')
+    assert run(path, SLURM_ARRAY_JOB_ID=array) == start.UNFINISHED
+    assert said.read_text() == f"requeue {'57_3' if array else '60'}\n"
 
 
 def test_without_the_limit_no_rank_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
