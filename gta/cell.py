@@ -16,6 +16,7 @@ from gta.compose.paths import absolute
 from gta.compose.validate import check_config, check_warm_up
 from gta.config import Config
 from gta.data.prepare import prepare
+from gta.data.splits.draw import check_drawn
 from gta.data.splits.known import known_name
 from gta.data.splits.split import Sizes, Split, load_split
 from gta.errors import UserError
@@ -90,6 +91,7 @@ class Cell:
         key = data_key(config)
         if key not in splits:
             prepare(config.data)
+            check_drawn(config.data)
             splits[key] = load_split(config.data)
         split = splits[key]
         cell = cls.of(of_length(config, len(split.unlabeled)), split)

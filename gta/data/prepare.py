@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gta.config import DataConfig, ShapesConfig
 from gta.data.spec import check_layout, own_ratio, own_seed, split_folder
-from gta.data.splits.draw import check_drawn, draw
+from gta.data.splits.draw import draw
 from gta.errors import UserError
 from gta.files import make_folder
 
@@ -21,18 +21,13 @@ def prepare(config: DataConfig) -> None:
 
     Only a generated data set is ever written to, and only when it is absent. Lists are drawn (`splits.draw`)
     when the family is one of ours (`seed0`) and the folder of a ratio (`1_8`) is absent. Raises UserError for
-    what is missing, for a generated data set that was made with other options, and for lists that were drawn before
-    the train list changed.
+    what is missing, and for a generated data set that was made with other options.
     """
     if config.generator is not None:
         make_shapes(config.generator, Path(config.root))
     check_layout(config)
     ratio, seed = own_ratio(config), own_seed(config)
-    if ratio is None or seed is None:
-        return
-    if split_folder(config).is_dir():
-        check_drawn(config)
-    else:
+    if ratio is not None and seed is not None and not split_folder(config).is_dir():
         draw(config, [ratio], seed)
 
 

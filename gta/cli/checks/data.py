@@ -9,6 +9,7 @@ from pathlib import Path
 from gta.config import MISSING, Config, DataConfig, ModelConfig
 from gta.data.lists import digest
 from gta.data.spec import LABELED, UNLABELED, all_labeled, check_classes, layout, own_ratio, split_folder
+from gta.data.splits.draw import check_drawn
 from gta.data.splits.known import known_name
 from gta.data.splits.split import load_split
 from gta.errors import UserError
@@ -51,6 +52,7 @@ def _layout(config: DataConfig, what: str) -> Finding:
 def _loaded(config: DataConfig) -> Finding:
     try:
         split = load_split(config)
+        check_drawn(config)
     except UserError as error:
         return problem(f"split {config.split}", str(error))
     name = known_name(digest(split.labeled)) or f"{config.split_family}, no published list"

@@ -9,7 +9,7 @@ from pathlib import Path
 from gta.config import DataConfig
 from gta.data.listing import list_ids
 from gta.data.lists import digest, list_text, read_entries
-from gta.data.spec import LABELED, UNLABELED, own_seed, split_folder, train_path
+from gta.data.spec import LABELED, UNLABELED, own_ratio, own_seed, split_folder, train_path
 from gta.errors import UserError
 from gta.files import make_folder
 
@@ -43,21 +43,22 @@ def draw(config: DataConfig, ratios: list[str], seed: int) -> list[Path]:
 
 
 def check_drawn(config: DataConfig) -> None:
-    """Raise UserError where the lists that were drawn into the split's folder are not those of the train list of now:
-    it was edited since, or is another file. They would be trained on without a word of the images that came or went.
+    """Raise UserError where lists that this program drew are not those of the train list of now (it was edited, or is
+    another file): they would be trained on without a word of images that came or went. Without a train list, or of
+    lists of somebody else, there is nothing to compare.
     """
     folder, train_list = split_folder(config), train_path(config)
-    paths = config.ids == "path"
-    lists = (read_entries(folder / name, config.image_suffix, paths) for name in (LABELED, UNLABELED))
-    drawn = {entry.item for entries in lists for entry in entries}
+    if own_ratio(config) is None or not train_list.is_file():
+        return
+    drawn = {item for name in (LABELED, UNLABELED) for item in list_ids(config, folder / name)}
     train = set(list_ids(config, train_list))
     if drawn == train:
         return
     told = ((len(train - drawn), "of its images are in neither list"), (len(drawn - train), "of theirs are not in it"))
     raise UserError(
         f"The lists in {folder} were not drawn from {train_list} as it is now "
-        f"({', '.join(f'{count} {what}' for count, what in told if count)}): remove that folder to have them drawn "
-        "anew, or name another place with data.split_dir=FOLDER."
+        f"({', '.join(f'{count} {what}' for count, what in told if count)}): put the train list back, or draw others, "
+        "which makes other cells: name another place with data.split_dir=FOLDER, or remove that folder."
     )
 
 

@@ -15,6 +15,7 @@ from gta.data.prepare import make_shapes, prepare
 from gta.data.spec import check_layout
 from gta.data.splits.split import load_split
 from gta.errors import UserError
+from tests.helpers.program import Run
 
 Tiny = Callable[..., DataConfig]
 
@@ -77,22 +78,6 @@ def test_a_data_set_that_is_not_generated_is_never_written_to(tiny: Tiny, tmp_pa
     assert (len(split.labeled), len(split.unlabeled)) == (2, 3)
 
 
-def test_lists_that_were_drawn_before_the_train_list_changed_are_refused(tiny: Tiny, tmp_path: Path) -> None:
-    config = tiny(split="1_2", split_family="seed0", split_dir=str(tmp_path / "drawn"))
-    prepare(config)
-    train = Path(config.root) / "ImageSets/Segmentation/train.txt"
-    train.write_text("e\nb\n\na\nd\nc\n")  # the same images
-    prepare(config)
-    for text, told in (("a\nb\nc\n", "2 of theirs are not in it"), ("a\nb\nc\nd\ne\nf\n", "1 of its images are in")):
-        train.write_text(text)
-        with pytest.raises(UserError, match=f"1_2 were not drawn from .*train.txt as it is now .{told}"):
-            prepare(config)
-    shutil.rmtree(tmp_path / "drawn")
-    train.write_text("a\nb\nc\nd\n")
-    prepare(config)
-    assert len(load_split(config).unlabeled) == 2
-
-
 def test_a_missing_data_set_is_shown_as_it_must_look(tmp_path: Path) -> None:
     config = DataConfig(
         name="voc",
@@ -137,3 +122,20 @@ def test_a_list_that_this_program_draws_need_not_be_there(tiny: Tiny) -> None:
 def test_classes_must_be_named(tiny: Tiny) -> None:
     with pytest.raises(UserError, match=r"data\.classes"):
         check_layout(tiny(classes=[]))
+
+
+def test_what_was_trained_is_still_read_after_the_train_list_changed(
+    say: Run, small: list[str], generated: Path, tmp_path: Path
+) -> None:
+    """Nothing else is: whoever asks for a run is told."""
+    shutil.copytree(generated / "shapes", tmp_path / "data/shapes")
+    words = ["sweep=shapes", "method=supervised", "seed=0", *small, f"paths.data={tmp_path / 'data'}"]
+    assert say("plan", *words).returncode == 0
+    train = tmp_path / "data/shapes/ImageSets/Segmentation/train.txt"
+    train.write_text("\n".join(train.read_text().split()[1:]))
+    for command in ("plan", "multirun"):
+        said = say(command, *words)
+        assert said.returncode == 2
+        assert "train.txt as it is now (1 of theirs are not in it): put the train list back" in said.stderr
+    status = say("status", *words)
+    assert (status.returncode, "never run" in status.stdout) == (0, True)

@@ -14,7 +14,7 @@ import pytest
 from gta.config import DataConfig
 from gta.data.lists import read_ids
 from gta.data.splits.balance import balanced_order, shown_classes
-from gta.data.splits.draw import draw
+from gta.data.splits.draw import check_drawn, draw
 from gta.data.splits.split import Split, load_split
 from gta.errors import UserError
 
@@ -166,3 +166,31 @@ def test_missing_train_list(tiny: Tiny, tmp_path: Path) -> None:
     (Path(config.root) / config.train_list).unlink()
     with pytest.raises(UserError, match=r"The list .*train\.txt is not there"):
         draw(config, ["1/2"], seed=0)
+
+
+def test_lists_that_were_drawn_before_the_train_list_changed_are_refused(tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(split="1_2", split_family="seed0", split_dir=str(tmp_path / "drawn"))
+    draw(config, ["1/2"], 0)
+    train = Path(config.root) / "ImageSets/Segmentation/train.txt"
+    train.write_text("e\nb\n\na\nd\nc\n")
+    check_drawn(config)  # the same images
+    check_drawn(replace(config, split="mine", split_family="custom"))  # not ours
+    for text, told in (("a\nb\nc\n", "2 of theirs are not in it"), ("a\nb\nc\nd\ne\nf\n", "1 of its images are in")):
+        train.write_text(text)
+        with pytest.raises(UserError, match=f"1_2 were not drawn from .*train.txt as it is now .{told}"):
+            check_drawn(config)
+    train.unlink()
+    check_drawn(config)  # a copy of the lists, without what they were drawn from
+
+
+def test_lists_of_paths_are_compared_as_they_are_read(tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(split="1_2", split_family="seed0", split_dir=str(tmp_path / "drawn"), ids="path")
+    train = Path(config.root) / "ImageSets/Segmentation/train.txt"
+    names = [f"tiny/JPEGImages/{item}.jpg" for item in "abcde"]
+    train.write_text("\n".join(names))
+    folder = tmp_path / "drawn/1_2"
+    folder.mkdir(parents=True)
+    (folder / "labeled.txt").write_text("\n".join(names[:2]))
+    (folder / "unlabeled.txt").write_text("\n".join(names[2:]))
+    check_drawn(config)
+    assert load_split(config).labeled == ["a", "b"]
