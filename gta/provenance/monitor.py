@@ -16,8 +16,8 @@ class SystemMonitor:
     `system/cpu_percent`: the machine's busy share of all cores since the last sample; `system/process_cpu_percent`:
     this process alone, 100 is one core; `system/memory_mib`: its resident memory; `system/memory_percent`: the
     machine's memory in use. On CUDA also `system/gpu_memory_mib` (of the whole GPU, as nvidia-smi shows it),
-    `system/gpu_memory_peak_mib` (this process's tensors) and, where the NVML bindings are installed,
-    `system/gpu_percent`. What a machine does not tell is left out.
+    `system/gpu_memory_total_mib` (what it has), `system/gpu_memory_peak_mib` (this process's tensors) and, where the
+    NVML bindings are installed, `system/gpu_percent`. What a machine does not tell is left out.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -47,7 +47,8 @@ class SystemMonitor:
     def _gpu(self) -> dict[str, float]:
         free, total = torch.cuda.mem_get_info(self.device)
         peak = torch.cuda.max_memory_allocated(self.device)
-        values = {"gpu_memory_mib": (total - free) / MIB, "gpu_memory_peak_mib": peak / MIB}
+        values = {"gpu_memory_mib": (total - free) / MIB, "gpu_memory_total_mib": total / MIB}
+        values["gpu_memory_peak_mib"] = peak / MIB
         with suppress(Exception):  # no NVML bindings, or a driver that does not tell
             values["gpu_percent"] = float(torch.cuda.utilization(self.device))
         return values

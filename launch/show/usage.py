@@ -50,6 +50,7 @@ class Usage:
     gpus: float  # that a cell holds
     gpu_percent: float | None
     gpu_memory: float | None  # of one GPU, at most
+    gpu_size: float | None  # all the memory of one GPU, of the smallest
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -120,6 +121,7 @@ def _usage(row: str, entries: Sequence[Entry], by_job: Mapping[str, Sequence[Job
         gpus=max((one.gpus or 0.0 for attempts in past for one in attempts), default=0.0),
         gpu_percent=_mean(seen, "gpu_percent"),
         gpu_memory=_most(seen, "gpu_memory_mib"),
+        gpu_size=min((one["gpu_memory_total_mib"] for one in seen if "gpu_memory_total_mib" in one), default=None),
     )
 
 
@@ -178,16 +180,26 @@ def lines(usage: Usage) -> list[str]:
         made.append(f"  CPU     {usage.cores:.1f} cores busy, {usage.asked_cores:.0f} asked for")
     if usage.gpus:
         busy = "its use is not in the journal" if usage.gpu_percent is None else f"{usage.gpu_percent:.0f} % busy"
-        held = "" if usage.gpu_memory is None else f", {_gib(usage.gpu_memory)} of its memory used at most"
+        size = f" {_gib(usage.gpu_size)} of" if usage.gpu_size else ""
+        held = "" if usage.gpu_memory is None else f", {_gib(usage.gpu_memory)} of its{size} memory used at most"
         made.append(f"  GPU     {usage.gpus:g} held; {busy}{held}")
     return made
 
 
 def proposed(found: Sequence[Usage], site: SiteConfig) -> list[str]:
-    """The lines of the site's profile that would fit better, for all of these methods, each with why."""
-    made = {**_time(found, site), **_memory(found), **_cores(found, site), **_packing(found, site)}
+    """The lines of the site's profile that would fit better, for all of these methods, each with why. They hold
+    together: memory and cores are a job's, so they are of two cells where two are proposed. A line that begins with #
+    says why two are not.
+    """
+    packing, remark = _packing(found, site)
+    cells = 2 if packing else 1
+    made = {**_time(found, site), **_memory(found, cells), **_cores(found, site, cells)}
+    if packing:
+        rest = " and ".join(name for name in ("mem_gb", "cpus_per_rank") if name not in made)
+        twice = f"; {rest} must do for both" if rest else ""
+        made["cells_per_gpu"] = (2, f"{remark}; each is slower then{twice}")
     options = sbatch.words(site.sbatch)
-    texts = []
+    texts = [] if packing or not remark else [f"# cells_per_gpu: {remark}"]
     for name, (value, why) in made.items():
         field = {"mem_gb": "mem", "time_limit": "time", "cpus_per_rank": "cpus-per-task"}.get(name)
         rivals = sorted(sbatch.rivals({field: "1"}) & set(options)) if field else []
@@ -212,39 +224,58 @@ def _time(found: Sequence[Usage], site: SiteConfig) -> Proposal:
     return {"time_limit": (fit, f"minutes, for a whole cell ({duration(whole)}) and a quarter more; {asked} asked for")}
 
 
-def _memory(found: Sequence[Usage]) -> Proposal:
+def _memory(found: Sequence[Usage], cells: int) -> Proposal:
+    """Of a job of so many cells, by what jobs of one used."""
+    alone, both = (" (for one cell)", " by each of two cells") if cells > 1 else ("", "")
     asked = max((one.asked_memory for one in found if one.asked_memory), default=None)
     if asked and any(one.out_of_memory for one in found):
-        return {"mem_gb": (math.ceil(1.5 * asked / MIB), f"cells ran out of memory; {_gib(asked)} asked for")}
+        fit = math.ceil(1.5 * cells * asked / MIB)
+        return {"mem_gb": (fit, f"cells ran out of memory; {_gib(asked)} asked for{alone}")}
     used = max((one.memory for one in found if one.memory), default=None)
     if used is None:
         return {}
-    fit = math.ceil(used * MARGIN / MIB) + 1
-    if asked and fit * MIB > FITS * asked and used < TIGHT * asked:
+    fit = math.ceil(cells * used * MARGIN / MIB) + 1
+    if asked and fit * MIB > FITS * asked and cells * used < TIGHT * asked:
         return {}
-    return {"mem_gb": (fit, f"{_gib(used)} used at most, and a quarter more; {_asked(asked)}")}
+    return {"mem_gb": (fit, f"{_gib(used)} used at most{both}, and a quarter more; {_asked(asked)}")}
 
 
-def _cores(found: Sequence[Usage], site: SiteConfig) -> Proposal:
+def _cores(found: Sequence[Usage], site: SiteConfig, cells: int) -> Proposal:
+    """Of a job of so many cells, by what jobs of one used."""
     busy = max((one.cores for one in found if one.cores), default=None)
     asked = max((one.asked_cores for one in found if one.asked_cores), default=None)
     if busy is None or asked is None:
         return {}
-    fit = max(1, math.ceil(busy * MARGIN / (site.ranks * site.nodes)))
-    if fit >= site.cpus_per_rank and busy < TIGHT * asked:
+    fit = max(1, math.ceil(cells * busy * MARGIN / (site.ranks * site.nodes)))
+    if fit >= site.cpus_per_rank and cells * busy < TIGHT * asked:
         return {}
     if fit == site.cpus_per_rank:
         return {}
-    return {"cpus_per_rank": (fit, f"{busy:.1f} cores busy; {asked:.0f} asked for")}
+    both = " by each of two cells" if cells > 1 else ""
+    return {"cpus_per_rank": (fit, f"{busy:.1f} cores busy{both}; {asked:.0f} asked for")}
 
 
-def _packing(found: Sequence[Usage], site: SiteConfig) -> Proposal:
-    busy = max((one.gpu_percent for one in found if one.gpu_percent is not None), default=None)
-    if busy is None or busy >= LITTLE_BUSY or site.ranks * site.nodes > 1 or site.cells_per_gpu > 1:
-        return {}
-    memory = max((one.gpu_memory for one in found if one.gpu_memory), default=0.0)
-    why = f"a GPU is {busy:.0f} % busy; two cells need {_gib(2 * memory)} of its memory"
-    return {"cells_per_gpu": (2, why)}
+def _packing(found: Sequence[Usage], site: SiteConfig) -> tuple[bool, str]:
+    """Whether two cells may share a GPU: its time, and its memory, must do for both. And why, or why not; "" where that
+    is no question.
+    """
+    on_gpus = [one for one in found if one.gpus or one.gpu_percent is not None]
+    shares = [one.gpu_percent for one in on_gpus if one.gpu_percent is not None]
+    if not shares or len(shares) < len(on_gpus) or max(shares) >= LITTLE_BUSY:
+        return False, ""
+    if site.ranks * site.nodes > 1 or site.cells_per_gpu > 1:
+        return False, ""
+    said = f"a GPU is {max(shares):.0f} % busy"
+    used = [one.gpu_memory for one in on_gpus if one.gpu_memory]
+    sizes = [one.gpu_size for one in on_gpus if one.gpu_size]
+    if len(used) < len(on_gpus):
+        return False, f"{said}, but what a cell needs of its memory is not in the journals"
+    need = f"two cells need {_gib(2 * max(used))} of its"
+    if len(sizes) < len(on_gpus):
+        return False, f"{said}; {need} memory, whose size is not in the journals: 2 where it is larger"
+    if 2 * max(used) > TIGHT * min(sizes):
+        return False, f"{said}, but {need} {_gib(min(sizes))} of memory"
+    return True, f"{said}; {need} {_gib(min(sizes))} of memory"
 
 
 def _gib(mib: float) -> str:

@@ -6,6 +6,7 @@ import mmap
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 from gta import journal
@@ -35,6 +36,13 @@ def test_memory_that_is_taken_shows() -> None:
     with mmap.mmap(-1, 64 * 2**20) as taken:  # new memory, whatever this process has let go of before
         taken.write(b"x" * len(taken))
         assert 50 < monitor.sample()["system/memory_mib"] - before < 150
+
+
+def test_a_gpus_memory_is_told_with_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (60 * 2**30, 80 * 2**30))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 2**30)
+    told = SystemMonitor(torch.device("cuda")).sample()
+    assert (told["system/gpu_memory_mib"], told["system/gpu_memory_total_mib"]) == (20 * 1024, 80 * 1024)
 
 
 def test_every_logged_iteration_has_them(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ def ran(cell: Cell, seconds: float = 3600, job: str = "57", done: bool = True, *
         journal.event("started", iteration=0, device="cuda", world_size=1)
         for iteration, percent in ((2, 20.0), (5, 40.0)):
             values = {"system/gpu_percent": percent, "system/gpu_memory_mib": 100.0 * iteration}
+            values |= {"system/gpu_memory_total_mib": 80 * GIB}
             journal.metrics(iteration, {"seconds": 0.1 * seconds * iteration, "system/memory_mib": 2048, **values})
     if done:
         finish(cell)
@@ -67,14 +69,42 @@ def test_what_was_used_and_what_would_fit(tmp_path: Path) -> None:
         "  time    2 h 00 min the longest cell; 540 s an iteration, 1 h 30 min for all; 1440 min asked for a job",
         "  memory  7.0 GB a node at most, 64.0 GB asked for",
         "  CPU     2.0 cores busy, 8 asked for",
-        "  GPU     1 held; 30 % busy, 0.5 GB of its memory used at most",
+        "  GPU     1 held; 30 % busy, 0.5 GB of its 80.0 GB of memory used at most",
     ]
     assert usage.proposed([found], site()) == [
         "time_limit: 120  # minutes, for a whole cell (1 h 30 min) and a quarter more; 1440 asked for",
-        "mem_gb: 10  # 7.0 GB used at most, and a quarter more; 64.0 GB asked for",
-        "cpus_per_rank: 3  # 2.0 cores busy; 8 asked for",
-        "cells_per_gpu: 2  # a GPU is 30 % busy; two cells need 1.0 GB of its memory",
+        "mem_gb: 19  # 7.0 GB used at most by each of two cells, and a quarter more; 64.0 GB asked for",
+        "cpus_per_rank: 5  # 2.0 cores busy by each of two cells; 8 asked for",
+        "cells_per_gpu: 2  # a GPU is 30 % busy; two cells need 1.0 GB of its 80.0 GB of memory; each is slower then",
     ]
+    alone = usage.proposed([replace(found, gpu_percent=90.0)], site())
+    assert [line.partition("  #")[0] for line in alone] == ["time_limit: 120", "mem_gb: 10", "cpus_per_rank: 3"]
+
+
+def test_two_cells_share_a_gpu_only_where_its_memory_is_known_to_do_for_both(tmp_path: Path) -> None:
+    (cell,) = of_seeds(1, tmp_path / "runs")
+    ran(cell, gpus=1.0)
+    (found,) = of([cell], start(limit_minutes=95, cores=3.8, memory_mib=20 * GIB))
+    assert [line.partition("  #")[0] for line in usage.proposed([found], site(mem_gb=24))] == [
+        "mem_gb: 51", "cpus_per_rank: 10", "cells_per_gpu: 2",
+    ], "what two cells need is more than was asked for one"  # fmt: skip
+    for fields, said in (
+        (
+            {"gpu_memory": 60 * GIB},
+            "# cells_per_gpu: a GPU is 30 % busy, but two cells need 120 GB of its 80.0 GB of mem",
+        ),
+        ({"gpu_size": None}, "memory, whose size is not in the journals: 2 where it is larger"),
+        (
+            {"gpu_memory": None},
+            "# cells_per_gpu: a GPU is 30 % busy, but what a cell needs of its memory is not in the",
+        ),
+    ):
+        lines = usage.proposed([replace(found, **fields)], site(mem_gb=24))
+        assert len([line for line in lines if said in line]) == 1, lines
+        assert not [line for line in lines if line.startswith("cells_per_gpu")]
+        assert "need 0.0 GB" not in " ".join(lines)
+    other = replace(found, method="other", gpu_size=None)
+    assert "whose size is not in" in " ".join(usage.proposed([found, other], site())), "each method's is to be known"
 
 
 def test_what_fits_is_left_alone(tmp_path: Path) -> None:
@@ -123,6 +153,7 @@ def test_without_accounting_the_journal_speaks_and_memory_is_not_proposed(tmp_pa
     assert "  memory  2.0 GB of rank 0's process at most, without its data workers" in usage.lines(found)
     names = [line.partition(":")[0] for line in usage.proposed([found], site(time_limit=720))]
     assert names == ["time_limit", "cells_per_gpu"]
+    assert "; mem_gb and cpus_per_rank must do for both" in usage.proposed([found], site())[-1]
     assert found.asked_minutes == cell.config.site.time_limit, "the site says what was asked for"
 
 
