@@ -226,14 +226,13 @@ def _time(found: Sequence[Usage], site: SiteConfig) -> Proposal:
 
 def _memory(found: Sequence[Usage], cells: int) -> Proposal:
     """Of a job of so many cells, by what jobs of one used."""
-    alone, both = (" (for one cell)", " by each of two cells") if cells > 1 else ("", "")
     asked = max((one.asked_memory for one in found if one.asked_memory), default=None)
     if asked and any(one.out_of_memory for one in found):
-        fit = math.ceil(1.5 * cells * asked / MIB)
-        return {"mem_gb": (fit, f"cells ran out of memory; {_gib(asked)} asked for{alone}")}
+        return {"mem_gb": (math.ceil(1.5 * asked / MIB), f"cells ran out of memory; {_gib(asked)} asked for")}
     used = max((one.memory for one in found if one.memory), default=None)
     if used is None:
         return {}
+    both = " by each of two cells" if cells > 1 else ""
     fit = math.ceil(cells * used * MARGIN / MIB) + 1
     if asked and fit * MIB > FITS * asked and cells * used < TIGHT * asked:
         return {}
@@ -264,6 +263,8 @@ def _packing(found: Sequence[Usage], site: SiteConfig) -> tuple[bool, str]:
     if not shares or len(shares) < len(on_gpus) or max(shares) >= LITTLE_BUSY:
         return False, ""
     if site.ranks * site.nodes > 1 or site.cells_per_gpu > 1:
+        return False, ""
+    if any(one.out_of_memory for one in found):  # what one cell needs is not known yet
         return False, ""
     said = f"a GPU is {max(shares):.0f} % busy"
     used = [one.gpu_memory for one in on_gpus if one.gpu_memory]

@@ -129,6 +129,7 @@ def test_what_was_too_little_is_more(tmp_path: Path) -> None:
     ran(cells[0], done=False, why=str(Death.MEMORY))
     (said,) = of(cells, start(), start("58"))
     assert "mem_gb: 96  # cells ran out of memory; 64.0 GB asked for" in usage.proposed([said], site())
+    assert "cells_per_gpu" not in " ".join(usage.proposed([said], site())), "what one needs is not known yet"
 
 
 def test_the_largest_of_all_methods_counts(tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_the_largest_of_all_methods_counts(tmp_path: Path) -> None:
     assert [one.method for one in found] == ["small", "large"]
     lines = usage.proposed(found, site(sbatch={"mem_per_cpu": "8G", "nice": "100"}))
     assert lines[0].startswith("time_limit: 165  #")
-    assert lines[1].startswith("mem_gb: 26  # 20.0 GB used at most")
+    assert lines[1].startswith("mem_gb: 51  # 20.0 GB used at most by each of two cells")
     assert lines[1].endswith("; in the place of sbatch's mem-per-cpu")
 
 
