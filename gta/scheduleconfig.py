@@ -71,7 +71,10 @@ class ScheduleConfig:
     )
     power: float = result(POWER, "Exponent of the poly schedule, on every optimizer.", within=(0, 100))
     lr_warm_up: int = result(
-        0, "Steps i over which lr rises, by the factor (i + 1) / lr_warm_up; 0: none.", within=COUNTS, later=True
+        0,
+        "Steps i over which lr rises, by the factor (i + 1) / lr_warm_up; no more than the iterations. 0: none.",
+        within=COUNTS,
+        later=True,
     )
     ema_decay: float = result(
         0.999,

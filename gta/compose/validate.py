@@ -194,8 +194,15 @@ def check_lengths(schedule: ScheduleConfig, unlabeled: int, steps: int) -> None:
 
 
 def check_warm_up(config: Config) -> None:
-    """Raise UserError where the warm-up leaves nothing of the schedule, which is in iterations by now."""
+    """Raise UserError where the warm-up leaves nothing of the schedule, which is in iterations by now, and where that
+    of lr is longer than it.
+    """
     schedule = config.schedule
+    if schedule.lr_warm_up > schedule.iterations:
+        raise UserError(
+            f"schedule.lr_warm_up={schedule.lr_warm_up} is longer than schedule.iterations={schedule.iterations}: lr "
+            "would never be what schedule.lr says; give no more than the iterations, or 0 for none."
+        )
     if METHODS.of(config.method).uses_unlabeled and schedule.warm_up >= schedule.iterations:
         raise UserError(
             f"schedule.warm_up={schedule.warm_up} leaves nothing of schedule.iterations={schedule.iterations} for "

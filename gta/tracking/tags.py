@@ -30,7 +30,8 @@ def started_by(sweep: Sweep | None, attempt: Attempt | None) -> dict[str, str]:
     """MLflow's own tags of who started it and with what: its columns User and Source."""
     command = f"gta multirun sweep={sweep.name} {sweep.variant}".strip() if sweep else "gta train"
     tags = {keys.SOURCE_NAME: command[:_TAG_LENGTH]}
-    tags[keys.SOURCE_TYPE] = "JOB" if attempt and attempt.job else "LOCAL"
+    of_slurm = attempt and attempt.job and attempt.node  # the local launcher's jobs are processes, of no node
+    tags[keys.SOURCE_TYPE] = "JOB" if of_slurm else "LOCAL"
     if attempt and (user := attempt.environment.get("user")):
         tags[keys.USER] = str(user)
     return tags

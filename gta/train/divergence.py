@@ -13,9 +13,8 @@ from gta.ops.finite import not_finite, tensors_in
 
 
 def of_state(method: Method) -> str:
-    """Which networks of a method, and momenta of its optimizers, are not finite on any rank; empty where none is.
-
-    For every rank at once.
+    """Which networks of a method, and states of its optimizers (momenta), are not finite on any rank; empty where none
+    is. For every rank at once.
     """
     state = method.state_dict()
     broken = not_finite(dict(tensors_in(state)))
@@ -25,7 +24,7 @@ def of_state(method: Method) -> str:
         words += _said(name, [key.removeprefix(prefix) for key in broken if key.startswith(prefix)])
     for name in state["optimizers"]:
         if any(key.startswith(f"optimizers.{name}.") for key in broken):
-            words.append(f"the momentum of the {name}")
+            words.append(f"the optimizer's state of the {name}")
     return _on_any_rank(words)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gta.cell import Cell
+from gta.cell import Cell, of_length
 from gta.cli.composing import grid
 from gta.compose import compose
 from gta.compose.epochs import in_iterations, scaled
@@ -96,6 +96,16 @@ def test_a_schedule_in_iterations_stays_as_it_is() -> None:
 def test_what_cannot_be_is_refused(changes: dict[str, object], said: str) -> None:
     with pytest.raises(UserError, match=said):
         in_iterations(schedule(**changes), 400)
+
+
+def test_a_warm_up_of_lr_that_outlasts_the_training_is_refused(tmp_path: Path) -> None:
+    """Of any method, and of a length in epochs, 8 steps."""
+    fits = make(tmp_path, "supervised", iterations=8, warm_up=0, lr_warm_up=8)
+    assert of_length(fits, 32).schedule.lr_warm_up == 8
+    for plain in ({"iterations": 8}, {"iterations": 0, "epochs": 1}):
+        config = make(tmp_path, "supervised", **{"warm_up": 0, "lr_warm_up": 9, **plain})
+        with pytest.raises(UserError, match=r"lr_warm_up=9 is longer than schedule\.iterations=8: lr would never be"):
+            of_length(config, 32)
 
 
 def test_the_learning_rate_is_scaled_only_when_asked() -> None:

@@ -10,9 +10,12 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from gta.cell import Cell
+from gta.cellfolder import CellFolder
 from gta.compose import compose
 from gta.compose.hydra import ConfigLoaderImpl
 from gta.config import Config
+from gta.data.splits.split import Sizes
 
 ROWS: dict[str, dict[str, Any]] = {
     "gta_transfer_all": {"transfer": "all"},
@@ -62,6 +65,14 @@ def test_a_row_is_its_method_but_for_what_it_says(row: str, loader: ConfigLoader
     assert row.startswith(found["name"]) or row == "fixmatch_v2"
     expected = {**ROWS, **RIVALS}[row]
     assert {key: value for key, value in found.items() if key != "label" and value != plain[key]} == expected
+
+
+def test_a_paper_names_every_row_of_the_sweeps_of_unimatch_v2(loader: ConfigLoaderImpl) -> None:
+    """By titles: no key of a method is left in it."""
+    rows = OmegaConf.load(compose.SWEEPS / "voc_dinov2.yaml").hydra.sweeper.params.method.split(",")
+    configs = [composed(loader, "data=shapes", f"method={row}") for row in rows]
+    told = [Cell(config, None, "", {}, CellFolder(Path()), Sizes()).paper_row for config in configs]
+    assert told == ["Supervised", "FixMatch (UniMatch V2)", "UniMatch V2", "GTA-Seg"]
 
 
 def test_student_teacher_without_weights(loader: ConfigLoaderImpl) -> None:

@@ -21,7 +21,7 @@ from gta.provenance.environment import environment
 from gta.tracking import keys
 from gta.tracking import sync as tracking
 from gta.tracking.cell import TrackedCell
-from gta.tracking.tags import gpu
+from gta.tracking.tags import gpu, started_by
 from tests.helpers.tracked import CLASSES, attempt, expected, fail, finish, history, make_cell, run_of, train
 from tests.helpers.works import whole, works
 
@@ -239,7 +239,7 @@ def test_the_latest_attempt_says_who_where_and_by_which_code(tmp_path, uri, clie
     cell = make_cell(tmp_path)
     attempt(cell, 1, host="node1", job="12")
     found = {"commit": "abc", "dirty": True, "gpus": [], "user": "ada"}
-    latest = attempt(cell, 2, host="node2", job="13_4", environment=found)
+    latest = attempt(cell, 2, host="node2", node="node2", job="13_4", environment=found)
     CellFolder(cell).checkpoint_file.touch()
     tracking.sync([cell], uri)
     tags = run_of(client, cell).data.tags
@@ -256,6 +256,14 @@ def test_the_latest_attempt_says_who_where_and_by_which_code(tmp_path, uri, clie
     assert tags["gta.checkpoint"] == str(CellFolder(cell).checkpoint_file)
     os.utime(latest)  # the heartbeat is no news
     assert tracking.sync([cell], uri).unchanged == 1
+
+
+@pytest.mark.parametrize(
+    ("job", "node", "kind"), [("13_4", "n1", "JOB"), ("4711", None, "LOCAL"), (None, None, "LOCAL")]
+)
+def test_only_a_job_of_slurm_is_a_job_in_mlflow(job, node, kind):
+    """The local launcher's is the number of a process."""
+    assert started_by(None, Attempt(number=1, job=job, node=node))[keys.SOURCE_TYPE] == kind
 
 
 def test_code_and_gpus_are_those_that_an_attempt_finds(tmp_path, uri, client, monkeypatch):

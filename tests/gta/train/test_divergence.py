@@ -18,7 +18,7 @@ from gta.errors import Diverged, UserError
 from gta.journal import Journal
 from gta.methods import METHODS
 from gta.ops.finite import not_finite, tensors_in
-from gta.train import checkpoint
+from gta.train import checkpoint, divergence
 from gta.train import order as training_order
 from gta.train.evaluate import confusion_matrices
 from gta.train.run import build_method, load_network
@@ -90,6 +90,21 @@ def test_a_teacher_that_alone_is_not_finite_makes_no_score(
     assert not (tmp_path / "result.json").exists()
     written = [record for record in journal.read(tmp_path / "journal.jsonl") if record["kind"] == "metrics"]
     assert not [name for record in written for name in record["values"] if name.startswith("val/")]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_an_optimizer_whose_state_alone_is_not_finite_is_named(folder: Path, optimizer: str) -> None:
+    """AdamW has no momentum that a user could look for."""
+    method: Any = build_method(make(folder, "supervised", optimizer=optimizer), torch.device("cpu"))
+    own = method.optimizers["student"]
+    for group in own.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = torch.zeros_like(parameter)
+    own.step()
+    assert divergence.of_state(method) == ""
+    for kept in own.state.values():
+        kept["momentum_buffer" if optimizer == "sgd" else "exp_avg"].fill_(NAN)
+    assert divergence.of_state(method) == "the optimizer's state of the student"
 
 
 def test_scores_that_overflow_are_no_class(folder: Path) -> None:
