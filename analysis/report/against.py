@@ -44,27 +44,30 @@ def differences(table: Table, column: str) -> Figure:
 
 
 def class_differences(frame: pd.DataFrame, table: Table, column: str) -> Figure:
-    """Of one column each class's IoU less the baseline's, in points: a line a class, a field a row, blue where it is
-    above the baseline and orange where below. `frame` as `analysis.runs.load` gives it. Raises UserError as
-    `differences`, and where no run has its IoU by class.
+    """Of one column each class's IoU less the baseline's, paired by seed, in points: a line a class, a field a row,
+    blue where it is above the baseline and orange where below; a dash where no seed of both has the class, and a
+    sentence where no run has its IoU by class. `frame` as `analysis.runs.load` gives it. Raises UserError as
+    `differences`.
     """
     rows = _others(table)
-    iou = numbers.class_iou(frame, table)
-    here = iou[iou["column"] == column]
-    wide = here.pivot(index="class", columns="row", values="iou").reindex(list(dict.fromkeys(here["class"])))
-    if table.baseline not in wide:
-        raise UserError(f"No finished run of {table.baseline} at {column} has its IoU by class in MLflow.")
-    less = wide.reindex(columns=rows).sub(wide[table.baseline], axis=0)
+    found = numbers.class_differences(frame, table)
+    here = found[found["column"] == column]
+    order = numbers.seed_iou(frame, table).query("column == @column")["class"]
+    less = here.pivot(index="class", columns="row", values="iou").reindex(list(dict.fromkeys(order)), columns=rows)
     most = float(less.abs().max().max()) or 1.0
     most = 1.0 if math.isnan(most) else most
     upright = len(rows) > _SIDE_BY_SIDE
     width, below = max(4.6, 1.4 + 0.5 * len(rows)), 1.8 if upright else 0.4  # inches
-    height = below + 0.4 + 0.24 * len(less)
+    height = below + 0.4 + 0.24 * max(2, len(less))
     figure, axes = empty("", "", height)
     figure.set_size_inches(width, height)
     axes.set_position((1.3 / width, below / height, 1 - 1.4 / width, 1 - (below + 0.4) / height))
     _title(figure, table, "IoU", column)
     colours = LinearSegmentedColormap.from_list("differences", [_BELOW, "#ffffff", _ABOVE])
+    if less.empty:
+        axes.text(0.5, 0.5, "No finished run has its IoU by class.", ha="center", va="center", transform=axes.transAxes)
+        axes.set_axis_off()
+        return figure
     axes.imshow(less.to_numpy(), cmap=colours, vmin=-most, vmax=most, aspect="auto")
     axes.set_xticks(
         range(len(rows)), [short(row, 20 if upright else 14) for row in rows], rotation=90 if upright else 0

@@ -12,18 +12,45 @@ from analysis.report.history import Confusion
 from analysis.table import Table, TableEntry
 
 
-def class_iou(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Columns row, column, class, iou: percent, mean over the finished seeds of the scored network; NaN where the
-    class is absent."""
+def seed_iou(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Columns row, column, seed, class, iou: percent, of the scored network of each finished run; NaN where the class
+    is absent."""
     finished = frame[frame["headline"] & (frame["status"] == "FINISHED")].set_index("signature")
     rows = []
     for (row, column), entry in table.entries.items():
-        runs = [finished.loc[s.cell.signature] for s in entry.done if s.cell.signature in finished.index]
-        lists = [dict(zip(run["classes"], run["iou"], strict=False)) for run in runs if run["iou"]]
-        for name in dict.fromkeys(name for found in lists for name in found):
-            values = pd.Series([found.get(name, math.nan) for found in lists], dtype="float64")
-            rows.append((row, column, name, values.mean()))
-    return pd.DataFrame(rows, columns=["row", "column", "class", "iou"])
+        cells = [score.cell for score in entry.done if score.cell.signature in finished.index]
+        found = {}
+        for cell in cells:
+            run = finished.loc[cell.signature]
+            if run["iou"]:
+                found[cell.seed] = dict(zip(run["classes"], run["iou"], strict=False))
+        names = dict.fromkeys(name for of_class in found.values() for name in of_class)
+        rows += [(row, column, seed, name, found[seed].get(name, math.nan)) for name in names for seed in found]
+    return pd.DataFrame(rows, columns=["row", "column", "seed", "class", "iou"]).astype({"iou": "float64"})
+
+
+def class_iou(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Columns row, column, class, iou: percent, mean over the finished seeds of the scored network; NaN where the
+    class is absent."""
+    return _over_seeds(seed_iou(frame, table))
+
+
+def class_differences(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
+    """Columns row, column, class, iou: points of IoU above the table's baseline, paired: the mean over the seeds in
+    which both have the class; NaN without such a seed. A line for each class that a row or the baseline has.
+    """
+    iou = seed_iou(frame, table)
+    base = iou[iou["row"] == table.baseline].drop(columns="row")
+    place = ["column", "seed", "class"]
+    pairs = []
+    for row in table.rows:
+        both = iou[iou["row"] == row].merge(base, "outer", on=place, suffixes=("", "_base"))
+        pairs.append(both.assign(row=row, iou=both["iou"] - both["iou_base"])[["row", *place, "iou"]])
+    return _over_seeds(pd.concat(pairs))
+
+
+def _over_seeds(iou: pd.DataFrame) -> pd.DataFrame:
+    return iou.groupby(["row", "column", "class"], sort=False, as_index=False)[["iou"]].mean()
 
 
 def confusion_shares(found: list[Confusion]) -> list[list[float]]:

@@ -10,7 +10,7 @@ import pytest
 from analysis.report import against, figures
 from analysis.table import Table
 from gta.errors import UserError
-from tests.helpers.tables import everything
+from tests.helpers.tables import everything, table
 
 COLUMN = "1/67 (6)"
 CLASSES = ["sky", "road"]
@@ -48,8 +48,23 @@ def test_differences_by_class_say_the_points_and_leave_out_what_is_absent():
     assert [label.get_text() for label in axes.get_yticklabels()] == CLASSES
     same = against.class_differences(runs(made, {row: [50.0, 40.0] for row in iou}), made, COLUMN)
     assert {text.get_text() for text in same.axes[0].texts} == {"+0.0"}
-    with pytest.raises(UserError, match="has its IoU by class"):
-        against.class_differences(runs(made, {row: [] for row in iou}), made, COLUMN)
+    none = against.class_differences(runs(made, {row: [] for row in iou}), made, COLUMN)
+    assert [text.get_text() for text in none.axes[0].texts] == ["No finished run has its IoU by class."]
+    assert "IoU less that of supervised" in figures.svg(none)
+
+
+def test_differences_by_class_are_paired_by_seed_and_a_partly_done_sweep_has_its_figures():
+    made = table({("supervised", "x"): [60.0, "queued", "queued"], ("gta", "x"): [60.0, 70.0, 80.0],
+                  ("supervised", "y"): ["queued"] * 3, ("gta", "y"): [60.0, "queued", "queued"]})  # fmt: skip
+    made.baseline = "supervised"
+    done = [(s.cell.signature, s.last) for entry in made.entries.values() for s in entry.done]
+    frame = pd.DataFrame([{"signature": name, "classes": CLASSES, "iou": [iou, iou]} for name, iou in done])
+    frame = frame.assign(headline=True, status="FINISHED")
+    figure = against.class_differences(frame, made, "x")
+    assert [text.get_text() for text in figure.axes[0].texts] == ["+0.0", "+0.0"], "by the seed that both have"
+    undone = against.class_differences(frame, made, "y")
+    assert [text.get_text() for text in undone.axes[0].texts] == ["–", "–"], "the baseline is not done there"
+    assert [label.get_text() for label in undone.axes[0].get_yticklabels()] == CLASSES
 
 
 def test_without_a_baseline_it_is_said_how_to_give_one():
