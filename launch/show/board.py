@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -148,7 +149,7 @@ class Board:
         self._table: list[BoardRow] = []
         self._said = ""
         self._silent = ""  # since when
-        self._last_lines = 0.0
+        self._last_lines = -math.inf
 
     def __enter__(self) -> Board:
         if self.console.is_terminal:
@@ -229,12 +230,15 @@ class Board:
                 printable(f"  {entry.cell.title}: {entry.state} {entry.detail}".rstrip()), markup=False, soft_wrap=True
             )
         self._states = {entry.cell.signature: entry.state for entry in entries}
-        if time.monotonic() - self._last_lines >= LINES_EVERY or changed:
-            self._last_lines = time.monotonic()
-            table = self.rows(entries)
-            said = ", ".join([summary(entries), *pace(table)])
-            running = [_line(row) for row, e in zip(table, entries, strict=True) if e.state is State.RUNNING]
-            self.console.print(" | ".join([said, *running]), markup=False, soft_wrap=True)
+        due = time.monotonic() - self._last_lines >= LINES_EVERY
+        if due or changed:
+            running = [entry for entry in entries if entry.state is State.RUNNING]
+            table = self.rows(entries if due else running)  # a pace takes all cells' journals: not at each change
+            said = ", ".join([summary(entries), *(pace(table) if due else [])])
+            names = {entry.cell.signature for entry in running}
+            lines = [_line(row) for row in table if row.signature in names]
+            self.console.print(" | ".join([said, *lines]), markup=False, soft_wrap=True)
+            self._last_lines = time.monotonic() if due else self._last_lines
 
 
 def _line(row: BoardRow) -> str:

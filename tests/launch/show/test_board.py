@@ -260,6 +260,27 @@ def test_where_no_terminal_looks_on_changes_are_lines(cells: list[Cell], fake_sl
     assert second.startswith("10 cells: 1 done")
 
 
+def test_a_change_reads_the_cells_that_run_alone_where_no_terminal_looks_on(
+    cells: list[Cell], fake_slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play(cells, fake_slurm)
+    read: list[int] = []
+    monkeypatch.setattr(board, "row", lambda entry: read.append(entry.cell.config.seed) or row(entry))
+    console = Console(width=200, highlight=False, force_terminal=False)
+    with console.capture() as capture, board.Board(console) as live:
+        live.show(reconcile(cells))
+        assert sorted(read) == list(range(10)), "the pace of the grid takes all of them"
+        read.clear()
+        fake_slurm.set("57_0", state="CANCELLED")
+        live.show(reconcile(cells))
+        assert read == [1]
+        monkeypatch.setattr(board, "LINES_EVERY", 0.0)
+        live.show(reconcile(cells))
+    first, _, at_change, later = capture.get().splitlines()
+    assert ["it/s" in line for line in (first, at_change, later)] == [True, False, True]
+    assert all("iteration 250/1000" in line for line in (first, at_change, later))
+
+
 def test_the_last_picture_stays_on_a_terminal(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     play(cells, fake_slurm)
     console = Console(
