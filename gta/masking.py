@@ -28,7 +28,20 @@ _SETTING = re.compile(rf"(?<![\w.-])({_NAME}=)({_VALUE})", re.IGNORECASE)
 _PLACE = re.compile(r"(_(file|path|dir)|^(old)?pwd)$", re.IGNORECASE)  # of names: where a secret is, or none
 _QUOTED = re.compile(rf"""(["']{_NAME}["']\s*:\s*)("[^"\n]*"|'[^'\n]*')""", re.IGNORECASE)
 _HEADER = re.compile(r"""(authorization["']?\s*[:=]\s*["']?(?:\w+\s+)?)[^\s"',}]+""", re.IGNORECASE)
+# of a hook, whose address is its password: where it is said in plain
+_HOOK = re.compile(rf"""\b(GTA_NOTIFY_URL=)(?!["']?[$`])({_VALUE})""")
 _WEB = re.compile(r"https?://[^/\s\"']+/([^\s\"'<>|;)]+)", re.IGNORECASE)
+_CLIENT = re.compile(r"\b(curl|wget|https?|xh)\s")  # what takes an address without https://, too
+_HOST = r"(?:[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}(?::\d+)?|[\w.-]+:\d+|\d+(?:\.\d+){3})"
+_BARE = re.compile(rf"(?<![\w./~$@:{{-]){_HOST}/([^\s\"'<>|;)]+)", re.IGNORECASE)
+_LOGIN = re.compile(
+    r"""(?<!\S)(?:-[a-z]*u\s*|--user[\s=]+)["']?(?:\$\{[^}]*\}|[^\s"':+$]|\$(?!\{))++:[^\s"'$`]""", re.IGNORECASE
+)
+_KEY = re.compile(
+    r"""(?<!\S)(?:-[a-z]*H\s*|--header[\s=]+)["']?[\w-]*(?:key|token|secret|auth|passw|cookie)[\w-]*:\s*"""
+    r"""(?:(?:bearer|basic|token|key)\s+)?+[^\s"'$`]""",
+    re.IGNORECASE,
+)
 _DATABASES = ("postgresql", "mysql", "mssql", "mariadb", "oracle")
 # what our libraries read, and could repeat in an error
 _VARIABLES = (
@@ -44,7 +57,7 @@ def masked(text: str) -> str:
         text = _URI.sub(_without, text)
     text = _SETTING.sub(rf"\1{HIDDEN}", text)
     text = _QUOTED.sub(rf"\1'{HIDDEN}'", text)
-    text = _HEADER.sub(rf"\1{HIDDEN}", text)
+    text = _HOOK.sub(rf"\1{HIDDEN}", _HEADER.sub(rf"\1{HIDDEN}", text))
     for value in filter(None, map(os.environ.get, _VARIABLES)):
         if len(value) >= _SHORTEST:
             text = text.replace(value, HIDDEN).replace(quote(value, safe=""), HIDDEN)
@@ -145,23 +158,29 @@ def refuse_secrets(name: str, lines: Iterable[str], where: str = "") -> None:
     can read it from a file (" in site.setup").
     """
     for line in lines:
-        for found in _SETTING.finditer(line):
+        said = [found for found in _SETTING.finditer(line) if not _PLACE.search(found[1].rstrip("="))]
+        plain = [found for found in said if not found[2].lstrip("\"'").startswith(("$", "`"))]
+        for found in [*plain, *_HOOK.finditer(line)][:1]:
             variable = found[1].rstrip("=")
-            if not _PLACE.search(variable) and not found[2].lstrip("\"'").startswith(("$", "`")):
-                raise UserError(
-                    f"{name} says {variable} in plain, and every cell's record would hold it: read it from a file that "
-                    f"is yours alone, {variable}=$(cat ~/FILE){where}."
-                )
+            raise UserError(
+                f"{name} says {variable} in plain, and every cell's record would hold it: read it from a file that "
+                f"is yours alone, {variable}=$(cat ~/FILE){where}."
+            )
 
 
 def refuse_hooks(name: str, command: str) -> None:
-    """Raises UserError for a command that has a web address with a path, or a header's password, in plain: of a hook
-    (Slack's, ntfy's) the path is the password. `name`: of the setting.
+    """Raises UserError for a command that has a web address with a path, a user's password (`-u me:word`), or a header
+    with a key, in plain: of a hook (Slack's, ntfy's) the path is the password, so that nothing of it may stand before
+    the first variable. `name`: of the setting.
     """
     refuse_secrets(name, command.splitlines())
-    plain = [found for found in _WEB.finditer(command) if "$" not in found[1]]
+    paths = [found[1] for found in _WEB.finditer(command)]
+    if client := _CLIENT.search(command):
+        paths += [found[1] for found in _BARE.finditer(command)]
+    plain = any(not path.startswith(("$", "`")) for path in paths)
     header = [found for found in _HEADER.finditer(command) if "$" not in found[0].removeprefix(found[1])]
-    if plain or header or any("$" not in found[2] for found in _URI.finditer(command)):
+    said = client and (_LOGIN.search(command) or _KEY.search(command))
+    if plain or header or said or any("$" not in found[2] for found in _URI.finditer(command)):
         what = "a web address with a path" if plain else "a password"
         raise UserError(
             f"{name} has {what} in plain, which lets everybody post who can read a cell's record: put it into the "

@@ -85,11 +85,20 @@ def test_what_the_environment_holds_is_masked_too(monkeypatch: pytest.MonkeyPatc
     assert masked("refused: correct/horse, correct%2Fhorse") == "refused: ***, ***"
 
 
-@pytest.mark.parametrize("line", ["export MLFLOW_TRACKING_TOKEN=abc", "X_PASSWORD='abc' command", "A=1 api_key=abc"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export MLFLOW_TRACKING_TOKEN=abc", "X_PASSWORD='abc' command", "A=1 api_key=abc",
+        "export GTA_NOTIFY_URL=https://hooks.slack.com/services/T/B/abc", "export GTA_NOTIFY_URL='ntfy.sh/abc'",
+    ],
+)  # fmt: skip
 def test_a_setup_line_with_a_password_in_it_is_refused(line: str) -> None:
     with pytest.raises(UserError, match=r"site\.setup says \w+ in plain.*=\$\(cat"):
         check_config(changed(config(), {"site.setup": ["module load cuda", line]}))
-    check_config(changed(config(), {"site.setup": ["export HF_TOKEN=$(cat ~/.hf)", 'export A_TOKEN="$B"']}))
+    assert "abc" not in masked(line)
+    fine = ["export HF_TOKEN=$(cat ~/.hf)", 'export A_TOKEN="$B"', 'export GTA_NOTIFY_URL="$(cat ~/.gta-hook)"']
+    check_config(changed(config(), {"site.setup": fine}))
+    assert masked(fine[-1]) == fine[-1]
 
 
 @pytest.mark.parametrize(
@@ -113,6 +122,15 @@ def test_an_option_of_sbatch_with_a_token_in_it_is_refused() -> None:
         "curl https://me:hunter2@host",
         "curl -H 'Authorization: Bearer abc123' https://host/$TOPIC",
         "export TOKEN=abc123; tell",
+        'curl "https://api.telegram.org/bot123:abcDEF/sendMessage?chat_id=4&text=$GTA_TITLE"',
+        'curl "https://discord.com/api/webhooks/1/abc?wait=$X"',
+        'curl -d "$GTA_TEXT" ntfy.sh/mytopic',
+        'curl -d "$GTA_PAYLOAD" hooks.slack.com/services/T/B/xyz',
+        'wget --post-data "$GTA_TEXT" 10.0.0.7:8080/mytopic',
+        'curl -u me:hunter2 https://example.org -d "$GTA_TEXT"',
+        'curl -sSu "$USER:hunter2" "$GTA_NOTIFY_URL"',
+        'curl -H "X-Gotify-Key: abcd" "$GTA_NOTIFY_URL"',
+        'GTA_NOTIFY_URL=https://xyz; curl "$GTA_NOTIFY_URL"',
     ],
 )
 def test_the_address_of_a_hook_in_a_command_is_refused(command: str) -> None:
@@ -123,7 +141,16 @@ def test_the_address_of_a_hook_in_a_command_is_refused(command: str) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["slack", 'curl "$GTA_NOTIFY_URL"', 'curl -H "Authorization: Bearer $MINE" https://host/$TOPIC', "mail me <x"],
+    [
+        "slack",
+        'curl "$GTA_NOTIFY_URL"',
+        'curl -H "Authorization: Bearer $MINE" https://host/$TOPIC',
+        "mail me <x",
+        'mail -s "$GTA_TITLE" me@host.tld <<<"$GTA_TEXT"',
+        "./tools.dir/tell.py /data/my.runs/x && date -u +%H:%M",
+        'curl -F "text=$GTA_TEXT in file.py: see /scratch/a.out/b" -F log=@/tmp/my.log/x https://host/$TOPIC',
+        'curl -H "Content-Type: application/json" -H "X-Key: $KEY" -u "${WHO:-me}:$WORD" "https://host.tld/$TOPIC"',
+    ],
 )
 def test_a_command_that_reads_it_from_the_environment_is_fine(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     check_config(changed(config(), {"site.notify": command}))
