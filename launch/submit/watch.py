@@ -216,7 +216,8 @@ class Watch:
 
     def over(self, entries: Sequence[Entry]) -> bool:
         """Nothing of ours runs, nothing waits that could ever start, and nobody else is at one of the cells."""
-        going = [entry for entry in entries if entry.cell.signature not in self.never_start]
+        never = self.never_start
+        going = [entry for entry in entries if entry.cell.signature not in never]
         busy = any(entry.state in (State.RUNNING, State.QUEUED, State.UNKNOWN) for entry in going)
         unsure = any(entry.cell.signature in self._unsure and entry.state is not State.DONE for entry in entries)
         return not (self.jobs or busy or unsure or self.wanted(entries))
