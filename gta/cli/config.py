@@ -36,6 +36,8 @@ def command(words: Words, json: bool, cfg: str | None, package: str | None, reso
 
     With --json one object: cells, config {name: [{from, values, cells}]}. With --cfg as Hydra prints it, as YAML.
     """
+    if cfg and json:
+        raise UserError("--cfg prints YAML, as Hydra does: leave out --json, or --cfg.")
     if cfg:
         return print_hydra(words.overrides, cfg, package, resolve)
     jobs, settings = composed(words.overrides)
@@ -97,13 +99,15 @@ def _as_json(place: str, values: list[Any]) -> dict[str, Any]:
     return {"from": place, "values": _distinct(values), "cells": len(values)}
 
 
-def print_hydra(overrides: Sequence[str], cfg: str, package: str | None, resolve: bool) -> int:
+def print_hydra(overrides: Sequence[str], cfg: str | None, package: str | None, resolve: bool) -> int:
     """What a program of Hydra prints for --cfg: of one cell its own config, of a grid what its cells begin with.
 
-    Raises UserError for a package that is not in it.
+    Raises UserError for a package that is not in it, and for --package or --resolve without --cfg.
     """
     import sys
 
+    if not cfg:
+        raise UserError("--package and --resolve say what of the config to print: add --cfg job, or leave them out.")
     hydra = composing.start()
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import Container, OmegaConf
@@ -119,25 +123,23 @@ def print_hydra(overrides: Sequence[str], cfg: str, package: str | None, resolve
         names = ", ".join(dict.fromkeys(word.partition("=")[0] for word in _differing(jobs)))
         print(f"Of a grid of {len(jobs)} cells, without what differs between them: {names}.", file=sys.stderr)
     HydraConfig.instance().set_config(master)
+    package = None if package == "_global_" else package
     with composing_words(loader):
-        shown: Any = _sanitized(hydra, master, cfg, jobs[0] if len(jobs) == 1 else ())
-        if package and package != "_global_":
-            shown = OmegaConf.select(shown, package)
-            if shown is None:
-                raise UserError(absent(package))
-            if isinstance(shown, Container):
-                print(f"# @package {package}")
-        if not isinstance(shown, Container):
-            print(shown)
-            return 0
-        if resolve:
+        whole = _whole(hydra, master, cfg, jobs[0] if len(jobs) == 1 else ())
+        # filled in before it is cut out: Hydra's own settings name those of the job
+        shown = _part(whole, cfg, package)
+        if resolve and isinstance(shown, Container):
             OmegaConf.resolve(shown)
-        print(OmegaConf.to_yaml(shown), end="")
+        if not package:
+            shown = hydra.get_sanitized_cfg(whole, cfg) if cfg == "hydra" else whole
+        elif isinstance(shown, Container):
+            print(f"# @package {package}")
+        print(OmegaConf.to_yaml(shown) if isinstance(shown, Container) else f"{shown}\n", end="")
     return 0
 
 
-def _sanitized(hydra: Any, master: DictConfig, cfg: str, job: Sequence[str]) -> DictConfig:
-    """The part of the config that --cfg names; that of the one cell, where `job` has its overrides."""
+def _whole(hydra: Any, master: DictConfig, cfg: str, job: Sequence[str]) -> DictConfig:
+    """The config that --cfg prints a part of; that of the one cell, where `job` has its overrides."""
     from omegaconf import OmegaConf, flag_override
 
     from gta.compose.compose import Composer
@@ -149,9 +151,23 @@ def _sanitized(hydra: Any, master: DictConfig, cfg: str, job: Sequence[str]) -> 
         with flag_override(whole, ["struct", "readonly"], [False, False]):
             whole.hydra = master.hydra
         master = whole
-    found = hydra.get_sanitized_cfg(master, cfg)
+    found = hydra.get_sanitized_cfg(master, cfg) if cfg == "job" else master
     assert OmegaConf.is_dict(found)
     return found  # type: ignore[no-any-return]
+
+
+def _part(whole: DictConfig, cfg: str, package: str | None) -> Any:
+    """What --package names of it, where it stands. Raises UserError for what is not there."""
+    from omegaconf import OmegaConf
+
+    if cfg == "hydra":
+        if package and not f"{package}.".startswith("hydra."):
+            raise UserError(absent(package))
+        package = package or "hydra"
+    shown = OmegaConf.select(whole, package) if package else whole
+    if shown is None:
+        raise UserError(absent(str(package)))
+    return shown
 
 
 def _differing(jobs: Sequence[Sequence[str]]) -> list[str]:

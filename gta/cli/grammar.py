@@ -8,7 +8,7 @@ is imported when it runs.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -120,7 +120,7 @@ class Command(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         own = [param for param in self.get_params(ctx) if isinstance(param, Option)]
         bare = {name: f"{name}={option.bare}" for option in own if option.bare is not None for name in option.opts}
-        args = [bare.get(word, word) for word in args]
+        args = [bare.get(word, word) for word in _apart(args, own)]
         parsed, _, _ = self.make_parser(ctx).parse_args(list(args))
         old = {option.old: option for option in own if option.old}
         written, said = [], []
@@ -160,6 +160,15 @@ class Command(click.Command):
         with formatter.section("Examples"):
             for line in self.examples:
                 formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+def _apart(words: Sequence[str], options: Sequence[Option]) -> Iterable[str]:
+    """The words, and `-c=job` as `-c job`: argparse, which Hydra's programs have, takes it so."""
+    short = {f"{name}=" for option in options if not option.is_flag for name in option.opts if len(name) == 2}
+    end = words.index("--") if "--" in words else len(words)
+    for word in words[:end]:
+        yield from (word[:2], word[3:]) if word[:3] in short else (word,)
+    yield from words[end:]
 
 
 class Group(click.Group):

@@ -48,7 +48,7 @@ def command(words: Words, cfg: str | None, package: str | None, resolve: bool, *
     (afterok). It is refused where one of them is neither done nor on its way, as what waits for it would never run.
     Where one fails later, Slurm does not start those that wait: the board calls them held, and says why.
     """
-    if cfg:
+    if cfg or package or resolve:
         return config.print_hydra(words.overrides, cfg, package, resolve)
     return finish(launch(words.overrides, asked), words.overrides)
 

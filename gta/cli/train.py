@@ -30,7 +30,7 @@ def command(words: Words, cfg: str | None, package: str | None, resolve: bool) -
     The cell is the same one that multirun would make of the same overrides, in the same folder: done stays done,
     interrupted goes on. `gta settings` lists what can be set.
     """
-    if cfg:
+    if cfg or package or resolve:
         return config.print_hydra(words.overrides, cfg, package, resolve)
     from gta import recipe
     from gta.ops import distributed

@@ -71,7 +71,15 @@ def test_a_password_is_not_shown(say: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "begun", [["config", "--cfg", "job"], ["--cfg", "job"], ["train", "-c", "job"], ["multirun", "--cfg=job"]]
+    "begun",
+    [
+        ["config", "--cfg", "job"],
+        ["-c=job"],
+        ["--cfg", "job"],
+        ["train", "-c=job"],
+        ["train", "-c", "job"],
+        ["multirun", "--cfg=job"],
+    ],
 )
 def test_hydras_own_way_to_ask(begun: list[str], say: Run, tmp_path: Path) -> None:
     answer = say(*begun, "sweep=mine", "method=gta", "seed=3")
@@ -94,14 +102,56 @@ def test_parts_of_hydras_answer(say: Run) -> None:
     assert list(yaml.safe_load(say("train", *words, "--cfg", "hydra").stdout)) == ["hydra"]
 
 
+def test_hydras_own_part_is_filled_in_from_the_jobs(say: Run) -> None:
+    words = ["config", "sweep=mine", "hydra/launcher=slurm", "site=slurm", "site.time_limit=77", "--cfg", "hydra"]
+    written = yaml.safe_load(say(*words).stdout)
+    assert written["hydra"]["launcher"]["timeout_min"] == "${site.time_limit}"
+    answer = say(*words, "--resolve")
+    assert (answer.returncode, answer.stderr) == (0, "")
+    filled = yaml.safe_load(answer.stdout)
+    assert list(filled) == ["hydra"]
+    assert list(filled["hydra"]) == list(written["hydra"])
+    assert filled["hydra"]["sweep"]["dir"] == "runs/sweeps/mine"
+    assert filled["hydra"]["launcher"]["timeout_min"] == 77
+    part = say(*words, "-p", "hydra.launcher", "--resolve").stdout
+    assert part.startswith("# @package hydra.launcher\n")
+    assert yaml.safe_load(part)["timeout_min"] == 77
+    assert yaml.safe_load(say(*words, "-p", "hydra.launcher").stdout)["timeout_min"] == "${site.time_limit}"
+    assert say(*words, "-p", "hydra.launcher.timeout_min").stdout == "77\n"
+    both = yaml.safe_load(say(*words[:-1], "all", "--resolve").stdout)
+    assert (both["site"]["time_limit"], both["hydra"]["launcher"]["timeout_min"]) == (77, 77)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["config", "--cfg", "job", "--json"], "--cfg prints YAML, as Hydra does: leave out --json, or --cfg."),
+        (["train", "data=nothing", "--resolve"], "add --cfg job, or leave them out"),
+        (["multirun", "data=nothing", "-p", "schedule"], "add --cfg job, or leave them out"),
+    ],
+)
+def test_no_option_is_passed_over(words: list[str], said: str, say: Run) -> None:
+    answer = say(*words)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert said in answer.stderr
+
+
 def test_of_a_grid_it_says_what_is_not_in_it(say: Run) -> None:
     answer = say("multirun", "sweep=mine", "--cfg", "job")
     assert answer.stderr == "Of a grid of 4 cells, without what differs between them: method, seed.\n"
     assert yaml.safe_load(answer.stdout)["schedule"]["momentum"] == 0.5
 
 
-@pytest.mark.parametrize("words", [["config", "-p", "shedule"], ["train", "--cfg", "job", "-p", "shedule"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["config", "-p", "shedule"],
+        ["train", "--cfg", "job", "-p", "shedule"],
+        ["train", "--cfg", "hydra", "-p", "schedule"],
+        ["train", "--cfg", "job", "-p", "hydra"],
+    ],
+)
 def test_a_part_that_is_none(words: list[str], say: Run) -> None:
     answer = say(*words)
     assert (answer.returncode, answer.stdout) == (2, "")
-    assert "--package shedule: there is no such part of the config" in answer.stderr
+    assert f"--package {words[-1]}: there is no such part of the config" in answer.stderr

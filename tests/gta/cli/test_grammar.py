@@ -54,6 +54,14 @@ def test_a_checkpoint_stands_in_place_of_a_cell(ask: Callable[..., Asked]) -> No
     assert ask("eval", "--checkpoint", "f", "data=shapes")["checkpoint"] == "f"
 
 
+def test_a_short_option_takes_an_equals_sign_as_in_hydras_programs(ask: Callable[..., Asked]) -> None:
+    assert ask("-c=hydra", "sweep=shapes")["cfg"] == "hydra"
+    assert ask("multirun", "sweep=shapes", "-c=job", "-p=schedule")["package"] == "schedule"
+    asked = ask("logs", "gta/92/seed0", "-f", "-n=5")
+    assert (asked["lines"], asked["follow"]) == (5, True)
+    assert ask("remote", "cluster", "train", "-c=job")["command_line"] == ("train", "-c=job"), "another command's own"
+
+
 def test_watch_takes_its_seconds_only_with_an_equals_sign(ask: Callable[..., Asked]) -> None:
     assert ask("status", "--watch", "sweep=shapes")["watch"] == 5.0
     assert ask("status", "--watch=0.5", "sweep=shapes")["watch"] == 0.5
