@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -70,7 +70,7 @@ class Cell:
     The config is ready to be trained: checked, with absolute paths and its length in iterations. A cell that is only
     read may be known by its record alone (`launch.grid.recorded`): `lists` is None then, and `not_at_hand` says which
     of the lists and the weights could not be read here. Where no record is of it either, its `signature` begins with
-    `?`: no folder has that name.
+    `?`: no folder has that name. `overrides`: by which a grid made it; empty outside of one.
     """
 
     config: Config
@@ -80,6 +80,7 @@ class Cell:
     folder: CellFolder
     sizes: Sizes
     not_at_hand: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def prepare(cls, config: Config, splits: dict[str, Split]) -> Cell:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gta.config import Config, ScheduleConfig
-from gta.scheduleconfig import ADAMW, POLY, SGD
+from gta.scheduleconfig import ADAMW, DECAY, MOMENTUM, POLY, POWER, SGD
 
+_ALWAYS = ("weight_decay", ADAMW)
 _OPTIMIZERS = {SGD: "SGD", ADAMW: "AdamW"}
 
 
@@ -22,7 +23,7 @@ def parts(config: Config) -> tuple[str, ...]:
         f"{schedule.iterations:,} iterations",
         f"{schedule.batch_size} + {schedule.batch_size} images a step",
         f"crop {config.data.crop_size}",
-        f"{_OPTIMIZERS[schedule.optimizer]}, lr {schedule.lr:g}{_course(schedule)}{decoder}",
+        f"{_OPTIMIZERS[schedule.optimizer]}, lr {schedule.lr:g}{_course(schedule)}{decoder}{_unusual(schedule)}",
     )
 
 
@@ -30,6 +31,14 @@ def _course(schedule: ScheduleConfig) -> str:
     """How lr moves where that is not poly from the first step on."""
     course = "" if schedule.lr_schedule == POLY else f" ({schedule.lr_schedule})"
     return f"{course} after {schedule.lr_warm_up:,} steps of warm-up" if schedule.lr_warm_up else course
+
+
+def _unusual(schedule: ScheduleConfig) -> str:
+    """The optimizer's other settings where they are not at their defaults; AdamW's decay, which has no usual one."""
+    usual = {"weight_decay": DECAY, "momentum": MOMENTUM, "power": POWER}
+    told = {name: getattr(schedule, name) for name in usual}
+    named = [name for name in usual if told[name] != usual[name] or (name, schedule.optimizer) == _ALWAYS]
+    return "".join(f", {name.replace('_', ' ')} {told[name]:g}" for name in named)
 
 
 def line(configs: Iterable[Config]) -> str:

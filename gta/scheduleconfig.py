@@ -11,6 +11,7 @@ SGD, ADAMW = OPTIMIZERS = ("sgd", "adamw")
 POLY, COSINE, CONSTANT = LR_SCHEDULES = ("poly", "cosine", "constant")
 MOMENTUM = 0.9  # of SGD, if nothing else is said
 POWER = 0.9  # of poly
+DECAY = 1e-4  # weight decay, if nothing else is said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ class ScheduleConfig:
         later=True,
     )
     momentum: float = result(MOMENTUM, "SGD momentum.", within=Span(0, 1, below=True))
-    weight_decay: float = result(1e-4, "Weight decay, of all parameters.", within=(0, 1))
+    weight_decay: float = result(DECAY, "Weight decay, of all parameters.", within=(0, 1))
     lr_schedule: str = result(
         "poly",
         "How lr falls: poly, lr (1 - i / iterations) ** power; cosine, lr (1 + cos(pi i / iterations)) / 2; constant.",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 _DIGEST = 36  # characters of a data set's digest that MLflow takes; the tags have all of it
+_TAG_LENGTH = 500  # characters of an input's tag that MLflow takes
 _LOG_BYTES = 1 << 20  # of a log's end
 _UNKNOWN = ("ENDPOINT_NOT_FOUND", "NOT_IMPLEMENTED", "FEATURE_DISABLED")  # what a server of before data sets says
 
@@ -42,20 +43,24 @@ def send_lists(client: MlflowClient, run: Run, cell: TrackedCell) -> None:
 
 
 def _lists(cell: TrackedCell) -> list[DatasetInput]:
+    """A list that cells share is one data set in MLflow: how it was split is the run's own to say, in tags of its
+    input; the val list is of no split.
+    """
     identity = cell.identity
     counts = {"labeled": identity.labels, "unlabeled": identity.unlabeled, "val": identity.val}
+    split = {"split": identity.split, "split_family": identity.split_family}
     found = []
     for name, count in counts.items():
         if digest := identity.digests.get(name):
-            source = {"dataset": identity.dataset, "split": identity.split, "split_family": identity.split_family}
             listed = Dataset(
                 name=f"{identity.dataset} {name}"[:500],
                 digest=digest[:_DIGEST],
                 source_type="list",
-                source=json.dumps({**source, "sha256": digest}),
+                source=json.dumps({"dataset": identity.dataset, "sha256": digest}),
                 profile=json.dumps({"num_rows": count}),
             )
-            found.append(DatasetInput(listed, [InputTag(keys.CONTEXT, name)]))
+            told = {keys.CONTEXT: name, **(split if name != "val" else {})}
+            found.append(DatasetInput(listed, [InputTag(key, text[:_TAG_LENGTH]) for key, text in told.items()]))
     return found
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from omegaconf import DictConfig
 
 from gta.cell import Cell
-from gta.compose.filerules import PARAMS
+from gta.compose.filerules import OURS, PARAMS
 
 # A method and a data set bring settings of their own, and the length in epochs is by the split's number of images.
 _ROWS_AND_COLUMNS = ("method", "data.name", "data.split", "data.split_family")
@@ -29,12 +29,20 @@ def declared(master: DictConfig) -> tuple[str, ...]:
 
 def alike(cell: Cell, axes: Iterable[str]) -> str:
     """What the cells of a grid share that should be trained alike: method, data set, split, and what the sweep's file
-    varies (`axes`).
+    varies (`axes`); of a group of the user's own, which is no setting of ours, what the cell chose of it.
     """
+    axes = list(axes)
     names = {name for axis in axes for name in _BECOMES.get(axis, [axis])} | set(_ROWS_AND_COLUMNS)
     said = {**cell.params, "data.name": cell.config.data.name, "data.split": cell.config.data.split}
     said["data.split_family"] = cell.config.data.split_family
-    return json.dumps({key: text for key, text in said.items() if any(_below(key, name) for name in names)})
+    kept = {key: text for key, text in said.items() if any(_below(key, name) for name in names)}
+    return json.dumps([kept, _chosen(cell, {axis for axis in axes if axis.partition(".")[0] not in OURS})])
+
+
+def _chosen(cell: Cell, groups: Collection[str]) -> list[tuple[str, str]]:
+    """(group, option) of what the cell was made with, of these groups."""
+    told = (word.lstrip("+").partition("=") for word in cell.overrides)
+    return [(name, option) for name, _, option in told if name in groups]
 
 
 def _below(key: str, name: str) -> bool:

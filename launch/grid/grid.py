@@ -81,7 +81,7 @@ def read_cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequ
     """As `cells`, for who only reads what there is of them: neither lists nor weights have to be at hand where records
     tell the cells (`launch.grid.recorded`).
     """
-    return distinct(recorded.read(configs(loader, master, jobs)))
+    return distinct(_by(jobs, recorded.read(configs(loader, master, jobs))))
 
 
 def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Cell]:
@@ -95,7 +95,13 @@ def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
     if os.environ.get("RANK", "0") == "0":
         for sentence in filter(None, dict.fromkeys(scaled(config.schedule) for config in found)):
             print(sentence, file=sys.stderr, flush=True)
-    return [Cell.prepare(config, splits) for config in progress.steps(found, "preparing the cells", len(found))]
+    made = [Cell.prepare(config, splits) for config in progress.steps(found, "preparing the cells", len(found))]
+    return _by(jobs, made)
+
+
+def _by(jobs: Sequence[Sequence[str]], cells: Sequence[Cell]) -> list[Cell]:
+    """The cells, each with the overrides that made it."""
+    return [replace(cell, overrides=tuple(words)) for cell, words in zip(cells, jobs, strict=True)]
 
 
 def configs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Config]:

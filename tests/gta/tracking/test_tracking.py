@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mlflow.entities import DatasetInput
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from mlflow.tracking import MlflowClient
@@ -26,6 +27,10 @@ from tests.helpers.tracked import CLASSES, attempt, expected, fail, finish, hist
 from tests.helpers.works import whole, works
 
 LISTS = ("labeled", "unlabeled", "val")
+
+
+def in_tags(one: DatasetInput) -> dict[str, str]:
+    return {tag.key: tag.value for tag in one.tags}
 
 
 def test_a_finished_cell_is_one_complete_run(tmp_path, uri, client):
@@ -56,13 +61,32 @@ def test_a_finished_cell_is_one_complete_run(tmp_path, uri, client):
     assert run.data.metrics["miou_last"] == 70.0
     iou = {name: value for name, value in run.data.metrics.items() if name.startswith(keys.CLASS_IOU)}
     assert iou == {"iou/background": 90.0, "iou/disc_ round": 50.12345}, "the third class is absent"
-    lists = {(one.dataset.name, one.dataset.digest): one.tags[0].value for one in run.inputs.dataset_inputs}
+    lists = {(one.dataset.name, one.dataset.digest): in_tags(one)[keys.CONTEXT] for one in run.inputs.dataset_inputs}
     assert lists == {(f"shapes {n}", n[0].replace("l", "a").replace("u", "b").replace("v", "c") * 36): n for n in LISTS}
-    assert json.loads(run.inputs.dataset_inputs[0].dataset.source)["split_family"] == "seed0"
     written = read(CellFolder(cell).journal_file)
     assert run.info.start_time == round(written[0]["time"] * 1000)
     times = [p.timestamp for p in client.get_metric_history(run.info.run_id, "lr")]
     assert min(times) == round(written[1]["time"] * 1000)  # the journal's clock, not the sync's
+
+
+def test_lists_that_cells_share_say_no_other_cells_split(tmp_path, uri, client):
+    """MLflow keeps one data set for all runs of an experiment; each run has its own split and family."""
+    splits = [("1_50", "seed0", "a"), ("1_25", "seed0", "d"), ("8", "cps", "a")]
+    digests = [{"labeled": labeled * 64, "unlabeled": "b" * 64, "val": "c" * 64} for *_, labeled in splits]
+    cells = [
+        make_cell(tmp_path, split=split, split_family=family, digests=of)
+        for (split, family, _), of in zip(splits, digests, strict=True)
+    ]
+    assert tracking.sync(cells, uri).problems == []
+    for cell, (split, family, labeled) in zip(cells, splits, strict=True):
+        inputs = {in_tags(one)[keys.CONTEXT]: one for one in run_of(client, cell).inputs.dataset_inputs}
+        own = {"split": split, "split_family": family}
+        assert {name: {k: v for k, v in in_tags(one).items() if k in own} for name, one in inputs.items()} == {
+            "labeled": own, "unlabeled": own, "val": {},
+        }  # fmt: skip
+        source = json.loads(inputs["labeled"].dataset.source)
+        assert source == {"dataset": "shapes", "sha256": labeled * 64}
+        assert json.loads(inputs["val"].dataset.source) == {"dataset": "shapes", "sha256": "c" * 64}
 
 
 def test_config_and_result_are_artifacts_beside_the_store(tmp_path, uri, client):

@@ -62,3 +62,24 @@ def test_what_the_file_varies_may_differ_and_nothing_else(
     found, (said,) = mixed([*small, "sweep_name=mine", "method=gta", "schedule.iterations=6,8"])
     assert found == (), "no file says so"
     assert "6 iterations (gta iterations=6), 8 iterations (gta iterations=8)" in said
+
+
+def test_a_group_of_ones_own_that_the_file_varies_may_differ_and_nothing_within_it(
+    small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    paths = [word for word in small if word.startswith("paths.")]
+    settings = [word for word in small if not word.startswith(("paths.", "data.split", "schedule.iterations"))]
+    (tmp_path / "sweeps").mkdir()
+    text = FILE.replace("schedule.iterations: 6,8", "+recipe: long,brief").replace("supervised,gta", "gta")
+    (tmp_path / "sweeps/own.yaml").write_text(text + OmegaConf.to_yaml(OmegaConf.from_dotlist(settings)))
+    (tmp_path / "conf/recipe").mkdir(parents=True)
+    for name, iterations in (("long", 8), ("brief", 6)):
+        made = f"# @package _global_\nmethod: {{label: {name}}}\nschedule: {{iterations: {iterations}}}\n"
+        (tmp_path / f"conf/recipe/{name}.yaml").write_text(made)
+    axes = ("method", "data.split", "seed", "recipe")
+    assert mixed(["sweep=own", *paths]) == (axes, [])
+    found, (said,) = mixed(["sweep=own", *paths, "schedule.weight_decay=0.0001,0.01"])
+    assert found == axes
+    assert said.startswith("training settings that no file of a sweep varies (SGD, lr 0.1 (")
+    assert "SGD, lr 0.1, weight decay 0.01 (" in said
