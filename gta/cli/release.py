@@ -42,9 +42,10 @@ def command(words: Words, states: tuple[str, ...], methods: tuple[str, ...], pri
     A hold of an administrator's is not a user's to lift: what Slurm has against it is said. Cells are named as for
     cancel; without names all of the grid are meant, or those that --state and --method pick.
 
-    --priority sets the number by which Slurm orders the queue, of cells that wait whether they were held or not
-    (`scontrol update Priority=`). It is fixed then: Slurm no longer ages it. Hold and release without --priority give
-    it back to Slurm.
+    --priority sets the number by which Slurm orders the queue (`scontrol update Priority=`), of cells that wait; those
+    that are held are released first. What an operator sets is fixed: Slurm no longer ages it. What other users set may
+    be for now only: where Slurm says so (not persistent), that is told. To give it back to Slurm, hold the cells and
+    release them again without --priority; a release alone changes nothing of it.
     """
     from launch.slurm.holding import prioritise, release
 

@@ -11,7 +11,7 @@ from launch.slurm import commands as slurm
 from launch.slurm.holding import REFUSED, Answers
 from launch.state.jobs import Unknown
 
-Ask = Callable[[Mapping[str, str]], Answers | Unknown]  # about jobs, id -> name
+Ask = Callable[[Mapping[str, str]], Answers]  # about jobs, id -> name
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ def ask(cells: Sequence[Named], everyone: Sequence[Named], question: Ask) -> lis
     return [_said(target, answers) for target in found]
 
 
-def _said(target: Target, answers: Answers | Unknown) -> Said:
-    if target.job and isinstance(answers, Unknown):
-        return Said(target.cell, f"job {target.job}: {answers.why}; try again later", failed=True)
-    if target.job and not isinstance(answers, Unknown):
-        text = answers[target.job]
-        return Said(target.cell, f"job {target.job}: {text}", failed=text.startswith(REFUSED))
+def _said(target: Target, answers: Answers) -> Said:
+    if target.job:
+        answer = answers[target.job]
+        if isinstance(answer, Unknown):
+            return Said(target.cell, f"job {target.job}: {answer.why}; try again later", failed=True)
+        return Said(target.cell, f"job {target.job}: {answer}", failed=answer.startswith(REFUSED))
     if target.process:
         return Said(target.cell, "runs on this host, and waits for nothing", waits=False)
     if target.over:

@@ -71,8 +71,8 @@ def _start(row: dict[str, str]) -> JobUse:
     seconds, cpus, nodes = float(_whole(row["ElapsedRaw"], 0)), _whole(row["AllocCPUS"], 0), _whole(row["NNodes"], 1)
     busy = cpu_seconds(row["TotalCPU"])
     asked = _mib(row["ReqMem"])
-    if asked is not None and row["ReqMem"].endswith("c"):  # of a core, as versions before 21.08 say it
-        asked *= cpus / max(1, nodes)
+    if asked is not None and not row["ReqMem"].endswith("n"):  # of a core, before 21.08; since then, of the whole job
+        asked *= (cpus if row["ReqMem"].endswith("c") else 1) / max(1, nodes)
     limit = row["TimelimitRaw"]
     return JobUse(
         job=row["JobID"], name=row["JobName"], state=row["State"].partition(" ")[0], seconds=seconds,

@@ -1,64 +1,107 @@
-"""scontrol about jobs that wait: held, let go, put in front. Each job by itself, so that each has an answer of its own.
+"""scontrol about jobs that wait: held, let go, put in front. Many at once; each by itself where Slurm refuses some, so
+that each has an answer of its own.
 
 A task of an array is named as one (57_3): Slurm parts it from the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from gta import progress
 from launch.slurm import commands as slurm
+from launch.slurm.reasons import held, plain
 from launch.state.jobs import HeldJob, Unknown
 
-Answers = dict[str, str]  # job -> what came of it, in a few words
+Answers = dict[str, str | Unknown]  # job -> what came of it, in a few words; Unknown: Slurm fell silent before
+Waiting = dict[str, HeldJob]
 REFUSED = "Slurm refuses that"
-_BACK = ("REQUEUE_HOLD", "SPECIAL_EXIT")  # held on their way back into the queue
+TOGETHER = 500  # jobs of one command line
+_FOR_NOW = "not persistent"  # what who is no operator is told of a priority that was set all the same
+_BEGAN = "no longer pending"
 
 
-def hold(jobs: Mapping[str, str]) -> Answers | Unknown:
+def hold(jobs: Mapping[str, str]) -> Answers:
     """Jobs (id -> name) that wait do so until they are released, by their owner or whoever may."""
-    return _each(jobs, "held", _pending, lambda job: ("uhold", job))
+    waiting, said = _waiting(jobs)
+    back: Answers = {job: "held already" for job, found in waiting.items() if found.state != "PENDING"}
+    rest = {job: found for job, found in waiting.items() if job not in back}
+    return {**said, **back, **_told(rest, "held", lambda ids: ("uhold", ids))}
 
 
-def release(jobs: Mapping[str, str]) -> Answers | Unknown:
-    """Jobs (id -> name) that were held may start."""
-    return _each(jobs, "released", _waiting, lambda job: ("release", job))
-
-
-def prioritise(jobs: Mapping[str, str], priority: int) -> Answers | Unknown:
-    """Jobs (id -> name) that wait get this priority of Slurm's: most clusters let users only lower it."""
-    words = f"Priority={priority}"
-    return _each(jobs, f"priority {priority}", _pending, lambda job: ("update", f"JobId={job}", words))
-
-
-def _pending(job: HeldJob) -> bool:
-    return job.state == "PENDING"
-
-
-def _waiting(job: HeldJob) -> bool:
-    return _pending(job) or job.state in _BACK
-
-
-def _each(
-    jobs: Mapping[str, str], done: str, fits: Callable[[HeldJob], bool], words: Callable[[str], tuple[str, ...]]
-) -> Answers | Unknown:
-    """What came of a command for each job, where Slurm holds it under its name at this moment, and it waits: an id may
-    be another job's by now. Unknown where Slurm falls silent: of those before it all is done.
+def release(jobs: Mapping[str, str]) -> Answers:
+    """Jobs (id -> name) that were held may start. Those that were not are told of, too: while a job waits for another
+    one its reason may hide that it is held.
     """
-    held = slurm.queue()
-    if isinstance(held, Unknown):
-        return held
+    waiting, said = _waiting(jobs)
+    told = _released(waiting)
+    free = [job for job, found in waiting.items() if told[job] == "released" and not held(found)]
+    return {**said, **told, **{job: f"was not held: {plain(waiting[job].reason)}" for job in free}}
+
+
+def prioritise(jobs: Mapping[str, str], priority: int) -> Answers:
+    """Jobs (id -> name) that wait get this priority of Slurm's, after they were released: only an operator may give one
+    to a job that is held. Most clusters let users only lower it.
+    """
+    waiting, said = _waiting(jobs)
+    told = _released(waiting)
+    free = {job: found for job, found in waiting.items() if told[job] == "released"}
+    set_to = _told(free, f"priority {priority}", lambda ids: ("update", f"JobId={ids}", f"Priority={priority}"))
+    return {**said, **told, **set_to}
+
+
+def _waiting(jobs: Mapping[str, str]) -> tuple[Waiting, Answers]:
+    """Those of the jobs that Slurm holds under their names at this moment (an id may be another job's by now) and that
+    wait; what is to be said of the others.
+    """
+    queue = slurm.queue()
+    if isinstance(queue, Unknown):
+        return {}, dict.fromkeys(jobs, queue)
+    waiting: Waiting = {}
     said: Answers = {}
-    for job, name in progress.steps(jobs.items(), "asking Slurm", len(jobs)):
-        found = held.get(job)
+    for job, name in jobs.items():
+        found = queue.get(job)
         if found is None or found.name != name:
             said[job] = "over meanwhile"
-        elif not fits(found):
-            said[job] = f"it is {found.state.lower()} and waits no more"
+        elif found.state == "PENDING" or held(found):
+            waiting[job] = found
         else:
-            against = slurm.scontrol(*words(job))
-            if isinstance(against, Unknown):
-                return against
-            said[job] = f"{REFUSED} ({against})" if against else done
+            said[job] = _begun(found)
+    return waiting, said
+
+
+def _begun(job: HeldJob) -> str:
+    return f"it is {job.state.lower()} and waits no more"
+
+
+def _released(jobs: Waiting) -> Answers:
+    return _told(jobs, "released", lambda ids: ("release", ids))
+
+
+def _told(jobs: Waiting, done: str, words: Callable[[str], tuple[str, ...]]) -> Answers:
+    """What came of a command for each job. Where Slurm falls silent, those before have their answers."""
+    said: Answers = {}
+    for job, against in progress.steps(_against(list(jobs), words), "asking Slurm", len(jobs)):
+        if isinstance(against, Unknown):
+            return dict.fromkeys(jobs, against) | said
+        said[job] = _came(against, done)
     return said
+
+
+def _against(jobs: Sequence[str], words: Callable[[str], tuple[str, ...]]) -> Iterator[tuple[str, str | Unknown]]:
+    """What Slurm has against a command for each job: of many at once; each by itself where that says something."""
+    for start in range(0, len(jobs), TOGETHER):
+        some = jobs[start : start + TOGETHER]
+        against = slurm.scontrol(*words(",".join(some)))
+        alone = bool(against) and not isinstance(against, Unknown) and len(some) > 1
+        for job in some:
+            yield job, slurm.scontrol(*words(job)) if alone else against
+
+
+def _came(against: str, done: str) -> str:
+    """What came of it, by what Slurm has against it."""
+    if _FOR_NOW in against:
+        return f"{done} for now: Slurm may work it out anew ({against})"
+    if _BEGAN in against:
+        return "it began meanwhile and waits no more"
+    return f"{REFUSED} ({against})" if against else done

@@ -67,14 +67,19 @@ def plain(reason: str) -> str:
 
 def stuck(job: HeldJob) -> bool:
     """Whether a job that waits will do so until somebody does something: it is held, or asks for what it never gets."""
+    return held(job) or (job.state == "PENDING" and _never(_word(job.reason)))
+
+
+def held(job: HeldJob) -> bool:
+    """Whether a job waits until it is released."""
     if job.state in ("REQUEUE_HOLD", "SPECIAL_EXIT"):
         return True
-    return job.state == "PENDING" and _never(_word(job.reason))
+    return job.state == "PENDING" and _word(job.reason).startswith(_HELD)
 
 
 def way_out(job: HeldJob, cell: str) -> str:
     """What to do about a job that is stuck, of the cell of this signature."""
-    if job.state != "PENDING" or _word(job.reason).startswith(_HELD):
+    if held(job):
         return f"`gta release {cell[:8]}` lets it go"
     return "cancel it (`gta cancel`), then `gta retry` with what the cluster has"
 

@@ -27,9 +27,9 @@ CONFIG = {"MaxArraySize": "1001", "ClusterName": "test", "AccountingStorageType"
 
 class FakeSlurm:
     """The state that the stand-ins share: `up`, `accounting`, `refuse` (what sbatch says), `banner` (lines that it
-    prints before its answer); of programs, by their names, `broken` (what they say, for ever), `failing` (how often
-    they do not reach the controller) and `slow` (seconds). `most_jobs` may be held; `limit` is that limit's name
-    (empty: not said, as by old versions).
+    prints before its answer), `operator` (whether the user may set priorities); of programs, by their names, `broken`
+    (what they say, for ever), `failing` (how often they do not reach the controller) and `slow` (seconds). `most_jobs`
+    may be held; `limit` is that limit's name (empty: not said, as by old versions).
     """
 
     def __init__(self, folder: Path):
@@ -38,7 +38,14 @@ class FakeSlurm:
         self.path = folder / "state.json"
         empty: dict[str, Any] = {"jobs": {}, "calls": [], "scripts": {}, "next": 57, "config": CONFIG, "broken": {}}
         empty |= {"failing": {}, "slow": {}, "banner": []}
-        words = {"up": True, "accounting": True, "refuse": "", "crash_after_sbatch": False, "requeue_finished": False}
+        words = {
+            "operator": True,
+            "up": True,
+            "accounting": True,
+            "refuse": "",
+            "crash_after_sbatch": False,
+            "requeue_finished": False,
+        }
         limits = {"most_jobs": None, "limit": "QOSMaxSubmitJobPerUserLimit"}
         self.path.write_text(json.dumps({**empty, **words, **limits}))
         for name in NAMES:
@@ -78,8 +85,8 @@ class FakeSlurm:
             state["jobs"][job].update(fields)
 
     def switch(self, **words: Any) -> None:
-        """up, accounting, refuse, banner, broken, failing, slow, crash_after_sbatch, requeue_finished, config,
-        most_jobs, limit.
+        """up, operator, accounting, refuse, banner, broken, failing, slow, crash_after_sbatch, requeue_finished,
+        config, most_jobs, limit.
         """
         with self.state() as state:
             assert not set(words) - set(state), f"of {words}"

@@ -265,8 +265,13 @@ def scontrol(state, arguments):
         return []
     if words[:1] == ["update"]:
         given = dict(word.split("=", 1) for word in words[1:])
-        for _, fields in chosen(state, given.pop("JobId").split(",")):
+        for job, fields in chosen(state, given.pop("JobId").split(",")):
+            plain = "Priority" in given and not state["operator"]  # as Slurm 22.05 answers who is none
+            if plain and fields["reason"].startswith("JobHeld"):
+                raise Refused("Job is in held state, pending scheduler release")
             fields.setdefault("updated", {}).update(given)
+            if plain:
+                raise Refused(f"Changes to job priority are not persistent, change nice instead for job {job}")
         return []
     if words[:1] in (["uhold"], ["release"]):
         for _, fields in chosen(state, words[1].split(",")):

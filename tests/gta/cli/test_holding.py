@@ -8,6 +8,8 @@ import pytest
 
 from gta.cell import Cell
 from gta.cli.main import main
+from launch.slurm import commands, holding
+from launch.state.jobs import Unknown
 from tests.helpers.cells import config, finish, split, submitted
 from tests.helpers.configs import changed
 from tests.helpers.fake_slurm import FakeSlurm
@@ -59,6 +61,55 @@ def test_a_priority_is_slurms_own_and_of_what_waits_alone(
     for wrong in ("0", "-1", "first"):
         assert main(["release", cells[0].signature[:8], f"--priority={wrong}"]) == 2
     assert "give Slurm's priority" in capsys.readouterr().err
+
+
+def answers(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """What is said of each job."""
+    return [line.partition(": job ")[2].partition(": ")[2] for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_priority_of_who_is_no_operator_is_set_and_may_be_for_now(
+    cells: list[Cell], fake_slurm: FakeSlurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake_slurm.switch(operator=False)
+    fake_slurm.set("57_0", reason="JobHeldUser")
+    assert main(["release", *(cells[seed].signature for seed in (0, 2)), "--priority", "1"]) == 0
+    said = answers(capsys)
+    assert all(line.startswith("priority 1 for now: Slurm may work it out anew (Changes to") for line in said), said
+    assert reasons(fake_slurm)[0] == "Priority", "what is held is released first"
+    assert [fake_slurm.jobs()[f"57_{seed}"]["updated"] for seed in (0, 2)] == [{"Priority": "1"}] * 2
+
+
+def test_many_cells_are_one_question_and_each_has_its_own_answer(
+    cells: list[Cell], fake_slurm: FakeSlurm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [cells[seed].signature for seed in (0, 2)]
+    assert main(["hold", *names]) == 0
+    assert fake_slurm.calls("scontrol")[-1] == ["uhold", "57_0,57_2"]
+    assert answers(capsys) == ["held", "held"]
+    fake_slurm.set("57_2", reason="Priority")
+    assert main(["release", *names]) == 0
+    assert answers(capsys) == ["released", "was not held: others come first (Priority)"]
+    fake_slurm.set("57_0", reason="JobHeldAdmin")
+    fake_slurm.set("57_2", reason="JobHeldUser")
+    assert main(["release", *names]) == 1
+    assert answers(capsys) == ["Slurm refuses that (Access/permission denied)", "released"]
+
+
+def test_what_was_done_before_slurm_fell_silent_is_said(
+    cells: list[Cell], fake_slurm: FakeSlurm, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask, asked = commands.scontrol, []
+
+    def once(*words: str) -> str | Unknown:
+        asked.append(words)
+        return ask(*words) if len(asked) == 1 else Unknown("scontrol does not answer", silent=True)
+
+    monkeypatch.setattr(commands, "scontrol", once)
+    monkeypatch.setattr(holding, "TOGETHER", 1)
+    assert main(["hold", *(cells[seed].signature for seed in (0, 2))]) == 1
+    assert answers(capsys) == ["held", "scontrol does not answer; try again later"]
+    assert reasons(fake_slurm)[:3] == ["JobHeldUser", "Priority", "Priority"]
 
 
 def test_what_slurm_refuses_and_silence_are_said(

@@ -21,6 +21,8 @@ LINES = """\
 57_1|toy-a|OUT_OF_MEMORY|50|UNLIMITED|16|2||00:00:00||4Gc
 57_1.0|python|OUT_OF_MEMORY|50||16|2|4|00:00:00|2G|
 57_2|toy-a|RUNNING|50|30|1|1||00:00:00||
+57_3|toy-a|COMPLETED|3600|120|16|2||00:00:00||131072M
+57_4|toy-a|COMPLETED|3600|120|16|2||00:00:00||64Gn
 58|other|COMPLETED|5|30|1|1||00:05||1Gn
 """
 
@@ -42,6 +44,13 @@ def test_each_start_of_a_job_has_the_memory_of_its_steps(sacct: FakeSlurm) -> No
     ]
     asked = (sacct.bin / "asked").read_text().split()
     assert "--jobs=57" in asked, "an array is asked for at once"
+
+
+def test_what_was_asked_for_is_of_a_node(sacct: FakeSlurm) -> None:
+    """Since 21.08 sacct tells what the whole job asked for; before, with a suffix, of a node or a core."""
+    found = accounts.used({"57_1", "57_3", "57_4"})
+    assert isinstance(found, list)
+    assert {one.job: one.asked_mib for one in found} == {"57_1": 32768.0, "57_3": 65536.0, "57_4": 65536.0}
 
 
 def test_an_accounting_that_does_not_answer_is_there(fake_slurm: FakeSlurm) -> None:
