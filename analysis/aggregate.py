@@ -1,13 +1,14 @@
 """One number for a row over all columns of a table, and how sure it is, as rliable defines it.
 
 Agarwal et al., *Deep Reinforcement Learning at the Edge of the Statistical Precipice*, NeurIPS 2021 (arXiv 2108.13264):
-the interquartile mean of the scores of all seeds and columns; the probability of improvement, that a seed of the row
-scores above one of the baseline, mean over the columns; the percentiles of a bootstrap that draws seeds anew within
-each column (the strata).
+the interquartile mean of the scores of all columns, by a row's seeds in them; the probability of improvement,
+that a seed of the row scores above one of the baseline, mean over the columns; the percentiles of a bootstrap that
+draws seeds anew within each column (the strata).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from analysis.significance import CONFIDENCE, MINIMUM
 
 RESAMPLES = 10_000
-_BATCH = 1000  # of them at once in memory
+_BATCH = 1000  # of them at once in memory, fewer of large matrices:
+_NUMBERS = 5_000_000  # that a statistic makes of a batch, each seed of one matrix beside each of the other
 _TRIMMED = 0.25  # of the scores at either end
 Scores = Mapping[str, Mapping[int, float]]  # column -> seed -> mIoU in percent
 Matrix = NDArray[np.float64]
@@ -91,8 +93,10 @@ def interval(statistic: Callable[..., Matrix], *matrices: Matrix) -> Estimate:
     """
     random = np.random.default_rng(0)
     drawn = []
-    for _ in range(RESAMPLES // _BATCH):
-        places = [random.integers(len(matrix), size=(_BATCH, *matrix.shape)) for matrix in matrices]
+    batch = max(1, min(_BATCH, _NUMBERS // (math.prod(map(len, matrices)) * matrices[0].shape[1])))
+    for start in range(0, RESAMPLES, batch):
+        count = min(batch, RESAMPLES - start)
+        places = [random.integers(len(matrix), size=(count, *matrix.shape)) for matrix in matrices]
         again = (np.take_along_axis(one[None], place, axis=1) for one, place in zip(matrices, places, strict=True))
         drawn.append(statistic(*again))
     rest = 100 * (1 - CONFIDENCE) / 2
@@ -106,11 +110,12 @@ def notes(found: Sequence[Aggregate], baseline: str) -> list[str]:
         return []
     where = f"{len(found[0].columns)} columns ({', '.join(found[0].columns)})"
     few = [f"{one.row} {len(one.seeds)}" for one in found if one.iqm is None]
+    differ = len({len(one.seeds) for one in found if one.iqm}) > 1
     text = []
-    if told := [f"{one.row} {_words(one.iqm)}" for one in found if one.iqm]:
+    if told := [f"{_named(one, differ)} {_words(one.iqm)}" for one in found if one.iqm]:
         text.append(
-            f"Interquartile mean over {where} and all seeds, in percent, with the {CONFIDENCE:.0%} interval of a "
-            f"bootstrap stratified by column: {', '.join(told)}"
+            f"Interquartile mean over {where} and the seeds that a row has in all of them, in percent, with the "
+            f"{CONFIDENCE:.0%} interval of a bootstrap stratified by column: {', '.join(told)}"
         )
     if told := [f"{one.row} {_words(one.better)}" for one in found if one.better]:
         text.append(
@@ -130,6 +135,10 @@ def _matrix(scores: Scores, columns: Sequence[str]) -> tuple[tuple[int, ...], Ma
     seeds = tuple(sorted(set.intersection(*(set(scores[column]) for column in columns))))
     values = [[scores[column][seed] for column in columns] for seed in seeds]
     return seeds, np.array(values, dtype=np.float64).reshape(len(seeds), len(columns))
+
+
+def _named(one: Aggregate, count: bool) -> str:
+    return f"{one.row} ({len(one.seeds)} seeds)" if count else one.row
 
 
 def _words(one: Estimate) -> str:

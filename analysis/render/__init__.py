@@ -39,8 +39,8 @@ def text(entry: TableEntry | None, best: bool = True) -> str:
 def write_tables(table: Table, folder: str | Path, style: PaperStyle | None = None) -> list[Path]:
     """Write table.{md,tex,html,csv,json} into `folder` (made where missing), each atomically.
 
-    With a `style` also paper.tex; with a baseline also significance.csv; without one, such a file of an earlier table
-    is removed.
+    With a `style` also paper.tex; with a baseline also significance.csv; without, such a file of an earlier table is
+    removed.
     """
     folder = Path(folder)
     texts = {
@@ -54,8 +54,8 @@ def write_tables(table: Table, folder: str | Path, style: PaperStyle | None = No
         texts["paper.tex"] = paper(table, style)
     if table.baseline:
         texts["significance.csv"] = significance_csv(table)
-    else:
-        (folder / "significance.csv").unlink(missing_ok=True)
+    for name in {"paper.tex", "significance.csv"} - set(texts):
+        (folder / name).unlink(missing_ok=True)
     for name, content in texts.items():
         write_text(folder / name, content)
     return [folder / name for name in texts]

@@ -35,8 +35,8 @@ _START = r"""\makeatletter
 @dataclass(frozen=True)
 class PaperStyle:
     """What the author says: `caption` (LaTeX; empty: a sentence of what the numbers are), `label` (empty: tab:TITLE),
-    and the `decimals` of a mean; its deviation has one less, and one at least. Raises UserError for what would not
-    compile.
+    and the `decimals` of a mean; its deviation has one less, and one at least. Raises UserError for a caption with a
+    bare special character, an open brace or formula, or a blank line, which would not compile.
     """
 
     caption: str = ""
@@ -44,9 +44,11 @@ class PaperStyle:
     decimals: int = 2
 
     def __post_init__(self) -> None:
-        bare = re.sub(r"\\.", "", self.caption)
-        if "%" in bare or not _balanced(bare):
-            raise UserError(f"--caption {self.caption!r} is LaTeX: write \\% for %, and close every brace.")
+        if not _compiles(self.caption):
+            raise UserError(
+                f"--caption {self.caption!r} is LaTeX: write \\%, \\#, \\& and \\_, formulas between $ and $, close "
+                "every brace, end with no backslash and leave no line blank."
+            )
         if not re.fullmatch(r"[\w:.+/-]*", self.label, re.ASCII):
             raise UserError(f"--label {self.label!r}: use letters, digits and _ : . + / - only, as in tab:main.")
 
@@ -119,6 +121,17 @@ def paper(table: Table, style: PaperStyle | None = None) -> str:
     )
 
 
+def _compiles(caption: str) -> bool:
+    """Whether special characters are escaped or where they belong: in formulas, and `_` in names of references."""
+    named = re.sub(r"\\(?:[a-zA-Z]*(?:ref|cite[a-z]*)|url)\*?(?:\[[^\]]*\])*\{[^{}]*\}", "", caption)
+    plain = re.sub(r"\\\((.*?)\\\)", r"$\1$", named, flags=re.DOTALL)
+    bare = re.sub(r"\\.", "", plain, flags=re.DOTALL)
+    formulas = bare.count("$") % 2 == 0
+    outside = re.sub(r"\$[^$]*\$", "", bare)
+    wrong = re.search(r"[%#\\]", bare) or re.search(r"[_&^]", outside) or re.search(r"\n\s*\n", caption)
+    return formulas and not wrong and _balanced(bare)
+
+
 def _balanced(text: str) -> bool:
     depth = 0
     for letter in text:
@@ -158,7 +171,9 @@ def _notes(table: Table, style: PaperStyle) -> list[str]:
     seeds = (
         "the seeds that are done" if len(several) != 1 else "one seed" if several == {1} else f"{max(several)} seeds"
     )
-    plain.insert(0, f"mIoU in percent at the last iteration, over {seeds}; small: the sample standard deviation.")
+    spread = any(entry.std is not None for entry in table.entries.values())
+    small = "; small: the sample standard deviation" if spread else ""
+    plain.insert(0, f"mIoU in percent at the last iteration, over {seeds}{small}.")
     if table.mixed:
         plain.append("The runs do not agree in: " + ", ".join(text.split(" (")[0] for text in table.mixed) + ".")
     if gaps := layout.gaps(table):
@@ -177,10 +192,12 @@ def _titles(table: Table) -> dict[str, str]:
 
 
 def _called(table: Table, note: str) -> str:
-    """The note, with a paper's names for the rows."""
-    for row, title in _titles(table).items():
-        note = re.sub(rf"(?<![\w-]){re.escape(row)}(?![\w-])", title.replace("\\", r"\\"), note)
-    return note
+    """The note, with a paper's names for the rows; names of files stay."""
+    titles = _titles(table)
+    if not titles:
+        return note
+    rows = "|".join(map(re.escape, sorted(titles, key=len, reverse=True)))
+    return re.sub(rf"(?<![\w./-])(?:{rows})(?![\w/-]|\.\w)", lambda found: titles[found[0]], note)
 
 
 def _our_row(table: Table, row: str, style: PaperStyle) -> _Row:

@@ -190,7 +190,8 @@ def write_figure(figure: Figure, stem: Path) -> list[Path]:
     paths = [stem.with_suffix(suffix) for suffix in (".svg", ".png")]
     for path in paths:
         with replacing(path) as temporary, matplotlib.rc_context(_FONT):
-            figure.savefig(temporary, format=path.suffix[1:], dpi=150, facecolor="white", metadata={})
+            undated = {"Date": None} if path.suffix == ".svg" else {}  # the same file for the same figure
+            figure.savefig(temporary, format=path.suffix[1:], dpi=150, facecolor="white", metadata=undated)
     return paths
 
 

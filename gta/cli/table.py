@@ -76,7 +76,8 @@ def command(
     MLflow cannot be asked for comes from the cells' own records.
 
     With --style paper also results/NAME/paper.tex, for a paper (booktabs, threeparttable): mean and deviation alone, as
-    wide as a column or the page; methods by their titles, digests in comments.
+    wide as a column or the page; methods by their titles, digests in comments. Without it a paper.tex of an earlier
+    table is removed.
 
     Settings that make other cells than the sweep's file declares (fewer seeds, say, or another schedule) make a
     variant: its title says what differs, and its files are in results/NAME/variants/WHAT_DIFFERS.

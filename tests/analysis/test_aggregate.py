@@ -86,3 +86,27 @@ def test_columns_and_seeds_that_are_shared_count_and_too_few_are_said():
     )
     assert aggregate.notes(aggregates(drawn(2, 3, 1), "row 0"), "row 0") == [], "there is nothing to aggregate over"
     assert aggregates({"row 0": {}, "row 1": scores["row 1"]}, "row 0") == []
+
+
+def test_the_footer_says_which_seeds_count_and_how_many_where_rows_differ():
+    scores = drawn(2, 5, 2)
+    (said, _) = aggregate.notes(aggregates(scores, "row 0"), "row 0")
+    assert "over 2 columns (c0, c1) and the seeds that a row has in all of them, in percent" in said
+    assert "row 1 6" in said, "no count where all have as many"
+    del scores["row 1"]["c1"][0], scores["row 1"]["c1"][1]
+    (said, _) = aggregate.notes(aggregates(scores, "row 0"), "row 0")
+    assert "row 0 (5 seeds) " in said
+    assert "row 1 (3 seeds) " in said
+
+
+def test_resamples_of_large_matrices_are_drawn_in_small_parts():
+    sizes = []
+
+    def statistic(one, other):
+        sizes.append(1 if one.ndim == 2 else len(one))
+        return one.mean(axis=(-2, -1)) - other.mean(axis=(-2, -1))
+
+    large = np.zeros((50, 20))
+    aggregate.interval(statistic, large, large)
+    assert max(sizes) * 50 * 50 * 20 <= 5_000_000
+    assert sum(sizes) == aggregate.RESAMPLES + 1

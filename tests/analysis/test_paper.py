@@ -86,11 +86,50 @@ def test_caption_label_and_decimals_are_the_authors(traced):
     close = table({("a", "x"): [61.02], ("b", "x"): [61.04], ("c", "x"): [60.0]})
     tied = render.paper(close, PaperStyle(decimals=1))
     assert tied.count(r"\textbf{61.0}") == 2, "bold is by what is shown"
-    for caption in ("100% of it", "open {", "} {"):
+    wrong = (
+        "100% of it",
+        "open {",
+        "} {",
+        "end\\",
+        "a # b",
+        "voc_blender & 5",
+        "cost $5",
+        "one\n\ntwo",
+        "2^3",
+        "$a$_b",
+    )
+    for caption in wrong:
         with pytest.raises(UserError, match="is LaTeX"):
             PaperStyle(caption)
     with pytest.raises(UserError, match="letters, digits"):
         PaperStyle(label="tab main")
+
+
+@pytest.mark.parametrize("caption", [r"$x_1^2$ \& \#1", r"\(x_1\)", r"as \cite{a_b}, table~\ref{tab:a_b}", r"US\$ 5"])
+def test_a_caption_may_have_formulas_and_references(caption):
+    assert PaperStyle(caption).caption == caption
+
+
+def test_titles_are_put_in_once_and_names_of_files_stay(traced):
+    traced.notes = ["Network: student (gta, supervised). Weights supervised.pth."]
+    for entry in traced.entries.values():
+        for score in entry.scores:
+            if score.cell.row == "gta":
+                object.__setattr__(score.cell, "paper", "supervised GTA")
+    assert r"\item Network: student (supervised GTA, Supervised). Weights supervised.pth." in render.paper(traced)
+
+
+def test_of_one_seed_no_deviation_is_explained():
+    text = render.paper(table({("gta", "x"): [50.0]}))
+    assert r"\item mIoU in percent at the last iteration, over one seed." in text
+
+
+def test_the_papers_file_of_an_earlier_table_goes(tmp_path, traced):
+    render.write_tables(traced, tmp_path, PaperStyle())
+    assert (tmp_path / "paper.tex").exists()
+    render.write_tables(traced, tmp_path)
+    assert not (tmp_path / "paper.tex").exists()
+    assert (tmp_path / "significance.csv").exists()
 
 
 def wide(rows: int, columns: int, name: str) -> Table:

@@ -136,6 +136,7 @@ def test_a_method_has_one_colour_in_every_figure_and_panel_and_in_a_part_of_the_
 def test_files_for_a_page_and_for_a_readme(usual, tmp_path):
     svg, png = figures.write_figure(figures.miou_over_labels(usual), tmp_path / "out" / "miou")
     assert (svg.name, png.name) == ("miou.svg", "miou.png")
+    assert "<dc:date>" not in svg.read_text(encoding="utf-8"), "a file that is the same is not sent again"
     assert "supervised" in re.findall(r"<text[^>]*>([^<]*)</text>", svg.read_text(encoding="utf-8"))
     with Image.open(png) as picture:
         assert picture.width > 600

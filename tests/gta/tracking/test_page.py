@@ -131,3 +131,17 @@ def test_columns_of_one_label_count_are_told_apart_by_their_names():
     assert {name for name in pages.metrics(made) if name.endswith("mean")} == {
         "gta/1_50 _8_/mean", "gta/other_50 _8_/mean",
     }  # fmt: skip
+
+
+def test_rows_that_mlflow_cannot_tell_apart_have_metrics_of_their_own():
+    long = "x" * 100
+    rows = ["gta (a)", "gta [a]", f"{long} one", f"{long} two"]
+    made = table({(row, "1/50 (8)"): [50.0 + index] for index, row in enumerate(rows)})
+    found = pages.metrics(made)
+    assert {name: value for name, value in found.items() if name.endswith("/mean")} == {
+        "gta _a_/1 labels/mean": 50.0, "gta _a_ 1/1 labels/mean": 51.0,
+        f"{long}/1 labels/mean": 52.0, f"{long} 3/1 labels/mean": 53.0,
+    }  # fmt: skip
+    part = table({("gta [a]", "1/50 (8)"): [51.0]})
+    part.order = rows
+    assert pages.metrics(part)["gta _a_ 1/1 labels/mean"] == 51.0, "a part of the sweep names them as the whole"
