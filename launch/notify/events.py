@@ -27,6 +27,7 @@ from launch.state.policy import POLICY
 SHOWN = 10  # cells that a message names
 _LINE = 500  # characters of a cell's line
 _NO_LIMIT = 30.0  # minutes of silence that are told where site.stuck_minutes is 0
+HELD_BY_USER = "JobHeldUser"  # Slurm's word; whoever did that knows it
 _BUSY = (State.RUNNING, State.QUEUED, State.UNKNOWN)
 
 
@@ -48,7 +49,7 @@ def _of_entry(entry: Entry, never_starts: bool) -> Event | None:
         minutes = entry.cell.config.site.stuck_minutes or _NO_LIMIT
         if time.time() - entry.silent > 60 * minutes:
             return _stuck(folder, entry.attempts, entry.detail, log)
-    if entry.state is State.QUEUED and never_starts:
+    if entry.state is State.QUEUED and never_starts and not (entry.held and entry.held.reason == HELD_BY_USER):
         why = f"{plain(entry.held.reason)}; {way_out(entry.held, folder.signature)}" if entry.held else entry.detail
         return _event(STUCK, f"never starts: job {entry.job}", folder, f"will not start: {why}", log)
     return None

@@ -69,14 +69,25 @@ class Teller:
         cells = self._grid()
         if any(look(cell).state is State.RUNNING for cell in cells[1:]):
             return  # seen without asking Slurm; not the last, in almost every case
-        entries = reconcile(cells)
-        if not entries or not events.over(entries, but=self.folder.signature):
-            return
-        found = [*events.of_cells(entries), events.end(entries, self.sweep, self.place.notified_file)]
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        found, entries = self._found(cells)
+        deadline, waited = time.monotonic() + PATIENCE_SECONDS, False
         while watchers(self.place) and told.untold(self._meant(found)) and time.monotonic() < deadline:
             time.sleep(LOOK_SECONDS)
+            waited = True
+        if not told.untold(self._meant(found)):
+            return
+        if waited:  # meanwhile it may have sent cells anew
+            found, entries = self._found(cells)
+        if watchers(self.place):  # who may send more cells than these
+            found = [event for event in found if event.kind != END]
         self._tell(found, entries)
+
+    def _found(self, cells: Sequence[Cell]) -> tuple[list[Event], list[Entry]]:
+        """What the last job of a sweep has to tell, and the cells; no event where another one runs or waits."""
+        entries = reconcile(cells)
+        if not entries or not events.over(entries, but=self.folder.signature):
+            return [], entries
+        return [*events.of_cells(entries), events.end(entries, self.sweep, self.place.notified_file)], entries
 
     def _grid(self) -> list[Cell]:
         """The sweep's cells: this one, and those behind it, which may run beside it, before those that came before it;
@@ -103,7 +114,7 @@ class Teller:
         for kind in sorted({event.kind for event in mine}, key=lambda kind: kind == END):
             these = [event for event in mine if event.kind == kind]
             error = Sending(command, events.facts(these, self.sweep, entries, command)).wait()
-            told.settle(self.runs, these, error)
+            any(told.settle(self.runs, these, error) for _ in range(told.TRIES))
             print(f"site.notify {f'could not tell of the {kind}: {error}' if error else f'told of the {kind}'}.")
 
 

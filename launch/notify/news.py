@@ -17,7 +17,7 @@ from gta.cell import Cell
 from gta.notifyconfig import FAILURE, STUCK
 from gta.sweep import Sweep
 from launch.notify import events, told
-from launch.notify.command import Sending
+from launch.notify.command import SECONDS, Sending
 from launch.notify.told import Event
 from launch.notify.watchers import Beat, Place, watching
 from launch.state.ledger import Entry
@@ -26,13 +26,17 @@ PAUSE_SECONDS = 60.0  # between two messages of one kind: cells that fail one af
 
 
 @contextmanager
-def of_launcher(cells: Sequence[Cell], sweep: Sweep) -> Iterator[News]:
-    """The news of a launcher that watches these cells; when it is left, what waits is sent."""
+def of_launcher(cells: Sequence[Cell], sweep: Sweep, more: bool = False) -> Iterator[News]:
+    """The news of a launcher that watches these cells; when it is left, what waits is sent. `more`: others will follow,
+    so that no job can know that it is the last one.
+    """
     news = News(cells, sweep)
     with contextlib.ExitStack() as stack:
         if news.command:
             try:
-                news.beat = stack.enter_context(watching(news.place, [cell.signature for cell in cells]))
+                news.beat = stack.enter_context(
+                    watching(news.place, [] if more else [cell.signature for cell in cells])
+                )
             except OSError as error:
                 news.say(f"No job knows that this launcher watches ({error}): it may tell what happens, too.")
         stack.callback(news.close)
@@ -71,8 +75,8 @@ class News:
         self._move()
 
     def end(self, entries: Sequence[Entry]) -> None:
-        """Nothing of the grid runs or waits any more."""
-        if self.command:
+        """The launcher is over; no news where a cell waits still, which its user holds or Slurm does not start."""
+        if self.command and events.over(entries):
             self._entries = entries
             self._add([events.end(entries, self._sweep, self.place.notified_file)])
 
@@ -89,7 +93,8 @@ class News:
             threading.Thread(target=self._drain, name="notify").start()
 
     def _drain(self) -> None:
-        while self._sending:
+        until = time.monotonic() + 2 * SECONDS  # another that was stopped may hold the lock for ever
+        while self._sending and time.monotonic() < until:
             time.sleep(0.05)
             self._move(pause=0.0)
 
@@ -137,9 +142,10 @@ class News:
         for kind, (sending, found) in list(self._sending.items()):
             if not sending.over:
                 continue
-            del self._sending[kind]
             with contextlib.suppress(OSError):
-                told.settle(self._runs, found, sending.error)
+                if not told.settle(self._runs, found, sending.error):
+                    continue  # at the next look
+            del self._sending[kind]
             if sending.error:
                 self._known -= {(event.file, event.key) for event in found}
                 self.say(f"site.notify could not tell of the {kind}: {sending.error}")

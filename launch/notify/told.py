@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gta.cellfolder import readable
+from gta.files import replacing
 from gta.locks import lock_within
 from gta.notices import Notice, Notified
 
@@ -58,23 +59,36 @@ def claim(runs: Path, events: Sequence[Event]) -> tuple[list[Event], list[Event]
                 later.append(event)
                 continue
             tries = before.tries + 1 if before else 1
-            known.having(Notice(event=event.kind, key=event.key, time=time.time(), tries=tries)).write(event.file)
+            known.having(Notice(event=event.kind, key=event.key, time=time.time(), tries=tries)).write(
+                event.file, _quickly
+            )
             mine.append(event)
     return mine, later
 
 
-def settle(runs: Path, events: Sequence[Event], error: str) -> None:
-    """Write down what came of telling them: nothing was wrong, or `error`. Raises OSError."""
+def settle(runs: Path, events: Sequence[Event], error: str) -> bool:
+    """Write down what came of telling them: nothing was wrong, or `error`. Whether that could be, since another one may
+    write for too long: then try again. Raises OSError.
+    """
     with lock_within(runs / _NAME, LOCK_SECONDS) as held:
         for event in events if held else ():
             known = _read(event.file)
             if notice := known.find(event.key):
-                known.having(replace(notice, sent=not error, error=error)).write(event.file)
+                known.having(replace(notice, sent=not error, error=error)).write(event.file, _quickly)
+    return held
 
 
 def untold(events: Sequence[Event]) -> list[Event]:
     """Those that nobody has claimed, as far as their files say."""
     return [event for event in events if _read(event.file).find(event.key) is None]
+
+
+def _quickly(path: Path, text: str) -> None:
+    """A flush for each of a thousand cells that fail at once would take the launcher's time, and the lock; what a host
+    that loses power forgets may be told twice.
+    """
+    with replacing(path, flush=False) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _read(path: Path) -> Notified:

@@ -152,7 +152,7 @@ def run(
     Ctrl-C ends the jobs that this process holds, saved, and leaves those that Slurm holds alone. `more`: other cells of
     the sweep will follow, so that the end of these is not told as its end.
     """
-    with of_launcher(cells, sweep) as news:
+    with of_launcher(cells, sweep, more) as news:
         report = _run(cells, cluster, sweep, options, poll, news)
         if not (report.interrupted or report.detached or report.nothing or more):
             news.end(report.entries)

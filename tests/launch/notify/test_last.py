@@ -165,3 +165,48 @@ def test_a_cell_of_an_older_version_tells_nothing(tmp_path: Path, grid: list[Cel
     kept = [line for line in text.splitlines() if "notify" not in line]
     grid[0].folder.config_file.write_text("\n".join(kept) + "\n")
     assert not telling.asked(grid[0].folder)
+
+
+def elsewhere(place: Place) -> Path:
+    """The heartbeat of a launcher on another host."""
+    path = place.watching / "login1-1.json"
+    replace(Holder.here(), place="another host", host="login1").write(path)
+    return path
+
+
+def test_what_a_launcher_elsewhere_sends_anew_meanwhile_is_not_over(
+    tmp_path: Path, grid: list[Cell], place: Place, fake_slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = elsewhere(place)
+    claim(grid[0], job="57_0").end("lost")
+    fake_slurm.set("57_0", state="NODE_FAIL", exit="0:0")
+    claim(grid[1], job="57_1").end("done")
+    finish(grid[1])
+
+    def sleep(seconds: float) -> None:
+        fake_slurm.add("58_0", state="RUNNING", node="n1")
+        submitted(grid[0], "58_0", time.time())
+        path.unlink(missing_ok=True)
+
+    monkeypatch.setattr(last, "time", Clock(sleep))
+    tell(grid[1])
+    assert told(tmp_path) == []
+
+
+def test_while_a_launcher_elsewhere_watches_no_job_tells_the_end(
+    tmp_path: Path, grid: list[Cell], place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere(place)
+    finish(grid[0])
+    finish(grid[1])
+    monkeypatch.setattr(last, "PATIENCE_SECONDS", 0.0)
+    tell(grid[1])
+    assert told(tmp_path) == []
+
+
+def test_no_job_of_a_sweeper_that_makes_more_cells_is_the_last(tmp_path: Path, grid: list[Cell]) -> None:
+    with of_launcher(grid, SWEEP, more=True):
+        finish(grid[0])
+        finish(grid[1])
+    tell(grid[1])
+    assert told(tmp_path) == []

@@ -221,7 +221,7 @@ def test_a_job_that_will_never_start_is_stuck(tmp_path: Path, fake_slurm: FakeSl
     watch = Watch([cell], Played(), Selection())
     made = News([cell], SWEEP)
     watch.heard = lambda entries: made.look(entries, watch.retry, watch.never_start)
-    fake_slurm.add("57", reason="JobHeldUser")
+    fake_slurm.add("57", reason="JobHeldAdmin")
     for _ in range(STUCK_LOOKS):
         assert not made.busy
         watch.look(now=True)
@@ -229,4 +229,21 @@ def test_a_job_that_will_never_start_is_stuck(tmp_path: Path, fake_slurm: FakeSl
     over(made)
     (fact,) = heard(tmp_path)
     assert fact["event"] == "stuck"
-    assert f"held by its user (JobHeldUser); `gta release {cell.signature[:8]}` lets it go" in fact["title"]
+    assert "will not start: " in fact["title"]
+    assert "JobHeldAdmin" in fact["title"]
+
+
+def test_a_cell_that_its_user_holds_is_neither_stuck_nor_the_end(tmp_path: Path, fake_slurm: FakeSlurm) -> None:
+    (cell,) = of_site(tmp_path, 1)
+    submitted(cell, "57", time.time())
+    watch = Watch([cell], Played(), Selection())
+    made = News([cell], SWEEP)
+    watch.heard = lambda entries: made.look(entries, watch.retry, watch.never_start)
+    fake_slurm.add("57", reason="JobHeldUser")
+    for _ in range(STUCK_LOOKS):
+        entries = watch.look(now=True)
+    assert watch.never_start, "the launcher does not wait for it"
+    made.end(entries)
+    made.close()
+    over(made)
+    assert heard(tmp_path) == []

@@ -8,8 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from gta import files
 from gta.notices import Notice, Notified
+from launch.notify import told
 from launch.notify.told import AGAIN_SECONDS, TRIES, Event, claim, settle, untold
 
 
@@ -80,3 +83,23 @@ def test_what_cannot_be_remembered_is_not_told(tmp_path: Path, event: Event) -> 
     (tmp_path / "cells").write_text("a file in the place of the folder")
     with pytest.raises(OSError, match="cells"):
         claim(tmp_path, [event])
+
+
+def test_while_another_writes_nothing_is_settled_and_that_is_said(
+    tmp_path: Path, event: Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim(tmp_path, [event])
+    monkeypatch.setattr(told, "LOCK_SECONDS", 0.0)
+    with FileLock(tmp_path / ".notify.lock"):
+        assert not settle(tmp_path, [event], "exit code 7")
+    assert settle(tmp_path, [event], "exit code 7")
+    assert notice(event).sent is False
+
+
+def test_many_events_cost_no_flush_each(tmp_path: Path, event: Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[object] = []
+    monkeypatch.setattr(files, "to_disk", flushed.append)
+    claim(tmp_path, [event])
+    settle(tmp_path, [event], "")
+    assert notice(event).sent is True
+    assert flushed == []
