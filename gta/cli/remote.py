@@ -70,20 +70,23 @@ command.allow_interspersed_args = False
 
 @dataclass(frozen=True)
 class Place:
-    """The project's folder on the other machine (absolute), the words that start gta there, whether it has rsync."""
+    """The project's folder on the other machine (absolute), a shell's words for gta there, whether it has rsync."""
 
     connection: ssh.Connection
     folder: str
-    program: tuple[str, ...]
+    program: str
     rsync: bool
 
     @classmethod
     def find(cls, connection: ssh.Connection, folder: str, program: str) -> Place:
         """Raises UserError where the folder or gta is not there."""
-        folder = re.sub(r"^~/?", "", folder) if folder else _same_as_here()
-        words = shlex.split(program)
-        names = [words[0]] if words else [".venv/bin/gta", "gta"]
-        asked = " || ".join(f"command -v {shlex.quote(name)}" for name in names)
+        words = ssh.split(program, "--program")
+        for word in (folder, *words):
+            if another := re.match(r"~[^/]+(?=/|$)", word):
+                raise UserError(f"{word}: write the whole path; of {another[0]} the folder is not known here.")
+        folder = re.sub(r"^~(/+|$)", "", folder) if folder else _same_as_here()
+        names = [_from_home(words[0])] if words else [".venv/bin/gta", "gta"]
+        asked = " || ".join(f"command -v {name}" for name in names)
         enter = f"cd -- {shlex.quote(folder)} >/dev/null 2>&1 && " if folder else ""
         found = connection.ask(
             f'{{ {enter}echo {FOLDER}"$PWD" && p=$({asked}) && echo {PROGRAM}"$p"; '
@@ -100,12 +103,13 @@ class Place:
             raise UserError(
                 f"{host}:{where} has {missing}: install gta there, or say where it is with --program (before {host})."
             )
-        return cls(connection, where, tuple(words) or (which,), bool(_told(found, RSYNC)))
+        start = " ".join(map(_from_home, words)) or shlex.quote(which)
+        return cls(connection, where, start, bool(_told(found, RSYNC)))
 
     def run(self, command_line: Sequence[str]) -> int:
         """Run it there, at this terminal; its exit code. Raises UserError where the connection breaks."""
         terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        script = f"cd -- {shlex.quote(self.folder)} && exec {shlex.join([*self.program, *command_line])}"
+        script = f"cd -- {shlex.quote(self.folder)} && exec {self.program} {shlex.join(command_line)}"
         words = self.connection.command(script, *(["-t"] if terminal else []), login=True)
         sys.stdout.flush()
         code = subprocess.run(words).returncode
@@ -162,6 +166,11 @@ def _same_as_here() -> str:
     if here == home:
         return ""
     return str(here.relative_to(home) if here.is_relative_to(home) else here)
+
+
+def _from_home(word: str) -> str:
+    """A word for the shell there, in which ~/ is the home folder there, and nothing else does anything."""
+    return f'"$HOME"{shlex.quote(word[1:])}' if re.match("~(/|$)", word) else shlex.quote(word)
 
 
 def _told(text: str, name: str) -> str:

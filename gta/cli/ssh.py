@@ -46,7 +46,7 @@ def connected(host: str, ssh: str) -> Iterator[Connection]:
 
     `ssh`: the program, with options of its own. Raises UserError where there is none, or the host is not reached.
     """
-    words = tuple(shlex.split(ssh))
+    words = split(ssh, "--ssh")
     if not words or shutil.which(words[0]) is None:
         raise UserError(f"There is no {ssh or 'ssh'} here: install OpenSSH's client, or name it with --ssh PROGRAM.")
     if _open_already(words, host):
@@ -59,6 +59,14 @@ def connected(host: str, ssh: str) -> Iterator[Connection]:
             yield Connection(host, own)
         finally:
             _control(own, host, "exit")
+
+
+def split(program: str, option: str) -> tuple[str, ...]:
+    """The words of a program that an option names. Raises UserError for a quote that is not closed."""
+    try:
+        return tuple(shlex.split(program))
+    except ValueError:
+        raise UserError(f"{option} {program}: a quote is opened and not closed.") from None
 
 
 def _open(words: Sequence[str], host: str, said: Path) -> None:

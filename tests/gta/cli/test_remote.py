@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -125,6 +126,28 @@ def test_what_the_user_can_mend_is_one_sentence(server: sshd.Sshd, project: Path
     one_sentence(gta("remote", "--ssh", "no-such-ssh -p 1", "cluster", "table"), "There is no no-such-ssh -p 1 here")
     one_sentence(gta("remote", "--ssh", f"{server.ssh} -p 1", sshd.HOST, "table"), "cluster cannot be reached: ")
     one_sentence(gta("remote", ":folder", "table"), "HOST is a name that ssh knows")
+
+
+def test_the_home_there_is_written_as_a_tilde(server: sshd.Sshd, project: Path, gta: Run) -> None:
+    home = f"~/{os.path.relpath(project, Path.home())}"
+    words = ["remote", "--no-results", "--ssh", server.ssh]
+    answer = gta(*words, "--program", f"'{home}/.venv/bin/gta' '{home}/x' ~", f"{sshd.HOST}:{home}", "table", "~data")
+    assert answer.returncode == 7, answer.stderr
+    told = json.loads(answer.stdout)
+    assert told["folder"] == str(project)
+    assert told["words"] == [f"{Path.home()}/{home[2:]}/x", str(Path.home()), "table", "~data"], (
+        "what follows HOST stays as written"
+    )
+
+
+def test_what_no_shell_there_is_asked_about_is_one_sentence(server: sshd.Sshd, gta: Run) -> None:
+    words = ["remote", "--ssh", server.ssh]
+    one_sentence(gta(*words, f"{sshd.HOST}:~ada/work", "table"), "~ada/work: write the whole path; of ~ada the folder")
+    one_sentence(gta(*words, "--program=~ada/bin/gta", sshd.HOST, "table"), "~ada/bin/gta: write the whole path")
+    one_sentence(
+        gta(*words, "--program", "it's", sshd.HOST, "table"), "--program it's: a quote is opened and not closed"
+    )
+    one_sentence(gta("remote", "--ssh", "ssh 'x", sshd.HOST, "table"), "--ssh ssh 'x: a quote is opened and not closed")
 
 
 def test_a_connection_of_the_users_own_is_used(server: sshd.Sshd, project: Path, gta: Run, tmp_path: Path) -> None:
