@@ -41,7 +41,7 @@ def test_they_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMES[1:]:
         whole.cells += [nbformat.v4.new_code_cell("%reset -f"), *read(name).cells]
         starts.append(len(whole.cells) - len(read(name).cells))
-    NotebookClient(whole, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(place)}}).execute()
+    NotebookClient(whole, timeout=900, kernel_name="python3", resources={"metadata": {"path": str(place)}}).execute()
     parts = [whole.cells[start:end] for start, end in zip(starts, [*starts[1:], None], strict=True)]
     table, curves, ablation = ([data for cell in part for data in outputs(cell)] for part in parts)
 

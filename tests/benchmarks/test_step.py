@@ -26,7 +26,7 @@ TINY = ("device=cpu", "encoder=tiny", "crop=17", "batch=2", "classes=3", "rounds
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", ALONE, *TINY, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def working(tmp_path: Path) -> Path:
 def run(site: Path, working: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(site), "COLUMNS": "200"}
     command = [sys.executable, "-m", "gta", *words]
-    return subprocess.run(command, cwd=working, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, cwd=working, env=environment, capture_output=True, text=True, timeout=900)
 
 
 def test_a_wheel_puts_one_package_beside_those_of_other_programs(site: Path) -> None:

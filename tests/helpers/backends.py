@@ -86,7 +86,7 @@ class Postgres:
         with open(self.folder.with_suffix(".log"), "w+b") as log:
             done = subprocess.run(
                 [str(self.bin / program), *arguments],
-                cwd=self.folder, user=self.user, env=environment, stdout=log, stderr=log, timeout=120,
+                cwd=self.folder, user=self.user, env=environment, stdout=log, stderr=log, timeout=900,
             )  # fmt: skip
             log.seek(0)
             text = log.read().decode(errors="replace")

@@ -84,4 +84,4 @@ def printed(page: Path, folder: Path) -> bytes:
 def _chromium(folder: Path, *words: str) -> str:
     assert CHROMIUM is not None
     command = [CHROMIUM, *_ALONE, f"--user-data-dir={folder / 'profile'}", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=900, check=True).stdout

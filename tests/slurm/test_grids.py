@@ -180,7 +180,7 @@ def test_what_is_edited_while_cells_wait_changes_nothing_for_them(
     here = [word for word in words if word not in SITE]
     here = [word for word in here if not word.startswith(("paths.runs", "hydra/launcher"))]
     command = [sys.executable, "-m", "gta", *here, f"paths.runs={tmp_path / 'local'}"]
-    local = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+    local = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
     assert local.returncode == 0, local.stdout + local.stderr
     assert numbers(tmp_path / "local") == numbers(runs)
 

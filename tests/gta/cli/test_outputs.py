@@ -26,7 +26,7 @@ def unread(*arguments: str, cwd: Path, stderr: bool = False) -> tuple[int, str]:
         stdout=writing,
         stderr=writing if stderr else subprocess.PIPE,
         text=True,
-        timeout=300,
+        timeout=900,
     )
     os.close(writing)
     return ended.returncode, ended.stderr or ""

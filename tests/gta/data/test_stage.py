@@ -61,7 +61,7 @@ def test_four_processes_at_once_copy_once(source: tuple[Path, list[str]], tmp_pa
     for process in processes:  # they have imported by now, or soon: all start together
         process.stdin.write("\n")
         process.stdin.flush()
-    said = [process.communicate(timeout=100)[0] for process in processes]
+    said = [process.communicate(timeout=900)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, said
     assert sum("60 files (120 kB) copied" in text for text in said) == 1, said
     (folder,) = copies(to)

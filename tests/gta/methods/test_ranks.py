@@ -63,7 +63,7 @@ def run_all(folder: Path) -> None:
         for command in commands
     ]
     for process in started:
-        _, errors = process.communicate(timeout=240)
+        _, errors = process.communicate(timeout=900)
         assert process.returncode == 0, errors[-4000:]
 
 

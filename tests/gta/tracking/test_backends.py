@@ -80,7 +80,7 @@ def eight(stores: Stores, tmp_path_factory: pytest.TempPathFactory) -> list[Path
     for process in running:
         process.start()
     for process in running:
-        process.join(timeout=240)
+        process.join(timeout=900)
     assert [process.exitcode for process in running] == [0] * 8
     return cells
 

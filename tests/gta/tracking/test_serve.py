@@ -34,10 +34,10 @@ def test_the_link_is_all_that_is_printed(tmp_path: Path, empty_store: Path) -> N
         link = running.stdout.readline().strip()
         assert link.startswith(f"http://127.0.0.1:{port}/#/experiments/")
         about = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/get?experiment_id={link.rpartition('/')[2]}"
-        with urllib.request.urlopen(about, timeout=60) as answer:
+        with urllib.request.urlopen(about, timeout=900) as answer:
             assert b'"name": "gta"' in answer.read()
         running.send_signal(signal.SIGINT)
-        rest, errors = running.communicate(timeout=60)
+        rest, errors = running.communicate(timeout=900)
     finally:
         running.kill()
     assert (running.returncode, rest, errors) == (0, "", "")

@@ -62,7 +62,7 @@ def ranks(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
         out = tmp_path / f"{ranks}.pt"
         command = [sys.executable, *torchrun, str(ROOT / "tests/helpers/evaluate_worker.py"), str(folder), str(out)]
-        subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=120)
+        subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=900)
     return tmp_path
 
 

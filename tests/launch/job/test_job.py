@@ -157,7 +157,7 @@ def test_a_cell_whose_folder_is_deleted_while_it_runs_stops_and_leaves_it_delete
             break
     (folder,) = tmp_path.glob("runs/cells/*")
     folder.rename(tmp_path / "away")  # at once, where removing its files may meet one that is being written
-    said = process.communicate(timeout=100)[0]
+    said = process.communicate(timeout=900)[0]
     assert process.returncode == 3, said
     assert "is gone: the cell's folder was deleted or moved, and is left as it is." in said
     assert not folder.exists()
@@ -195,7 +195,7 @@ def test_two_ranks_of_torchrun_train_what_one_process_does(small: list[str], tmp
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     words = ["-m", "gta", "train", *small, "method=gta", "schedule.group_size=4"]
     for said in ("gta 1/5 seed 0: done", "is done"):
-        answer = subprocess.run([*torchrun, *words], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+        answer = subprocess.run([*torchrun, *words], cwd=tmp_path, capture_output=True, text=True, timeout=900)
         assert answer.returncode == 0, answer.stdout + answer.stderr
         assert said in answer.stdout
     (two,) = tmp_path.glob("runs/cells/*/journal.jsonl")
@@ -205,7 +205,7 @@ def test_two_ranks_of_torchrun_train_what_one_process_does(small: list[str], tmp
     shutil.copy(broken.checkpoint_file, broken.previous_checkpoint_file)
     broken.checkpoint_file.write_bytes(broken.checkpoint_file.read_bytes()[:-1])
     broken.result_file.unlink()
-    answer = subprocess.run([*torchrun, *words], cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    answer = subprocess.run([*torchrun, *words], cwd=tmp_path, capture_output=True, text=True, timeout=900)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "The one before it is used, checkpoint.previous.pt" in answer.stdout
     after = broken.result()
@@ -213,7 +213,7 @@ def test_two_ranks_of_torchrun_train_what_one_process_does(small: list[str], tmp
     assert after is not None
     assert after.networks == before.networks
 
-    alone = subprocess.run([sys.executable, *words, "paths.runs=alone"], cwd=tmp_path, capture_output=True, timeout=200)
+    alone = subprocess.run([sys.executable, *words, "paths.runs=alone"], cwd=tmp_path, capture_output=True, timeout=900)
     assert alone.returncode == 0
     (one,) = tmp_path.glob("alone/cells/*/journal.jsonl")
     assert one.parent.name == two.parent.name, "the number of ranks is not in the signature"
@@ -285,7 +285,7 @@ def test_a_full_disk_is_a_sentence(small: list[str], tmp_path: Path) -> None:
     """Here no file may grow beyond 60 kB: a checkpoint is larger."""
     words = [sys.executable, "-m", "gta", "train", *small, "method=supervised"]
     limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
-    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=300, preexec_fn=limit)
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=900, preexec_fn=limit)
     assert ended.returncode == 2, ended.stderr
     (path,) = tmp_path.glob("runs/cells/*")
     assert re.fullmatch(
@@ -330,6 +330,6 @@ sys.exit(main(sys.argv[1:]))
     assert any(line == "writing\n" for line in process.stdout)
     assert list(tmp_path.glob("runs/**/.*.tmp"))
     process.send_signal(signal.SIGTERM)
-    assert process.communicate(timeout=100)[1] == ""
+    assert process.communicate(timeout=900)[1] == ""
     assert process.returncode == 128 + signal.SIGTERM
     assert not list(tmp_path.glob("runs/**/.*.tmp"))

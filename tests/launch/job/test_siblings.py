@@ -53,7 +53,7 @@ def controller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> subprocess.Po
 def test_a_rank_whose_sibling_was_killed_ends(controller: subprocess.Popen[str], tmp_path: Path) -> None:
     pid = int((tmp_path / "pids").read_text().split()[1])
     os.kill(pid, signal.SIGKILL)
-    said, _ = controller.communicate(timeout=100)
+    said, _ = controller.communicate(timeout=900)
     why = f"another rank (process {pid} on {os.uname().nodename}) is gone without a word"
     assert said.splitlines() == [
         f"The attempt is lost: {why}; the cell goes on from its last checkpoint.",
@@ -122,7 +122,7 @@ def test_a_rank_that_is_killed_before_the_ranks_meet(gta: Run, small: list[str],
 def test_ranks_that_leave_in_order_are_not_missed(controller: subprocess.Popen[str], tmp_path: Path) -> None:
     for number in (0, 1):
         (tmp_path / f"leave{number}").touch()
-    assert controller.communicate(timeout=100)[0] == "0 0\n"
+    assert controller.communicate(timeout=900)[0] == "0 0\n"
 
 
 def test_without_a_controller_nobody_can_tell(controller: subprocess.Popen[str], tmp_path: Path) -> None:

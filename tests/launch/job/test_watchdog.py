@@ -257,7 +257,7 @@ def test_no_other_process_is_ended_for_its_number(cells: list[Cell]) -> None:
     with made as other, ended(other):
         watched, pipe = beside(cells[0].folder, other.pid, "the rank's start", seconds=1)
         watched._end()  # the rank left in between
-        said = other.communicate("I go on\n", timeout=60)[0]
+        said = other.communicate("I go on\n", timeout=900)[0]
         assert (said, other.returncode) == ("I go on\n", 0)
     os.close(pipe)
 
@@ -306,7 +306,7 @@ def beside(
 def test_a_rank_that_hangs_is_ended_with_its_stack(tmp_path: Path, how: str) -> None:
     cells = of_site(tmp_path, 1)
     command = [sys.executable, "-m", "tests.helpers.hanging_rank", str(cells[0].folder.path), how]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert f"(site.stuck_minutes={hanging_rank.MINUTES:g}) and is ended. Its stack:" in ended.stderr
     record = last_attempt(cells[0])
@@ -333,7 +333,7 @@ def test_two_ranks_are_ended_together_and_the_one_that_hangs_is_named(cells: lis
         subprocess.Popen([*command, how, str(rank), "2"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
         for rank, how in enumerate(["wait", "stop"])
     ]
-    logs = [rank.communicate(timeout=300)[1] for rank in ranks]
+    logs = [rank.communicate(timeout=900)[1] for rank in ranks]
     assert [rank.returncode for rank in ranks] == [-signal.SIGKILL] * 2, logs
     assert "in hang_here" in logs[0]
     assert "can show none" in logs[1]
@@ -356,7 +356,7 @@ def test_a_stopped_rank_of_a_local_cell_ends_the_attempt_and_the_cell_goes_on(sm
                 stopped = rank_one(launcher.pid)
                 stopped.suspend()
         time.sleep(0.05)
-    said = launcher.communicate(timeout=500)[0]
+    said = launcher.communicate(timeout=900)[0]
     assert launcher.returncode == 0, said
     assert stopped is not None
     (path,) = tmp_path.glob("runs/cells/*")

@@ -89,7 +89,7 @@ def test_a_cell_that_is_killed_goes_on(small: list[str], tmp_path: Path) -> None
     wait_for(lambda: list(tmp_path.glob("runs/cells/*/checkpoint.pt")))
     (owner,) = tmp_path.glob("runs/cells/*/attempts/0001.json")
     os.kill(json.loads(owner.read_text())["pid"], signal.SIGKILL)
-    said, _ = launcher.communicate(timeout=120)
+    said, _ = launcher.communicate(timeout=900)
     assert launcher.returncode == 0, said
     assert set(attempts(tmp_path / "runs").values()) == {2}
 
@@ -114,7 +114,7 @@ def test_two_launchers_at_once_run_each_cell_once(small: list[str], tmp_path: Pa
     words = ["multirun", "sweep=shapes", "method=supervised,mean_teacher,gta", "seed=0", *small]
     command = [sys.executable, "-m", "gta", *words]
     both = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=240)[0] for process in both]
+    said = [process.communicate(timeout=900)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert attempts(tmp_path / "runs") == dict.fromkeys(results(tmp_path / "runs"), 1)
     assert len(results(tmp_path / "runs")) == 3
@@ -167,7 +167,7 @@ def test_ctrl_c_saves_and_leaves(say: Run, small: list[str], tmp_path: Path) -> 
     launcher = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: any("metrics" in path.read_text() for path in tmp_path.glob("runs/cells/*/journal.jsonl")))
     launcher.send_signal(signal.SIGINT)
-    _, said = launcher.communicate(timeout=60)
+    _, said = launcher.communicate(timeout=900)
     assert launcher.returncode == 130
     advised = said.rpartition("go on with\n")[2].strip()
     assert shlex.split(advised) == ["gta", *words], "what was typed, as a shell takes it"
