@@ -101,7 +101,7 @@ def test_more_cells_than_a_user_may_submit(gta: Run, small: list[str], tmp_path:
 
 
 def hold_and_release(gta: Run, words: list[str], slurm: Slurm) -> None:
-    """One of the cells that wait, a task of an array; the other stays as it is."""
+    """The cells that wait, tasks of an array, are held together; one is let go in front, then the other."""
 
     def reasons(*more: str) -> list[str]:
         said = gta(*more, **slurm.environment) if more else None
@@ -110,12 +110,12 @@ def hold_and_release(gta: Run, words: list[str], slurm: Slurm) -> None:
 
     board = json.loads(gta("status", *words[1:], "--json", **slurm.environment).stdout)["cells"]
     first, second = (cell for cell in board if cell["state"] == "queued")
-    assert sorted(reasons("hold", first["signature"])).count("JobHeldUser") == 1
+    assert reasons("hold", first["signature"], second["signature"]) == ["JobHeldUser"] * 2
+    assert reasons("release", second["signature"], "--priority", "1").count("JobHeldUser") == 1
     shown = gta("status", *words[1:], **slurm.environment).stdout
     assert f"`gta release {first['signature'][:8]}` lets it go" in " ".join(shown.split())
     assert re.search(r"the next cell \(1 wait in Slurm\), Slurm's own estimate: (unknown|\d+)", shown), shown
     assert "JobHeldUser" not in reasons("release", first["signature"])
-    assert len(reasons("release", second["signature"], "--priority", "1")) == 2
     assert "Priority=1 " in slurm.ask("scontrol", "show", "job", second["job"])
 
 
