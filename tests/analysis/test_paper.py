@@ -14,9 +14,9 @@ from analysis import render
 from analysis.render.paper import PaperStyle
 from analysis.table import Table
 from gta.errors import UserError
+from tests.helpers.golden import same_as_golden
 from tests.helpers.tables import everything, table
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "paper.tex"
 LATEX = ("article.cls", "booktabs.sty", "threeparttable.sty", "xcolor.sty")  # what is loaded
 
 
@@ -48,12 +48,7 @@ def traced() -> Table:
 
 
 def test_a_papers_table_is_as_it_was(traced):
-    """Delete the golden file and run again to write it anew; then look at the difference."""
-    text = render.paper(traced)
-    if not GOLDEN.exists():
-        GOLDEN.write_text(text, encoding="utf-8")
-        pytest.fail("the golden file was not there; it has been written")
-    assert text == GOLDEN.read_text(encoding="utf-8")
+    same_as_golden("paper.tex", render.paper(traced))
 
 
 def test_titles_means_and_deviations_are_shown_and_digests_are_comments(traced):

@@ -6,15 +6,13 @@ import csv
 import io
 import json
 import re
-from pathlib import Path
 
 import pytest
 
 from analysis import render
 from analysis.table import Table
+from tests.helpers.golden import same_as_golden
 from tests.helpers.tables import entry, everything, table
-
-GOLDEN = Path(__file__).parents[1] / "golden" / "table.tex"
 
 
 @pytest.fixture
@@ -76,12 +74,7 @@ def test_a_line_says_how_many_cells_are_missing_and_each_is_named_on_request(ful
 
 
 def test_latex_is_as_it_was(usual):
-    """Delete the golden file and run again to write it anew; then look at the difference."""
-    text = render.document(usual)
-    if not GOLDEN.exists():
-        GOLDEN.write_text(text, encoding="utf-8")
-        pytest.fail("the golden file was not there; it has been written")
-    assert text == GOLDEN.read_text(encoding="utf-8")
+    same_as_golden("table.tex", render.document(usual))
 
 
 def test_csv_is_tidy(full):

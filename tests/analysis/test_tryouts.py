@@ -11,11 +11,11 @@ from analysis import own, project, runs
 from gta.cell import Cell
 from gta.cli.composing import grid
 from gta.errors import UserError
-from gta.journal import Journal
 from gta.sweep import Sweep
 from gta.tracking import keys, store
 from gta.tracking import sync as tracking
 from tests.helpers import cells
+from tests.helpers.cells import scored
 from tests.helpers.configs import changed
 from tests.helpers.program import Run
 
@@ -31,13 +31,6 @@ hydra:
       data.split: 1/5
       seed: 0,1
 """
-
-
-def finish(cell: Cell, miou: float) -> None:
-    cell.write()
-    with Journal(cell.folder.journal_file) as journal:
-        journal.event("started")
-    cells.finish(cell, miou, best=miou)
 
 
 @pytest.fixture
@@ -57,13 +50,13 @@ def test_a_try_out_leaves_the_sweep_as_declared_alone(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri := f"sqlite:///{tmp_path}/runs/mlflow.db")
     results = tmp_path / "results/own"
     for number, cell in enumerate(grid(words)[1]):
-        finish(cell, 50.0 + number)
+        scored(cell, 50.0 + number)
     assert say("table", *words).returncode == 0
     declared = (results / "table.md").read_text()
 
     short = [*words, "method=gta", "seed=0", "schedule.iterations=9"]
     (cell,) = grid(short)[1]
-    finish(cell, 11.0)
+    scored(cell, 11.0)
     shown = say("table", *short)
     assert "own with method=gta seed=0 schedule.iterations=9 (not as declared)" in shown.stdout
     folder = results / "variants/method-gta__seed-0__schedule.iterations-9"
@@ -108,7 +101,7 @@ def test_a_store_of_before_is_told_which_runs_are_the_sweeps(tmp_path: Path, mon
     (first,) = cells.of_seeds(1, tmp_path / "runs")
     second = Cell.of(changed(first.config, {"schedule.iterations": 7}), cells.split())
     for cell in (first, second):
-        finish(cell, 50.0)
+        scored(cell, 50.0)
     folders = [cell.folder.path for cell in (first, second)]
     assert tracking.sync(folders, uri, "shapes").problems == []
     with pytest.raises(UserError, match="`gta sync sweep=shapes` tells it"):
@@ -126,7 +119,7 @@ def test_a_store_of_before_is_told_which_runs_are_the_sweeps(tmp_path: Path, mon
 def test_a_grid_of_more_cells_than_a_tag_holds(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/runs/mlflow.db"
     (cell,) = cells.of_seeds(1, tmp_path / "runs")
-    finish(cell, 50.0)
+    scored(cell, 50.0)
     many = [f"{number:016x}" for number in range(1501)]
     for signatures in (many, many[:300]):
         assert tracking.sync([cell.folder.path], uri, [Sweep("shapes", "seed=0")], grid=signatures).problems == []

@@ -120,6 +120,14 @@ def attempt(
     return logs[0]
 
 
+def scored(cell: Cell, miou: float, commit: str = "a" * 40) -> None:
+    """What a finished cell leaves behind, of a run that was as good at its end as ever."""
+    cell.write()
+    with Journal(cell.folder.journal_file) as journal:
+        journal.event("started")
+    finish(cell, miou, best=miou, commit=commit)
+
+
 def finish(cell: Cell, miou: float = 50.0, best: float | None = None, commit: str = "c0ffee") -> None:
     """The result of a student; its best was one point above its last, if nothing else is said."""
     last, top = Score(iteration=10, miou=miou), Score(iteration=5, miou=miou + 1 if best is None else best)

@@ -10,28 +10,19 @@ from typing import Any
 import pytest
 
 from analysis.render import PaperStyle
-from gta.cell import Cell
 from gta.cli import table
 from gta.cli.composing import grid, look
 from gta.cli.main import main
 from gta.errors import UserError
-from gta.journal import Journal
 from gta.sweep import Sweep
 from gta.tracking import keys, store
 from launch.submit.recorder import sync
 from tests.helpers import cells
+from tests.helpers.cells import scored
 from tests.helpers.program import Run
 from tests.helpers.tracked import damage_an_index
 
 SWEEP = Sweep("shapes")
-
-
-def finish(cell: Cell, miou: float, commit: str = "a" * 40) -> None:
-    """What a finished cell leaves behind."""
-    cell.write()
-    with Journal(cell.folder.journal_file) as journal:
-        journal.event("started")
-    cells.finish(cell, miou, best=miou, commit=commit)
 
 
 @pytest.mark.slow
@@ -60,7 +51,7 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     assert line.startswith("6 of 6 cells are missing (5 never run, 1 failed): gta multirun sweep=shapes")
     assert line.endswith(" --retry failed"), "one command for all of them"
     for index, cell in enumerate(made[:-1]):
-        finish(cell, 50.0 + index)
+        scored(cell, 50.0 + index)
     shown = show(baseline="supervised")
     assert "failed: out of memory" not in shown
     assert "1 of 6 cells is missing (1 failed): gta multirun sweep=shapes" in shown
@@ -74,12 +65,12 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     assert (folder / "significance.csv").exists()
     assert json.loads((folder / "table.json").read_text())["baseline"] == "supervised"
 
-    finish(made[-1], 55.0, commit="b" * 40)
+    scored(made[-1], 55.0, commit="b" * 40)
     with pytest.raises(UserError, match=r"2 commits \(aaaaaaaaa, bbbbbbbbb\)") as mixed:
         show(strict=True)
     assert "missing" not in str(mixed.value)
 
-    finish(made[-1], 55.0)
+    scored(made[-1], 55.0)
     whole = show(strict=True, best=False, baseline="supervised", published="all")
     assert "54.00 ± 1.00 (3) +3.00" in whole
     assert "With 3 seeds the smallest p" in whole
@@ -110,8 +101,8 @@ def test_what_cannot_be_written_or_read_never_costs_the_table(
 ) -> None:
     words = ["sweep=shapes", *small, "method=supervised", "seed=0,1", "data.split=1/5"]
     _, (first, second) = grid(words)
-    finish(first, 50.0)
-    finish(second, 51.0)
+    scored(first, 50.0)
+    scored(second, 51.0)
     files = tmp_path / "results/shapes"
     runs = tmp_path / "runs"
 
@@ -142,7 +133,7 @@ def test_what_cannot_be_written_or_read_never_costs_the_table(
     assert (files / "table.md").read_bytes() == before
 
     (runs / "mlflow.db").unlink()
-    finish(second, 51.0)
+    scored(second, 51.0)
     (tmp_path / "results").rename(tmp_path / "kept")
     (tmp_path / "results").write_text("a file, where a folder should be")
     code, out, said = show()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from omegaconf import OmegaConf
 
 from gta.cli import composing, table
-from gta.journal import Journal
 from launch.grid.grid import sweep_of
-from tests.helpers import cells
+from tests.helpers.cells import scored
 
 FILE = """# gta multirun sweep=own
 defaults:
@@ -27,35 +27,39 @@ hydra:
 """
 
 
+@pytest.fixture
+def own(small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], list[str]]:
+    """Writes the sweep `own` of that text, and of what `small` sets; the words that ask for it."""
+    monkeypatch.chdir(tmp_path)
+    paths = [word for word in small if word.startswith("paths.")]
+    settings = [word for word in small if not word.startswith(("paths.", "data.split", "schedule.iterations"))]
+
+    def write(text: str) -> list[str]:
+        (tmp_path / "sweeps").mkdir()
+        (tmp_path / "sweeps/own.yaml").write_text(text + OmegaConf.to_yaml(OmegaConf.from_dotlist(settings)))
+        return ["sweep=own", *paths]
+
+    return write
+
+
 def mixed(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
     """What the sweep's file varies, and what --strict refuses of a grid whose cells are all done."""
     master, found = composing.grid(words)
     for cell in found:
-        cell.write()
-        with Journal(cell.folder.journal_file) as journal:
-            journal.event("started")
-        cells.finish(cell, 50.0, best=50.0)
+        scored(cell, 50.0)
     sweep = sweep_of(master)
     return sweep.axes, table.build(sweep, composing.look(found), words)[1].mixed
 
 
-def test_what_the_file_varies_may_differ_and_nothing_else(
-    small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    paths = [word for word in small if word.startswith("paths.")]
-    settings = [word for word in small if not word.startswith(("paths.", "data.split", "schedule.iterations"))]
-    (tmp_path / "sweeps").mkdir()
-    (tmp_path / "sweeps/own.yaml").write_text(FILE + OmegaConf.to_yaml(OmegaConf.from_dotlist(settings)))
-    own = ["sweep=own", *paths]
-
+def test_what_the_file_varies_may_differ_and_nothing_else(small: list[str], own: Callable[[str], list[str]]) -> None:
+    words = own(FILE)
     axes = ("method", "data.split", "seed", "schedule.iterations")
-    assert mixed([*own, "schedule.iterations=5,7", "schedule.lr=0.5"]) == (axes, []), "other values of what is varied"
-    found, (said,) = mixed([*own, "method=gta", "schedule.lr=0.1,0.2"])
+    assert mixed([*words, "schedule.iterations=5,7", "schedule.lr=0.5"]) == (axes, []), "other values of what is varied"
+    found, (said,) = mixed([*words, "method=gta", "schedule.lr=0.1,0.2"])
     assert found == axes
     assert said.startswith("training settings that no file of a sweep varies (SGD, lr 0.1 (gta iterations=6 lr=0.1")
     found, (said,) = mixed(
-        [*own, "schedule.iterations=6", "method=gta", '+hydra.sweeper.params.schedule="shapes,camvid"']
+        [*words, "schedule.iterations=6", "method=gta", '+hydra.sweeper.params.schedule="shapes,camvid"']
     )
     assert found == axes, "of the file, not of the command line"
     assert said.startswith("training settings that no file of a sweep varies (SGD, lr")
@@ -65,21 +69,17 @@ def test_what_the_file_varies_may_differ_and_nothing_else(
 
 
 def test_a_group_of_ones_own_that_the_file_varies_may_differ_and_nothing_within_it(
-    small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, own: Callable[[str], list[str]]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    paths = [word for word in small if word.startswith("paths.")]
-    settings = [word for word in small if not word.startswith(("paths.", "data.split", "schedule.iterations"))]
-    (tmp_path / "sweeps").mkdir()
     text = FILE.replace("schedule.iterations: 6,8", "+recipe: long,brief").replace("supervised,gta", "gta")
-    (tmp_path / "sweeps/own.yaml").write_text(text + OmegaConf.to_yaml(OmegaConf.from_dotlist(settings)))
+    words = own(text)
     (tmp_path / "conf/recipe").mkdir(parents=True)
     for name, iterations in (("long", 8), ("brief", 6)):
         made = f"# @package _global_\nmethod: {{label: {name}}}\nschedule: {{iterations: {iterations}}}\n"
         (tmp_path / f"conf/recipe/{name}.yaml").write_text(made)
     axes = ("method", "data.split", "seed", "recipe")
-    assert mixed(["sweep=own", *paths]) == (axes, [])
-    found, (said,) = mixed(["sweep=own", *paths, "schedule.weight_decay=0.0001,0.01"])
+    assert mixed(words) == (axes, [])
+    found, (said,) = mixed([*words, "schedule.weight_decay=0.0001,0.01"])
     assert found == axes
     assert said.startswith("training settings that no file of a sweep varies (SGD, lr 0.1 (")
     assert "SGD, lr 0.1, weight decay 0.01 (" in said

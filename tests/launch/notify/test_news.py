@@ -215,13 +215,18 @@ def test_a_process_that_is_silent_for_long_is_stuck(tmp_path: Path) -> None:
         assert len(heard(tmp_path)) == count
 
 
-def test_a_job_that_will_never_start_is_stuck(tmp_path: Path, fake_slurm: FakeSlurm) -> None:
+def of_held(tmp_path: Path, fake_slurm: FakeSlurm, reason: str) -> tuple[Watch, News]:
+    """A watch of one cell whose job does not start, and the news that hears of it."""
     (cell,) = of_site(tmp_path, 1)
     submitted(cell, "57", time.time())
-    watch = Watch([cell], Played(), Selection())
-    made = News([cell], SWEEP)
+    watch, made = Watch([cell], Played(), Selection()), News([cell], SWEEP)
     watch.heard = lambda entries: made.look(entries, watch.retry, watch.never_start)
-    fake_slurm.add("57", reason="JobHeldAdmin")
+    fake_slurm.add("57", reason=reason)
+    return watch, made
+
+
+def test_a_job_that_will_never_start_is_stuck(tmp_path: Path, fake_slurm: FakeSlurm) -> None:
+    watch, made = of_held(tmp_path, fake_slurm, "JobHeldAdmin")
     for _ in range(STUCK_LOOKS):
         assert not made.busy
         watch.look(now=True)
@@ -234,12 +239,7 @@ def test_a_job_that_will_never_start_is_stuck(tmp_path: Path, fake_slurm: FakeSl
 
 
 def test_a_cell_that_its_user_holds_is_neither_stuck_nor_the_end(tmp_path: Path, fake_slurm: FakeSlurm) -> None:
-    (cell,) = of_site(tmp_path, 1)
-    submitted(cell, "57", time.time())
-    watch = Watch([cell], Played(), Selection())
-    made = News([cell], SWEEP)
-    watch.heard = lambda entries: made.look(entries, watch.retry, watch.never_start)
-    fake_slurm.add("57", reason="JobHeldUser")
+    watch, made = of_held(tmp_path, fake_slurm, "JobHeldUser")
     for _ in range(STUCK_LOOKS):
         entries = watch.look(now=True)
     assert watch.never_start, "the launcher does not wait for it"

@@ -16,9 +16,8 @@ from launch.show.rows import counts
 from launch.show.words import URGENT, expected, totals
 from launch.state.silent import moment
 from tests.helpers import boards
-from tests.helpers.program import ROOT
+from tests.helpers.golden import same_as_golden
 
-GOLDEN = ROOT / "tests/golden"
 LONG = "_decoder=aspp_lr=0.01_drop=0.8"
 SIZES = [(80, 24), (200, 50), (60, 12)]
 
@@ -78,10 +77,7 @@ def test_the_head_names_what_there_is_room_for() -> None:
 @pytest.mark.parametrize("width", [80, 200])
 def test_the_board_is_that_of_the_golden_file(width: int) -> None:
     lines = printed(frame(boards.rows(36), width, 24), width)
-    golden = GOLDEN / f"board_{width}.txt"
-    if not golden.exists():
-        golden.write_text("\n".join(lines) + "\n")
-    assert lines == golden.read_text().splitlines()
+    same_as_golden(f"board_{width}.txt", "\n".join(lines) + "\n")
 
 
 def test_what_has_no_room_on_its_line_is_said_below() -> None:

@@ -30,9 +30,9 @@ from launch.submit.container import Container, expanding
 from launch.submit.executor import ArrayExecutor
 from launch.submit.launcher import local_cluster, slurm_params
 from tests.helpers.cells import of_seeds
+from tests.helpers.golden import same_as_golden
 from tests.helpers.program import ROOT
 
-GOLDEN = ROOT / "tests/golden"
 APPTAINER = {"container": "/images/gta.sif", "gpus_per_node": 1, "stage": "/scratch/$USER/gta"}
 PYXIS = {"container": "docker://registry/gta:1", "container_runtime": "pyxis", "stage": "/scratch/gta"}
 
@@ -85,7 +85,7 @@ def test_the_script_of_a_container(
     text = script(loader, programs, tmp_path, container_binds=["/lustre/voc:/voc"], **site).read_text()
     text = re.sub(r"\d{8}-\d{6}-[0-9a-f]{6}", "TOKEN", text.replace(str(tmp_path), "FOLDER"))
     assert sys.executable not in text, "the Python of the image counts"
-    assert text == (GOLDEN / f"sbatch_{name}.sh").read_text()
+    same_as_golden(f"sbatch_{name}.sh", text)
 
 
 # srun as a stand-in: its own options are passed over, and what it is to run is run

@@ -22,9 +22,9 @@ from launch.submit.executor import one_job
 from launch.submit.launcher import slurm_params
 from tests.helpers.cells import config
 from tests.helpers.configs import changed
+from tests.helpers.golden import same_as_golden
 from tests.helpers.program import Run
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "sbatch.sh"
 Programs = Callable[..., str]
 SITE = """
 defaults: [slurm]
@@ -72,7 +72,7 @@ def test_the_script_of_a_site(gta: Run, small: list[str], tmp_path: Path, progra
     script = (tmp_path / "script.sh").read_text().replace(sys.executable, "PYTHON").replace(str(tmp_path), "FOLDER")
     script = re.sub(r"\d{8}-\d{6}-[0-9a-f]{6}", "TOKEN", script)
     script = re.sub(r"code/[0-9a-f]{12}", "code/TREE", script)
-    assert script == GOLDEN.read_text()  # to accept a new one: copy it from the difference that pytest -vv shows
+    same_as_golden("sbatch.sh", script)
 
 
 def options(overrides: list[str], loader: ConfigLoaderImpl, site: dict[str, Any]) -> list[str]:
