@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from mlflow.entities import DatasetInput
+
 from gta.cellfolder import Attempt, CellFolder, Failure, Identity, NetworkScores, NewOrder, Result, Score
 from gta.files import write_text
 from gta.journal import Journal
@@ -122,3 +124,8 @@ def history(client, folder: Path, name: str = "loss/supervised") -> list[tuple[i
 
 def expected(iterations) -> list[tuple[int, float]]:
     return [(i, 1 / (1 + i)) for i in iterations]
+
+
+def in_tags(one: DatasetInput) -> dict[str, str]:
+    """What a run says of a data set that it was trained on."""
+    return {tag.key: tag.value for tag in one.tags}

@@ -6,77 +6,25 @@ import json
 import os
 import re
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from rich.console import Console
 
-from gta import bars, progress
 from gta.cell import Cell
-from gta.cellfolder import Death
 from gta.journal import Journal
 from launch.show import board, words
-from launch.show.rows import BoardRow, row, rows
+from launch.show.rows import row, rows
 from launch.slurm.reconcile import reconcile
-from tests.helpers.cells import cancelled, change_attempt, claim, config, failed, finish, split, submitted
+from tests.helpers.cells import change_attempt, claim, finish, submitted
 from tests.helpers.configs import changed
 from tests.helpers.fake_slurm import FakeSlurm
+from tests.helpers.states import NAMES, attempt, play, ten_cells
 
 
 @pytest.fixture
 def cells(tmp_path: Path) -> list[Cell]:
-    """Ten cells of 1,000 iterations, submitted to Slurm as tasks of job 57."""
-    made = []
-    for seed in range(10):
-        mine = changed(config(), {"seed": seed, "paths.runs": str(tmp_path / "runs"), "schedule.iterations": 1000})
-        cell = Cell.of(mine, split())
-        submitted(cell, f"57_{seed}", time.time() - 7200)
-        made.append(cell)
-    return made
-
-
-def attempt(cell: Cell, ended: str | None = None, hours: float = 1.0, device: str = "cuda:0", **fields: Any) -> None:
-    """An attempt on node n1 that began `hours` ago: over, or with a fresh heartbeat."""
-    claim(cell, after=99, job=f"57_{cell.config.seed}", log="/log")
-    ends = {"ended": ended, "end_time": time.time()} if ended else {}
-    change_attempt(cell, time=time.time() - 3600 * hours, place="another host", host="n1", **fields, **ends)
-    with Journal(cell.folder.journal_file) as journal:
-        journal.event("started", iteration=0, device=device, world_size=1)
-
-
-def play(cells: list[Cell], slurm: FakeSlurm) -> dict[str, BoardRow]:
-    """One cell in each state; what the board says of them."""
-    slurm.add(*(f"57_{i}" for i in range(10)))
-    _, running, again, done, crashed, memory, ended, lost, stopped, never = cells
-    attempt(running)
-    with Journal(running.folder.journal_file) as journal:
-        journal.metrics(250, {"loss/supervised": 0.5, "loss/unsupervised": 0.25, "seconds": 125.0})
-    slurm.set("57_1", state="RUNNING", node="n1", reason="None")
-    attempt(again, "interrupted", hours=0.5)
-    slurm.set("57_2", reason="BeginTime")
-    attempt(done, "done", hours=2.0)
-    finish(done, miou=71.25125)
-    slurm.set("57_3", state="COMPLETED")
-    for cell, cause, error in ((crashed, Death.EXCEPTION, "ValueError: boom"), (memory, Death.MEMORY, "CUDA error")):
-        attempt(cell, "failed")
-        failed(cell, error, time.time(), cause=cause, rank=0, log="/log")
-        slurm.set(f"57_{cell.config.seed}", state="FAILED", exit="1:0")
-    slurm.set("57_6", state="CANCELLED")
-    cancelled(ended, by="ada", job="57_6")
-    attempt(lost, saved=100)
-    with Journal(lost.folder.journal_file) as journal:
-        journal.metrics(120, {"loss/supervised": 0.5, "seconds": 60.0})
-    slurm.set("57_7", state="NODE_FAIL", node="n1")
-    attempt(stopped, "interrupted")
-    slurm.set("57_8", state="COMPLETED")
-    never.folder.submitted_file.unlink()
-    return dict(zip(NAMES, rows(reconcile(cells)), strict=True))
-
-
-NAMES = ("waiting", "running", "again", "done", "failed", "memory", "cancelled", "lost", "stopped", "never")
+    return ten_cells(tmp_path)
 
 
 def test_every_state_is_told(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
@@ -244,118 +192,3 @@ def test_a_row_is_plain_json(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
     again = json.loads(json.dumps(told.as_dict()))
     assert again["state"] == "running"
     assert again["miou"] is None
-
-
-def test_where_no_terminal_looks_on_changes_are_lines(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
-    play(cells, fake_slurm)
-    console = Console(width=200, highlight=False, force_terminal=False)
-    with console.capture() as capture, board.Board(console) as live:
-        live.show(reconcile(cells))
-        fake_slurm.set("57_0", state="CANCELLED")
-        live.show(reconcile(cells))
-    first, change, second = capture.get().splitlines()
-    assert "iteration 250/1000, loss 0.750, left 6 min" in first
-    assert "1 never run, 2 it/s, about " in first
-    assert change.strip() == "gta 1/8 seed 0: cancelled in Slurm"
-    assert second.startswith("10 cells: 1 done")
-
-
-def test_a_change_reads_the_cells_that_run_alone_where_no_terminal_looks_on(
-    cells: list[Cell], fake_slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    play(cells, fake_slurm)
-    read: list[int] = []
-    monkeypatch.setattr(board, "row", lambda entry: read.append(entry.cell.config.seed) or row(entry))
-    console = Console(width=200, highlight=False, force_terminal=False)
-    with console.capture() as capture, board.Board(console) as live:
-        live.show(reconcile(cells))
-        assert sorted(read) == list(range(10)), "the pace of the grid takes all of them"
-        read.clear()
-        fake_slurm.set("57_0", state="CANCELLED")
-        live.show(reconcile(cells))
-        assert read == [1]
-        monkeypatch.setattr(board, "LINES_EVERY", 0.0)
-        live.show(reconcile(cells))
-    first, _, at_change, later = capture.get().splitlines()
-    assert ["it/s" in line for line in (first, at_change, later)] == [True, False, True]
-    assert all("iteration 250/1000" in line for line in (first, at_change, later))
-
-
-def test_the_last_picture_stays_on_a_terminal(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
-    play(cells, fake_slurm)
-    console = Console(
-        width=80, height=24, highlight=False, force_terminal=True, color_system=None, _environ={"TERM": "xterm"}
-    )
-    with console.capture() as capture, suppress(KeyboardInterrupt), board.Board(console) as live:
-        live.show(reconcile(cells))
-        live.say("Slurm does not answer; waiting")
-        raise KeyboardInterrupt
-    before, _, after = capture.get().rpartition("10 cells: 1 done")
-    assert before
-    assert "Slurm does not answer; waiting" in after
-    assert "mIoU 71.25" in after
-    assert "\x1b[2K" not in after, "nothing of it is wiped"
-
-
-def test_long_work_of_the_launcher_is_on_the_board_and_paths_are_whole(
-    cells: list[Cell], fake_slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    play(cells, fake_slurm)
-    monkeypatch.setattr(bars, "AFTER_SECONDS", 0.0)
-    path = "/home/ada/experiments/2026/segmentation/runs/cells/7a23b7e3f353433a/journal.jsonl of the cell is broken"
-    console = Console(
-        width=80, height=24, highlight=False, force_terminal=True, color_system=None, _environ={"TERM": "xterm"},
-        soft_wrap=True,
-    )  # fmt: skip
-    with console.capture() as capture, board.Board(console) as live:
-        live.show(reconcile(cells))
-        with progress.work("writing cells to MLflow", 36) as work:
-            work.advance(12)
-            live.show(reconcile(cells))
-        print(path)
-        live.show(reconcile(cells))
-    said = capture.get()
-    assert "writing cells to MLflow: 12 of 36 ..." in said
-    assert path in said
-    assert "MLflow" not in said.rpartition("10 cells: ")[2], "it is over"
-
-
-def test_an_error_does_not_steer_the_terminal(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
-    error = "boom \x1b[2J\x1b]0;title\x07"
-    for cell in cells:
-        attempt(cell, "failed")
-        failed(cell, error, when=time.time())
-    spelled = r"boom \x1b[2J\x1b]0;title\x07"
-    assert all(spelled in row.what for row in rows(reconcile(cells)))
-    for terminal in (False, True):
-        console = Console(width=200, height=24, highlight=False, force_terminal=terminal)
-        with console.capture() as capture, board.Board(console) as live:
-            live.show(reconcile(cells))
-            cancelled(cells[0])
-            live.show(reconcile(cells))
-            live.say(error)
-            print(error, "\x9b2J")
-        shown = capture.get()
-        assert spelled in shown
-        assert "\x9b" not in shown
-        assert not terminal or r"\x9b2J" in shown
-        assert not {"\x1b[2J", "\x1b]", "\x07"} & {found[0] for found in re.finditer(r"\x1b\[2J|\x1b\]|\x07", shown)}
-
-
-def test_a_slurm_that_is_silent_is_said_once_and_since_when(cells: list[Cell], fake_slurm: FakeSlurm) -> None:
-    play(cells, fake_slurm)
-    console = Console(width=200, highlight=False, force_terminal=False)
-    with console.capture() as capture, board.Board(console) as live:
-        live.show(reconcile(cells))
-        fake_slurm.switch(broken={"squeue": "slurm_load_jobs error: Unable to contact slurm controller"})
-        live.show(reconcile(cells))
-        live.show(reconcile(cells))
-        fake_slurm.switch(broken={})
-        live.show(reconcile(cells))
-    said = capture.get()
-    assert len(re.findall(r"since \d\d:\d\d: .*waiting", said)) == 1
-    assert "Slurm answers again" in said.rpartition("waiting")[2]
-    fake_slurm.switch(broken={"squeue": "slurm_load_jobs error: Unable to contact slurm controller"})
-    told = dict(zip(NAMES, rows(reconcile(cells)), strict=True))
-    assert (told["waiting"].state, told["stopped"].state) == ("queued", "unknown"), "nobody knows better"
-    assert "does not answer" in told["waiting"].what or "Unable to contact" in told["waiting"].what

@@ -1,0 +1,160 @@
+"""What a cell's run in MLflow says beside its numbers: who, where, by which code, lists as data sets, the log."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
+from mlflow.tracking import MlflowClient
+
+from gta.cellfolder import Attempt, CellFolder
+from gta.provenance.environment import environment
+from gta.tracking import keys
+from gta.tracking import sync as tracking
+from gta.tracking.tags import gpu, started_by
+from tests.helpers.tracked import attempt, finish, in_tags, make_cell, run_of, train
+
+
+def test_lists_that_cells_share_say_no_other_cells_split(tmp_path, uri, client):
+    """MLflow keeps one data set for all runs of an experiment; each run has its own split and family."""
+    splits = [("1_50", "seed0", "a"), ("1_25", "seed0", "d"), ("8", "cps", "a")]
+    digests = [{"labeled": labeled * 64, "unlabeled": "b" * 64, "val": "c" * 64} for *_, labeled in splits]
+    cells = [
+        make_cell(tmp_path, split=split, split_family=family, digests=of)
+        for (split, family, _), of in zip(splits, digests, strict=True)
+    ]
+    assert tracking.sync(cells, uri).problems == []
+    for cell, (split, family, labeled) in zip(cells, splits, strict=True):
+        inputs = {in_tags(one)[keys.CONTEXT]: one for one in run_of(client, cell).inputs.dataset_inputs}
+        own = {"split": split, "split_family": family}
+        assert {name: {k: v for k, v in in_tags(one).items() if k in own} for name, one in inputs.items()} == {
+            "labeled": own, "unlabeled": own, "val": {},
+        }  # fmt: skip
+        source = json.loads(inputs["labeled"].dataset.source)
+        assert source == {"dataset": "shapes", "sha256": labeled * 64}
+        assert json.loads(inputs["val"].dataset.source) == {"dataset": "shapes", "sha256": "c" * 64}
+
+
+def test_the_latest_attempt_says_who_where_and_by_which_code(tmp_path, uri, client):
+    cell = make_cell(tmp_path)
+    attempt(cell, 1, host="node1", job="12")
+    found = {"commit": "abc", "dirty": True, "gpus": [], "user": "ada"}
+    latest = attempt(cell, 2, host="node2", node="node2", job="13_4", environment=found)
+    CellFolder(cell).checkpoint_file.touch()
+    tracking.sync([cell], uri)
+    tags = run_of(client, cell).data.tags
+    assert {name: tags[f"gta.{name}"] for name in ("attempt", "host", "job", "gpu", "commit", "dirty")} == {
+        "attempt": "2",
+        "host": "node2",
+        "job": "13_4",
+        "gpu": "none",
+        "commit": "abc",
+        "dirty": "true",
+    }
+    own = ("user", "source.name", "source.type", "source.git.commit")
+    assert [tags[f"mlflow.{name}"] for name in own] == ["ada", "gta train", "JOB", "abc"]
+    assert tags["gta.checkpoint"] == str(CellFolder(cell).checkpoint_file)
+    os.utime(latest)  # the heartbeat is no news
+    assert tracking.sync([cell], uri).unchanged == 1
+
+
+@pytest.mark.parametrize(
+    ("job", "node", "kind"), [("13_4", "n1", "JOB"), ("4711", None, "LOCAL"), (None, None, "LOCAL")]
+)
+def test_only_a_job_of_slurm_is_a_job_in_mlflow(job, node, kind):
+    """The local launcher's is the number of a process."""
+    assert started_by(None, Attempt(number=1, job=job, node=node))[keys.SOURCE_TYPE] == kind
+
+
+def test_code_and_gpus_are_those_that_an_attempt_finds(tmp_path, uri, client, monkeypatch):
+    """Of a node with two kinds of GPU; the rest of the record is that of this machine."""
+    names = ["NVIDIA A100-SXM4-80GB", "NVIDIA A100-SXM4-80GB", "NVIDIA H200"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(names))
+    monkeypatch.setattr(torch.cuda, "get_device_name", names.__getitem__)
+    found = environment()
+    assert "problems" not in found
+    cell = make_cell(tmp_path)
+    attempt(cell, 1, host=found["host"], environment=found)
+    assert tracking.sync([cell], uri).problems == []
+    tags = run_of(client, cell).data.tags
+    assert tags["gta.gpu"] == "NVIDIA A100-SXM4-80GB, NVIDIA H200"
+    assert tags["gta.host"] == socket.gethostname()
+    assert tags.get("gta.commit") == found["commit"]
+    assert tags["gta.dirty"] == str(found["dirty"]).lower()
+
+
+@pytest.mark.parametrize(
+    ("start", "seen", "told"),
+    [
+        ({"device": "cuda:0", "gpu": "NVIDIA H200"}, ["NVIDIA A100", "NVIDIA H200"], "NVIDIA A100, NVIDIA H200"),
+        ({"device": "cuda:0", "gpu": "NVIDIA H200"}, None, "NVIDIA H200"),  # no attempt, or one that could not ask
+        ({"device": "cuda:0", "gpu": "NVIDIA H200"}, [], "NVIDIA H200"),
+        ({"device": "cuda:0"}, None, "unknown"),  # of an older version
+        ({"device": "cpu"}, ["NVIDIA H200"], "none"),  # the machine has one that was not used
+        ({"device": "cpu"}, None, "none"),
+        ({}, None, ""),
+    ],
+)
+def test_the_gpu_is_the_one_that_the_cell_trained_on(start, seen, told):
+    records = [{"time": 1.0, "kind": "event", "event": "resumed", "iteration": 0, **start}]
+    latest = None if seen is None else Attempt(number=1, environment={"gpus": seen})
+    assert gpu(records, latest) == told
+
+
+def test_the_log_of_a_cell_that_is_over_is_sent_without_passwords_and_again_when_it_grew(tmp_path, uri, client):
+    cell, log = make_cell(tmp_path), tmp_path / "7_0_log.out"
+    attempt(cell, 1, log=str(log))
+    log.write_text("cloning https://me:hunter2@host\n")
+    tracking.sync([cell], uri, alive=lambda folder: True)
+    run_id = run_of(client, cell).info.run_id
+    assert keys.LOG not in {item.path for item in client.list_artifacts(run_id)}, "it grows with every line"
+    finish(cell)
+    tracking.sync([cell], uri)
+
+    def sent() -> Path:
+        return Path(client.download_artifacts(run_id, keys.LOG))
+
+    assert sent().read_text() == "cloning https://***@host\n"
+    before = sent().stat().st_mtime_ns
+    train(cell, range(2))
+    assert tracking.sync([cell], uri).updated == 1
+    assert sent().stat().st_mtime_ns == before, "it is the same log"
+    log.write_text("more\n")
+    attempt(cell, 1, log=str(log), ended="done")
+    tracking.sync([cell], uri)
+    assert sent().read_text() == "more\n"
+    log.unlink()
+    assert tracking.sync([cell], uri, force=True).problems == []
+
+
+@pytest.mark.parametrize("error", [MlflowException("no such page", error_code=ENDPOINT_NOT_FOUND), None])
+def test_a_server_of_before_data_sets_gets_everything_else(tmp_path, uri, client, monkeypatch, error):
+    """And a server that has them gets them once."""
+    asked = []
+    real = MlflowClient.log_inputs
+
+    def log_inputs(self, run_id, datasets):
+        asked.append(len(datasets))
+        if error:
+            raise error
+        real(self, run_id, datasets)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", log_inputs)
+    cell = make_cell(tmp_path)
+    finish(cell)
+    for _ in range(2):
+        assert tracking.sync([cell], uri, force=True).problems == []
+    assert run_of(client, cell).info.status == "FINISHED"
+    assert asked == ([3, 3] if error else [3])
+
+
+def test_classes_whose_names_mlflow_cannot_tell_apart_are_metrics_of_their_own():
+    names = keys.class_metrics(["a, b", "a; b", "../x//y", " ", "été"])
+    assert names == ["iou/a_ b", "iou/a_ b 1", "iou/.._x__y", "iou/3", "iou/été"]
