@@ -179,7 +179,7 @@ def _is_property(decorator: ast.expr) -> bool:
 def _prose(docstring: str) -> str:
     """A docstring as Markdown: what is indented in it is text as it stands."""
     found: list[str] = []
-    for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(docstring)):
+    for paragraph in re.split(r"\n\s*\n", docstring):
         shown = paragraph.startswith("    ")
         found.append(f"```text\n{inspect.cleandoc(paragraph)}\n```" if shown else paragraph)
     return "\n\n".join(found)

@@ -171,7 +171,9 @@ class Cell:
 
     @property
     def paper_row(self) -> str:
-        """What a paper calls the row: the method's title, with what its label adds ("GTA-Seg, lean")."""
+        """What a paper calls the row: the method's title, with what its label adds ("GTA-Seg, lean"), if it is not said."""
+        if said := self.config.method.paper_label:
+            return said
         row, key = self.row, self.config.method.name
         title = self.config.method.title or key.replace("_", " ")
         added = row.removeprefix(key)

@@ -50,6 +50,7 @@ class MethodConfig:
 
     name: str = result(MISSING, "Key of the method in gta.methods.METHODS.", text=NAME)
     label: str = neutral("", "Row name in tables; empty: the method's name.")
+    paper_label: str = neutral("", "Row name in a paper's table; empty: the method's title, with what the label adds.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 from gta.config import Config, ScheduleConfig
 from gta.scheduleconfig import ADAMW, DECAY, MOMENTUM, POLY, POWER, SGD
 
-_ALWAYS = ("weight_decay", ADAMW)
 _OPTIMIZERS = {SGD: "SGD", ADAMW: "AdamW"}
 
 
@@ -35,10 +34,10 @@ def _course(schedule: ScheduleConfig) -> str:
 
 def _unusual(schedule: ScheduleConfig) -> str:
     """The optimizer's other settings where they are not at their defaults; AdamW's decay, which has no usual one."""
-    usual = {"weight_decay": DECAY, "momentum": MOMENTUM, "power": POWER}
-    told = {name: getattr(schedule, name) for name in usual}
-    named = [name for name in usual if told[name] != usual[name] or (name, schedule.optimizer) == _ALWAYS]
-    return "".join(f", {name.replace('_', ' ')} {told[name]:g}" for name in named)
+    decay = None if schedule.optimizer == ADAMW else DECAY
+    usual = {"weight_decay": decay, "momentum": MOMENTUM, "power": POWER}
+    told = {name.replace("_", " "): (getattr(schedule, name), value) for name, value in usual.items()}
+    return "".join(f", {name} {value:g}" for name, (value, default) in told.items() if value != default)
 
 
 def line(configs: Iterable[Config]) -> str:

@@ -57,7 +57,7 @@ class ScheduleConfig:
         1.0, "Learning rate of everything but the encoder, as a multiple of lr.", within=WEIGHTS
     )
     optimizer: str = result(
-        "sgd",
+        SGD,
         "sgd, or adamw (betas 0.9 and 0.999, eps 1e-8), which decays every weight by lr x weight_decay a step.",
         choices=OPTIMIZERS,
         later=True,
@@ -65,7 +65,7 @@ class ScheduleConfig:
     momentum: float = result(MOMENTUM, "SGD momentum.", within=Span(0, 1, below=True))
     weight_decay: float = result(DECAY, "Weight decay, of all parameters.", within=(0, 1))
     lr_schedule: str = result(
-        "poly",
+        POLY,
         "How lr falls: poly, lr (1 - i / iterations) ** power; cosine, lr (1 + cos(pi i / iterations)) / 2; constant.",
         choices=LR_SCHEDULES,
         later=True,

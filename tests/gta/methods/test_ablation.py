@@ -73,6 +73,7 @@ def test_a_paper_names_every_row_of_the_sweeps_of_unimatch_v2(loader: ConfigLoad
     configs = [composed(loader, "data=shapes", f"method={row}") for row in rows]
     told = [Cell(config, None, "", {}, CellFolder(Path()), Sizes()).paper_row for config in configs]
     assert told == ["Supervised", "FixMatch (UniMatch V2)", "UniMatch V2", "GTA-Seg"]
+    assert [config.method.label or config.method.name for config in configs] == rows, "as it is asked for"
 
 
 def test_student_teacher_without_weights(loader: ConfigLoaderImpl) -> None:
