@@ -171,7 +171,7 @@ class Cell:
 
     @property
     def paper_row(self) -> str:
-        """What a paper calls the row: the method's title, with what its label adds ("GTA-Seg, lean"), if it is not said."""
+        """What a paper calls the row: as the config says, or the method's title, with what its label adds."""
         if said := self.config.method.paper_label:
             return said
         row, key = self.row, self.config.method.name
