@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import sys
 from collections.abc import Iterator
@@ -129,15 +130,14 @@ def test_what_the_user_can_mend_is_one_sentence(server: sshd.Sshd, project: Path
 
 
 def test_the_home_there_is_written_as_a_tilde(server: sshd.Sshd, project: Path, gta: Run) -> None:
-    home = f"~/{os.path.relpath(project, Path.home())}"
+    there = pwd.getpwuid(os.getuid()).pw_dir  # sshd's, whatever HOME is here
+    home = f"~/{os.path.relpath(project, there)}"
     words = ["remote", "--no-results", "--ssh", server.ssh]
     answer = gta(*words, "--program", f"'{home}/.venv/bin/gta' '{home}/x' ~", f"{sshd.HOST}:{home}", "table", "~data")
     assert answer.returncode == 7, answer.stderr
     told = json.loads(answer.stdout)
     assert told["folder"] == str(project)
-    assert told["words"] == [f"{Path.home()}/{home[2:]}/x", str(Path.home()), "table", "~data"], (
-        "what follows HOST stays as written"
-    )
+    assert told["words"] == [f"{there}/{home[2:]}/x", there, "table", "~data"], "what follows HOST stays as written"
 
 
 def test_what_no_shell_there_is_asked_about_is_one_sentence(server: sshd.Sshd, gta: Run) -> None:
