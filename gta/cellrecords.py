@@ -250,6 +250,11 @@ class Attempt(JsonRecord):
         """Whether it saved a later iteration than the one it began at."""
         return (-1 if self.saved is None else self.saved) > (self.began or 0)
 
+    @property
+    def lasted(self) -> float | None:
+        """Seconds from its beginning to its end, or to its last heartbeat; None where its record does not say."""
+        return None if self.time is None else max(0.0, (self.end_time or self.beat) - self.time)
+
     def of_requeued(self, job: str | None, restart: int | None) -> bool:
         """Whether the attempt belongs to an earlier start of this Slurm job."""
         if job is None or self.job != job or restart is None:

@@ -17,6 +17,11 @@ def this_place() -> str:
     return f"{socket.gethostname()}:{boot}:{namespace}"
 
 
+def first_rank() -> bool:
+    """Whether this process is the first rank of its cell, or no rank: of several, one speaks for all."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def process_letter(pid: int) -> str:
     """The kernel's letter for what a process does (R, S, D, T, t ...); empty where there is none."""
     try:

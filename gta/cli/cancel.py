@@ -32,18 +32,12 @@ def command(words: Words, states: tuple[str, ...], methods: tuple[str, ...], yes
     A cancelled cell is not run again by itself; retry, or multirun --retry cancelled, submits it again. A multirun that
     runs cells on this host goes on with the others: Ctrl-C there ends it as a whole.
     """
-    if not (words.names or states or methods) and composing.no_grid(words.overrides):
-        raise UserError("cancel takes cells or a grid: gta cancel gta/92/seed0, or gta cancel sweep=NAME.")
-    from launch.grid.names import known
     from launch.show.cancel import cancel, targets
     from launch.show.filters import Filter
     from launch.slurm import commands as slurm
 
-    chosen = composing.chosen(words, Filter(states, methods))
-    if not chosen:
-        raise UserError("There are no cells here yet (another folder: paths.runs=FOLDER).")
-    runs = chosen[0].folder.path.parents[1]
-    found = targets(chosen, known(runs), slurm.queue())
+    chosen, everyone = composing.meant("cancel", words, Filter(states, methods))
+    found = targets(chosen, everyone, slurm.queue())
     ending = [target for target in found if target.ending]
     if not words.names:
         found = [target for target in found if not target.over]

@@ -14,6 +14,7 @@ import click
 
 from gta.errors import UserError
 from gta.masking import masked
+from gta.processes import first_rank
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from launch.show.filters import Filter
     from launch.state.ledger import Entry
 
+NO_CELLS = "There are no cells here yet (another folder: paths.runs=FOLDER)."
 RUNS = "paths.runs="
 LAUNCHER = "hydra/launcher="
 
@@ -103,7 +105,7 @@ def before_cells(loader: ConfigLoaderImpl, master: DictConfig) -> None:
     from launch.grid.grid import paths_of
 
     runs_must_be_a_folder(Path(paths_of(master).runs))
-    if os.environ.get("RANK", "0") == "0":
+    if first_rank():
         for sentence in own_unusable(loader.get_sources()):
             print(f"passed over: {sentence}", file=sys.stderr, flush=True)
 
@@ -120,7 +122,7 @@ def say_unfitting(loader: ConfigLoaderImpl, master: DictConfig) -> None:
     """
     from gta.compose.chosen import unfitting
 
-    if os.environ.get("RANK", "0") == "0":
+    if first_rank():
         for sentence in unfitting(loader, master):
             print(sentence, file=sys.stderr, flush=True)
 
@@ -164,6 +166,21 @@ def chosen(words: Words, only: Filter) -> list[Named]:
     if only.methods:
         found = only.of_names(found)
     return names.find_all(words.names, found) if words.names else found
+
+
+def meant(name: str, words: Words, only: Filter) -> tuple[list[Named], list[Named]]:
+    """The cells that the command `name` is to do something about, and all below their folder of runs.
+
+    Raises what `chosen` raises, and UserError where neither cells nor a grid are said, and where there are none.
+    """
+    from launch.grid.names import known
+
+    if not (words.names or only.states or only.methods) and no_grid(words.overrides):
+        raise UserError(f"{name} takes cells or a grid: gta {name} gta/92/seed0, or gta {name} sweep=NAME.")
+    found = chosen(words, only)
+    if not found:
+        raise UserError(NO_CELLS)
+    return found, known(found[0].folder.path.parents[1])
 
 
 def look(cells: Sequence[Cell]) -> list[Entry]:

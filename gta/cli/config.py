@@ -13,6 +13,8 @@ from gta.errors import UserError
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from gta.compose.hydra import ConfigLoaderImpl, Hydra
+
 Said = dict[str, list[Any]]  # who said a setting -> the cells' values
 WIDEST = 28  # letters of a value, in the column of values
 
@@ -59,15 +61,11 @@ def composed(overrides: Sequence[str]) -> tuple[int, dict[str, Said]]:
     """The number of combinations of a grid, and name -> who said it -> the values, one for each of them."""
     from dataclasses import asdict
 
-    hydra = composing.start()
-    from gta.compose.hydra import loader_of
+    _, loader, master, jobs = _expanded(overrides)
     from gta.compose.origin import Origins
-    from launch.grid.grid import configs, expand, master_config
+    from launch.grid.grid import configs
     from launch.show.inspect import flat
 
-    loader = loader_of(hydra)
-    master = master_config(hydra, composing.protected(overrides), composing.own_options())
-    jobs = expand(master, loader)
     origins = Origins(loader, master)
     found: dict[str, Said] = {}
     for job, config in zip(jobs, configs(loader, master, jobs), strict=True):
@@ -75,6 +73,17 @@ def composed(overrides: Sequence[str]) -> tuple[int, dict[str, Said]]:
         for name, value in flat(asdict(config)).items():
             found.setdefault(name, {}).setdefault(origin(name), []).append(value)
     return len(jobs), found
+
+
+def _expanded(overrides: Sequence[str]) -> tuple[Hydra, ConfigLoaderImpl, DictConfig, list[list[str]]]:
+    """Hydra and its loader, the composed config of a grid, and the overrides of each of its cells."""
+    hydra = composing.start()
+    from gta.compose.hydra import loader_of
+    from launch.grid.grid import expand, master_config
+
+    loader = loader_of(hydra)
+    master = master_config(hydra, composing.protected(overrides), composing.own_options())
+    return hydra, loader, master, expand(master, loader)
 
 
 def lines(settings: Mapping[str, Said], jobs: int) -> Iterable[str]:
@@ -108,17 +117,12 @@ def print_hydra(overrides: Sequence[str], cfg: str | None, package: str | None, 
 
     if not cfg:
         raise UserError("--package and --resolve say what of the config to print: add --cfg job, or leave them out.")
-    hydra = composing.start()
+    hydra, loader, master, jobs = _expanded(overrides)
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import Container, OmegaConf
 
-    from gta.compose.hydra import loader_of
     from gta.compose.overrides import composing as composing_words
-    from launch.grid.grid import expand, master_config
 
-    loader = loader_of(hydra)
-    master = master_config(hydra, composing.protected(overrides), composing.own_options())
-    jobs = expand(master, loader)
     if cfg != "hydra" and len(jobs) > 1:
         names = ", ".join(dict.fromkeys(word.partition("=")[0] for word in _differing(jobs)))
         print(f"Of a grid of {len(jobs)} cells, without what differs between them: {names}.", file=sys.stderr)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words
-from gta.errors import UserError
 
 if TYPE_CHECKING:
     from launch.show.holding import Ask
@@ -40,16 +39,11 @@ def command(words: Words, states: tuple[str, ...], methods: tuple[str, ...]) -> 
 
 def asked(name: str, words: Words, states: tuple[str, ...], methods: tuple[str, ...], question: Ask) -> int:
     """Ask Slurm about the jobs of the cells that are meant, and print what came of each."""
-    if not (words.names or states or methods) and composing.no_grid(words.overrides):
-        raise UserError(f"{name} takes cells or a grid: gta {name} gta/92/seed0, or gta {name} sweep=NAME.")
-    from launch.grid.names import known
     from launch.show.filters import Filter
     from launch.show.holding import ask
 
-    chosen = composing.chosen(words, Filter(states, methods))
-    if not chosen:
-        raise UserError("There are no cells here yet (another folder: paths.runs=FOLDER).")
-    found = ask(chosen, known(chosen[0].folder.path.parents[1]), question)
+    chosen, everyone = composing.meant(name, words, Filter(states, methods))
+    found = ask(chosen, everyone, question)
     told = [said for said in found if words.names or said.waits or said.failed]
     for said in told:
         print(f"{said.cell}: {said.text}")

@@ -23,6 +23,7 @@ from gta.cli.grammar import Group
 from gta.cli.refused import sentence
 from gta.errors import UserError
 from gta.masking import mask_output
+from gta.processes import first_rank
 
 SECTIONS = {
     "Run a grid": ("plan", "multirun", "retry", "doctor", "remote"),
@@ -126,7 +127,7 @@ def _run(words: list[str], program: str) -> int:
 
 def _progress() -> AbstractContextManager[None]:
     """What shows how far long work is; of the ranks of one cell, the first does."""
-    return bars.shown() if os.environ.get("RANK", "0") == "0" else nullcontext()
+    return bars.shown() if first_rank() else nullcontext()
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def _meant(words: Words) -> tuple[list[Named], dict[str, Cell]]:
         grid = {cell.signature: cell for cell in composing.grid(words.overrides)[1]}
         found = names.of_grid(grid.values())
     if not found:
-        raise UserError("There are no cells here yet (another folder: paths.runs=FOLDER).")
+        raise UserError(composing.NO_CELLS)
     return names.find_all(words.names, found) if words.names else found, grid
 
 

@@ -137,7 +137,7 @@ def attempts_table(details: CellDetails) -> None:
     print("\nattempts")
     rows = []
     for one in details.attempts:
-        lasted = duration((one.end_time or one.beat) - one.time) if one.time else ""
+        lasted = "" if one.lasted is None else duration(one.lasted)
         ended = one.ended or ("running" if one.alive() else "died without a word")
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.time)) if one.time else ""
         why = (one.error if one.ended == "failed" else one.why) or one.error or ""

@@ -107,13 +107,13 @@ def command(
 
 def _paper(style: str, caption: str, label: str, decimals: int | None) -> PaperStyle | None:
     """Raises UserError for an option of the paper's style without it."""
-    from analysis.render import PaperStyle
-
     if style != "paper":
         given = [name for name, value in (("caption", caption), ("label", label), ("decimals", decimals)) if value]
         if given or decimals == 0:
             raise UserError(f"--{(given or ['decimals'])[0]} is for the table of a paper: add --style paper.")
         return None
+    from analysis.render import PaperStyle
+
     return PaperStyle(caption, label) if decimals is None else PaperStyle(caption, label, decimals)
 
 

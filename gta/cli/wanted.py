@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gta.cli import composing
 from gta.masking import masked
 from gta.text import some
 
@@ -63,11 +63,10 @@ def _fill(entry: Entry, overrides: Sequence[str], retry: str) -> str:
     if entry.state is State.DONE:
         return "gta sync"  # its number is in its folder, and not in MLflow
     if entry.state is State.DAMAGED:
-        return shlex.join(["gta", "show", entry.cell.signature, *map(masked, overrides)])
+        return composing.shell_line("show", entry.cell.signature, *overrides)
     if not to_run(entry, retry):
-        return shlex.join(["gta", "status", *map(masked, overrides)])
-    words = ["multirun", *overrides] + ([] if retry == "none" else ["--retry", retry])
-    return shlex.join(["gta", *map(masked, words)])
+        return composing.shell_line("status", *overrides)
+    return composing.shell_line("multirun", *overrides, *([] if retry == "none" else ["--retry", retry]))
 
 
 def unrecorded(cells: Sequence[TableCell], runs: str) -> list[str]:

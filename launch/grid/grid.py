@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -35,6 +34,7 @@ from gta.data.splits.split import Split
 from gta.errors import UserError
 from gta.fields import check_value, check_values, values_of
 from gta.masking import refuse_credentials
+from gta.processes import first_rank
 from gta.sweep import Sweep
 from launch.grid import axes, recorded, variants
 
@@ -92,7 +92,7 @@ def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
     """
     splits: dict[str, Split] = {}
     found = configs(loader, master, jobs)
-    if os.environ.get("RANK", "0") == "0":
+    if first_rank():
         for sentence in filter(None, dict.fromkeys(scaled(config.schedule) for config in found)):
             print(sentence, file=sys.stderr, flush=True)
     made = [Cell.prepare(config, splits) for config in progress.steps(found, "preparing the cells", len(found))]

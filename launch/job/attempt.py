@@ -24,6 +24,7 @@ from gta.errors import UserError
 from gta.files import full_disk
 from gta.masking import mask_output
 from gta.ops import distributed
+from gta.processes import first_rank
 from gta.provenance.environment import environment
 from gta.train.control import Control, Request
 from launch.job import failure, telling
@@ -105,7 +106,7 @@ def run_cell(
         if signals is None:
             listening.install()
         # a cell that another launcher finished while this process started is no attempt at it
-        if int(os.environ.get("RANK", 0)) == 0 and not folder.done:
+        if first_rank() and not folder.done:
             if given_up := policy.exhausted(folder.attempts(), config.site, _submitted(folder, sent)):
                 raise UserError(f"This cell is given up after {given_up}; `gta retry` runs it again.")
             if place is not None and _cancelled(folder, sent):
@@ -115,7 +116,7 @@ def run_cell(
                 mine.start()
             elif holder := folder.latest_attempt():
                 other = who(holder)
-        if mine or (int(os.environ.get("RANK", 0)) and not folder.done):
+        if mine or not (first_rank() or folder.done):
             _check_gpu(config.site)
         distributed.init_from_env(config.site.device)
         number, left = distributed.broadcast_object((number, left))

@@ -9,9 +9,10 @@ from launch.grid.names import Named
 from launch.show.cancel import Target, targets
 from launch.slurm import commands as slurm
 from launch.slurm.holding import REFUSED, Answers
-from launch.state.jobs import Unknown
+from launch.state.jobs import HeldJob, Unknown
 
-Ask = Callable[[Mapping[str, str]], Answers]  # about jobs, id -> name
+# about jobs, id -> name, among those that Slurm holds
+Ask = Callable[[Mapping[str, str], Mapping[str, HeldJob]], Answers]
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def ask(cells: Sequence[Named], everyone: Sequence[Named], question: Ask) -> lis
     held = slurm.queue()
     found = targets(cells, everyone, held)
     jobs = {target.job: target.name for target in found if target.job}
-    answers = question(jobs) if jobs else {}
+    answers = question(jobs, held) if jobs and not isinstance(held, Unknown) else {}
     return [_said(target, answers) for target in found]
 
 

@@ -27,7 +27,7 @@ def left(table: Sequence[BoardRow]) -> float | None:
     known = [seconds for row in table if (seconds := _step(row))]
     if not places or not known:
         return None
-    usual = {row.method: statistics.median(steps) for row in table if (steps := _steps(table, row.method))}
+    usual = _usual(table)
     usual_of_all = statistics.median(known)
     needed = [
         row.left if row.left is not None else _rest(row) * usual.get(row.method, usual_of_all)
@@ -37,11 +37,14 @@ def left(table: Sequence[BoardRow]) -> float | None:
     return max(max(needed), sum(needed) / places)
 
 
-def _steps(table: Sequence[BoardRow], method: str) -> list[float]:
-    """Seconds an iteration of the cells of a method: of those that are done, or else of those that run."""
-    mine = [row for row in table if row.method == method]
-    done = [seconds for row in mine if row.state == "done" and (seconds := _step(row))]
-    return done or [seconds for row in mine if (seconds := _step(row))]
+def _usual(table: Sequence[BoardRow]) -> dict[str, float]:
+    """Method -> seconds an iteration of its cells: of those that are done, or else of those that run."""
+    done: dict[str, list[float]] = {}
+    running: dict[str, list[float]] = {}
+    for row in table:
+        if seconds := _step(row):
+            (done if row.state == "done" else running).setdefault(row.method, []).append(seconds)
+    return {method: statistics.median(steps) for method, steps in {**running, **done}.items()}
 
 
 def _step(row: BoardRow) -> float | None:

@@ -192,9 +192,7 @@ def hours(entry: Entry, history: Sequence[Attempt]) -> tuple[float, float]:
     gpu_hours = core_hours = 0.0
     before = _before_it_was_recorded(entry) if any(attempt.gpus is None for attempt in history) else (0.0, 0.0)
     for attempt in history:
-        if attempt.time is None:  # lost in a crash of the machine
-            continue
-        lasted = max(0.0, (attempt.end_time or attempt.beat) - attempt.time) / 3600
+        lasted = (attempt.lasted or 0.0) / 3600  # not known: lost in a crash of the machine
         gpus, cores = before if attempt.gpus is None else (attempt.gpus, attempt.cores or 0.0)
         gpu_hours += lasted * gpus
         core_hours += lasted * cores

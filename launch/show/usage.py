@@ -57,9 +57,9 @@ class Usage:
 
 
 def usages(entries: Sequence[Entry], starts: Sequence[JobUse]) -> list[Usage]:
-    """A line for each method whose cells have begun. `starts`: what the accounting says of their jobs."""
+    """A line for each method of these cells, which were `sampled`. `starts`: what the accounting says of their jobs."""
     rows: dict[str, list[Entry]] = {}
-    for entry in sampled(entries):
+    for entry in entries:
         rows.setdefault(entry.cell.row, []).append(entry)
     by_job: dict[str, list[JobUse]] = {}
     for start in starts:
@@ -97,7 +97,7 @@ def _usage(row: str, entries: Sequence[Entry], by_job: Mapping[str, Sequence[Job
     speeds = [one["iteration"] for one in seen if "iteration" in one]
     each = median(speeds) if speeds else None
     longest = max(entry.cell.config.schedule.iterations for entry in entries)
-    lasted = [sum((one.end_time or one.beat) - one.time for one in attempts if one.time) for attempts in past]
+    lasted = [sum(one.lasted or 0.0 for one in attempts) for attempts in past]
     memory = max((start.memory_mib for start in starts if start.memory_mib), default=None)
     asked_memory = max((start.asked_mib for start in starts if start.asked_mib), default=None)
     cores = [start.cores for start in starts if start.cores]

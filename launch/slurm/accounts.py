@@ -19,17 +19,15 @@ _MIB = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2}
 
 @dataclass(frozen=True)
 class JobUse:
-    """One start of a job. Seconds; MiB of a node; `cores` that were busy on average, of `cpus`, on all nodes. None:
-    the accounting does not say.
+    """One start of a job. MiB of a node; `cores` that were busy on average, of `cpus`, on all nodes. None: the
+    accounting does not say.
     """
 
     job: str
     name: str
     state: str
-    seconds: float
     limit_minutes: int | None
     cpus: int
-    nodes: int
     cores: float | None = None
     memory_mib: float | None = None
     asked_mib: float | None = None
@@ -40,7 +38,7 @@ def used(jobs: Iterable[str]) -> list[JobUse] | Unknown | None:
     wanted = set(jobs)
     if not wanted:
         return []
-    if cluster.config() and not cluster.accounting_on():
+    if cluster.keeps_no_accounts():
         return None
     numbers = sorted({job.partition("_")[0] for job in wanted})
     command = ["sacct", "--noheader", "--parsable2", "--duplicates", "--units=M", f"--jobs={','.join(numbers)}"]
@@ -75,8 +73,8 @@ def _start(row: dict[str, str]) -> JobUse:
         asked *= (cpus if row["ReqMem"].endswith("c") else 1) / max(1, nodes)
     limit = row["TimelimitRaw"]
     return JobUse(
-        job=row["JobID"], name=row["JobName"], state=row["State"].partition(" ")[0], seconds=seconds,
-        limit_minutes=int(limit) if limit.isdigit() else None, cpus=cpus, nodes=nodes,
+        job=row["JobID"], name=row["JobName"], state=row["State"].partition(" ")[0],
+        limit_minutes=int(limit) if limit.isdigit() else None, cpus=cpus,
         cores=busy / seconds if seconds and busy else None, asked_mib=asked or None,
     )  # fmt: skip
 

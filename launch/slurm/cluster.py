@@ -67,6 +67,11 @@ def accounting_on() -> bool:
     return not kind.endswith("none") and kind not in ("", "(null)")
 
 
+def keeps_no_accounts() -> bool:
+    """Whether the cluster says that finished jobs are not recorded; False where unknown."""
+    return bool(config()) and not accounting_on()
+
+
 def partition(name: str | None) -> Partition | None:
     """The Slurm partition of that name (None: the default one), or None where there is none such or nobody answers."""
     known = partitions()

@@ -238,7 +238,7 @@ def accounting(command: list[str]) -> list[str] | Unknown:
     answer = _run(command)
     if answer is not None and not answer.returncode:
         return answer.stdout.splitlines()
-    if cluster.config() and not cluster.accounting_on():
+    if cluster.keeps_no_accounts():
         return []
     return Unknown("the accounting does not answer (sacct)")
 

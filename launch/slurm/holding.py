@@ -1,7 +1,7 @@
 """scontrol about jobs that wait: held, let go, put in front. Many at once; each by itself where Slurm refuses some, so
 that each has an answer of its own.
 
-A task of an array is named as one (57_3): Slurm parts it from the others.
+A task of an array is named as one (57_3): Slurm parts it from the others. `queue`: the jobs that Slurm holds.
 """
 
 from __future__ import annotations
@@ -21,42 +21,39 @@ _FOR_NOW = "not persistent"  # what who is no operator is told of a priority tha
 _BEGAN = "no longer pending"
 
 
-def hold(jobs: Mapping[str, str]) -> Answers:
+def hold(jobs: Mapping[str, str], queue: Mapping[str, HeldJob]) -> Answers:
     """Jobs (id -> name) that wait do so until they are released, by their owner or whoever may."""
-    waiting, said = _waiting(jobs)
+    waiting, said = _waiting(jobs, queue)
     back: Answers = {job: "held already" for job, found in waiting.items() if found.state != "PENDING"}
     rest = {job: found for job, found in waiting.items() if job not in back}
     return {**said, **back, **_told(rest, "held", lambda ids: ("uhold", ids))}
 
 
-def release(jobs: Mapping[str, str]) -> Answers:
+def release(jobs: Mapping[str, str], queue: Mapping[str, HeldJob]) -> Answers:
     """Jobs (id -> name) that were held may start. Those that were not are told of, too: while a job waits for another
     one its reason may hide that it is held.
     """
-    waiting, said = _waiting(jobs)
+    waiting, said = _waiting(jobs, queue)
     told = _released(waiting)
     free = [job for job, found in waiting.items() if told[job] == "released" and not held(found)]
     return {**said, **told, **{job: f"was not held: {plain(waiting[job].reason)}" for job in free}}
 
 
-def prioritise(jobs: Mapping[str, str], priority: int) -> Answers:
+def prioritise(jobs: Mapping[str, str], queue: Mapping[str, HeldJob], priority: int) -> Answers:
     """Jobs (id -> name) that wait get this priority of Slurm's, after they were released: only an operator may give one
     to a job that is held. Most clusters let users only lower it.
     """
-    waiting, said = _waiting(jobs)
+    waiting, said = _waiting(jobs, queue)
     told = _released(waiting)
     free = {job: found for job, found in waiting.items() if told[job] == "released"}
     set_to = _told(free, f"priority {priority}", lambda ids: ("update", f"JobId={ids}", f"Priority={priority}"))
     return {**said, **told, **set_to}
 
 
-def _waiting(jobs: Mapping[str, str]) -> tuple[Waiting, Answers]:
-    """Those of the jobs that Slurm holds under their names at this moment (an id may be another job's by now) and that
-    wait; what is to be said of the others.
+def _waiting(jobs: Mapping[str, str], queue: Mapping[str, HeldJob]) -> tuple[Waiting, Answers]:
+    """Those of the jobs that Slurm holds under their names (an id may be another job's by now) and that wait; what is
+    to be said of the others.
     """
-    queue = slurm.queue()
-    if isinstance(queue, Unknown):
-        return {}, dict.fromkeys(jobs, queue)
     waiting: Waiting = {}
     said: Answers = {}
     for job, name in jobs.items():

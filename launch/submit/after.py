@@ -22,23 +22,24 @@ After = Callable[[Collection[str]], str]  # signatures of cells -> what Slurm is
 
 
 def after(names: Sequence[str], cells: Sequence[Cell]) -> After:
-    """What cells of a grid wait for: those of these names, in the grid or anywhere below its runs (`dependency`)."""
-
-    def told(mine: Collection[str]) -> str:
-        everyone = [*known(Path(cells[0].config.paths.runs)), *of_grid(cells)] if names else []
-        return dependency(names, list({cell.signature: cell for cell in everyone}.values()), mine)
-
-    return told
-
-
-def dependency(names: Sequence[str], everyone: Sequence[Named], mine: Collection[str]) -> str:
-    """Slurm's words for "once these cells are done", such as `afterok:57_0:58`; empty where all are. `names`: of
-    cells among `everyone`; `mine`: signatures of those that are to wait.
-
-    Raises UserError for a name of no cell, and where a cell is neither done nor on its way in Slurm: what waits for
-    that one would never run. Raises Silent where Slurm does not answer.
+    """What cells of a grid wait for: those that have these names now, in the grid or anywhere below its runs
+    (`dependency`). Raises UserError for a name of no cell.
     """
-    before = [cell for cell in find_all(names, everyone) if not cell.folder.done] if names else []
+    if not names:
+        return lambda mine: ""
+    everyone = {cell.signature: cell for cell in [*known(Path(cells[0].config.paths.runs)), *of_grid(cells)]}
+    before = find_all(names, list(everyone.values()))
+    return lambda mine: dependency(before, mine)
+
+
+def dependency(cells: Sequence[Named], mine: Collection[str]) -> str:
+    """Slurm's words for "once these cells are done", such as `afterok:57_0:58`; empty where all are. `mine`:
+    signatures of those that are to wait.
+
+    Raises UserError where a cell is neither done nor on its way in Slurm: what waits for that one would never run.
+    Raises Silent where Slurm does not answer.
+    """
+    before = [cell for cell in cells if not cell.folder.done]
     held = slurm.queue() if before else {}
     if isinstance(held, Unknown):
         raise Silent(held)

@@ -8,13 +8,14 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gta.cellfolder import BrokenRecord
 from gta.compose import sbatch
 from gta.config import SiteConfig
+from gta.containerconfig import ContainerConfig
 from gta.errors import UserError
 from launch.slurm import cluster, submitting
 from launch.slurm import commands as slurm
@@ -260,7 +261,7 @@ class SlurmCluster:
             if (text := repr(site)) not in known:  # one for all cells of a site: Hydra's interpolations take a while
                 known[text] = self._params_of(site)
             params = known[text]
-            inside = [site.container, site.container_runtime, site.container_binds, site.container_python, site.stage]
+            inside = [*(getattr(site, field.name) for field in fields(ContainerConfig)), site.stage]
             key = json.dumps([params, site.cells_per_gpu, inside], sort_keys=True, default=str)
             shapes.setdefault(key, (params, site.cells_per_gpu, []))[2].append(one)
         return list(shapes.values())

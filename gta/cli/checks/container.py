@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from gta.config import SiteConfig
 from gta.finding import Finding, missing, ok, problem
+from launch.slurm import cluster
 from launch.submit.container import PYXIS, is_file
-
-SRUN_SECONDS = 10.0
 
 
 def container(site: SiteConfig, on_slurm: bool) -> Iterator[Finding]:
@@ -48,11 +46,7 @@ def _runtime(name: str) -> Finding:
             "container", f"{name} is not on the PATH here",
             f"It has to be there on the nodes: a module may bring it, by site.setup (module load {name}).",
         )  # fmt: skip
-    try:
-        told = subprocess.run(["srun", "--help"], capture_output=True, text=True, timeout=SRUN_SECONDS).stdout
-    except (OSError, subprocess.SubprocessError):
-        told = ""
-    if "--container-image" in told:
+    if "--container-image" in (cluster.ask("srun", "--help") or ""):
         return ok("container", "srun has pyxis's --container-image")
     return problem(
         "container", "srun knows no --container-image: pyxis is not set up here",

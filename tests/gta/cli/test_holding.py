@@ -86,6 +86,7 @@ def test_many_cells_are_one_question_and_each_has_its_own_answer(
     names = [cells[seed].signature for seed in (0, 2)]
     assert main(["hold", *names]) == 0
     assert fake_slurm.calls("scontrol")[-1] == ["uhold", "57_0,57_2"]
+    assert len(fake_slurm.calls("squeue")) == 1
     assert answers(capsys) == ["held", "held"]
     fake_slurm.set("57_2", reason="Priority")
     assert main(["release", *names]) == 0

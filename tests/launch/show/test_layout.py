@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console, Group
 from rich.text import Text
 
+from launch.show import pace
 from launch.show.board import fitting, frame, page
 from launch.show.pace import left
-from launch.show.rows import counts
+from launch.show.rows import BoardRow, counts
 from launch.show.words import URGENT, expected, totals
 from launch.state.silent import moment
 from tests.helpers import boards
@@ -149,6 +150,20 @@ def test_finished_cells_tell_what_those_of_their_method_will_take() -> None:
     assert left([*done, running]) == 7000, "its own speed is the better one"
     assert left([*done, replace(starting[0], method="u2pl")]) == pytest.approx(5000), "of another, as of the grid"
     assert left([*done, replace(slow, state="failed"), starting[0]]) == pytest.approx(1000), "nobody waits for that one"
+
+
+def test_each_cell_of_a_large_grid_is_looked_at_once_or_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The board asks twice a second, so that what it takes grows with the cells, and not with their square."""
+    step, asked = pace._step, []
+
+    def counted(row: BoardRow) -> float | None:
+        asked.append(row)
+        return step(row)
+
+    monkeypatch.setattr(pace, "_step", counted)
+    table = [replace(row, trained=40000.0) if row.state == "done" else row for row in boards.rows(300)]
+    assert left(table) is not None
+    assert len(asked) <= 2 * len(table)
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

@@ -44,12 +44,12 @@ def ran(cell: Cell, seconds: float = 3600, job: str = "57", done: bool = True, *
 
 
 def of(cells: Sequence[Cell], *starts: JobUse) -> list[usage.Usage]:
-    return usage.usages(ledger(cells), starts)
+    return usage.usages(usage.sampled(ledger(cells)), starts)
 
 
 def start(job: str = "57", **fields: Any) -> JobUse:
     """A job of an hour that asked for a day, 8 cores and 64 GiB, and used 6 GiB and 2 cores."""
-    plain = {"name": "toy-a", "state": "COMPLETED", "seconds": 3600.0, "limit_minutes": 1440, "cpus": 8, "nodes": 1}
+    plain = {"name": "toy-a", "state": "COMPLETED", "limit_minutes": 1440, "cpus": 8}
     return JobUse(job=job, **{**plain, "cores": 2.0, "memory_mib": 6 * GIB, "asked_mib": 64 * GIB, **fields})
 
 

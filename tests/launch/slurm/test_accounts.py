@@ -37,10 +37,10 @@ def sacct(fake_slurm: FakeSlurm) -> FakeSlurm:
 def test_each_start_of_a_job_has_the_memory_of_its_steps(sacct: FakeSlurm) -> None:
     found = accounts.used({"57_0", "57_1", "57_2"})
     assert found == [
-        JobUse("57_0", "toy-a", "PREEMPTED", 100.0, 1440, 8, 1, 1.005, 4010.5, 8192.0),
-        JobUse("57_0", "toy-a", "COMPLETED", 3600.0, 1440, 8, 1, 26.0, 6012.0, 8192.0),
-        JobUse("57_1", "toy-a", "OUT_OF_MEMORY", 50.0, None, 16, 2, None, 4096.0, 32768.0),
-        JobUse("57_2", "toy-a", "RUNNING", 50.0, 30, 1, 1),
+        JobUse("57_0", "toy-a", "PREEMPTED", 1440, 8, 1.005, 4010.5, 8192.0),
+        JobUse("57_0", "toy-a", "COMPLETED", 1440, 8, 26.0, 6012.0, 8192.0),
+        JobUse("57_1", "toy-a", "OUT_OF_MEMORY", None, 16, None, 4096.0, 32768.0),
+        JobUse("57_2", "toy-a", "RUNNING", 30, 1),
     ]
     asked = (sacct.bin / "asked").read_text().split()
     assert "--jobs=57" in asked, "an array is asked for at once"

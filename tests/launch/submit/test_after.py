@@ -17,6 +17,7 @@ from launch.submit.slurm_array import SlurmCluster
 from launch.submit.watch import Watch
 from tests.helpers.cells import claim, failed, finish, of_seeds, submitted
 from tests.helpers.fake_slurm import FakeSlurm
+from tests.helpers.program import Run
 
 PARAMS: dict[str, Any] = {
     "submitit_folder": "jobs/%j", "name": "gta-toy", "timeout_min": 10, "array_parallelism": 256, "nodes": 1,
@@ -80,9 +81,30 @@ def test_what_would_never_run_is_refused(cells: list[Cell], tmp_path: Path, fake
     assert f"{never}, as it is not done and its job 40_1 is over or fails: run it first" in refused(cells[1])
     with pytest.raises(UserError, match="neither done nor sent to Slurm: run it first"):
         after(names(cells[4:]), cells)(names(cells[3:4]))
-    with pytest.raises(UserError, match="there is no such cell"):
-        after(["nothing"], cells)(names(cells))
     assert not fake_slurm.scripts(), "nothing was sent"
+
+
+def test_a_name_of_no_cell_is_refused_before_anything_is_made(
+    say: Run, small: list[str], tmp_path: Path, fake_slurm: FakeSlurm
+) -> None:
+    words = ["sweep=shapes", "method=supervised", "seed=0", *small, "hydra/launcher=slurm", "--no-wait"]
+    said = say("multirun", *words, "--after", "supervised/1_5/seed7")
+    assert (said.returncode, "1 never run" in said.stdout) == (2, False), "nothing is said as if it would run"
+    assert "error: supervised/1_5/seed7: there is no such cell" in said.stderr
+    made = [path.name for path in (tmp_path / "runs").rglob("*") if path.is_file()]
+    assert made == ["multirun.yaml"], "Hydra's own, before it calls a launcher"
+    assert not fake_slurm.calls("sbatch")
+
+
+def test_cells_that_are_made_later_do_not_join_those_of_a_pattern(
+    cells: list[Cell], tmp_path: Path, fake_slurm: FakeSlurm
+) -> None:
+    told = after(["gta*"], cells[1:2])
+    late = of_seeds(6, tmp_path / "runs")[5]
+    late.write()
+    submitted(late, "41", name="gta")
+    fake_slurm.add("41")
+    assert told(names(cells[3:])) == "afterok:40_1:40_2"
 
 
 def test_silence_is_waited_for(cells: list[Cell], fake_slurm: FakeSlurm) -> None:

@@ -179,7 +179,9 @@ def findings(site: SiteConfig, on_slurm: bool = True) -> Iterator[tuple[Status, 
     return ((one.status, one.detail) for one in looked_at(site, on_slurm))
 
 
-def test_doctor_looks_for_the_image_and_what_starts_it(programs: Any, tmp_path: Path) -> None:
+def test_doctor_looks_for_the_image_and_what_starts_it(
+    programs: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = tmp_path / "gta.sif"
     site = SiteConfig(container=str(image))
     assert (Status.PROBLEM, f"the image {image} is not there, or cannot be read") in findings(site)
@@ -190,6 +192,7 @@ def test_doctor_looks_for_the_image_and_what_starts_it(programs: Any, tmp_path: 
     pyxis = replace(site, container_runtime="pyxis")
     programs(srun="echo '--nodes'")
     assert list(findings(pyxis))[-1][0] is Status.PROBLEM
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "another"))  # a cluster is asked once
     programs(srun="echo '      --container-image=[USER@][REGISTRY#]IMAGE'")
     assert list(findings(pyxis))[-1] == (Status.OK, "srun has pyxis's --container-image")
     assert list(findings(SiteConfig())) == []
