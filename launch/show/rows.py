@@ -13,7 +13,7 @@ import psutil
 from gta import journal
 from gta.cellfolder import Attempt, readable
 from gta.text import printable
-from launch.slurm.reasons import plain, stuck, way_out
+from launch.slurm.reasons import stuck, why
 from launch.state.damage import damage
 from launch.state.damage import history as attempts_of
 from launch.state.jobs import HeldJob
@@ -110,15 +110,12 @@ def _with_damage(text: str, entry: Entry, hurt: Sequence[str]) -> str:
 def what(entry: Entry) -> str:
     """Why a job waits, in plain words; else the ledger's, with the cause before the error's line where it lacks."""
     if entry.held is not None and entry.held.state in _WAITING:
-        said = plain(entry.held.reason)
-        return f"{said}; {way_out(entry.held, entry.cell.signature)}" if stuck(entry.held) else said
+        return why(entry.held, entry.cell.signature)
     if entry.unknown is not None:
         return entry.detail if entry.silent is not None else entry.unknown.why
     if entry.state is State.DONE or (entry.state is State.QUEUED and not _suspended(entry)):
         return ""
-    if entry.state is State.FAILED and entry.cause and str(entry.cause) not in entry.detail:
-        return f"{entry.cause}: {entry.detail}"
-    return entry.detail
+    return entry.error if entry.state is State.FAILED else entry.detail
 
 
 def state(entry: Entry, history: Sequence[Attempt]) -> str:

@@ -84,6 +84,12 @@ def way_out(job: HeldJob, cell: str) -> str:
     return "cancel it (`gta cancel`), then `gta retry` with what the cluster has"
 
 
+def why(job: HeldJob, cell: str) -> str:
+    """Why the job of the cell of this signature waits, and, where it is stuck, what to do about it."""
+    said = plain(job.reason)
+    return f"{said}; {way_out(job, cell)}" if stuck(job) else said
+
+
 def _word(reason: str) -> str:
     """The reason's own word: behind it Slurm may name nodes, and some reasons are sentences."""
     text = reason.strip()

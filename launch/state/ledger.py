@@ -17,7 +17,7 @@ from gta.cellfolder import Attempt, BrokenRecord, Cancelled, Death, Failure, Sub
 from launch.state import setup, silent
 from launch.state.damage import latest
 from launch.state.jobs import EndedJob, HeldJob, Jobs, Unknown, Word
-from launch.state.policy import POLICY, exhausted, of_job
+from launch.state.policy import POLICY, exhausted, of_job, with_cause
 
 if TYPE_CHECKING:  # status, logs and cancel need no torch to look at folders
     from gta.cell import Cell
@@ -35,6 +35,7 @@ class State(StrEnum):
     DAMAGED = "damaged"  # a record in its folder cannot be read: a person must look
 
 
+BUSY = (State.RUNNING, State.QUEUED, State.UNKNOWN)  # a job is at the cell, or will be, as far as is known
 RETRY = {
     "none": (),
     "failed": (State.FAILED,),
@@ -68,6 +69,11 @@ class Entry:
         if self.state is State.DONE:
             return ""
         return f"{self.state}: {self.detail}" if self.detail else str(self.state)
+
+    @property
+    def error(self) -> str:
+        """What failed, in a line, with the cause in front where it lacks."""
+        return with_cause(self.cause, self.detail)
 
 
 NOT_ASKED = Unknown("nobody was asked about its job")

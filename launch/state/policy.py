@@ -37,6 +37,12 @@ POLICY = {
     Death.GAVE_UP: Policy(False, "look at its log (`gta logs CELL`), then `gta retry`"),
 }
 
+
+def with_cause(cause: Death | None, error: str) -> str:
+    """An error's line, with its cause in front where it does not name that itself."""
+    return f"{cause}: {error}" if cause and str(cause) not in error else error
+
+
 NO_LOG = 53  # Slurm's "signal" of a job whose output it could not write
 
 _STATES = {

@@ -18,7 +18,7 @@ from launch.slurm import patience, reasons
 from launch.slurm.patience import PatientLook
 from launch.state import order
 from launch.state.jobs import HeldJob, Silent, Unknown
-from launch.state.ledger import Entry, State, silence, to_run
+from launch.state.ledger import BUSY, Entry, State, silence, to_run
 from launch.state.policy import POLICY
 from launch.state.submission import ToSubmit, submission_lock
 from launch.submit.selection import Selection
@@ -218,7 +218,7 @@ class Watch:
         """Nothing of ours runs, nothing waits that could ever start, and nobody else is at one of the cells."""
         never = self.never_start
         going = [entry for entry in entries if entry.cell.signature not in never]
-        busy = any(entry.state in (State.RUNNING, State.QUEUED, State.UNKNOWN) for entry in going)
+        busy = any(entry.state in BUSY for entry in going)
         unsure = any(entry.cell.signature in self._unsure and entry.state is not State.DONE for entry in entries)
         return not (self.jobs or busy or unsure or self.wanted(entries))
 
