@@ -177,7 +177,7 @@ def _run(cells: list[Cell], cluster: Cluster, sweep: Sweep, options: Options, po
         board.console.print(recipe.line(entry.cell.config for entry in wanted), markup=False, soft_wrap=True)
         board.console.print(price.describe(wanted), markup=False, soft_wrap=True)
         _within_budget(wanted, options.budget, news)
-    spending = Spending(wanted, options.budget)
+    spending = Spending(wanted, options.budget, board.rows)
     recorder = record.Recorder(cells, sweep)
     interrupted = detached = False
     with board, Interrupt() as ctrl_c:
