@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gta.cli import composing, grammar
@@ -80,12 +79,12 @@ def _cell(words: Words, on_slurm: bool) -> tuple[DictConfig, Cell]:
 
 def _check(cell: Cell) -> None:
     """Raises UserError for a cell that is done, or that somebody else is at."""
-    from launch.state.ledger import State
+    from launch.state.ledger import BUSY, State
 
     (entry,) = composing.look([cell])
     if entry.state in (State.DONE, State.DAMAGED):
         raise UserError(f"{cell.title} is {entry.state}: {entry.detail}.")
-    if entry.state in (State.RUNNING, State.QUEUED, State.UNKNOWN):
+    if entry.state in BUSY:
         raise UserError(
             f"{cell.title} is {entry.state} ({entry.detail}): `gta cancel {cell.signature[:8]}` ends that first."
         )
@@ -93,7 +92,7 @@ def _check(cell: Cell) -> None:
 
 def _srun(master: DictConfig, cell: Cell, pdb: bool) -> int:
     """As a job of Slurm, with the code as it is here."""
-    import launch
+    from launch.job.owncode import own_code_first
     from launch.slurm.interactive import in_foreground, srun_command
     from launch.submit.executor import one_job
     from launch.submit.launcher import slurm_params
@@ -105,11 +104,9 @@ def _srun(master: DictConfig, cell: Cell, pdb: bool) -> int:
             "is installed here, or --here inside one."
         )
     params = slurm_params(master, site)
-    code = str(Path(str(launch.__file__)).parents[1])
     command = [sys.executable, "-P", "-u", "-m", "launch.job.foreground", str(cell.folder.path), str(time.time())]
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
     words = srun_command(
         one_job(params), params["setup"], [*command, *(["--pdb"] if pdb else [])], site.ranks * site.nodes, terminal
     )
-    paths = [code, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return 1 if in_foreground(words, {"PYTHONPATH": os.pathsep.join(paths)}) else 0
+    return 1 if in_foreground(words, own_code_first()) else 0

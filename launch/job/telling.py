@@ -5,14 +5,14 @@ The attempt is over by then, and whatever comes of this changes nothing about it
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 from gta.cellfolder import CellFolder, readable
 from gta.sweep import Sweep
+from launch.job import stacks
+from launch.job.owncode import own_code_first
 from launch.notify.watchers import Place, watchers
 
 SECONDS = 150.0  # a launcher elsewhere is waited for, and two commands may take their time
@@ -21,8 +21,10 @@ STUCK_SECONDS = 60.0
 
 def tell_end(folder: CellFolder, rank: int) -> None:
     """Of an attempt that is over, by the rank that failed first, or rank 0."""
-    with contextlib.suppress(OSError):
+    try:
         _tell_end(folder, rank)
+    except OSError as error:
+        stacks.say(f"Nobody is told how the attempt ended: {error}")
 
 
 def _tell_end(folder: CellFolder, rank: int) -> None:
@@ -45,14 +47,12 @@ def asked(folder: CellFolder) -> bool:
 
 def start(folder: CellFolder, *more: str) -> subprocess.Popen[bytes] | None:
     """The process that tells, with the code that this one runs; None where it cannot be started."""
-    root = str(Path(__file__).parents[2])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     command = [sys.executable, "-P", "-m", "launch.notify.last", str(folder.path), *more]
-    with contextlib.suppress(OSError):
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-        )
-    return None
+    try:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, env={**os.environ, **own_code_first()})
+    except OSError as error:
+        stacks.say(f"Nobody is told, as no process could be started for that: {error}")
+        return None
 
 
 def finish(process: subprocess.Popen[bytes] | None, seconds: float) -> None:
@@ -62,5 +62,6 @@ def finish(process: subprocess.Popen[bytes] | None, seconds: float) -> None:
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
+        stacks.say(f"Telling took longer than {seconds:.0f} s, and is given up.")
         process.kill()
         process.wait()

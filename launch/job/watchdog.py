@@ -14,11 +14,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 from gta import progress
 from gta.cellfolder import CellFolder, process_start
+from launch.job.owncode import own_code_first
 from launch.job.stacks import DUMP
 from launch.job.watching import ATTEMPT, OVER, TICK, Watched
 
@@ -112,16 +111,13 @@ def _stack_on_signal() -> Iterator[None]:
 
 def _start(watched: Watched) -> subprocess.Popen[bytes]:
     """It runs the code that this process runs, and hears no signal that is sent to the whole job."""
-    root = str(Path(__file__).parents[2])
-    paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment: dict[str, Any] = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
     try:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "launch.job.watching", watched.text()],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            env=environment,
+            env={**os.environ, **own_code_first()},
         )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

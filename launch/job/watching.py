@@ -186,9 +186,11 @@ class Watching:
         """Begin to tell somebody, where no launcher does; the process that tells. Nothing of it keeps the end away."""
         if self.watched.rank or self.number is None:
             return None
-        with contextlib.suppress(Exception):
+        try:
             if asked(self.folder):
                 return start(self.folder, "stuck", str(self.number), self._why())
+        except Exception as error:
+            stacks.say(f"Nobody is told that the attempt is stuck: {type(error).__name__}: {error}")
         return None
 
     def _why(self) -> str:

@@ -60,9 +60,9 @@ class Sending:
     def __init__(self, command: str, facts: Mapping[str, str]):
         self.error = ""
         self._process: subprocess.Popen[bytes] | None = None
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115, closed with the command
         self._until = time.monotonic() + SECONDS
         try:
+            self._said = tempfile.TemporaryFile()  # noqa: SIM115, closed with the command
             self._process = subprocess.Popen(
                 ["bash", "-c", script(command)],
                 stdin=subprocess.DEVNULL,
@@ -80,9 +80,14 @@ class Sending:
         if self._process is None:
             return True
         code = self._process.poll()
-        if code is None and time.monotonic() < self._until:
-            return False
-        self.error = self._ended(f"exit code {code}") if code else "" if code == 0 else self.stop()
+        if code is None:
+            if time.monotonic() < self._until:
+                return False
+            _end(self._process)
+            self.error = self._ended(f"it took longer than {SECONDS:.0f} s")
+        elif code:
+            self.error = self._ended(f"exit code {code}")
+        self._said.close()
         self._process = None
         return True
 
@@ -92,17 +97,17 @@ class Sending:
             time.sleep(0.05)
         return self.error
 
-    def stop(self) -> str:
-        """End it, and all that it started; the error."""
-        if self._process is not None:
-            with contextlib.suppress(OSError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        return self._ended(f"it took longer than {SECONDS:.0f} s")
-
     def _ended(self, how: str) -> str:
-        """How it ended, and the last line that it said."""
-        self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - _END))
-        lines = self._said.read().decode(errors="replace").strip().splitlines()
-        self._said.close()
+        """How it ended, and the last line that it said, as far as that can be read."""
+        lines: list[str] = []
+        with contextlib.suppress(OSError):
+            self._said.seek(max(0, self._said.seek(0, os.SEEK_END) - _END))
+            lines = self._said.read().decode(errors="replace").strip().splitlines()
         return printable(masked(f"{how}: {lines[-1][:_LINE]}" if lines else how))
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End it, and all that it started."""
+    with contextlib.suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

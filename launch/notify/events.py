@@ -20,15 +20,14 @@ from gta.text import printable
 from launch.grid.names import named
 from launch.notify.command import payload
 from launch.notify.told import Event
-from launch.slurm.reasons import plain, way_out
-from launch.state.ledger import Entry, State
-from launch.state.policy import POLICY
+from launch.slurm.reasons import why
+from launch.state.ledger import BUSY, Entry, State
+from launch.state.policy import POLICY, with_cause
 
 SHOWN = 10  # cells that a message names
 _LINE = 500  # characters of a cell's line
 _NO_LIMIT = 30.0  # minutes of silence that are told where site.stuck_minutes is 0
 HELD_BY_USER = "JobHeldUser"  # Slurm's word; whoever did that knows it
-_BUSY = (State.RUNNING, State.QUEUED, State.UNKNOWN)
 
 
 def of_cells(entries: Iterable[Entry], never_start: Collection[str] = ()) -> list[Event]:
@@ -40,9 +39,8 @@ def of_cells(entries: Iterable[Entry], never_start: Collection[str] = ()) -> lis
 def _of_entry(entry: Entry, never_starts: bool) -> Event | None:
     folder, log = entry.cell.folder, entry.log or ""
     if entry.state in (State.FAILED, State.DAMAGED):
-        cause = f"{entry.cause}: " if entry.cause and str(entry.cause) not in entry.detail else ""
         key = f"{entry.state} {_which(entry.attempts, entry.job)}"
-        return _event(FAILURE, key, folder, f"{entry.state}: {cause}{entry.detail}", log)
+        return _event(FAILURE, key, folder, f"{entry.state}: {entry.error}", log)
     if entry.state is State.RESUMABLE and entry.cause is Death.STUCK:
         return _stuck(folder, entry.attempts, f"ended: {entry.detail}", log)
     if entry.state in (State.RUNNING, State.UNKNOWN) and entry.silent is not None:
@@ -50,8 +48,8 @@ def _of_entry(entry: Entry, never_starts: bool) -> Event | None:
         if time.time() - entry.silent > 60 * minutes:
             return _stuck(folder, entry.attempts, entry.detail, log)
     if entry.state is State.QUEUED and never_starts and not (entry.held and entry.held.reason == HELD_BY_USER):
-        why = f"{plain(entry.held.reason)}; {way_out(entry.held, folder.signature)}" if entry.held else entry.detail
-        return _event(STUCK, f"never starts: job {entry.job}", folder, f"will not start: {why}", log)
+        said = why(entry.held, folder.signature) if entry.held else entry.detail
+        return _event(STUCK, f"never starts: job {entry.job}", folder, f"will not start: {said}", log)
     return None
 
 
@@ -62,14 +60,13 @@ def of_folder(folder: CellFolder) -> list[Event]:
         return []
     sent, past = readable(folder.submitted, say=lambda _: None), folder.latest_attempt()
     key = f"{State.FAILED} {_which(past.number if past else 0, sent.job if sent else None)}"
-    cause = f"{verdict.cause}: " if str(verdict.cause) not in verdict.error else ""
-    return [_event(FAILURE, key, folder, f"failed: {cause}{verdict.error}", verdict.log or "")]
+    return [_event(FAILURE, key, folder, f"failed: {with_cause(verdict.cause, verdict.error)}", verdict.log or "")]
 
 
-def of_stuck(folder: CellFolder, number: int, why: str) -> Event:
+def of_stuck(folder: CellFolder, number: int, cause: str) -> Event:
     """An attempt that is about to be ended, since it made no progress."""
     past = folder.attempt(number)
-    return _stuck(folder, number, f"ended: {why}; {POLICY[Death.STUCK].advice}", (past.log or "") if past else "")
+    return _stuck(folder, number, f"ended: {cause}; {POLICY[Death.STUCK].advice}", (past.log or "") if past else "")
 
 
 def end(entries: Sequence[Entry], sweep: Sweep, file: Path) -> Event:
@@ -88,7 +85,7 @@ def budget(said: str, amount: float, wanted: Sequence[Entry], file: Path) -> Eve
 
 def over(entries: Iterable[Entry], but: str = "") -> bool:
     """Whether nothing runs or waits any more, as far as is known; `but`: whatever becomes of that cell."""
-    return not any(entry.state in _BUSY and entry.cell.signature != but for entry in entries)
+    return not any(entry.state in BUSY and entry.cell.signature != but for entry in entries)
 
 
 def counted(entries: Sequence[Entry]) -> str:
@@ -112,7 +109,7 @@ def facts(events: Sequence[Event], sweep: Sweep, entries: Sequence[Entry], comma
         "GTA_EVENT": events[0].kind, "GTA_SWEEP": sweep.title, "GTA_TITLE": title, "GTA_TEXT": text,
         "GTA_CELLS": "\n".join(event.name for event in events[:SHOWN]),
         "GTA_LOG": next((event.log for event in events if event.log), ""), "GTA_HOST": socket.gethostname(),
-        "GTA_FOLDER": os.getcwd(),
+        "GTA_FOLDER": _here(),
     }  # fmt: skip
     if entries:
         found = Counter(entry.state for entry in entries)
@@ -157,6 +154,14 @@ def _which(attempts: int, job: str | None) -> str:
 def _name(folder: CellFolder) -> str:
     """A cell's words: looked up once, however often its failure is seen."""
     return str(named(folder))
+
+
+def _here() -> str:
+    """The working folder; empty where somebody removed it."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def _plain(line: str) -> str:

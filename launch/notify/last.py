@@ -109,13 +109,30 @@ class Teller:
 
     def _tell(self, found: Sequence[Event], entries: Sequence[Entry] = ()) -> None:
         """Tell of what nobody told, a message a kind, the end last."""
-        mine, _ = told.claim(self.runs, self._meant(found))
+        mine, later = told.claim(self.runs, self._meant(found))
+        if later:
+            _say(f"This job does not wait until it may tell of: {', '.join(sorted({event.kind for event in later}))}.")
         command = self.config.site.notify.strip()
         for kind in sorted({event.kind for event in mine}, key=lambda kind: kind == END):
             these = [event for event in mine if event.kind == kind]
             error = Sending(command, events.facts(these, self.sweep, entries, command)).wait()
-            any(told.settle(self.runs, these, error) for _ in range(told.TRIES))
-            print(f"site.notify {f'could not tell of the {kind}: {error}' if error else f'told of the {kind}'}.")
+            _say(f"site.notify {f'could not tell of the {kind}: {error}' if error else f'told of the {kind}'}.")
+            self._settle(kind, these, error)
+
+    def _settle(self, kind: str, found: Sequence[Event], error: str) -> None:
+        why = "another process writes for too long"
+        try:
+            for _ in range(told.TRIES):
+                if told.settle(self.runs, found, error):
+                    return
+        except OSError as trouble:
+            why = str(trouble)
+        _say(f"What came of telling of the {kind} cannot be written down, so it counts as told: {why}")
+
+
+def _say(text: str) -> None:
+    """In the log of the job: who watches a rank has no other output."""
+    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gta.cell import Cell
-from gta.notifyconfig import FAILURE, STUCK
 from gta.sweep import Sweep
 from launch.notify import events, told
 from launch.notify.command import SECONDS, Sending
@@ -22,7 +21,8 @@ from launch.notify.told import Event
 from launch.notify.watchers import Beat, Place, watching
 from launch.state.ledger import Entry
 
-PAUSE_SECONDS = 60.0  # between two messages of one kind: cells that fail one after the other are told together
+# between two messages of one kind: cells that fail one after the other are told together, what failed is tried again
+PAUSE_SECONDS = 60.0
 
 
 @contextmanager
@@ -55,12 +55,13 @@ class News:
         self._sweep = sweep
         self.place = Place.of(self._runs, sweep)
         self._entries: Sequence[Entry] = ()
-        self._known: set[tuple[Path, str]] = set()  # events that are told, by whomever
+        self._known: set[tuple[Path, str]] = set()  # events that somebody told, or that wait here to be told again
         self._waiting: dict[tuple[Path, str], Event] = {}
         self._sending: dict[str, tuple[Sending, list[Event]]] = {}  # by kind: one message of a kind at a time
         self._last: dict[str, float] = {}
         self._clock = clock
         self._said: set[str] = set()
+        self._leaving = False
 
     def look(self, entries: Sequence[Entry], asked: Collection[str] = (), never_start: Collection[str] = ()) -> None:
         """Tell of what is new. `asked`: cells that are about to be run again, by signature, whose failures are known to
@@ -87,7 +88,10 @@ class News:
             self._move()
 
     def close(self) -> None:
-        """Send what waits. The process stays until the commands are over, no longer than they may take."""
+        """Send what waits. The process stays until the commands are over, no longer than they may take: none is run
+        again.
+        """
+        self._leaving = True
         self._move(pause=0.0)
         if self._sending:
             threading.Thread(target=self._drain, name="notify").start()
@@ -119,33 +123,44 @@ class News:
         """Start a message of each kind that has something new, where none is under way."""
         self._finish()
         for kind in dict.fromkeys(event.kind for event in self._waiting.values()):
-            recently = kind in (FAILURE, STUCK) and self._clock() - self._last.get(kind, -pause) < pause
+            recently = self._clock() - self._last.get(kind, -pause) < pause
             if kind not in self._sending and not recently:
                 self._start(kind)
 
     def _start(self, kind: str) -> None:
         found = [event for event in self._waiting.values() if event.kind == kind]
         self._waiting = {key: event for key, event in self._waiting.items() if event.kind != kind}
+        self._last[kind] = self._clock()
         try:
             mine, later = told.claim(self._runs, found)
         except OSError as error:
             self.say(f"Nobody is told of events, as that cannot be remembered: {error}")
-            return
-        self._known |= {(event.file, event.key) for event in found if event not in later}
-        self._last[kind] = self._clock()
+            mine, later = [], found
+        self._known |= {(event.file, event.key) for event in found}
+        self._again(kind, later)
         if mine:
             made = events.facts(mine, self._sweep, self._entries, self.command)
             self._sending[kind] = Sending(self.command, made), mine
 
+    def _again(self, kind: str, found: Sequence[Event]) -> None:
+        """These wait for another look, of a launcher that goes on."""
+        if not self._leaving:
+            self._waiting |= {(event.file, event.key): event for event in found}
+        elif found:
+            self.say(f"This launcher is over, and does not try again to tell of the {kind}.")
+
     def _finish(self) -> None:
-        """Write down what came of the commands that are over. One that failed is tried again, by the next look."""
+        """Write down what came of the commands that are over. What failed is tried again, a few times in all."""
         for kind, (sending, found) in list(self._sending.items()):
             if not sending.over:
                 continue
-            with contextlib.suppress(OSError):
+            if sending.error:
+                self.say(f"site.notify could not tell of the {kind}: {sending.error}")
+            try:
                 if not told.settle(self._runs, found, sending.error):
                     continue  # at the next look
+            except OSError as error:
+                self.say(f"What came of telling of the {kind} cannot be written down, so it counts as told: {error}")
             del self._sending[kind]
             if sending.error:
-                self._known -= {(event.file, event.key) for event in found}
-                self.say(f"site.notify could not tell of the {kind}: {sending.error}")
+                self._again(kind, found)

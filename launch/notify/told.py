@@ -41,10 +41,11 @@ class Event:
 def claim(runs: Path, events: Sequence[Event]) -> tuple[list[Event], list[Event]]:
     """Those that the caller has to tell now, and those that somebody has to later; what was told is in neither.
 
-    Raises OSError where it cannot be remembered: then nothing may be told.
+    One that cannot be remembered may not be told: it is for later, beside others. Raises OSError where nothing can be.
     """
     mine: list[Event] = []
     later: list[Event] = []
+    trouble: OSError | None = None
     if not events:
         return mine, later
     with lock_within(runs / _NAME, LOCK_SECONDS) as held:
@@ -58,11 +59,15 @@ def claim(runs: Path, events: Sequence[Event]) -> tuple[list[Event], list[Event]
             if before is not None and 0 <= time.time() - before.time < AGAIN_SECONDS:
                 later.append(event)
                 continue
-            tries = before.tries + 1 if before else 1
-            known.having(Notice(event=event.kind, key=event.key, time=time.time(), tries=tries)).write(
-                event.file, _quickly
-            )
-            mine.append(event)
+            notice = Notice(event=event.kind, key=event.key, time=time.time(), tries=before.tries + 1 if before else 1)
+            try:
+                known.having(notice).write(event.file, _quickly)
+                mine.append(event)
+            except OSError as error:
+                trouble = error
+                later.append(event)
+    if trouble and not mine:
+        raise trouble
     return mine, later
 
 

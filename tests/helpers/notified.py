@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -12,8 +13,11 @@ from typing import Any
 
 from gta.cell import Cell
 from gta.sweep import Sweep
-from tests.helpers.cells import config, split
+from launch.notify.news import News, of_launcher
+from launch.state.ledger import Entry, ledger
+from tests.helpers.cells import claim, config, failed, split, submitted
 from tests.helpers.configs import changed
+from tests.helpers.slurm import until
 
 SWEEP = Sweep("toy")
 
@@ -38,6 +42,35 @@ def of_site(folder: Path, count: int = 2, **site: Any) -> list[Cell]:
         made.append(Cell.of(changed(config(), own), split()))
         made[-1].write()
     return made
+
+
+def fail(cell: Cell, error: str = "ValueError: boom", job: str = "57") -> None:
+    """An attempt in a job, that failed."""
+    submitted(cell, job, cluster="local")
+    mine = claim(cell, job=job)
+    failed(cell, error, when=time.time(), attempt=mine.number, log="/log/57_0.out")
+    mine.end("failed", why="exception", error=error)
+
+
+def look_once(cells: Sequence[Cell], sweep: Sweep = SWEEP) -> list[Entry]:
+    """A launcher that looks once, as of now, and is over."""
+    entries = ledger(cells)
+    with of_launcher(cells, sweep) as made:
+        made.look(entries)
+    over(made)
+    return entries
+
+
+def listen(made: News, cells: Sequence[Cell]) -> None:
+    """A look of a launcher that goes on, and the next ones, until its command is over."""
+    entries = ledger(cells)
+    made.look(entries)
+    until(lambda: made.look(entries) or not made.busy)
+
+
+def over(made: News) -> None:
+    """Wait for the commands of a launcher that is over."""
+    until(lambda: not made.busy)
 
 
 class Hook:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,13 @@ def test_a_command_has_the_facts_and_ends_well(tmp_path: Path) -> None:
 )
 def test_what_fails_is_a_line_without_a_password(text: str, said: str) -> None:
     assert Sending(text, {}).wait() == said
+
+
+def test_what_cannot_be_started_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    sending = Sending("true", {})
+    assert sending.over
+    assert sending.wait().startswith("it could not be started: [Errno 2] No such file or directory: ")
 
 
 def test_a_command_that_takes_too_long_is_ended_with_what_it_started(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from gta.locks import Holder
 from gta.processes import process_start
 from launch.job import telling
 from launch.notify import last
+from launch.notify import told as records
 from launch.notify.news import of_launcher
+from launch.notify.told import Event
 from launch.notify.watchers import Grid, Place, watchers
 from launch.state.ledger import ledger
 from tests.helpers.cells import claim, failed, finish, submitted
@@ -158,6 +161,29 @@ def test_an_attempt_that_is_stuck_is_told_before_it_is_ended(tmp_path: Path, gri
     (fact,) = told(tmp_path)
     assert fact["event"] == "stuck"
     assert "ended: no progress for 30 min" in fact["title"]
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_the_log_says_what_was_told_and_what_could_not_be_written_down(
+    grid: list[Cell], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], full: bool
+) -> None:
+    fail(grid[0])
+    tries = []
+
+    def settle(runs: Path, events: Sequence[Event], error: str) -> bool:
+        tries.append(error)
+        if full:
+            raise OSError(errno.ENOSPC, "No space left")
+        return False
+
+    monkeypatch.setattr(records, "settle", settle)
+    tell(grid[0])
+    said = capsys.readouterr()
+    assert "site.notify told of the failure." in said.err
+    assert "telling of the failure cannot be written down, so it counts as told: " in said.err
+    assert ("No space left" in said.err) == full
+    assert len(tries) == (1 if full else records.TRIES)
+    assert said.out == "", "what watches a rank has no such output"
 
 
 def test_a_cell_of_an_older_version_tells_nothing(tmp_path: Path, grid: list[Cell]) -> None:

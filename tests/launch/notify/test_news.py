@@ -3,57 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from gta.cell import Cell
 from gta.cellfolder import Death
 from gta.notices import Notified
 from gta.sweep import Sweep
-from launch.notify import news, told
+from launch.notify import news
 from launch.notify.news import News, of_launcher
 from launch.notify.watchers import Place, watchers
-from launch.state.ledger import Entry, ledger
+from launch.state.ledger import ledger
 from launch.submit.selection import Selection
 from launch.submit.watch import STUCK_LOOKS, Watch
-from tests.helpers.cells import claim, failed, finish, submitted
+from tests.helpers.cells import claim, finish, submitted
 from tests.helpers.fake_slurm import FakeSlurm
-from tests.helpers.notified import SWEEP, of_site, script
+from tests.helpers.notified import SWEEP, fail, listen, look_once, of_site, over
 from tests.helpers.notified import told as heard
 from tests.helpers.played import Played
-from tests.helpers.slurm import until
-
-
-def fail(cell: Cell, error: str = "ValueError: boom", job: str = "57") -> None:
-    """An attempt in a job, that failed."""
-    submitted(cell, job, cluster="local")
-    mine = claim(cell, job=job)
-    failed(cell, error, when=time.time(), attempt=mine.number, log="/log/57_0.out")
-    mine.end("failed", why="exception", error=error)
-
-
-def look_once(cells: Sequence[Cell], sweep: Sweep = SWEEP) -> list[Entry]:
-    """A launcher that looks once, as of now, and is over."""
-    entries = ledger(cells)
-    with of_launcher(cells, sweep) as made:
-        made.look(entries)
-    over(made)
-    return entries
-
-
-def listen(made: News, cells: Sequence[Cell]) -> None:
-    """A look of a launcher that goes on, and the next ones, until its command is over."""
-    entries = ledger(cells)
-    made.look(entries)
-    until(lambda: made.look(entries) or not made.busy)
-
-
-def over(made: News) -> None:
-    """Wait for the commands of a launcher that is over."""
-    until(lambda: not made.busy)
 
 
 def test_a_failure_is_told_once_with_its_facts(tmp_path: Path) -> None:
@@ -149,29 +115,6 @@ def test_only_what_is_asked_for_is_told(tmp_path: Path) -> None:
     look_once(silent)
     assert not Place.of(tmp_path / "runs", SWEEP).watching.exists() or not watchers(Place.of(tmp_path / "runs", SWEEP))
     assert heard(tmp_path) == []
-
-
-def test_a_command_that_fails_is_a_line_and_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(told, "AGAIN_SECONDS", 0.0)
-    fail(of_site(tmp_path, notify=script(tmp_path, code=4))[0])
-    cells = of_site(tmp_path, notify=script(tmp_path, code=4))
-    look_once(cells)
-    assert "site.notify could not tell of the failure: exit code 4: a word" in capsys.readouterr().out
-    cells = of_site(tmp_path)
-    look_once(cells)
-    look_once(cells)
-    assert len(heard(tmp_path)) == 2, "the second one was told"
-
-
-def test_nothing_is_told_where_it_cannot_be_remembered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    cells = of_site(tmp_path)
-    fail(cells[0])
-    cells[0].folder.notified_file.mkdir()
-    look_once(cells)
-    assert heard(tmp_path) == []
-    assert "Nobody is told of events, as that cannot be remembered" in capsys.readouterr().out
 
 
 def test_a_budget_that_forbids_is_told_once(tmp_path: Path) -> None:

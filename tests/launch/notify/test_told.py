@@ -85,6 +85,14 @@ def test_what_cannot_be_remembered_is_not_told(tmp_path: Path, event: Event) -> 
         claim(tmp_path, [event])
 
 
+def test_one_that_cannot_be_remembered_keeps_no_other_back(tmp_path: Path, event: Event) -> None:
+    (tmp_path / "a_file").touch()
+    broken = replace(event, file=tmp_path / "a_file/notified.json")
+    assert claim(tmp_path, [broken, event]) == ([event], [broken])
+    with pytest.raises(OSError, match="a_file"):
+        claim(tmp_path, [broken, event])
+
+
 def test_while_another_writes_nothing_is_settled_and_that_is_said(
     tmp_path: Path, event: Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
