@@ -46,6 +46,11 @@ class TableEntry:
         return [score for score in self.scores if score.last is not None]
 
     @property
+    def by_seed(self) -> dict[int, float]:
+        """Seed -> its last score, of the seeds that have one."""
+        return {score.cell.seed: score.last for score in self.scores if score.last is not None}
+
+    @property
     def n(self) -> int:
         """Number of seeds that have a result."""
         return len(self.done)
@@ -262,8 +267,8 @@ def _compare(table: Table, baseline: str) -> None:
         raise UserError(f"--baseline {baseline}: this table has no such row; {did_you_mean(baseline, table.rows)}")
 
     def scores(row: str) -> dict[str, dict[int, float]]:
-        found = {column: table.entries.get((row, column), TableEntry()).done for column in table.columns}
-        return {c: {s.cell.seed: s.last for s in done if s.last is not None} for c, done in found.items() if done}
+        found = {column: table.entries.get((row, column), TableEntry()).by_seed for column in table.columns}
+        return {column: by_seed for column, by_seed in found.items() if by_seed}
 
     table.baseline = baseline
     for row in table.rows:

@@ -7,7 +7,7 @@ numbers as table notes.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis import protocol
@@ -87,7 +87,8 @@ def paper(table: Table, style: PaperStyle | None = None) -> str:
     booktabs and threeparttable (and xcolor for grey rows).
     """
     style = style or PaperStyle()
-    ours = [_our_row(table, row, style) for row in table.rows]
+    titles = _titles(table)
+    ours = [_our_row(table, row, titles.get(row, row), style) for row in table.rows]
     theirs = [_published_row(table, index, style) for index in range(len(table.published))]
     fit = _fitted(table, [*ours, *theirs])
     body = [_block(table, ours, theirs, block, fit) for block in fit.blocks]
@@ -112,7 +113,7 @@ def paper(table: Table, style: PaperStyle | None = None) -> str:
             "\n\\midrule\n".join("\n".join(lines) for lines in body),
             r"\bottomrule",
             r"\end{tabular*}",
-            *_notes(table, style),
+            *_notes(table, titles),
             r"\end{threeparttable}",
             rf"\end{{{fit.place}}}",
             r"\ifdefined\endoftable\expandafter\endoftable\fi",
@@ -160,10 +161,10 @@ def _comments(table: Table) -> list[str]:
     return found
 
 
-def _notes(table: Table, style: PaperStyle) -> list[str]:
+def _notes(table: Table, titles: Mapping[str, str]) -> list[str]:
     left_out = (protocol.MEASURE, protocol.BEST)
     plain = [
-        _called(table, note)
+        _called(note, titles)
         for note in layout.notes(table)
         if not protocol.traces(note) and not note.startswith(left_out)
     ]
@@ -191,23 +192,22 @@ def _titles(table: Table) -> dict[str, str]:
     return {cell.row: cell.paper for cell in cells if cell.paper}
 
 
-def _called(table: Table, note: str) -> str:
+def _called(note: str, titles: Mapping[str, str]) -> str:
     """The note, with a paper's names for the rows; names of files stay."""
-    titles = _titles(table)
     if not titles:
         return note
     rows = "|".join(map(re.escape, sorted(titles, key=len, reverse=True)))
     return re.sub(rf"(?<![\w./-])(?:{rows})(?![\w/-]|\.\w)", lambda found: titles[found[0]], note)
 
 
-def _our_row(table: Table, row: str, style: PaperStyle) -> _Row:
+def _our_row(table: Table, row: str, title: str, style: PaperStyle) -> _Row:
     entries = {column: table.entries.get((row, column)) for column in table.columns}
     cells = []
     for column, entry in entries.items():
         compared = table.comparison(row, column)
         difference = compared.difference if compared else None
         cells.append(_entry(entry, table.ranks(column, style.decimals).get(row, 0), difference, style))
-    return escape(_titles(table).get(row, row)), cells
+    return escape(title), cells
 
 
 def _entry(entry: TableEntry | None, rank: int, difference: float | None, style: PaperStyle) -> _Cell:

@@ -50,10 +50,8 @@ def class_differences(frame: pd.DataFrame, table: Table, column: str) -> Figure:
     `differences`.
     """
     rows = _others(table)
-    found = numbers.class_differences(frame, table)
-    here = found[found["column"] == column]
-    order = numbers.seed_iou(frame, table).query("column == @column")["class"]
-    less = here.pivot(index="class", columns="row", values="iou").reindex(list(dict.fromkeys(order)), columns=rows)
+    found = numbers.class_differences(frame, table, table.baseline)
+    less = numbers.by_class(found, table, column).reindex(columns=rows)
     most = float(less.abs().max().max()) or 1.0
     most = 1.0 if math.isnan(most) else most
     upright = len(rows) > _SIDE_BY_SIDE

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 from markupsafe import Markup
 
@@ -19,42 +17,42 @@ def classes(frame: pd.DataFrame, table: Table) -> Markup:
     if iou.empty:
         return fragments.said("Left out: no finished run has its IoU by class in MLflow.")
     text = "IoU in percent of the scored network at the last iteration, mean over the finished seeds."
-    wide = {column: _wide(iou, table, column) for column in table.columns if column in set(iou["column"])}
+    wide = {column: _with_miou(iou, table, column) for column in table.columns if column in set(iou["column"])}
     maps = [
         fragments.heat(f"{layout.clean(column)} labels", "class", _names(one), list(_lines(one)), rows=_names(one))
         for column, one in wide.items()
     ]
-    return fragments.said(text) + fragments.panels(maps) + _differences(wide, table)
+    return fragments.said(text) + fragments.panels(maps) + _differences(frame, table)
 
 
-def _differences(wide: dict[str, pd.DataFrame], table: Table) -> Markup:
-    """Each method less the baseline (without one, the first row), of the columns that have both."""
+def _differences(frame: pd.DataFrame, table: Table) -> Markup:
+    """Each method less the baseline (without one, the first row), of the columns that have a seed of both."""
     base = table.baseline or table.rows[0]
-    known = {column: one for column, one in wide.items() if base in one and one.shape[1] > 1}
-    if not known:
+    less = numbers.class_differences(frame, table, base)
+    known = set(less[less["row"] != base].dropna()["column"])
+    wide = {column: _with_miou(less, table, column, base) for column in table.columns if column in known}
+    made = {column: one.drop(columns=base) for column, one in wide.items()}
+    if not made:
         return Markup("")
-    made = {column: one.drop(columns=base).sub(one[base], axis=0) for column, one in known.items()}
-    most = max(float(one.abs().max().max()) for one in made.values())
-    most = 1.0 if math.isnan(most) or most == 0 else most
+    most = max(float(one.abs().max().max()) for one in made.values()) or 1.0
     maps = [
         fragments.differences(f"{layout.clean(column)} labels", "class", _names(one), list(_lines(one)), most)
         for column, one in made.items()
     ]
     text = (
-        f"Difference to {layout.clean(base)} in points of IoU, one scale: blue is above it, orange below, "
-        f"full colour at {most:.1f} points."
+        f"Difference to {layout.clean(base)} in points of IoU, mean over the seeds that both have; one scale: blue is "
+        f"above it, orange below, full colour at {most:.1f} points."
     )
     return fragments.said(text) + fragments.panels(maps)
 
 
-def _wide(iou: pd.DataFrame, table: Table, column: str) -> pd.DataFrame:
-    """Index class, in the data set's order, and mIoU at the end; columns the rows of the table that have any."""
-    here = iou[iou["column"] == column]
-    wide = here.pivot(index="class", columns="row", values="iou")
-    wide = wide.loc[list(dict.fromkeys(here["class"])), [row for row in table.rows if row in wide]]
-    means = [table.entries[row, column].mean for row in wide.columns]
-    total = pd.DataFrame([[math.nan if m is None else m for m in means]], index=["mIoU"], columns=wide.columns)
-    return pd.concat([wide, total])
+def _with_miou(iou: pd.DataFrame, table: Table, column: str, base: str = "") -> pd.DataFrame:
+    """`numbers.by_class`, and mIoU at the end: the mean, or with a `base` that of the differences paired by seed."""
+    wide = numbers.by_class(iou, table, column)
+    scores = {row: entry.by_seed for (row, where), entry in table.entries.items() if where == column}
+    seeds = pd.DataFrame(scores, dtype="float64")
+    means = seeds.sub(seeds[base] if base else 0.0, axis=0)[list(wide.columns)].mean()
+    return pd.concat([wide, means.to_frame("mIoU").T])
 
 
 def _names(wide: pd.DataFrame) -> list[str]:

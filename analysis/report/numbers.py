@@ -35,18 +35,21 @@ def class_iou(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
     return _over_seeds(seed_iou(frame, table))
 
 
-def class_differences(frame: pd.DataFrame, table: Table) -> pd.DataFrame:
-    """Columns row, column, class, iou: points of IoU above the table's baseline, paired: the mean over the seeds in
-    which both have the class; NaN without such a seed. A line for each class that a row or the baseline has.
+def class_differences(frame: pd.DataFrame, table: Table, base: str) -> pd.DataFrame:
+    """Columns row, column, class, iou, as `class_iou`: points of IoU above the row `base`, paired: the mean over the
+    seeds in which both have the class; NaN without such a seed.
     """
     iou = seed_iou(frame, table)
-    base = iou[iou["row"] == table.baseline].drop(columns="row")
-    place = ["column", "seed", "class"]
-    pairs = []
-    for row in table.rows:
-        both = iou[iou["row"] == row].merge(base, "outer", on=place, suffixes=("", "_base"))
-        pairs.append(both.assign(row=row, iou=both["iou"] - both["iou_base"])[["row", *place, "iou"]])
-    return _over_seeds(pd.concat(pairs))
+    other = iou[iou["row"] == base].drop(columns="row")
+    both = iou.merge(other, "left", on=["column", "seed", "class"], suffixes=("", "_base"))
+    return _over_seeds(both.assign(iou=both["iou"] - both["iou_base"]))
+
+
+def by_class(iou: pd.DataFrame, table: Table, column: str) -> pd.DataFrame:
+    """Of one column, index class, in the data set's order; columns the rows of the table that have any."""
+    here = iou[iou["column"] == column]
+    wide = here.pivot(index="class", columns="row", values="iou")
+    return wide.loc[list(dict.fromkeys(here["class"])), [row for row in table.rows if row in wide]]
 
 
 def _over_seeds(iou: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -61,7 +60,8 @@ def build(frame: pd.DataFrame, table: Table, uri: str, drills: Sequence[Certific
     """The page. `frame` as `analysis.runs.load` gives it, `table` built from it, `uri` of the store that both are of;
     `drills` of cells of the sweep; `files`: signature -> "cell", "log" -> address to link to.
 
-    A part without data says why it is left out. Raises UserError for a store that does not answer.
+    A part without data says why it is left out. It names no time of its own: of the same runs it is the same, and not
+    sent to MLflow again. Raises UserError for a store that does not answer.
     """
     recorded = RunHistory(uri, frame, table)
     frame = frame[frame["signature"].isin(recorded.cells["signature"])]
@@ -93,5 +93,4 @@ def _subtitle(table: Table, frame: pd.DataFrame) -> str:
     done = sum(entry.n for entry in table.entries.values())
     wanted = sum(entry.wanted for entry in table.entries.values())
     sets = ", ".join(dict.fromkeys(frame["dataset"])) or "no run yet"
-    made = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
-    return f"{done} of {wanted} cells have a result · data: {sets} · made {made}"
+    return f"{done} of {wanted} cells have a result · data: {sets}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,15 +12,11 @@ if TYPE_CHECKING:
     from launch.state.ledger import Entry
 
 
-def publish(
-    sweep: Sweep,
-    entries: Sequence[Entry],
-    made: Table,
-    files: Sequence[Path],
-    metrics: Mapping[str, float | None] | None = None,
-    note: str = "",
-) -> list[str]:
-    """Bring the sweep's page in MLflow up to its table, with these files and the sweep's own; what went wrong."""
+def publish(sweep: Sweep, entries: Sequence[Entry], made: Table, files: Sequence[Path]) -> list[str]:
+    """Bring the sweep's page in MLflow up to its table: numbers, note, these files and the sweep's own; what went
+    wrong.
+    """
+    from analysis.render.page import metrics, note
     from gta.compose.compose import sweep_files
     from gta.tracking.page import SweepPage
     from gta.tracking.page import publish as send
@@ -30,7 +26,7 @@ def publish(
     found = {path.name: path for path in files}
     if (own := sweep_files().get(sweep.name)) and own.exists():
         found[own.name] = own
-    page = SweepPage(metrics or {}, note, found, tuple(made.rows))
+    page = SweepPage(metrics(made), note(made), found, tuple(made.rows))
     troubles = [
         trouble for one in named(sweep) for trouble in send(paths.tracking_uri, one.tag, page, Path(paths.runs))
     ]

@@ -132,7 +132,6 @@ def show(
     Raises UserError for an option that this table cannot have, and, where `strict`, for a table with gaps.
     """
     from analysis import render
-    from analysis.render import page
     from gta.cli.publishing import publish
 
     _, made, unread = build(sweep, entries, overrides, shown)
@@ -154,7 +153,7 @@ def show(
             files = render.write_tables(made, folder, paper)
             print(f"table: {', '.join(map(str, map(_short, files)))}")
             if not unread.store:
-                problems += publish(sweep, entries, made, files, page.metrics(made), page.note(made))
+                problems += publish(sweep, entries, made, files)
     except OSError as error:
         problems.append(
             f"The table's files were not written to {_short(folder)} ({error.strerror or error}): mend that, or name "

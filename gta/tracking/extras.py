@@ -1,4 +1,4 @@
-"""What a cell's run has beside numbers and words: its lists as MLflow's data sets, and the end of its log."""
+"""What a run has beside numbers and words: a cell's lists as MLflow's data sets, the end of its log; any content."""
 
 from __future__ import annotations
 
@@ -78,10 +78,15 @@ def send_log(run: Run, uri: str, path: Path, sent: list[int]) -> list[int]:
             text = file.read(_LOG_BYTES).decode(errors="replace")
     except OSError:
         return sent
+    send_content(run, uri, keys.LOG, masked(text).encode())
+    return found
+
+
+def send_content(run: Run, uri: str, name: str, content: bytes) -> None:
+    """Make this the content of the artifact `name` of the run, which everybody can read."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / keys.LOG
-        copy.write_text(masked(text), encoding="utf-8")
+        copy = Path(folder) / name
+        copy.write_bytes(content)
         with suppress(OSError):
             os.chmod(copy, 0o644)
         get_artifact_repository(run.info.artifact_uri, tracking_uri=uri).log_artifact(str(copy))
-    return found

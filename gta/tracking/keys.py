@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 EXPERIMENT = "gta"
+LONGEST = 5000  # characters of a tag, or a note, that MLflow takes
 
 # What a cell is: fields of `gta.cellfolder.Identity`. One run has one signature.
 SIGNATURE = "gta.signature"
@@ -145,13 +146,22 @@ def part(name: str) -> str:
     return plain if plain.strip(".") else "_" * len(plain)
 
 
-def class_metrics(classes: Iterable[str]) -> list[str]:
-    """The metric of each class's IoU; of two classes that MLflow cannot tell apart the second has its index."""
+def parts(names: Iterable[str]) -> list[str]:
+    """Each name as a `part`, no two alike: of those that MLflow cannot tell apart the later ones have their index, as
+    has one of which nothing is left.
+    """
     found: list[str] = []
-    for index, name in enumerate(classes):
-        metric = CLASS_IOU + (part(name) or str(index))
-        found.append(f"{metric} {index}" if metric in found else metric)
+    for index, name in enumerate(names):
+        own = part(name) or str(index)
+        while own in found:
+            own = f"{own} {index}"
+        found.append(own)
     return found
+
+
+def class_metrics(classes: Iterable[str]) -> list[str]:
+    """The metric of each class's IoU."""
+    return [CLASS_IOU + name for name in parts(classes)]
 
 
 def rounded(iou: Iterable[float | None]) -> list[float | None]:

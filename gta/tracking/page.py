@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -38,7 +37,7 @@ class SweepPage:
     rows: tuple[str, ...] = ()
 
 
-def publish(uri: str, sweep: str, page: SweepPage, runs: Path, patience: float | None = None) -> list[str]:
+def publish(uri: str, sweep: str, page: SweepPage, runs: Path) -> list[str]:
     """Bring a sweep's own run up to its page; only what is new is sent, and where nothing is, nothing is written.
 
     `runs`: the folder of runs, for the lock of a store that is no file. A sweep without a run has no page yet. What
@@ -55,7 +54,7 @@ def publish(uri: str, sweep: str, page: SweepPage, runs: Path, patience: float |
             return []
         news = _news(run, page)
         if news.anything:
-            with store.lock(uri, runs, patience):
+            with store.lock(uri, runs):
                 _send(client, uri, run, news)
     except Busy as error:
         return [f"{error.why}: {error.advice}; {_AGAIN}"]
@@ -121,19 +120,15 @@ def _content(path: Path) -> bytes:
 def _send(client: MlflowClient, uri: str, run: Run, news: _News) -> None:
     """Numbers and files first, then the tags that say so: after a kill in between they are sent again."""
     from mlflow.entities import Metric, RunTag
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    from gta.tracking.extras import send_content  # imports MLflow
 
     now = round(time.time() * 1000)
     metrics = [Metric(name, value, now, 0) for name, value in news.metrics.items()]
     for start in range(0, len(metrics), 1000):
         client.log_batch(run.info.run_id, metrics=metrics[start : start + 1000])
-    if news.files:
-        repository = get_artifact_repository(run.info.artifact_uri, tracking_uri=uri)
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in news.files.items():
-                copy = Path(folder) / name
-                copy.write_bytes(content)
-                repository.log_artifact(str(copy))
+    for name, content in news.files.items():
+        send_content(run, uri, name, content)
     tags = [RunTag(keys.NOTE, news.note)] if news.note else []
     tags += [RunTag(keys.FILES, json.dumps(news.digests))] if news.files else []
     if tags:

@@ -10,7 +10,6 @@ from gta.cellfolder import Attempt, Result
 from gta.sweep import Sweep
 from gta.tracking import keys
 
-_TAG_LENGTH = 5000  # characters that MLflow takes
 _STARTS = ("started", "resumed")
 
 
@@ -20,7 +19,7 @@ def attempt_tags(attempt: Attempt) -> dict[str, str]:
     if attempt.job:
         tags[keys.JOB] = attempt.job
     if attempt.commit:
-        tags |= commit_tags(attempt.commit)
+        tags |= _commit_tags(attempt.commit)
     if (dirty := attempt.environment.get("dirty")) is not None:
         tags[keys.DIRTY] = str(bool(dirty)).lower()
     return tags
@@ -29,7 +28,7 @@ def attempt_tags(attempt: Attempt) -> dict[str, str]:
 def started_by(sweep: Sweep | None, attempt: Attempt | None) -> dict[str, str]:
     """MLflow's own tags of who started it and with what: its columns User and Source."""
     command = f"gta multirun sweep={sweep.name} {sweep.variant}".strip() if sweep else "gta train"
-    tags = {keys.SOURCE_NAME: command[:_TAG_LENGTH]}
+    tags = {keys.SOURCE_NAME: command[: keys.LONGEST]}
     of_slurm = attempt and attempt.job and attempt.node  # the local launcher's jobs are processes, of no node
     tags[keys.SOURCE_TYPE] = "JOB" if of_slurm else "LOCAL"
     if attempt and (user := attempt.environment.get("user")):
@@ -62,7 +61,7 @@ def result_tags(result: Result, attempt_tags: dict[str, str]) -> dict[str, str]:
         keys.SECONDS: str(result.seconds),
     }
     if result.commit:
-        tags |= commit_tags(result.commit)
+        tags |= _commit_tags(result.commit)
         if keys.DIRTY not in attempt_tags:
             tags[keys.DIRTY] = str("+" in result.commit).lower()
     lists: dict[str, list[str] | list[float | None]] = {keys.CLASSES: result.classes}
@@ -70,12 +69,12 @@ def result_tags(result: Result, attempt_tags: dict[str, str]) -> dict[str, str]:
         lists[keys.IOU + network] = keys.rounded(scores.last.iou)
     for name, values in lists.items():
         text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
-        if values and len(text) <= _TAG_LENGTH:
+        if values and len(text) <= keys.LONGEST:
             tags[name] = text
     return tags
 
 
-def commit_tags(commit: str) -> dict[str, str]:
+def _commit_tags(commit: str) -> dict[str, str]:
     return {keys.COMMIT: commit, keys.SOURCE_COMMIT: commit}
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from gta.tracking.sync_cache import Sent
 
-_LONGEST = 5000  # characters of a tag
 _CELLS = 200  # signatures in one
 
 
@@ -51,7 +50,7 @@ class Told:
     def news(self, run: Run) -> dict[str, str]:
         """The tags that a sweep's own run lacks."""
         rows = json.dumps(self.rows_for(run))
-        wanted = {keys.ROWS: rows} if self.rows and len(rows) <= _LONGEST else {}
+        wanted = {keys.ROWS: rows} if self.rows and len(rows) <= keys.LONGEST else {}
         if self.grid:
             wanted |= _parts(self.grid)
             # what is left of a larger grid

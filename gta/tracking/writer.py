@@ -65,13 +65,16 @@ class Writer:
             self.report.updated += 1
         cursor = self._send_data(run, cell, tags)
         send_lists(self.client, run, cell)
-        self._send_artifacts(run, cell)
+        had = cached(cell.folder, self.uri)
+        if had is None or had.run_id != run.info.run_id:
+            had = Sent(run_id=run.info.run_id, files={}, sweeps=[])
+        self._send_artifacts(run, cell, had.files)
         status, ended = cell.status()
         self._set_status(run, status, ended)
         rows = {sweep.tag: self._tell(sweep, cell.created) for sweep in self.told.sweeps if self.told.anything}
         grids = dict.fromkeys(rows, digest(self.told.grid)) if self.told.grid else {}
         known = Sent(run_id=run.info.run_id, files=cell.files, sweeps=sweeps, cursor=cursor, rows=rows, grids=grids)
-        sent = replace(known, status=status, ended=ended, log=self._send_log(run, cell, status))
+        sent = replace(known, status=status, ended=ended, log=self._send_log(run, cell, status, had.log))
         remember(cell.folder, self.uri, sent)
 
     def close_sweeps(self, folders: list[CellFolder], waiting: bool) -> None:
@@ -136,9 +139,7 @@ class Writer:
             self.client.delete_tag(run_id, keys.ERROR)
         return cursor
 
-    def _send_artifacts(self, run: Run, cell: TrackedCell) -> None:
-        before = cached(cell.folder, self.uri)
-        sent = before.files if before and before.run_id == run.info.run_id else {}
+    def _send_artifacts(self, run: Run, cell: TrackedCell, sent: dict[str, list[int]]) -> None:
         new = {name: path for name, path in cell.artifacts.items() if sent.get(path) != cell.files[path]}
         if not new:
             return
@@ -146,10 +147,8 @@ class Writer:
         for name, path in new.items():
             repository.log_artifact(str(cell.folder.path / path), name.rpartition("/")[0] or None)
 
-    def _send_log(self, run: Run, cell: TrackedCell, status: str) -> list[int]:
+    def _send_log(self, run: Run, cell: TrackedCell, status: str, sent: list[int]) -> list[int]:
         """Send the log of a cell that is over (one that runs would be sent again and again); what is sent of it."""
-        before = cached(cell.folder, self.uri)
-        sent = before.log if before and before.run_id == run.info.run_id else []
         if status == "RUNNING" or (path := cell.log) is None:
             return sent
         return send_log(run, self.uri, path, sent)

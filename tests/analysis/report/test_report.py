@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,9 @@ from analysis.report import figures, numbers, page, pictures, report, sections, 
 from analysis.report.history import ACCURACY, KEPT, Confusion, RunHistory, picture_order
 from analysis.table import build
 from gta.certificate import Certificate, Interruption
+from gta.tracking import keys
+from gta.tracking import store as tracking
+from tests.helpers.parsed import Page
 from tests.helpers.program import Run
 from tests.helpers.store import Store
 
@@ -28,43 +30,6 @@ SECTIONS = ["table", "settings", "labels", "curves", "classes", "confusion", "pi
 SECTIONS += ["provenance"]
 PANELS = [("prediction of ", ""), ("where ", " is wrong")]
 NASTY = '<b>"a"&</b>'
-
-
-class Page(HTMLParser):
-    """Ids, tags with attributes and the text of a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, Any]]] = []
-        self.text: dict[str, list[str]] = {}
-        self.open: list[str] = []
-        self.section = ""
-        self.feed(text)
-        assert self.open == [], "every element is closed"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag == "section":
-            self.section = str(dict(attrs)["id"])
-        if tag not in ("meta", "img", "link", "br"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] == "script":
-            return
-        self.text.setdefault(self.section, []).append(data)
-
-    def said(self, section: str) -> str:
-        return " ".join(" ".join(self.text[section]).split())
-
-    def named(self, tag: str) -> list[dict[str, Any]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def drilled(title: str = "gta 1/5 seed 0", **more: Any) -> Certificate:
@@ -317,6 +282,9 @@ def test_the_command_writes_the_page_and_the_figure(say: Run, store: Store) -> N
     links = [a["href"] for a in Page(text).named("a") if "cells/" in a["href"]]
     assert len(links) == 7, "the folders of those that ran, from where the page lies"
     assert all((folder / link / "result.json").exists() for link in links)
+    client = tracking.connect(store.uri)
+    page = keys.sweep_run(client, client.get_experiment_by_name(keys.EXPERIMENT).experiment_id, f"shapes/{folder.name}")
+    assert "| supervised |" in " ".join(page.data.tags[keys.NOTE].split()), "as gta table makes it"
 
 
 def test_cost_is_in_gpu_hours_where_they_are_known(store: Store) -> None:

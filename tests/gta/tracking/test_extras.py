@@ -158,3 +158,4 @@ def test_a_server_of_before_data_sets_gets_everything_else(tmp_path, uri, client
 def test_classes_whose_names_mlflow_cannot_tell_apart_are_metrics_of_their_own():
     names = keys.class_metrics(["a, b", "a; b", "../x//y", " ", "été"])
     assert names == ["iou/a_ b", "iou/a_ b 1", "iou/.._x__y", "iou/3", "iou/été"]
+    assert keys.class_metrics(["a, b", "a; b 2", "a; b"]) == ["iou/a_ b", "iou/a_ b 2", "iou/a_ b 2 2"]

@@ -119,7 +119,7 @@ def test_the_note_of_a_long_table_ends_at_a_line_and_says_where_the_rest_is():
     made = table({(f"row {index} {'x' * 80}", "1/50 (8)"): [50.0] for index in range(80)})
     text = pages.note(made)
     assert len(text) <= 5000
-    assert text.endswith("|\n\nThe whole is in the artifact table.md.\n")
+    assert text.endswith("|\n\nThe whole is in the artifact table.md, or report.html.\n")
 
 
 def test_columns_of_one_label_count_are_told_apart_by_their_names():
