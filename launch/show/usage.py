@@ -246,7 +246,7 @@ def _cores(found: Sequence[Usage], site: SiteConfig, cells: int) -> Proposal:
     if busy is None or asked is None:
         return {}
     fit = max(1, math.ceil(cells * busy * MARGIN / (site.ranks * site.nodes)))
-    if fit >= site.cpus_per_rank and cells * busy < TIGHT * asked:
+    if fit > FITS * site.cpus_per_rank and cells * busy < TIGHT * asked:
         return {}
     if fit == site.cpus_per_rank:
         return {}

@@ -113,6 +113,7 @@ def test_what_fits_is_left_alone(tmp_path: Path) -> None:
     tight = start(limit_minutes=95, cores=6.2, memory_mib=50 * GIB)
     (found,) = of([cell], tight)
     assert usage.proposed([found], site(cells_per_gpu=2)) == []
+    assert usage.proposed([replace(found, cores=5.5)], site(cells_per_gpu=2)) == [], "an eighth is no saving"
 
 
 def test_what_was_too_little_is_more(tmp_path: Path) -> None:
