@@ -80,6 +80,25 @@ class Slurm:
         return dict(line.split() for line in lines)
 
 
+    def clear(self) -> None:
+        """Ends the jobs there are and gives back the nodes that Slurm has taken out; an AssertionError where some stay."""
+        deadline = time.monotonic() + PATIENCE
+        while self.ask("squeue", "--noheader") or set(self._nodes()) != {"idle"}:
+            assert time.monotonic() < deadline, self.told()
+            self.ask("scancel", "--me")
+            for number, state in enumerate(self._nodes(), 1):
+                if state.rstrip("*") in ("down", "drained", "draining"):
+                    self.ask("scontrol", "update", f"NodeName=n{number}", "State=resume")
+            time.sleep(0.5)
+
+    def _nodes(self) -> list[str]:
+        return self.ask("sinfo", "--noheader", "--Node", "--partition=main", "--format=%T").split()
+
+    def told(self) -> str:
+        """The nodes, with the reason where one is out, and the jobs, for whoever reads why a test failed."""
+        return self.ask("sinfo", "--Node", "--long") + self.ask("squeue", "--array", "--format=%i %T %M %R %j")
+
+
 def _free(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0

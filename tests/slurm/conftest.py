@@ -10,7 +10,15 @@ from tests.helpers.slurm import ACCOUNTING, Slurm, missing, started
 
 
 @pytest.fixture(scope="session")
-def slurm() -> Iterator[Slurm]:
+def cluster() -> Iterator[Slurm]:
     """One cluster for all tests, with accounting where slurmdbd and MariaDB are installed."""
     with started(accounting=not missing(ACCOUNTING)) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def slurm(cluster: Slurm) -> Iterator[Slurm]:
+    """The cluster, with every node idle: a test that failed, or a node that Slurm has drained, fails no other test."""
+    cluster.clear()
+    yield cluster
+    print(cluster.told())  # shown with a test that failed

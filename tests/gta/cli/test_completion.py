@@ -138,6 +138,6 @@ def test_what_is_read_off_files_is_what_hydra_and_the_methods_know(here: Path) -
     for name, method in METHODS.items():
         rows = describe(method.Config, "method.")
         offered = {f"method.{setting}" for setting in candidates.methods()[name]}
-        assert offered | {"method.label"} == set(rows), name
+        assert offered | {"method.label", "method.paper_label"} == set(rows), name
         known |= {setting: row["help"] for setting, row in rows.items()}
     assert set(candidates.settings()) == set(known)
