@@ -74,8 +74,8 @@ def command(
     core_hours, silence (why Slurm cannot be asked), and cells, each with signature, method, split, seed, state,
     iteration, iterations, loss, rate (iterations/s), left (s), trained (s), miou (%), expected (Slurm's
     own estimate of its start, unix seconds), in_slurm (whether its job waits there), node, job, attempts, gpu_hours,
-    core_hours, cause, what, log; null where unknown. Without a grid: sweeps, each with sweep, file, cells, done, states
-    {state: cells}, trouble.
+    core_hours, cause, what, log, data_wait (percent of a running cell's time); null where unknown. Without a grid:
+    sweeps, each with sweep, file, cells, done, states {state: cells}, trouble.
     """
     if watch is not None and json:
         raise UserError("--watch and --json: a script asks again by itself; leave one of them out.")

@@ -28,6 +28,7 @@ from gta.train.control import Control, Request
 from gta.train.evaluate import confusion_matrices, examples, scores_of
 from gta.train.outcome import result_of
 from gta.train.pseudo import quality
+from gta.train.waiting import Waiting
 
 
 class Trainer:
@@ -58,6 +59,7 @@ class Trainer:
         self.seconds_before = 0.0
         self.began = time.monotonic()
         self.system = SystemMonitor(device)
+        self.waiting = Waiting()
 
     def run(self) -> bool:
         """Train to the end: True. False where the outside asked to stop; then everything is saved."""
@@ -74,7 +76,7 @@ class Trainer:
             self.config, split, distributed.world_size(), distributed.rank(), start,
             strong=self.method.strong_views, unlabeled=self.method.uses_unlabeled, orders=order.pairs(self.orders),
         )  # fmt: skip
-        batches = zip(range(start, schedule.iterations), loader, strict=True)
+        batches = zip(range(start, schedule.iterations), self.waiting.over(loader), strict=True)
         steps = progress.steps(batches, "training", schedule.iterations, done=start, silent=True)
         for iteration, (labeled, unlabeled) in steps:
             torch.manual_seed(seeds.step(self.config.seed, iteration, distributed.rank()))
@@ -85,6 +87,7 @@ class Trainer:
             last = done == schedule.iterations
             if done % schedule.log_every == 0 or last:
                 self._log(done, losses)
+            self.waiting.step_ends()
             if done % schedule.eval_every == 0 and not last:
                 self._evaluate(done)
             request = distributed.highest(self.control.request())
@@ -197,7 +200,7 @@ class Trainer:
                 )
         if self.journal:
             self.control.check()
-            about = {"lr": self._lr(iteration), "seconds": self._seconds(), **self.system.sample()}
+            about = {"lr": self._lr(iteration), **self._about(), **self.system.sample()}
             self.journal.metrics(iteration, {**values, **about})
             shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
             print(f"iteration {iteration}/{self.config.schedule.iterations}  {shown}", flush=True)
@@ -223,7 +226,7 @@ class Trainer:
         if self.journal:
             values = {f"val/{name}/miou": score.miou for name, score in self.scores.items()}
             values |= quality(self.method, self.config, self.split.unlabeled, iteration, self.device)
-            self.journal.metrics(iteration, {**values, "seconds": self._seconds()})
+            self.journal.metrics(iteration, {**values, **self._about()})
             shown = "  ".join(f"{name} {score.miou:.2f}" for name, score in self.scores.items())
             print(f"iteration {iteration}  mIoU (%)  {shown}", flush=True)
         return matrices
@@ -261,6 +264,10 @@ class Trainer:
     def _lr(self, iteration: int) -> float:
         """The encoder's learning rate of the last step."""
         return encoder_lr(self.config.schedule, iteration - 1)
+
+    def _about(self) -> dict[str, float]:
+        """What each line of the journal says of the time."""
+        return {"seconds": self._seconds(), "system/data_wait_percent": self.waiting.percent()}
 
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.began

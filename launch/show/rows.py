@@ -23,6 +23,7 @@ from launch.state.silent import of_this_start
 _WAITING = ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT")  # jobs of Slurm that have a reason for it
 _STARTING = ("RUNNING", "CONFIGURING")  # and no attempt of theirs has begun
 _ENDING = ("COMPLETING", "STAGE_OUT", "SIGNALING")  # the work is over, or told to end: Slurm tidies up after it
+MUCH_WAITING = 20.0  # percent: more data workers, or another place of the data, would be felt
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class BoardRow:
     what: str  # where it runs; why it waits, failed, is lost
     log: str | None
     damaged: tuple[str, ...] = ()  # records that cannot be read: file: what
+    data_wait: float | None = None  # percent of its time that a running cell waits for batches, since its attempt began
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -90,12 +92,17 @@ def row(entry: Entry) -> BoardRow:
         gpu_hours=gpu_hours,
         core_hours=core_hours,
         cause=str(entry.cause) if entry.cause else None,
-        what=_with_damage(what(entry), entry, hurt),
+        what=_with_damage(what(entry) + _waits(data_wait(entry, seen)), entry, hurt),
         log=entry.log,
         damaged=tuple(hurt),
+        data_wait=data_wait(entry, seen),
     )
     texts = {name: printable(value) for name, value in vars(made).items() if isinstance(value, str)}
     return replace(made, **texts, damaged=tuple(map(printable, hurt)))  # type: ignore[arg-type]
+
+
+def _waits(share: float | None) -> str:
+    return f", waits for data {share:.0f} % of its time" if share is not None and share >= MUCH_WAITING else ""
 
 
 def _with_damage(text: str, entry: Entry, hurt: Sequence[str]) -> str:
@@ -174,6 +181,12 @@ def speed(entry: Entry, history: Sequence[Attempt], seen: journal.Record | None)
     rate = iteration / seconds
     since = max(0.0, time.time() - float(seen["time"]))
     return rate, max(0.0, (entry.cell.config.schedule.iterations - iteration) / rate - since)
+
+
+def data_wait(entry: Entry, seen: journal.Record | None) -> float | None:
+    """Percent of the time of a running cell that goes by in waiting for batches, as its journal has it."""
+    share = (seen or {}).get("values", {}).get("system/data_wait_percent") if entry.state is State.RUNNING else None
+    return None if share is None else float(share)
 
 
 def trained(entry: Entry, seen: journal.Record | None) -> float | None:

@@ -45,6 +45,7 @@ class Usage:
     asked_memory: float | None
     out_of_memory: int  # cells that ran out of it
     process_memory: float | None  # of rank 0's process, at most
+    data_wait: float | None  # percent of the training's time that went by in waiting for batches
     cores: float | None  # that were busy
     asked_cores: float | None
     gpus: float  # that a cell holds
@@ -116,6 +117,7 @@ def _usage(row: str, entries: Sequence[Entry], by_job: Mapping[str, Sequence[Job
         out_of_memory=sum(any(one.why == Death.MEMORY for one in attempts) for attempts in past)
         or sum(start.state == "OUT_OF_MEMORY" for start in starts),
         process_memory=_most(seen, "memory_mib"),
+        data_wait=_mean(seen, "data_wait_percent"),
         cores=max(cores) if cores else None,
         asked_cores=asked_cores,
         gpus=max((one.gpus or 0.0 for attempts in past for one in attempts), default=0.0),
@@ -178,6 +180,8 @@ def lines(usage: Usage) -> list[str]:
         made.append(f"  memory  {usage.out_of_memory} ran out of it")
     if usage.cores is not None:
         made.append(f"  CPU     {usage.cores:.1f} cores busy, {usage.asked_cores:.0f} asked for")
+    if usage.data_wait is not None:
+        made.append(f"  data    {usage.data_wait:.0f} % of the training's time went by in waiting for batches")
     if usage.gpus:
         busy = "its use is not in the journal" if usage.gpu_percent is None else f"{usage.gpu_percent:.0f} % busy"
         size = f" {_gib(usage.gpu_size)} of" if usage.gpu_size else ""

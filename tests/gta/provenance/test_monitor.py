@@ -50,3 +50,4 @@ def test_every_logged_iteration_has_them(tmp_path: Path) -> None:
     lines = [r for r in journal.read(tmp_path / "journal.jsonl") if "loss/supervised" in r.get("values", {})]
     assert [line["iteration"] for line in lines] == [5, 10]
     assert all({"system/cpu_percent", "system/memory_mib"} <= line["values"].keys() for line in lines)
+    assert all(0 < line["values"]["system/data_wait_percent"] < 100 for line in lines)

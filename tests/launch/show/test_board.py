@@ -50,6 +50,11 @@ def test_speed_time_left_and_cost(cells: list[Cell], fake_slurm: FakeSlurm) -> N
     assert (running.iteration, running.iterations, running.loss, running.rate) == (250, 1000, 0.75, 2.0)
     assert running.left == pytest.approx(375, abs=30)
     assert told["lost"].rate is None, "what does not run has no speed"
+    for waits, said in ((4.0, ""), (35.4, ", waits for data 35 % of its time")):
+        with Journal(cells[1].folder.journal_file) as journal:
+            journal.metrics(250, {"seconds": 125.0, "system/data_wait_percent": waits})
+        seen = row(reconcile(cells)[1])
+        assert (seen.state, seen.data_wait, seen.what) == ("running", waits, running.what + said)
     with Journal(cells[3].folder.journal_file) as journal:
         journal.metrics(1000, {"val/teacher/miou": 71.0, "seconds": 400.0})
     done = row(reconcile(cells)[3])
