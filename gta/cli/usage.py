@@ -36,10 +36,11 @@ def command(words: Words, states: tuple[str, ...], methods: tuple[str, ...], jso
     accounting, or does not answer, that is said, and nothing is proposed of memory and cores. Of a method 20 cells
     are looked at, those that are done first. Nothing is changed.
 
-    With --json one object: sweep, variant, accounting (true; false: there is none; null: it does not answer, or no job
-    was one of Slurm's), usage [{method, cells, done, jobs, longest (s), iteration (s), whole (s), asked_minutes, memory
-    (MiB of a node), asked_memory, out_of_memory (cells), process_memory (MiB), data_wait (percent), cores, asked_cores, gpus, gpu_percent,
-    gpu_memory (MiB), gpu_size (MiB)}], proposed [lines, or a remark behind #]; null where unknown.
+    With --json one object: sweep, variant, accounting (true; false: there is none; null: it does not answer, or no
+    job was one of Slurm's), usage [{method, cells, done, jobs, longest (s), iteration (s), whole (s), asked_minutes,
+    memory (MiB of a node), asked_memory, out_of_memory (cells), process_memory (MiB), data_wait (percent), cores,
+    asked_cores, gpus, gpu_percent, gpu_memory (MiB), gpu_size (MiB)}], proposed [lines, or a remark behind #]; null
+    where unknown.
     """
     master, cells = composing.recorded_grid(words.overrides)
     from launch.grid.grid import sweep_of

@@ -81,7 +81,7 @@ class Slurm:
 
 
     def clear(self) -> None:
-        """Ends the jobs there are and gives back the nodes that Slurm has taken out; an AssertionError where some stay."""
+        """Ends all jobs, and gives back the nodes that Slurm has taken out; an AssertionError where some stay."""
         deadline = time.monotonic() + PATIENCE
         while self.ask("squeue", "--noheader") or set(self._nodes()) != {"idle"}:
             assert time.monotonic() < deadline, self.told()

@@ -64,7 +64,8 @@ def test_a_row_is_its_method_but_for_what_it_says(row: str, loader: ConfigLoader
     plain = asdict(composed(loader, f"method={found['name']}").method)
     assert row.startswith(found["name"]) or row == "fixmatch_v2"
     expected = {**ROWS, **RIVALS}[row]
-    assert {key: value for key, value in found.items() if key not in ("label", "paper_label") and value != plain[key]} == expected
+    named = ("label", "paper_label")
+    assert {key: value for key, value in found.items() if key not in named and value != plain[key]} == expected
 
 
 def test_a_paper_names_every_row_of_the_sweeps_of_unimatch_v2(loader: ConfigLoaderImpl) -> None:
