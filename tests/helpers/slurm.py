@@ -79,7 +79,6 @@ class Slurm:
         lines = self.ask("squeue", "--noheader", "--states=all", "--array", "--format=%i %T").splitlines()
         return dict(line.split() for line in lines)
 
-
     def clear(self) -> None:
         """Ends all jobs, and gives back the nodes that Slurm has taken out; an AssertionError where some stay."""
         deadline = time.monotonic() + PATIENCE
