@@ -8,8 +8,9 @@ import pandas as pd
 
 from analysis.cells import TableCell
 from analysis.published import TableProtocol
+from analysis.view import USUAL, View
 
-MEASURE = "mIoU in percent: mean ± sample standard deviation over (n) seeds, last iteration"
+MEASURE = "mIoU in percent: mean ± sample standard deviation over (n) seeds, "  # + at which evaluation
 BEST = "In brackets the mean of each seed's best evaluation, picked on the validation set"
 _TRACES = ("Data: ", "Labeled lists: ", "Code: ")  # notes with digests
 
@@ -19,13 +20,13 @@ def traces(note: str) -> bool:
     return note.startswith(_TRACES)
 
 
-def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True) -> list[str]:
+def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, view: View = USUAL) -> list[str]:
     """The footer: data, lists by name and digest, evaluation, network, seeds, code; MIXED where runs do not agree.
 
-    `used` are the runs that the table's numbers come from, a row each.
+    `used` are the runs that the table's numbers come from, a row each, of the headline network.
     """
-    text = [MEASURE]
-    if best:
+    text = [MEASURE + view.at]
+    if best and not view.scores:
         text.append(BEST)
     if used.empty:
         return [f"{note}." for note in text]
@@ -46,7 +47,8 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True) -> 
         if cell.signature in network_of:
             networks.setdefault(network_of[cell.signature], {})[cell.row] = None
     parts = [f"{network} ({', '.join(rows)})" for network, rows in networks.items()]
-    text.append("Network: " + ", ".join(parts if len(parts) > 1 else networks))
+    named = ", ".join(parts if len(parts) > 1 else networks)
+    text.append(f"Network: {'as each row says; the headline is ' if view.networks else ''}{named}")
     text.append("Seeds: " + ", ".join(str(seed) for seed in sorted({cell.seed for cell in cells})))
     if any(used["commit"]):
         text.append(f"Code: {_several(_commits(used), 'commits')}")

@@ -48,12 +48,15 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class TableProtocol:
-    """What the table's own numbers are. `lists`: label count -> families that share the list (none: unknown)."""
+    """What a table's own numbers are. `lists`: label count -> families that share the list (none: unknown); `scored`:
+    last, or best.
+    """
 
     dataset: str
     encoders: frozenset[str]
     evaluations: frozenset[str]
     lists: Mapping[int, frozenset[str]]
+    scored: str = "last"
 
 
 @dataclass(frozen=True)
@@ -135,18 +138,22 @@ def choose(rows: Iterable[PublishedRow], protocol: TableProtocol, wanted: str) -
 
 
 def beside(
-    rows: Iterable[PublishedRow], protocol: TableProtocol, columns: Mapping[str, int]
+    rows: Iterable[PublishedRow], protocol: TableProtocol | Mapping[str, TableProtocol], columns: Mapping[str, int]
 ) -> tuple[list[PlacedRow], list[str]]:
-    """The rows on the table's columns (name -> label count), and the footnotes that their marks stand for.
+    """The rows on the table's columns (name -> label count), and the footnotes that their marks stand for. `protocol`:
+    of the table, or of each column: of several columns of one label count a number stands in that from which it differs
+    least, the first of several.
 
     A mark of the whole row holds for each of its numbers here; what holds for some only stands at these.
     """
+    own = protocol if isinstance(protocol, Mapping) else dict.fromkeys(columns, protocol)
     marks: dict[str, str] = {}
     placed = []
     sources: dict[str, dict[str, None]] = {}
     for row in rows:
-        here = {column: row.numbers[count] for column, count in columns.items() if count in row.numbers}
-        differing = {c: differences(number, columns[c], protocol) for c, number in here.items()}
+        here = {_nearest(number, count, columns, own): number for count, number in row.numbers.items()}
+        here = {column: here[column] for column in columns if column in here}
+        differing = {c: differences(number, columns[c], own[c]) for c, number in here.items()}
         common = [text for text in next(iter(differing.values()), []) if all(text in d for d in differing.values())]
         for text in [*common, *(text for found in differing.values() for text in found)]:
             marks.setdefault(text, _letter(len(marks)))
@@ -162,6 +169,12 @@ def beside(
         named = "; ".join(f"{', '.join(methods)}: {source}" for source, methods in sources.items())
         notes.append(f"Published numbers, each a single one and none rerun here, are from: {named}.")
     return placed, notes
+
+
+def _nearest(number: PublishedNumber, count: int, columns: Mapping[str, int], own: Mapping[str, TableProtocol]) -> str:
+    """The column of that label count from which a number differs least; "" where there is none."""
+    here = [column for column, labels in columns.items() if labels == count]
+    return min(here, key=lambda column: len(differences(number, count, own[column])), default="")
 
 
 def differences(number: PublishedNumber, count: int, protocol: TableProtocol) -> list[str]:
@@ -181,8 +194,9 @@ def differences(number: PublishedNumber, count: int, protocol: TableProtocol) ->
         found.append(f"another evaluation: {number.evaluation}")
     if number.scored == NOT_STATED:
         found.append("the source does not state which network and which epoch were scored")
-    elif not number.scored.startswith("last"):
-        found.append(f"scored: {number.scored} (ours: last iteration)")
+    elif not number.scored.startswith(protocol.scored):
+        own = "last iteration" if protocol.scored == "last" else "best evaluation"
+        found.append(f"scored: {number.scored} (ours: {own})")
     return [*found, number.note] if number.note else found
 
 

@@ -109,14 +109,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def notes(comparisons: Sequence[Comparison], baseline: str) -> list[str]:
-    """What the numbers mean, and what the seeds at hand cannot say."""
+def notes(comparisons: Sequence[Comparison], baseline: str, at: str = "last iteration") -> list[str]:
+    """What the numbers mean, `at` which evaluation they are, and what the seeds at hand cannot say."""
     tested = [c for c in comparisons if c.p is not None]
     few = [c for c in comparisons if c.p is None]
     text = []
     if tested:
         text.append(
-            f"Difference to {baseline} in points of mIoU, paired by seed, last iteration; {CONFIDENCE:.0%} confidence "
+            f"Difference to {baseline} in points of mIoU, paired by seed, {at}; {CONFIDENCE:.0%} confidence "
             "interval by Student's t; p of the exact sign-flip permutation test, two-sided; p (Holm) is corrected "
             "over the columns of the row; d is the mean difference over its standard deviation"
         )

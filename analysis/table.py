@@ -6,87 +6,20 @@ What is in the table is decided here; what it looks like in `analysis.render`.
 from __future__ import annotations
 
 import math
-import statistics
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from analysis import aggregate, protocol, published, significance
 from analysis.aggregate import Aggregate
 from analysis.cells import TableCell
+from analysis.entry import MISSING, SeedScore, TableEntry, short
 from analysis.published import PlacedRow
 from analysis.significance import Comparison
+from analysis.view import USUAL, Facet, View
 from gta.errors import UserError
 from gta.text import did_you_mean
-
-MISSING = "no result"
-
-
-@dataclass(frozen=True)
-class SeedScore:
-    """What became of one cell: mIoU in percent of its headline network, or None and the reason."""
-
-    cell: TableCell
-    network: str = ""
-    last: float | None = None
-    best: float | None = None
-    reason: str = ""
-
-
-@dataclass
-class TableEntry:
-    """One entry of the table: the scores of all seeds, those without a result included."""
-
-    scores: list[SeedScore] = field(default_factory=list)
-
-    @property
-    def done(self) -> list[SeedScore]:
-        """The scores of the seeds that have one."""
-        return [score for score in self.scores if score.last is not None]
-
-    @property
-    def by_seed(self) -> dict[int, float]:
-        """Seed -> its last score, of the seeds that have one."""
-        return {score.cell.seed: score.last for score in self.scores if score.last is not None}
-
-    @property
-    def n(self) -> int:
-        """Number of seeds that have a result."""
-        return len(self.done)
-
-    @property
-    def wanted(self) -> int:
-        """Number of seeds that should have one."""
-        return len(self.scores)
-
-    @property
-    def mean(self) -> float | None:
-        """Mean of the last scores of the seeds that have one; None with none."""
-        return _mean([score.last for score in self.done])
-
-    @property
-    def std(self) -> float | None:
-        """Sample standard deviation (n - 1) of the last scores; None with fewer than two."""
-        return _std([score.last for score in self.done])
-
-    @property
-    def best_mean(self) -> float | None:
-        """Mean of each seed's best score; higher than what is fair: each was picked on the validation set."""
-        return _mean([score.best for score in self.done])
-
-    @property
-    def best_std(self) -> float | None:
-        return _std([score.best for score in self.done])
-
-    @property
-    def missing(self) -> dict[str, list[int]]:
-        """Why seeds are missing: reason -> seeds."""
-        found: dict[str, list[int]] = {}
-        for score in self.scores:
-            if score.last is None:
-                found.setdefault(score.reason, []).append(score.cell.seed)
-        return found
 
 
 @dataclass
@@ -112,6 +45,7 @@ class Table:
     best: bool = True  # whether the best scores are shown, in brackets
     listed: bool = False  # whether each missing cell is named, and not only how many there are
     order: list[str] = field(default_factory=list)  # the rows of its whole sweep, where that is known
+    view: View = USUAL  # which of the runs' numbers it shows
 
     @property
     def complete(self) -> bool:
@@ -125,16 +59,21 @@ class Table:
     @property
     def gaps(self) -> dict[str, int]:
         """Why cells are missing -> how many, in the order of the rows: "failed", "never run"."""
-        found: dict[str, int] = {}
+        found: dict[str, set[str]] = {}
         for place in ((row, column) for row in self.rows for column in self.columns):
-            for reason, seeds in self.entries.get(place, TableEntry()).missing.items():
-                found[short(reason)] = found.get(short(reason), 0) + len(seeds)
-        return found
+            for score in self.entries.get(place, TableEntry()).without:
+                found.setdefault(short(score.reason), set()).add(score.cell.signature)
+        return {reason: len(signatures) for reason, signatures in found.items()}
 
     @property
     def wanted(self) -> int:
         """How many cells the table should have."""
-        return sum(entry.wanted for entry in self.entries.values())
+        return len(self.signatures)
+
+    @property
+    def absent(self) -> int:
+        """How many of these lack a number that it should have."""
+        return len({score.cell.signature for entry in self.entries.values() for score in entry.without})
 
     @property
     def label_counts(self) -> dict[str, int]:
@@ -196,41 +135,75 @@ def build(
     best: bool = True,
     rows_beside: str = "false",
     order: Iterable[str] = (),
+    view: View = USUAL,
 ) -> Table:
     """The table of the `wanted` cells from the runs in `frame` (as `analysis.runs.load` gives them).
 
     Rows stand in the order of `wanted`, columns by label count, those of an unknown one last. Only finished runs
     count: a number of a run that still goes on is not the one that it will end with. `baseline` is the row to compare
-    the others with; `rows_beside` says which published rows to show, as `published.choose` takes it; `order` are the
-    rows of the whole sweep (`own.row_order`). Raises UserError when two
-    different cells fall on one (row, column, seed): their mean would be over something else than seeds; and for
-    a baseline or a published method that is not there.
+    the others with (of a method's networks, the headline's, where the method alone is named); `rows_beside` says which
+    published rows to show, as `published.choose` takes it; `order` are the rows of the whole sweep (`own.row_order`);
+    `view`: which of the runs' numbers are shown. Raises UserError when two different cells fall on one (row, column,
+    seed): their mean would be over something else than seeds; and for a baseline or a published method that is not
+    there.
     """
     cells = list({cell.signature: cell for cell in wanted}.values())
     _refuse_doubles(cells)
-    finished = frame[frame["headline"] & (frame["status"] == "FINISHED") & frame["miou_last"].notna()]
-    by_signature = {str(row["signature"]): row for _, row in finished.iterrows()}
+    finished = frame[(frame["status"] == "FINISHED") & frame["miou_last"].notna()]
+    finished = finished[finished["signature"].isin([cell.signature for cell in cells])]
+    used = finished[finished["headline"]]
+    runs = {(str(run["signature"]), str(run["network"])): run for _, run in finished.iterrows()}
+    runs |= {(str(run["signature"]), ""): run for _, run in used.iterrows()}
+    rows = _rows(cells, finished if view.networks else used.iloc[:0])
     entries: dict[tuple[str, str], TableEntry] = {}
     for cell in sorted(cells, key=lambda cell: cell.seed):
-        score = SeedScore(cell, reason=cell.reason or MISSING)
-        if (run := by_signature.get(cell.signature)) is not None:
-            score = SeedScore(cell, run["network"], float(run["miou_last"]), _float(run["miou_best"]))
-        entries.setdefault((cell.row, cell.column), TableEntry()).scores.append(score)
-    columns = {cell.column: cell.labels for cell in sorted(cells, key=lambda cell: cell.labels or math.inf)}
-    rows = list(dict.fromkeys(cell.row for cell in cells))
-    used = finished[finished["signature"].isin([cell.signature for cell in cells])]
-    notes = protocol.notes(used, cells, best)
-    table = Table(title, rows, list(columns), entries, notes, [], best=best, order=list(order))
+        for row, network in rows[cell.row].items():
+            for facet in view.facets:
+                entry = entries.setdefault((row, cell.column + facet.mark), TableEntry(which=facet.which))
+                entry.scores.append(_score(cell, network, facet, runs))
+    by_labels = sorted(cells, key=lambda cell: cell.labels or math.inf)
+    columns = {cell.column + facet.mark: (cell.labels, facet) for cell in by_labels for facet in view.facets}
+    notes = protocol.notes(used, cells, best, view)
+    names = [row for found in rows.values() for row in found]
+    table = Table(title, names, list(columns), entries, notes, [], order=list(order), view=view)
+    table.best = best and not view.scores
     table.mixed = protocol.mixed(used, cells)
     _name_missing(table)
     if baseline:
-        _compare(table, baseline)
+        if baseline not in names and len(rows.get(baseline, ())):
+            baseline = next(iter(rows[baseline]))
+        _compare(table, baseline, {column: facet for column, (_, facet) in columns.items()})
     if rows_beside:
         ours = protocol.of_table(used, cells)
         known = published.load_rows(ours.dataset) if ours.dataset else []
         chosen = published.choose(known, ours, rows_beside)
-        table.published, table.footnotes = published.beside(chosen, ours, columns)
+        of_columns = {column: replace(ours, scored=facet.which) for column, (_, facet) in columns.items()}
+        counts = {column: labels for column, (labels, _) in columns.items()}
+        table.published, table.footnotes = published.beside(chosen, of_columns, counts)
     return table
+
+
+def _rows(cells: Iterable[TableCell], scored: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """Row of a cell -> the rows of the table, each with its network, the headline first: those that `scored` has a run
+    of; where it has none, the row itself, with "" for the headline, whichever that is.
+    """
+    by_signature = {cell.signature: cell.row for cell in cells}
+    found: dict[str, dict[str, str]] = {cell.row: {} for cell in cells}
+    for _, run in scored.sort_values(["headline", "network"], ascending=[False, True]).iterrows():
+        row, network = by_signature[str(run["signature"])], str(run["network"])
+        found[row][f"{row} ({network})"] = network
+    return {row: names or {row: ""} for row, names in found.items()}
+
+
+def _score(cell: TableCell, network: str, facet: Facet, runs: Mapping[tuple[str, str], pd.Series]) -> SeedScore:
+    """The score of a cell's network ("": the headline); `runs`: (signature, network) -> run, of those that are over."""
+    if (cell.signature, "") not in runs:
+        return SeedScore(cell, network, reason=cell.reason or MISSING)
+    run = runs.get((cell.signature, network))
+    if run is None:
+        return SeedScore(cell, network, reason=f"no score of its {network}")
+    made = SeedScore(cell, run["network"], float(run["miou_last"]), _float(run["miou_best"]))
+    return made if made.value(facet.which) is not None else replace(made, reason="no score of its best evaluation")
 
 
 def _refuse_doubles(cells: list[TableCell]) -> None:
@@ -246,51 +219,42 @@ def _refuse_doubles(cells: list[TableCell]) -> None:
 
 
 def _name_missing(table: Table) -> None:
-    """Fill in `missing` and `fill`."""
+    """Fill in `missing` and `fill`: each cell once for each reason, whichever rows and columns it is missing in."""
     for row in table.rows:
         for column in table.columns:
             entry = table.entries.get((row, column), TableEntry())
             some = f" ({entry.n} of {entry.wanted} seeds)" if entry.n else ""
             for reason, seeds in entry.missing.items():
                 named = f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
-                table.missing.append(f"{row}, {column}, {named}{some}: {reason}")
+                cell = entry.scores[0].cell
+                line = f"{cell.row}, {cell.column}, {named}{some}: {reason}"
+                table.missing += [line] if line not in table.missing else []
     for entry in table.entries.values():
-        for score in entry.scores:
-            if score.last is None and score.cell.fill:
+        for score in entry.without:
+            if score.cell.fill:
                 heads = table.fill.setdefault(score.cell.fill, [])
                 if (head := short(score.reason)) not in heads:
                     heads.append(head)
 
 
-def _compare(table: Table, baseline: str) -> None:
+def _compare(table: Table, baseline: str, facets: Mapping[str, Facet]) -> None:
+    """Compare the rows with the baseline, the last iterations and the best evaluations each among themselves."""
     if baseline not in table.rows:
         raise UserError(f"--baseline {baseline}: this table has no such row; {did_you_mean(baseline, table.rows)}")
+    table.baseline = baseline
 
-    def scores(row: str) -> dict[str, dict[int, float]]:
-        found = {column: table.entries.get((row, column), TableEntry()).by_seed for column in table.columns}
+    def scores(row: str, facet: Facet) -> dict[str, dict[int, float]]:
+        columns = [column for column in table.columns if facets[column] == facet]
+        found = {column: table.entries.get((row, column), TableEntry()).by_seed for column in columns}
         return {column: by_seed for column, by_seed in found.items() if by_seed}
 
-    table.baseline = baseline
     for row in table.rows:
-        if row != baseline:
-            table.comparisons += significance.compare(row, scores(row), scores(baseline))
-    table.aggregates = aggregate.aggregates({row: scores(row) for row in table.rows}, baseline)
-
-
-def short(reason: str) -> str:
-    """The short form of a reason; what went wrong in detail stands below the table."""
-    return reason.partition(":")[0]
+        for facet in table.view.facets:
+            if row != baseline:
+                table.comparisons += significance.compare(row, scores(row, facet), scores(baseline, facet))
+    for facet in table.view.facets:
+        table.aggregates += aggregate.aggregates({row: scores(row, facet) for row in table.rows}, baseline)
 
 
 def _float(value: float) -> float | None:
     return None if pd.isna(value) else float(value)
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    numbers = [value for value in values if value is not None]
-    return statistics.fmean(numbers) if numbers else None
-
-
-def _std(values: Iterable[float | None]) -> float | None:
-    numbers = [value for value in values if value is not None]
-    return statistics.stdev(numbers) if len(numbers) > 1 else None

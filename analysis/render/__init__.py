@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from analysis.entry import TableEntry
 from analysis.render import layout
 from analysis.render.data import significance_csv, to_csv, to_json
 from analysis.render.html import fragment, html
@@ -11,7 +12,7 @@ from analysis.render.latex import document, latex
 from analysis.render.markdown import markdown
 from analysis.render.paper import PaperStyle, paper
 from analysis.render.terminal import terminal
-from analysis.table import Table, TableEntry
+from analysis.table import Table
 from gta.files import write_text
 
 __all__ = [
@@ -37,7 +38,8 @@ def text(entry: TableEntry | None, best: bool = True) -> str:
 
 
 def write_tables(table: Table, folder: str | Path, style: PaperStyle | None = None) -> list[Path]:
-    """Write table.{md,tex,html,csv,json} into `folder` (made where missing), each atomically.
+    """Write table.{md,tex,html,csv,json} into `folder` (made where missing), each atomically; of a table of other
+    numbers than usual with what its view adds to the names (table-best.md).
 
     With a `style` also paper.tex; with a baseline also significance.csv; without, such a file of an earlier table is
     removed.
@@ -55,7 +57,11 @@ def write_tables(table: Table, folder: str | Path, style: PaperStyle | None = No
     if table.baseline:
         texts["significance.csv"] = significance_csv(table)
     for name in {"paper.tex", "significance.csv"} - set(texts):
-        (folder / name).unlink(missing_ok=True)
+        _named(folder / name, table).unlink(missing_ok=True)
     for name, content in texts.items():
-        write_text(folder / name, content)
-    return [folder / name for name in texts]
+        write_text(_named(folder / name, table), content)
+    return [_named(folder / name, table) for name in texts]
+
+
+def _named(path: Path, table: Table) -> Path:
+    return path.with_stem(path.stem + table.view.stem)

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from analysis.entry import BEST, LAST, SeedScore, TableEntry
 from analysis.significance import Comparison
-from analysis.table import Table, TableEntry
+from analysis.table import Table
 from gta.text import no_formula
 
 CSV_COLUMNS = (
@@ -37,7 +38,8 @@ def to_csv(table: Table) -> str:
 
     A published number has no seed, and a `source`; ours has none. Published numbers stand in `miou_last` only
     where the last epoch was scored, in `miou_best` where the best, and in neither's name, but in `miou_last`,
-    where the source does not say: read `scored`. A name that a spreadsheet would compute begins with an apostrophe.
+    where the source does not say: read `scored`. Of a column of one evaluation our other number stands in its own
+    column's line. A name that a spreadsheet would compute begins with an apostrophe.
     """
     rows: list[dict[str, Any]] = []
     labels: dict[str, int] = {}
@@ -48,7 +50,7 @@ def to_csv(table: Table) -> str:
             rows.append(
                 {
                     **{"row": row, "column": column, "labels": cell.labels, "seed": cell.seed},
-                    **{"miou_last": score.last, "miou_best": score.best, "network": score.network},
+                    **{**_both(table, entry, score), "network": score.network},
                     **{"signature": cell.signature, "reason": score.reason, "lists": cell.lists},
                     "encoder": cell.encoder,
                 }
@@ -70,21 +72,24 @@ def significance_csv(table: Table) -> str:
 
 
 def to_json(table: Table) -> str:
-    """Everything in the table; a number that there is none of is null. Raises ValueError for one that is no number."""
+    """Everything in the table; a number that there is none of is null. `mean` and `std` are of the evaluation that the
+    entry's `scored` says: last, or best. Raises ValueError for one that is no number.
+    """
     entries = [
         {
             "row": row,
             "column": column,
             "mean": entry.mean,
             "std": entry.std,
-            "best_mean": entry.best_mean,
-            "best_std": entry.best_std,
+            "scored": entry.which,
+            "best_mean": None if table.view.scores else entry.best_mean,
+            "best_std": None if table.view.scores else entry.best_std,
             "n": entry.n,
             "wanted": entry.wanted,
             "rank": table.ranks(column).get(row),
             "seeds": [
                 {
-                    **{"seed": score.cell.seed, "miou_last": score.last, "miou_best": score.best},
+                    **{"seed": score.cell.seed, **_both(table, entry, score)},
                     **{"network": score.network, "signature": score.cell.signature, "reason": score.reason},
                     "fill": score.cell.fill if score.last is None else "",
                 }
@@ -109,6 +114,12 @@ def to_json(table: Table) -> str:
         "aggregates": [asdict(one) for one in table.aggregates],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _both(table: Table, entry: TableEntry, score: SeedScore) -> dict[str, float | None]:
+    """A seed's numbers; in a table that keeps the two apart, the one that the entry is about."""
+    shown = (entry.which,) if table.view.scores else (LAST, BEST)
+    return {f"miou_{which}": score.value(which) if which in shown else None for which in (LAST, BEST)}
 
 
 def _ordered(table: Table) -> Iterable[tuple[tuple[str, str], TableEntry]]:

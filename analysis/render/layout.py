@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from analysis import aggregate, significance
+from analysis.entry import TableEntry, short
 from analysis.significance import Comparison
-from analysis.table import Table, TableEntry, short
+from analysis.table import Table
 
 BEST, SECOND = 1, 2
 SIGNIFICANCE_HEAD = ["method", "column", "seeds", "difference", "95 % interval", "p", "p (Holm)", "d"]
@@ -116,7 +117,7 @@ def gaps(table: Table) -> str:
     """How many cells are missing and why, in one line: "3 of 12 cells are missing (1 failed, 2 never run)"; or ""."""
     if not (counts := table.gaps):
         return ""
-    many = sum(counts.values())
+    many = table.absent
     reasons = ", ".join(f"{count} {reason}" for reason, count in counts.items())
     return clean(f"{many} of {table.wanted} cells {'is' if many == 1 else 'are'} missing ({reasons})")
 
@@ -146,7 +147,9 @@ def significance_rows(table: Table) -> list[list[str]]:
 def significance_notes(table: Table) -> list[str]:
     if not table.baseline:
         return []
-    told = significance.notes(table.comparisons, table.baseline) + aggregate.notes(table.aggregates, table.baseline)
+    told = significance.notes(table.comparisons, table.baseline, table.view.at)
+    for columns in dict.fromkeys(one.columns for one in table.aggregates):
+        told += aggregate.notes([one for one in table.aggregates if one.columns == columns], table.baseline)
     return [clean(note) for note in told]
 
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analysis import protocol
+from analysis.entry import TableEntry
 from analysis.render import layout
 from analysis.render.latex import EMPHASIS, ampersands, escape, label
-from analysis.table import Table, TableEntry
+from analysis.table import Table
 from gta.errors import UserError
 
 COLUMN, PAGE = 229.0, 345.0  # pt: the narrower of what two-column and one-column classes have
@@ -172,9 +173,9 @@ def _notes(table: Table, titles: Mapping[str, str]) -> list[str]:
     seeds = (
         "the seeds that are done" if len(several) != 1 else "one seed" if several == {1} else f"{max(several)} seeds"
     )
-    spread = any(entry.std is not None for entry in table.entries.values())
-    small = "; small: the sample standard deviation" if spread else ""
-    plain.insert(0, f"mIoU in percent at the last iteration, over {seeds}{small}.")
+    small = "; small: the sample standard deviation" * any(one.std is not None for one in table.entries.values())
+    at = f"; {table.view.at}" if table.view.scores else " at the last iteration"
+    plain.insert(0, f"mIoU in percent{at}, over {seeds}{small}.")
     if table.mixed:
         plain.append("The runs do not agree in: " + ", ".join(text.split(" (")[0] for text in table.mixed) + ".")
     if gaps := layout.gaps(table):
@@ -188,8 +189,8 @@ def _notes(table: Table, titles: Mapping[str, str]) -> list[str]:
 
 def _titles(table: Table) -> dict[str, str]:
     """Row -> what a paper calls it."""
-    cells = (score.cell for entry in table.entries.values() for score in entry.scores)
-    return {cell.row: cell.paper for cell in cells if cell.paper}
+    cells = ((row, score.cell) for (row, _), entry in table.entries.items() for score in entry.scores)
+    return {row: cell.paper + row.removeprefix(cell.row) for row, cell in cells if cell.paper}
 
 
 def _called(note: str, titles: Mapping[str, str]) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 from markupsafe import Markup
 
+from analysis.entry import TableEntry
 from analysis.render import layout
 from analysis.report import numbers
 from analysis.report.history import RunHistory
 from analysis.report.page import fragments
-from analysis.table import Table, TableEntry
+from analysis.table import Table
 
 
 def classes(frame: pd.DataFrame, table: Table) -> Markup:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from analysis.entry import TableEntry
 from analysis.protocol import short_commit
 from analysis.report.history import Confusion
-from analysis.table import Table, TableEntry
+from analysis.table import Table
 
 
 def seed_iou(frame: pd.DataFrame, table: Table) -> pd.DataFrame:

@@ -13,10 +13,11 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
+from analysis.entry import TableEntry
 from analysis.render import layout
 from analysis.report.history import RunHistory, picture_id
 from analysis.report.page import fragments
-from analysis.table import Table, TableEntry
+from analysis.table import Table
 from gta.colours import class_colours
 
 FIRST = 2  # images from the head of the list, beside the median and the worst

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 import pandas as pd
 from markupsafe import Markup
 
+from analysis.entry import TableEntry
 from analysis.render import layout
 from analysis.report import charts, figures
 from analysis.report.history import ACCURACY, KEPT, RunHistory
 from analysis.report.page import figure, fragments
 from analysis.report.series import Limits
-from analysis.table import Table, TableEntry
+from analysis.table import Table
 
 
 def labels(table: Table) -> Markup:

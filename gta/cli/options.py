@@ -113,6 +113,12 @@ table = together(
            help="Each seed's best evaluation in brackets (the default), or without."),
     option("--missing", is_flag=True, help="Name every missing cell with its reason and the command that fills it."),
 )  # fmt: skip
+rows = together(
+    option("--networks", is_flag=True, help="A row for each network that was scored, not for the headline alone."),
+    option("--score", type=click.Choice(["last", "best", "both"]), default=None,
+           help="Columns of the last iteration, of the best evaluation, or of each of them, marked so. Default: the "
+                "last, with the best in brackets."),
+)  # fmt: skip
 paper = together(
     option("--style", type=click.Choice(["full", "paper"]), default="full",
            help="full (the default), or paper: also results/NAME/paper.tex."),

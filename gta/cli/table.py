@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from analysis.render import PaperStyle
     from analysis.table import Table
+    from analysis.view import View
     from gta.sweep import Sweep
     from launch.state.ledger import Entry
 
@@ -29,12 +30,21 @@ _WIDE = 160  # columns where the output is no terminal
 
 @dataclass(frozen=True)
 class Shown:
-    """What a table shows beside our numbers (the options of `gta.cli.options.table`)."""
+    """What a table shows (the options of `gta.cli.options.table` and `rows`)."""
 
     baseline: str = ""
     published: str = "true"
     best: bool = True
     missing: bool = False
+    networks: bool = False
+    score: str | None = None
+
+    @property
+    def view(self) -> View:
+        from analysis.view import View
+
+        scores = {None: (), "both": ("last", "best")}.get(self.score, (str(self.score),))
+        return View(self.networks, scores)
 
 
 DEFAULT = Shown()
@@ -64,6 +74,7 @@ class Unread:
 )
 @grammar.words()
 @options.table
+@options.rows
 @option("--strict", is_flag=True, help="Refuse missing cells, and runs that do not belong together: see above.")
 @options.paper
 def command(
@@ -81,6 +92,11 @@ def command(
 
     Settings that make other cells than the sweep's file declares (fewer seeds, say, or another schedule) make a
     variant: its title says what differs, and its files are in results/NAME/variants/WHAT_DIFFERS.
+
+    --networks and --score show other numbers of the same runs: a row for each network that was scored, columns of the
+    last iteration or of the best evaluation. The best one was picked on the validation set, so the two are never in one
+    entry, but for the usual table's brackets. Such a table has files of its own (results/NAME/table-networks-best.csv)
+    and leaves the sweep's page in MLflow as it is.
 
     --strict refuses a table with cells missing; one whose runs are of several commits, evaluations, lists or orders of
     the batches; and one whose cells differ in how they are trained (encoder, weights, iterations, batch, crop,
@@ -152,7 +168,7 @@ def show(
         else:
             files = render.write_tables(made, folder, paper)
             print(f"table: {', '.join(map(str, map(_short, files)))}")
-            if not unread.store:
+            if not unread.store and not made.view.stem:  # the sweep's page has its table as it usually is
                 problems += publish(sweep, entries, made, files)
     except OSError as error:
         problems.append(
@@ -217,6 +233,7 @@ def build(
         best=shown.best,
         rows_beside=shown.published,
         order=order,
+        view=shown.view,
     )
     made.listed = shown.missing
     if text := told(entry.cell for entry in entries):

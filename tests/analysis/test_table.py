@@ -4,45 +4,12 @@ from __future__ import annotations
 
 import statistics
 
-import pandas as pd
 import pytest
 
-from analysis.cells import TableCell
 from analysis.render import markdown, to_json
-from analysis.runs import COLUMNS
 from analysis.table import build
 from gta.errors import UserError
-
-
-def run(signature: str, last: float, **changes) -> dict:
-    row: dict = dict.fromkeys(COLUMNS, "")
-    row |= {
-        "signature": signature,
-        "method": "gta",
-        "dataset": "shapes",
-        "split_family": "seed0",
-        "labels": 6,
-        "seed": 0,
-        "network": "teacher",
-        "headline": True,
-        "evaluation": "original size",
-        "miou_last": last,
-        "miou_best": last + 1,
-        "status": "FINISHED",
-        "digest_labeled": "1111111122222222",
-        "digest_val": "3333333344444444",
-        "commit": "abcdef1234567890",
-        "order": "",
-    }
-    return row | changes
-
-
-def frame(*rows: dict) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"headline": "bool", "miou_last": "float64"})
-
-
-def want(signature: str, row: str = "gta", column: str = "1/67 (6)", labels: int = 6, seed: int = 0, reason="", **more):
-    return TableCell(signature, row, column, labels, seed, reason, **more)
+from tests.helpers.tables import frame, run, want
 
 
 def test_mean_std_and_best_are_over_the_seeds_of_the_headline_network():

@@ -2,10 +2,57 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pandas as pd
+
 from analysis.cells import TableCell
+from analysis.entry import SeedScore, TableEntry
 from analysis.published import PlacedRow, PublishedNumber
+from analysis.runs import COLUMNS
 from analysis.significance import compare
-from analysis.table import SeedScore, Table, TableEntry
+from analysis.table import Table
+
+
+def run(signature: str, last: float, **changes: Any) -> dict[str, Any]:
+    """A row of a finished run, as `analysis.runs.load` gives it."""
+    row: dict[str, Any] = dict.fromkeys(COLUMNS, "")
+    row |= {
+        "signature": signature,
+        "method": "gta",
+        "dataset": "shapes",
+        "split_family": "seed0",
+        "labels": 6,
+        "seed": 0,
+        "network": "teacher",
+        "headline": True,
+        "evaluation": "original size",
+        "miou_last": last,
+        "miou_best": last + 1,
+        "status": "FINISHED",
+        "digest_labeled": "1111111122222222",
+        "digest_val": "3333333344444444",
+        "commit": "abcdef1234567890",
+        "order": "",
+    }
+    return row | changes
+
+
+def frame(*rows: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"headline": "bool", "miou_last": "float64"})
+
+
+def want(
+    signature: str,
+    row: str = "gta",
+    column: str = "1/67 (6)",
+    labels: int = 6,
+    seed: int = 0,
+    reason: str = "",
+    **more: Any,
+) -> TableCell:
+    return TableCell(signature, row, column, labels, seed, reason, **more)
+
 
 PAPER = {"supervised": "Supervised", "mean_teacher": "Mean Teacher", "gta": "GTA-Seg"}
 
