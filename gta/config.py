@@ -66,6 +66,15 @@ class ModelConfig:
     aspp_rates: list[int] = result(
         [6, 12, 18], "Dilations of the three 3x3 ASPP branches.", within=(1, 256), count=(1, 16)
     )
+    low_level_channels: int = result(
+        0, "Planes of DeepLabV3+'s low-level projection; 0: as many as decoder_channels.", within=(0, 4096), later=True
+    )
+    head_kernel: int = result(
+        3,
+        "Side of the convolution behind ASPP, which joins its branches: 3 or 1.",
+        choices=(1, 3),
+        later=True,
+    )
     dropout: float = result(0.1, "Dropout2d probability in the head and the mask predictor.", within=(0, 1))
     auxiliary: bool = result(False, "An auxiliary head on layer3, trained with schedule.auxiliary_weight.")
     stem: str = result(

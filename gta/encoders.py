@@ -34,7 +34,10 @@ ENCODERS = ("tiny", *RESNETS, *VITS)  # gta.models makes them
 # Settings that some encoders have no use for, and what they must be there. (A default means: left out.)
 _OF_TINY = {"width": 0}
 _OF_RESNET = {"stem": "deep"}
-_OF_DEEPLAB = {"output_stride": 16, "aspp_rates": [6, 12, 18], "auxiliary": False, "dropout": 0.0}
+_OF_DEEPLAB = {
+    "output_stride": 16, "aspp_rates": [6, 12, 18], "auxiliary": False, "dropout": 0.0, "low_level_channels": 0,
+    "head_kernel": 3,
+}  # fmt: skip
 _OF_DPT = {"mask_predictor": "output", "register_tokens": 0}
 
 

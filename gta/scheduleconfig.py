@@ -82,6 +82,14 @@ class ScheduleConfig:
         "Cap of the teacher's EMA decay; the decay is min(1 - 1/(k + 1), cap) at step k after the warm-up.",
         within=(0, 1),
     )
+    ema_delay: int = result(
+        0,
+        "Steps after the warm-up through which a teacher is a copy of the student (the decay of its EMA is 0); then it "
+        "is that of the k that it has come to.",
+        within=COUNTS,
+        later=True,
+    )
+    ema_delay_epochs: int = result(0, "The same in epochs; 0: `ema_delay` says it.", within=COUNTS, later=True)
     auxiliary_weight: float = result(
         0.4, "Weight of the auxiliary head's loss, where the model has one.", within=WEIGHTS
     )

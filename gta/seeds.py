@@ -56,6 +56,11 @@ def cutmix(seed: int, iteration: int, group: int, view: int = 0) -> random.Rando
     return random.Random(f"cutmix {seed + view * _NEXT_VIEW} {iteration} {group}")
 
 
+def label_injection(seed: int, iteration: int, group: int) -> Generator:
+    """For AugSeg's mixing of one group (its global index) of one iteration: partners, boxes and coins."""
+    return generator(seed, "label injection", iteration, group)
+
+
 def dropout(seed: int, network: str, iteration: int, number: int) -> Generator:
     """For the dropout of one pass in training mode, the `number`-th (from 0) in a step, of the network of that name."""
     return generator(seed, f"dropout {network}", iteration, number)

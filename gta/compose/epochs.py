@@ -21,7 +21,8 @@ def steps_an_epoch(schedule: ScheduleConfig, unlabeled: int) -> int:
 
 
 def in_iterations(schedule: ScheduleConfig, unlabeled: int) -> ScheduleConfig:
-    """The same schedule with plain `iterations`, `warm_up` and `lr`: what a cell freezes, and what its signature sees.
+    """The same schedule with plain `iterations`, `warm_up`, `ema_delay` and `lr`: what a cell freezes, and what its
+    signature sees.
 
     An epoch is `steps_an_epoch`. lr is multiplied by batch_size / lr_batch_size where `scale_lr` asks for it. Raises
     what `check_lengths` raises.
@@ -33,8 +34,10 @@ def in_iterations(schedule: ScheduleConfig, unlabeled: int) -> ScheduleConfig:
         schedule,
         iterations=schedule.epochs * steps or schedule.iterations,
         warm_up=schedule.warm_up_epochs * steps or schedule.warm_up,
+        ema_delay=schedule.ema_delay_epochs * steps or schedule.ema_delay,
         epochs=0,
         warm_up_epochs=0,
+        ema_delay_epochs=0,
         lr=schedule.lr * factor,
         lr_batch_size=0,
         scale_lr=False,

@@ -177,7 +177,8 @@ def check_batch(schedule: ScheduleConfig, world_size: int, batchnorm: bool = Tru
 
 def check_lengths(schedule: ScheduleConfig, unlabeled: int, steps: int) -> None:
     """Raise UserError where a length is said twice or not at all, or an epoch of `unlabeled` images has 0 `steps`."""
-    for epochs, iterations in (("epochs", "iterations"), ("warm_up_epochs", "warm_up")):
+    said_in = (("epochs", "iterations"), ("warm_up_epochs", "warm_up"), ("ema_delay_epochs", "ema_delay"))
+    for epochs, iterations in said_in:
         in_epochs, plain = getattr(schedule, epochs), getattr(schedule, iterations)
         if in_epochs and plain:
             raise UserError(

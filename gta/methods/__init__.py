@@ -24,6 +24,7 @@ METHODS = Methods(
         "fixmatch": Entry(settings.FixMatchConfig, "gta.methods.fixmatch:FixMatch"),
         "unimatch": Entry(settings.UniMatchConfig, "gta.methods.unimatch:UniMatch"),
         "unimatch_v2": Entry(settings.UniMatchV2Config, "gta.methods.unimatch_v2:UniMatchV2"),
+        "augseg": Entry(settings.AugSegConfig, "gta.methods.augseg:AugSeg"),
         "cps": Entry(settings.CPSConfig, "gta.methods.cps:CPS"),
         "student_teacher": Entry(settings.StudentTeacherConfig, "gta.methods.student_teacher:StudentTeacher"),
         "gta": Entry(settings.GTAConfig, "gta.methods.gta:GTA"),

@@ -304,11 +304,14 @@ class Method:
     def update_teacher(self, iteration: int, cap: float | None = None, statistics: bool = True) -> None:
         """Teacher <- EMA of the student, over all parameters; the decay's cap is schedule.ema_decay unless given.
 
+        Through the first `schedule.ema_delay` steps after the warm-up the decay is 0: the teacher is a copy.
         With `statistics` its BatchNorm statistics follow too, by the same decay: without, a teacher that is only
         ever run in eval() would keep those of the warm-up's end (those of an untrained network, where there is none).
         """
         teacher, student = unwrap(self.models["teacher"]), unwrap(self.models["student"])
-        decay = ramped_decay(iteration - self.schedule.warm_up, self.schedule.ema_decay if cap is None else cap)
+        done = iteration - self.schedule.warm_up
+        decay = ramped_decay(done, self.schedule.ema_decay if cap is None else cap)
+        decay = decay if done >= self.schedule.ema_delay else 0.0
         ema_update(teacher.parameters(), student.parameters(), decay)
         if statistics:
             pairs = [p for p in zip(teacher.buffers(), student.buffers(), strict=True) if p[0].is_floating_point()]

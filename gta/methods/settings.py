@@ -15,6 +15,7 @@ from gta.ranges import NAME, WEIGHTS, Span
 BOXES = ("gta", "unimatch", "cutmix_seg", "cps")  # gta.methods.mixing has them
 WEIGHTINGS = ("laplace", "confidence", "none")  # gta.ops.losses has them
 CONFIDENCES = ("second_pass", "pseudo_label")
+AS_PAPER, AS_CODE = ("as_paper", "as_code")
 TRANSFERS = ("none", "encoder", "feature_extractor", "all")  # gta.methods.gta has them
 CONSISTENCIES = ("mean_square", "sum_square", "cross_entropy")
 # what a field means, where several methods have it with other defaults
@@ -126,6 +127,33 @@ class UniMatchV2Config(_ConfidentConfig):
         "no difference."
     )  # fmt: skip
     unsupervised_weight: float = result(1.0, "Weight of the mean loss of the strong views.", within=WEIGHTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugSegConfig(MethodConfig):
+    title: ClassVar[str] = "AugSeg"
+    uses_unlabeled: ClassVar[bool] = True
+    name: str = result("augseg", "Key of the method in gta.methods.METHODS.", text=NAME)
+    threshold: float = result(
+        0.95,
+        "Pseudo-labels of less confidence are left out of the loss: 0.95 (VOC) or 0, none (Cityscapes).",
+        within=(0, 1),
+    )
+    label_injection: bool = result(
+        True, "What an image is mixed with holds a box of a labeled image, by a probability that is higher the less "
+        "sure the teacher is; else it never does."
+    )  # fmt: skip
+    padding: str = result(
+        AS_PAPER,
+        "Padded pixels of unlabeled images: as_paper (no part of an image: neither labeled nor in its mean confidence) "
+        "or as_code (labeled and learned like any other, as in the public code).",
+        choices=(AS_PAPER, AS_CODE),
+    )
+    teacher_decay: float = result(
+        0.999, "Cap of the decay by which the teacher follows the student: 0.999 (VOC) or 0.996 (Cityscapes).",
+        within=(0, 1),
+    )  # fmt: skip
+    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.", within=WEIGHTS)
 
 
 @dataclass(frozen=True, kw_only=True)

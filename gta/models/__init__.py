@@ -93,4 +93,6 @@ def _decoded(encoder: nn.Module, config: ModelConfig, num_classes: int) -> Segme
         rates=list(config.aspp_rates),
         dropout=config.dropout,
         auxiliary=config.auxiliary,
+        low_level_planes=config.low_level_channels,
+        head_kernel=config.head_kernel,
     )

@@ -42,17 +42,21 @@ class ASPP(nn.Module):
 class FeatureExtractor(nn.Module):
     """Everything but the mask predictor: encoder, ASPP, its head, and the low-level projection.
 
-    (B, 3, h, w) -> (fused (B, 2 planes, h', w') at the size of the low-level features, middle features of
-    the encoder).
+    (B, 3, h, w) -> (fused (B, low_level_planes + planes, h', w') at the size of the low-level features, middle
+    features of the encoder).
     """
 
-    def __init__(self, encoder: nn.Module, planes: int, rates: list[int], dropout: float) -> None:
+    def __init__(
+        self, encoder: nn.Module, planes: int, rates: list[int], dropout: float, low_level_planes: int, head_kernel: int
+    ) -> None:
         super().__init__()
         low, _, top = cast(tuple[int, int, int], encoder.channels)
         self.encoder = encoder
         self.aspp = ASPP(top, planes, rates)
-        self.head = nn.Sequential(conv3x3((2 + len(rates)) * planes, planes), *norm_relu(planes), Dropout2d(dropout))
-        self.low_level = nn.Sequential(nn.Conv2d(low, planes, 1), *norm_relu(planes))
+        branches = (2 + len(rates)) * planes
+        together = nn.Conv2d(branches, planes, head_kernel, padding=head_kernel // 2, bias=False)
+        self.head = nn.Sequential(together, *norm_relu(planes), Dropout2d(dropout))
+        self.low_level = nn.Sequential(nn.Conv2d(low, low_level_planes, 1), *norm_relu(low_level_planes))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         low, middle, top = self.encoder(x)
@@ -61,7 +65,10 @@ class FeatureExtractor(nn.Module):
 
 
 class DeepLabV3Plus(SegmentationModel):
-    """Feature extractor, mask predictor and, if asked for, an auxiliary head on the middle features."""
+    """Feature extractor, mask predictor and, if asked for, an auxiliary head on the middle features.
+
+    `low_level_planes`: of the low-level projection; 0: `planes`. `head_kernel`: side of the convolution behind ASPP.
+    """
 
     decoded = (0, 2)
 
@@ -73,12 +80,15 @@ class DeepLabV3Plus(SegmentationModel):
         rates: list[int],
         dropout: float,
         auxiliary: bool,
+        low_level_planes: int = 0,
+        head_kernel: int = 3,
     ) -> None:
         super().__init__()
         self.num_classes = num_classes
-        self.feature_extractor = FeatureExtractor(encoder, planes, rates, dropout)
+        low_level_planes = low_level_planes or planes
+        self.feature_extractor = FeatureExtractor(encoder, planes, rates, dropout, low_level_planes, head_kernel)
         self.mask_predictor = nn.Sequential(
-            nn.Conv2d(2 * planes, planes, 3, padding=1),
+            nn.Conv2d(low_level_planes + planes, planes, 3, padding=1),
             *norm_relu(planes),
             Dropout2d(dropout),
             nn.Conv2d(planes, planes, 3, padding=1),

@@ -44,17 +44,24 @@ def ohem_cross_entropy(logits: Tensor, mask: Tensor, group_size: int, threshold:
 
 
 def thresholded_cross_entropy(
-    logits: Tensor, pseudo: Tensor, confidence: Tensor, threshold: float, group_size: int
+    logits: Tensor,
+    pseudo: Tensor,
+    confidence: Tensor,
+    threshold: float,
+    group_size: int,
+    over_ignored: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Cross-entropy against pseudo-labels of confidence `threshold` or more; returns (loss, kept share).
 
     pseudo (B, h, w) int64 with 255 = padding, confidence (B, h, w). Divided by the number of ALL pixels that
-    are not padding, as FixMatch does: an unsure batch then weighs less.
+    are not padding, as FixMatch does: an unsure batch then weighs less. `over_ignored`: divided by the number of all
+    pixels, those of 255 too, as AugSeg does.
     """
     loss = _pixel_loss(logits, pseudo)
     valid = pseudo != IGNORE_INDEX
     kept = valid & (confidence >= threshold)
-    return _ratio(loss * kept, valid.to(loss.dtype), group_size), _share(kept, valid, group_size)
+    counted = torch.ones_like(valid) if over_ignored else valid
+    return _ratio(loss * kept, counted.to(loss.dtype), group_size), _share(kept, valid, group_size)
 
 
 def squared_difference(

@@ -184,7 +184,8 @@ def shortened(schedule: ScheduleConfig, iterations: int) -> ScheduleConfig:
     """The schedule of a drill: the same steps, fewer of them, with an evaluation in between."""
     warm_up, half = lengths(iterations, schedule.warm_up > 0)
     images = min(schedule.eval_images, IMAGES) if schedule.eval_images else IMAGES
+    delay = iterations // 4 if schedule.ema_delay else 0
     return replace(
-        schedule, iterations=iterations, epochs=0, warm_up=warm_up, warm_up_epochs=0, eval_every=half,
-        eval_images=images, log_every=1,
+        schedule, iterations=iterations, epochs=0, warm_up=warm_up, warm_up_epochs=0, ema_delay=delay,
+        ema_delay_epochs=0, eval_every=half, eval_images=images, log_every=1,
     )  # fmt: skip

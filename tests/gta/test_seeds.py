@@ -58,6 +58,19 @@ def test_cutmix(seed: int, view: int, first: tuple[float, int]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seed", "first"),
+    [
+        (0, ([3, 1, 2, 0, 5, 7, 4, 6], 0.7998516794756303, 0.6247985591730386, 187, 0.20137573085760907)),
+        (7, ([1, 2, 5, 6, 0, 7, 4, 3], 0.8577412907284172, 0.6694497155505846, 329, 0.3289465189693104)),
+    ],
+)
+def test_label_injection(seed: int, first: tuple[list[int], float, float, int, float]) -> None:
+    draw = seeds.label_injection(seed, iteration=4, group=9)
+    order = draw.permutation(8).tolist()
+    assert (order, draw.beta(8, 2), draw.beta(4, 4), draw.integers(64, 513), draw.random()) == first
+
+
+@pytest.mark.parametrize(
     ("seed", "network", "first"),
     [(0, 0, [136044, 248239]), (0, 1, [644635, 821632]), (7, 0, [741615, 413892]), (7, 1, [133674, 611517])],
 )

@@ -31,6 +31,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "unimatch": {"name": "unimatch", "threshold": 0.3, "model": {"auxiliary": True}},
     "unimatch_levelled": {"name": "unimatch", "threshold": 0.3, "joint_batches": True},
     "unimatch_v2": {"name": "unimatch_v2", "threshold": 0.3},
+    "augseg": {"name": "augseg", "threshold": 0.3, "schedule": {"ema_delay": 2}},
     "cps": {"name": "cps", "model": {"auxiliary": True}},
     "cps_plain": {"name": "cps", "cutmix": False},
     "student_teacher": {"name": "student_teacher"},
@@ -47,6 +48,7 @@ ACCUMULATED: dict[str, dict[str, Any]] = {name: {} for name in METHODS if name !
 ACCUMULATED["fixmatch"] = {"threshold": 0.3}
 ACCUMULATED["unimatch"] = {"threshold": 0.3}
 ACCUMULATED["unimatch_v2"] = {"threshold": 0.3}
+ACCUMULATED["augseg"] = {"threshold": 0.3}
 SYNCHRONISED = ("supervised", "gta", "unimatch", "unimatch_v2", "cps")
 DROPOUT = 0.3  # of every network, but beside the reference, which knows none
 

@@ -15,6 +15,7 @@ from gta.compose.hydra import ConfigLoaderImpl
 from gta.compose.validate import check_optimizer
 from gta.config import ScheduleConfig
 from gta.errors import UserError
+from gta.fields import result_fields
 from gta.train.run import train
 from tests.helpers.configs import changed
 from tests.helpers.program import SMALL_SHAPES
@@ -31,6 +32,15 @@ def test_the_published_voc_schedule_has_866_steps_an_epoch() -> None:
     found = in_iterations(schedule(epochs=80, warm_up_epochs=1), 10582 - 183)
     assert (found.iterations, found.warm_up) == (80 * 866, 866)
     assert (found.epochs, found.warm_up_epochs) == (0, 0), "said once, in iterations"
+
+
+def test_the_teachers_delay_in_epochs_is_one_in_iterations() -> None:
+    """And a schedule without one is the same cell as before there were any."""
+    found = in_iterations(schedule(epochs=80, ema_delay_epochs=1, batch_size=16, group_size=8), 10582 - 183)
+    assert (found.iterations, found.ema_delay, found.ema_delay_epochs) == (80 * 650, 650, 0)
+    assert in_iterations(schedule(iterations=9, ema_delay=4), 400).ema_delay == 4
+    plain = result_fields(in_iterations(schedule(iterations=9), 400))
+    assert not {"ema_delay", "ema_delay_epochs"} & set(plain)
 
 
 def sampler(images: int, gpus: int, batch: int) -> int:
@@ -89,6 +99,7 @@ def test_a_schedule_in_iterations_stays_as_it_is() -> None:
     [
         ({"epochs": 2, "iterations": 5}, "schedule.epochs=0 counts in iterations"),
         ({"iterations": 5, "warm_up": 2, "warm_up_epochs": 1}, "schedule.warm_up_epochs=0"),
+        ({"iterations": 5, "ema_delay": 2, "ema_delay_epochs": 1}, "schedule.ema_delay_epochs=0"),
         ({}, "give schedule.iterations or schedule.epochs"),
         ({"epochs": 2, "batch_size": 600}, "make no batch of 600"),
     ],
@@ -162,6 +173,30 @@ def test_the_schedules_of_unimatch_v2_have_its_steps(loader: ConfigLoaderImpl, n
     assert (made.optimizer, made.lr, made.decoder_lr_factor, made.weight_decay) == ("adamw", 5e-6, 40, 0.01)
     assert (made.ema_decay, made.lr_schedule, made.power, made.warm_up) == (0.996, "poly", 0.9, 0)
     assert (made.batch_size, made.group_size, made.ohem_threshold, made.ohem_min_kept) == parts
+
+
+AUGSEG = {
+    "voc_augseg": (VOC, (16, 8, 0), (0.001, 10, 1e-4, 0.999), 80, {92: 655, 183: 650, 662: 620, 1464: 569}),
+    "cityscapes_augseg": (CITYSCAPES, (16, 4, 0.7), (0.01, 1, 5e-4, 0.996), 240, {186: 174, 372: 162, 744: 139}),
+}
+
+
+@pytest.mark.parametrize("name", AUGSEG)
+def test_the_schedules_of_augseg_have_its_figures(loader: ConfigLoaderImpl, name: str) -> None:
+    """Global batch, group and OHEM; SGD; epochs of so many steps, the first of which the teacher is a copy through."""
+    config = compose.typed(compose.Composer(loader).compose(["data=shapes", "model=tiny", f"schedule={name}"]))
+    made = config.schedule
+    images, parts, rates, epochs, steps = AUGSEG[name]
+    for labels, count in steps.items():
+        found = in_iterations(made, images - labels)
+        assert (found.iterations, found.ema_delay, found.warm_up) == (epochs * count, count, 0), labels
+    assert (made.optimizer, made.momentum, made.lr_schedule, made.power) == ("sgd", 0.9, "poly", 0.9)
+    assert (made.lr, made.decoder_lr_factor, made.weight_decay, made.ema_decay) == rates
+    assert (made.batch_size, made.group_size, made.ohem_threshold) == parts
+    assert (made.ohem_min_kept, made.lr_batch_size) == (100_000, 16)
+    city = name == "cityscapes_augseg"
+    assert config.evaluation.protocol == ("sliding_window" if city else "original_size")
+    assert not city or (config.data.crop_size, config.evaluation.window_mean) == (800, "probabilities")
 
 
 def test_a_cell_freezes_iterations_and_epochs_are_the_same_cell(

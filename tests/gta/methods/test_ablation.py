@@ -46,6 +46,8 @@ RIVALS: dict[str, dict[str, Any]] = {
     "unimatch_levelled": {**LEVELLED, "loss_factor": 1.0},
     "cps_levelled": {**LEVELLED, "cutmix_probability": 0.5, "training_labels": False},
     "fixmatch_v2": {"views": 1, "complementary_dropout": False, "joint_batches": True},
+    "augseg_cityscapes": {"threshold": 0.0, "teacher_decay": 0.996},
+    "augseg_as_code": {"padding": "as_code"},
     "cps_cityscapes": {"unsupervised_weight": 5.0},
     "cps_plain": {"cutmix": False, "unsupervised_weight": 1.5},
     "cps_plain_cityscapes": {"cutmix": False, "unsupervised_weight": 6.0},

@@ -23,6 +23,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "fixmatch": ("fixmatch", {"threshold": 0.3}),
     "unimatch": ("unimatch", {"threshold": 0.3}),
     "unimatch_v2": ("unimatch_v2", {"threshold": 0.3}),
+    "augseg": ("augseg", {"threshold": 0.3}),
     "cps_plain": ("cps", {"cutmix": False}),
     "unimatch_levelled": ("unimatch", {"threshold": 0.3, "joint_batches": True}),
     "gta_lean": ("gta", {"joint_batches": False, "confidence": "pseudo_label"}),

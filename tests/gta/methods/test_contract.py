@@ -14,6 +14,7 @@ from gta.config import MethodConfig
 from gta.errors import UserError
 from gta.fields import result
 from gta.methods import METHODS, Method
+from gta.methods.augseg import AugSeg
 from gta.methods.cps import CPS
 from gta.methods.cutmix import CutMix
 from gta.methods.fixmatch import FixMatch
@@ -71,6 +72,20 @@ class TestUniMatchV2(TeacherContract):
     def make(self, **changes: Any) -> Method:
         cap = changes.get("schedule", {}).get("ema_decay", 0.9)  # the contract sets it there
         return super().make(**{"teacher_decay": cap, **changes})
+
+
+class TestAugSeg(TeacherContract):
+    method = AugSeg
+
+    def make(self, **changes: Any) -> Method:
+        cap = changes.get("schedule", {}).get("ema_decay", 0.9)  # the contract sets it there
+        return super().make(**{"teacher_decay": cap, **changes})
+
+    def test_dropping_every_pseudo_label_leaves_supervised_loss_alone(self) -> None:
+        """Without labeled boxes, whose labels are learned as well."""
+        make = self.make
+        self.make = lambda **changes: make(label_injection=False, **changes)  # type: ignore[method-assign]
+        super().test_dropping_every_pseudo_label_leaves_supervised_loss_alone()
 
 
 class TestCPS(MethodContract):
@@ -185,6 +200,7 @@ def test_same_seed_same_initial_weights_whatever_was_drawn_before(make: Make) ->
         ("cps", {"cutmix_probability": 3.0}),
         ("cps", {"cutmix_boxes": "four"}),
         ("unimatch", {"cutmix_boxes": "half"}),
+        ("augseg", {"padding": "as_public_code"}),
     ],
 )
 def test_wrong_settings_are_user_errors(name: str, wrong: dict[str, Any], make: Make) -> None:

@@ -114,6 +114,7 @@ COSTS: dict[str, tuple[str, dict[str, Any]]] = {
     "unimatch": ("unimatch", {}),
     "unimatch_v2": ("unimatch_v2", {}),
     "fixmatch_v2": ("unimatch_v2", {"views": 1, "joint_batches": True}),
+    "augseg": ("augseg", {}),
     "cps": ("cps", {}),
     "cps_plain": ("cps", {"cutmix": False}),
     "supervised": ("supervised", {}),

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 WORKER = ROOT / "tests/helpers/rank_worker.py"
 SUPERVISED = ["supervised", "supervised_ohem"]
 WITH_TEACHER = [
+    "augseg",
     "unimatch_v2",
     "mean_teacher",
     "cutmix",

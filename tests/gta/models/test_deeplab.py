@@ -71,6 +71,37 @@ def test_planes_of_the_published_network() -> None:
     assert rates == [1, 12, 24, 36]
 
 
+@pytest.mark.parametrize("name", ["resnet101_augseg", "resnet50_augseg"])
+def test_planes_of_augsegs_network(name: str) -> None:
+    """21 classes, counted from its description, and a bias more before the BatchNorm of each of two convolutions."""
+    with torch.device("meta"):
+        network = build_model(shipped(name), 21)
+    d, bn, low = 256, 2 * 256, 48
+    extractor = network.feature_extractor
+    assert count(extractor.aspp) == (2048 * d + bn) * 2 + 3 * (9 * 2048 * d + bn)
+    assert count(extractor.head) == 5 * d * d + bn, "1x1 behind ASPP"
+    assert count(extractor.low_level) == d * low + low + 2 * low
+    first, second = 9 * (low + d) * d + bn, 9 * d * d + bn
+    assert count(network.mask_predictor) == first + second + d * 21 + 21 + 2 * d
+    assert [branch[0].dilation[0] for branch in extractor.aspp.branches] == [1, 6, 12, 18]
+    assert [block.conv2.dilation[0] for block in network.encoder.layer4] == [2, 4, 8]
+    assert not any(m.p for m in network.modules() if isinstance(m, Dropout2d))
+    assert network.auxiliary is None
+
+
+def test_low_level_planes_and_head_are_options() -> None:
+    """A network of the defaults is the one that it was before there were any; others are other networks."""
+    torch.manual_seed(0)
+    plain = build_model(shipped("tiny"), 5)
+    torch.manual_seed(0)
+    said = build_model(shipped("tiny", low_level_channels=8, head_kernel=3), 5)
+    assert all(torch.equal(one, other) for one, other in zip(plain.parameters(), said.parameters(), strict=True))
+    other = build_model(shipped("tiny", low_level_channels=3, head_kernel=1, dropout=0.0), 5)
+    assert other.feature_extractor.low_level[0].out_channels == 3
+    assert other.feature_extractor.head[0].kernel_size == (1, 1)
+    assert other(torch.randn(2, 3, 33, 40)).shape == (2, 5, 33, 40)
+
+
 @pytest.mark.parametrize("encoder", ["resnet18", "tiny"])
 @pytest.mark.parametrize("training", [True, False])
 def test_an_untrained_network_is_unsure(encoder: str, training: bool) -> None:

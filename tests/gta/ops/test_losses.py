@@ -90,6 +90,11 @@ def test_thresholded_loss_is_the_loop(threshold: float) -> None:
     loss, share = thresholded_cross_entropy(logits, labels, confidence, threshold, 2)
     assert loss.item() == pytest.approx(np.mean(means), rel=1e-5)
     assert share.item() == pytest.approx(np.mean(shares))
+    loss, same = thresholded_cross_entropy(logits, labels, confidence, threshold, 2, over_ignored=True)
+    whole = 2 * labels[0].numel()  # ignored pixels too
+    means = [mean * len(pixels(group, labels)) / whole for group, mean in zip(groups(4, 2), means, strict=True)]
+    assert loss.item() == pytest.approx(np.mean(means), rel=1e-5)
+    assert same.item() == share.item()
 
 
 WEIGHT = {"laplace": lambda c: 1 + c, "confidence": lambda c: c, "none": lambda c: 1.0}
