@@ -15,6 +15,7 @@ from gta.compose.compose import CONF, sweep_files
 from gta.config import Config, MethodConfig
 from gta.fields import describe
 from gta.methods import METHODS
+from gta.operations import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "reference"
@@ -46,6 +47,12 @@ another cell. `???` has no default: the file of the group gives the value.
 
 A group is chosen by the name of a file, `GROUP=NAME`: one that is shipped in `gta/conf/`, or one of yours, under a name
 of its own, in `conf/GROUP/`. `hydra/launcher` is `local` or `slurm`; `sweep` is a table: {sweeps}.
+"""
+
+AUGMENT = """\
+{sets} A list in `data.augment.weak` or `data.augment.strong` has operations such as `{{op: blur, radius: [0.1, 2.0]}}`
+([how to write one](../guides/augmentation.md)). Of two numbers a strength is drawn between, each time. `scale`,
+`long_side`, `flip` and `crop` are of the weak view alone; the others are done by Pillow on 8 bits.
 """
 
 ANALYSIS = """\
@@ -84,6 +91,8 @@ def settings() -> str:
         files = _files(group)
         about = _chosen(group, files) if files else ""
         parts.append(_section(group, about, {name: row for name, row in rows.items() if name.startswith(f"{group}.")}))
+        if group == "data":
+            parts.append(_operations())
     return "\n".join(parts)
 
 
@@ -93,6 +102,19 @@ def _section(title: str, about: str, rows: Rows, level: int = 2) -> str:
     for name, row in rows.items():
         result = "no" if row["neutral"] else "yes"
         lines.append(f"| `{name}` | {_yaml(row['default'])} | {_values(row)} | {result} | {_cell(row['help'])} |")
+    return "\n".join([*lines, ""])
+
+
+def _operations() -> str:
+    """Of what lists of views are made."""
+    lines = ["### augment", AUGMENT.format(sets=_chosen("augment", _files("augment")))]
+    lines += ["| operation | parameter | default | values | what it is |", "| --- | --- | --- | --- | --- |"]
+    for name, operation in OPERATIONS.items():
+        lines.append(f"| `{name}` | | | | {_cell(operation.what)} |")
+        for key, one in operation.parameters.items():
+            default = "must be given" if one.required else "left out" if one.default is None else _yaml(one.default)
+            what = _cell(one.what[0].upper() + one.what[1:])
+            lines.append(f"| | `{key}` | {default} | {_cell(str(one))} | {what}. |")
     return "\n".join([*lines, ""])
 
 

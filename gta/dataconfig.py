@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from gta.fields import neutral, result
+from gta.operations import COLOUR, GEOMETRY, MOST_DRAWN, plain
 from gta.ranges import BYTES, COUNTS, INSIDE, MISSING, NAME, PATH, PATH_OR_EMPTY, SEEDS, SIDES, WORDS
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """Weak view: scale, crop, flip (and brightness, where asked for). Strong view: then jitter, grayscale and blur."""
+    """Weak view: scale, crop, flip (and brightness, where asked for). Strong view: then jitter, grayscale and blur.
+    Or each as a list of operations (`gta.operations`), which says all of it.
+    """
 
     scale_min: float = result(0.5, "Smallest factor of the random rescaling.", within=(0.01, 100))
     scale_max: float = result(
@@ -32,6 +36,42 @@ class AugmentConfig:
     grayscale_probability: float = result(0.2, "Strong view: probability of turning gray.", within=(0, 1))
     blur_probability: float = result(0.5, "Strong view: probability of a Gaussian blur.", within=(0, 1))
     blur_sigma_max: float = result(2.0, "Strong view: sigma in pixels is uniform in 0.1 to this.", within=(0, 100))
+    weak: list[dict[str, Any]] = result(
+        [],
+        f"The weak view as a list of operations, in their order: {', '.join(GEOMETRY)}, and after the crop those of "
+        "strong. Empty: by scale_min, scale_max, flip and weak_brightness.",
+        items="operations such as {op: flip, probability: 0.5}",
+        later=True,
+    )
+    strong: list[dict[str, Any]] = result(
+        [],
+        f"The strong view as a list of operations on the weak one: {', '.join(COLOUR)}. Empty: by "
+        "jitter_probability and those after it.",
+        items="operations such as {op: blur, radius: [0.1, 2]}",
+        later=True,
+    )
+    strong_draws: list[int] = result(
+        [],
+        "[FEWEST, MOST] of the operations of strong, drawn with replacement, each number of them as likely; empty: all "
+        "of them, in their order.",
+        within=(1, MOST_DRAWN),
+        count=(0, 2),
+        later=True,
+    )
+
+    def __post_init__(self) -> None:
+        """Lists that are written in two ways and mean one thing are one list: in the signature, too."""
+        for name in ("weak", "strong"):
+            if isinstance(operations := getattr(self, name), list):
+                object.__setattr__(self, name, plain(operations))
+
+
+# Settings that say what a list says, where there is one
+OF_WEAK = ("scale_min", "scale_max", "flip", "weak_brightness")
+OF_STRONG = (
+    "jitter_probability", "brightness", "contrast", "saturation", "hue", "grayscale_probability", "blur_probability",
+    "blur_sigma_max",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

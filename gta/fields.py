@@ -24,7 +24,8 @@ def result(default: Any, help: str, **values: Any) -> Any:
 
     `values` say which ones it may have (`check_values` holds a config to them): `within`, the smallest and the largest
     number, or a `Span`; `choices`, all that it may be; `text`, the kind of text; `count`, how long a list may be. Of a
-    list or a mapping, `within` and `text` are of each value in it, and `keys` of a mapping's keys.
+    list or a mapping, `within` and `text` are of each value in it, and `keys` of a mapping's keys; `items` says what
+    mappings of anything are, whose check is elsewhere.
 
     `later`: the field came when there were cells already. At its default, which must then never change, it is no part
     of the signature: a cell of before, which could not say it, stays the same cell. Any other value is in.
@@ -49,12 +50,13 @@ def _declare(
     text: Text = LINE,
     keys: Text = WORD,
     count: tuple[int, int] | None = None,
+    items: str = "",
     later: bool = False,
 ) -> Any:
     span = Span(*within) if isinstance(within, tuple) else within
     metadata = {
         "help": help, "neutral": neutral, "within": span, "choices": tuple(choices), "text": text, "keys": keys,
-        "count": count, "later": later,
+        "count": count, "items": items, "later": later,
     }  # fmt: skip
     if isinstance(default, type) and is_dataclass(default):
         return field(default_factory=default, metadata=metadata)
@@ -63,14 +65,15 @@ def _declare(
     return field(default=default, metadata=metadata)
 
 
+_VALUES = ("within", "text", "keys", "count", "choices", "items")
+
+
 @cache
 def values_of(schema: type) -> dict[str, Values]:
     """Name -> what it may hold, for every field of a dataclass."""
     hints = get_type_hints(schema)
     return {
-        item.name: Values(
-            hints[item.name], **{name: item.metadata[name] for name in ("within", "text", "keys", "count", "choices")}
-        )
+        item.name: Values(hints[item.name], **{name: item.metadata[name] for name in _VALUES})
         for item in fields(schema)
     }
 

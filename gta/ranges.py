@@ -111,6 +111,7 @@ class Values:
     keys: Text = WORD
     count: tuple[int, int] | None = None  # how long a list may be
     choices: tuple[Any, ...] = ()
+    items: str = ""  # what mappings of anything are, in words
 
     def holds(self, value: Any) -> bool:
         """Whether a value is one of these."""
@@ -121,6 +122,8 @@ class Values:
             return any(self._is(one, value, outermost) for one in get_args(hint))
         if hint in (None, type(None)):
             return value is None
+        if hint is Any:
+            return True
         if hint is bool:
             return isinstance(value, bool)
         if hint is int:
@@ -164,6 +167,8 @@ class Values:
         if get_origin(hint) is list:
             inner = self._words(get_args(hint)[0], True, False)
             return f"{'' if many else 'a list of '}{self._many() if outermost else 'lists of '}{inner}"
+        if get_origin(hint) is dict and self.items:
+            return self.items
         if get_origin(hint) is dict:
             return f"a mapping of words to {self._words(get_args(hint)[1], True, False)}"
         return f"settings ({hint.__name__})" if isinstance(hint, type) else str(hint)

@@ -24,7 +24,7 @@ from gta.methods import METHODS
 from gta.ranges import shown
 from gta.text import first_line, printable, there_are
 
-GROUPS = ("method", "data", "model", "schedule", "site", "sweep", "hydra/launcher")
+GROUPS = ("method", "data", "augment", "model", "schedule", "site", "sweep", "hydra/launcher")
 
 
 def setting_names() -> frozenset[str]:
@@ -157,6 +157,12 @@ def explain(error: Exception, loader: ConfigLoaderImpl | None = None) -> str:
     if composing := re.match(r"In '([^']+)': \w+ raised while composing config:\n", text):
         text = text[composing.end() :]
         where = f"{written_in(loader, composing[1], full)}: "
+    if re.match(r"Cannot assign \w+ to Dict\[str, Any\]|.* type hint 'typing\.Dict\[str, typing\.Any\]'", text):
+        said = "" if full.isdigit() else f"{full}: "  # of a text in a list OmegaConf knows the place alone
+        return f"{where}{said}an operation of a view is a mapping with its name, such as {{op: flip}}"
+    if found := re.match(r"Cannot merge (Dict|List)Config with (Dict|List)Config", text):
+        kinds = {"Dict": "a mapping", "List": "a list"}
+        return f"{where}{full and f'{full}: '}{kinds[found[1]]} stands where {kinds[found[2]]} must be"
     line = printable(text.strip().split("\n")[0].strip() if text.strip() else type(cause).__name__)
     if re.search(r"Key '(\w+)' is not in struct|Key '(\w+)' not in '(\w+)'", text) and full:
         return f"{where}{full}: the chosen method or group has no such setting; {_near(full)}"

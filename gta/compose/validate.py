@@ -22,12 +22,14 @@ from gta.config import (
     ScheduleConfig,
 )
 from gta.data.spec import check_classes, check_names, check_options
+from gta.dataconfig import OF_STRONG, OF_WEAK
 from gta.encoders import check_model, has_batchnorm, idle, patch_size
 from gta.errors import UserError
-from gta.fields import check_values
+from gta.fields import check_values, default_of
 from gta.masking import refuse_credentials, refuse_hooks, refuse_secrets
 from gta.methods import METHODS
-from gta.ranges import SIDES
+from gta.operations import check_strong, check_weak
+from gta.ranges import SIDES, shown
 from gta.scheduleconfig import MOMENTUM, POLY, POWER, SGD
 from gta.text import did_you_mean
 
@@ -127,12 +129,29 @@ def check_crop(config: Config) -> None:
 
 
 def check_augment(config: AugmentConfig) -> None:
-    """Raise UserError for a range of scales that is none."""
+    """Raise UserError for a range of scales that is none, a list of operations that makes no view, and a setting that a
+    list is in the place of: it would make another cell of the same numbers.
+    """
     if config.scale_min > config.scale_max:
         raise UserError(
             f"data.augment.scale_min={config.scale_min} is above data.augment.scale_max={config.scale_max}: the first "
             "is the smallest factor, the second the largest."
         )
+    check_weak("data.augment.weak", config.weak)
+    check_strong("data.augment.strong", config.strong)
+    defaults = {item.name: default_of(item) for item in fields(AugmentConfig)}
+    for name, owner in [*((one, "weak") for one in OF_WEAK), *((one, "strong") for one in OF_STRONG)]:
+        given, value = getattr(config, name), defaults[name]
+        if getattr(config, owner) and given != value:
+            raise UserError(
+                f"data.augment.{name} is {shown(given)}, and data.augment.{owner} lists operations, which say that: "
+                f"change the list, and leave {name} at {shown(value)}."
+            )
+    draws = list(config.strong_draws)
+    if draws and (len(draws) != 2 or draws[0] > draws[1]):
+        raise UserError(f"data.augment.strong_draws is {draws}; give the fewest and the most operations: [1,3].")
+    if draws and not config.strong:
+        raise UserError(f"data.augment.strong_draws is {draws}, and data.augment.strong lists nothing to draw from.")
 
 
 def check_palette(config: DataConfig) -> None:

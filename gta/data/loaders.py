@@ -17,9 +17,10 @@ from torch.utils.data import DataLoader, Dataset
 from gta import progress, seeds
 from gta.config import Config
 from gta.data.dataset import SegmentationDataset
+from gta.data.geometry import View
 from gta.data.resample import rescale
 from gta.data.splits.split import Split
-from gta.data.transforms import View, normalise, strong_view, weak_view
+from gta.data.transforms import normalise, strong_view, weak_view
 from gta.errors import UserError
 from gta.ops.batch import Labeled, Unlabeled, positions
 
