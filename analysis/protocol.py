@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 import pandas as pd
@@ -38,7 +39,9 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
         f"{name} {_several((_short(d) for d in digests), 'lists')}" for name, digests in _lists(used, wanted).items()
     ]
     text.append("Labeled lists: " + ", ".join(labeled))
-    text.append(f"Evaluation: {_several(used['evaluation'], 'evaluations')}")
+    mixed = len({_as_asked(one) for one in used["evaluation"]}) > 1
+    how = _several(used["evaluation"], "evaluations") if mixed else " or ".join(dict.fromkeys(used["evaluation"]))
+    text.append(f"Evaluation: {how}")
     network_of = dict(zip(used["signature"], used["network"], strict=True))
     text += _training([cell for cell in cells if cell.signature in network_of])
     text += _absent(used)
@@ -108,7 +111,7 @@ def mixed(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
     wanted = {cell.signature: cell for cell in cells}
     groups = {
         "commits": _commits(used),
-        "evaluations": list(used["evaluation"]),
+        "evaluations": [_as_asked(one) for one in used["evaluation"]],
         "val lists": [_short(digest) for digest in used["digest_val"]],
         "orders of the batches": [order or "the first" for order in used["order"]],
     }
@@ -161,6 +164,11 @@ def _lists(used: pd.DataFrame, wanted: dict[str, TableCell], by_column: bool = F
         name = cell.column if by_column else cell.lists or f"{run['split_family']} {cell.column}"
         found.setdefault(name, {})[run["digest_labeled"]] = None
     return {name: list(digests) for name, digests in found.items()}
+
+
+def _as_asked(evaluation: str) -> str:
+    """The protocol without what a network makes of it: one that sees patches alone is shown images of whole patches."""
+    return re.sub(r", sides rounded to multiples of \d+", "", evaluation)
 
 
 def _with(used: pd.DataFrame, field: str, wanted: dict[str, TableCell]) -> list[tuple[str, TableCell]]:

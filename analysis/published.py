@@ -3,7 +3,8 @@
 A file has `title`, `datasets` (ours to which it belongs), `sources` (key -> text), `defaults`, and `rows`: a method
 with `numbers` by label count. Each number has a source, a list family, an encoder, an evaluation and what was scored
 (its own, the row's or the defaults'); one that lacks any of them is refused. A `note` says what else a reader must know
-of a number, such as a log that ends early.
+of a number, such as a log that ends early. `unrecorded` names the list families whose digests nobody here has: a table
+cannot know whether its lists are these.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _KEYS = ("source", "lists", "encoder", "evaluation", "scored")
 @dataclass(frozen=True)
 class PublishedNumber:
     """One published mIoU in percent. `lists`: a list family (u2pl, cps); `scored`: network and epoch, in words; `note`:
-    what else a reader must know of it.
+    what else a reader must know of it; `recorded`: whether the list's digest is on record.
     """
 
     miou: float
@@ -35,6 +36,7 @@ class PublishedNumber:
     evaluation: str
     scored: str
     note: str = ""
+    recorded: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def _row(path: Path, content: Mapping[str, Any], row: Mapping[str, Any]) -> Publ
         numbers[count] = PublishedNumber(
             **{**fields, "miou": float(miou), "source": content["sources"][fields["source"]]},
             note=str(own.get("note", row.get("note", ""))),
+            recorded=fields["lists"] not in content.get("unrecorded", ()),
         )
     encoder = next((number.encoder for number in numbers.values()), "")
     return PublishedRow(method, encoder, numbers)
@@ -185,6 +188,8 @@ def differences(number: PublishedNumber, count: int, protocol: TableProtocol) ->
     ours = protocol.lists.get(count, frozenset())
     if number.lists == NOT_STATED:
         found.append("the source does not state the labeled list")
+    elif not number.recorded and not ours:
+        found.append(f"the labeled list is {number.lists}'s, whose digest is not on record: ours may be it or another")
     elif number.lists not in ours:
         have = f"ours: {'/'.join(sorted(ours))}" if ours else "ours is no published one"
         found.append(f"another labeled list: {number.lists} ({have})")

@@ -91,6 +91,12 @@ class ModelConfig:
         0, "Register tokens of DINOv2: 4 where the weights file has them (its name says reg4).", choices=(0, 4),
         later=True,
     )  # fmt: skip
+    dry: bool = result(
+        False,
+        "A tiny network of the same kind stands in for this one: a small convolutional encoder, or a small vision "
+        "transformer with its patches, and 8 planes in the decoder (schedule=dry). Its numbers mean nothing.",
+        later=True,
+    )
     memory_format: str = result(
         "contiguous",
         "How feature maps lie in memory: contiguous (NCHW), or channels_last (NHWC): faster in large networks; the "

@@ -28,6 +28,7 @@ VITS = {
     "dinov2_base": ViTSize(768, 12, 12, (2, 5, 8, 11), (96, 192, 384, 768)),
     "dinov2_large": ViTSize(1024, 24, 16, (4, 11, 17, 23), (256, 512, 1024, 1024)),
 }
+DRY_VIT = ViTSize(24, 4, 2, (0, 1, 2, 3), (8, 8, 8, 8))  # stands in for each of these where model.dry asks for it
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
 ENCODERS = ("tiny", *RESNETS, *VITS)  # gta.models makes them
 
@@ -57,6 +58,16 @@ def idle(encoder: str) -> dict[str, object]:
     if encoder in VITS:
         return {**_OF_TINY, **_OF_RESNET, **_OF_DEEPLAB}
     return {**({} if encoder == "tiny" else _OF_TINY), **({} if encoder in RESNETS else _OF_RESNET), **_OF_DPT}
+
+
+def vit_size(config: ModelConfig) -> ViTSize:
+    """The vision transformer of a config whose encoder is one."""
+    return DRY_VIT if config.dry else VITS[config.encoder]
+
+
+def title(config: ModelConfig) -> str:
+    """The encoder as it stands beside a number: one that a tiny network stands in for is not it."""
+    return f"{config.encoder} (dry)" if config.dry else config.encoder
 
 
 def patch_size(encoder: str) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gta.config import Config, ScheduleConfig
+from gta.encoders import title
 from gta.scheduleconfig import ADAMW, DECAY, MOMENTUM, POLY, POWER, SGD
 
 _OPTIMIZERS = {SGD: "SGD", ADAMW: "AdamW"}
@@ -18,7 +19,7 @@ def parts(config: Config) -> tuple[str, ...]:
     weights = "random weights" if model.weights == "random" else f"weights {Path(model.weights).name}"
     decoder = "" if schedule.decoder_lr_factor == 1 else f", decoder x {schedule.decoder_lr_factor:g}"
     return (
-        f"{model.encoder}{width}, {weights}",
+        f"{title(model)}{width}, {weights}",
         f"{schedule.iterations:,} iterations",
         f"{schedule.batch_size} + {schedule.batch_size} images a step",
         f"crop {config.data.crop_size}",

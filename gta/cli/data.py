@@ -100,7 +100,7 @@ def init(folder: str, name: str) -> int:
 
 def _print(config: DataConfig, report: DataReport) -> None:
     from gta.data.lists import digest
-    from gta.data.splits.known import known_name, unlabeled_name
+    from gta.data.splits.known import counted, known_name, set_of_config, unlabeled_name
 
     print(f"{config.name}: {config.root}")
     for name, ids in report.lists.items():
@@ -109,6 +109,7 @@ def _print(config: DataConfig, report: DataReport) -> None:
         known = known_name(found)
         if name == "unlabeled" and "labeled" in report.lists:
             known = known or unlabeled_name(report.lists["labeled"], ids)
+        known = known or (counted(set_of_config(config), ids) if name == "labeled" else None)
         print(f"  {title:<24} {len(ids):>6} ids  sha256 {found[:16]}  {known or 'unknown list'}")
     heights, widths = ({size[axis] for size in report.sizes} for axis in (0, 1))
     if report.sizes:
@@ -116,6 +117,8 @@ def _print(config: DataConfig, report: DataReport) -> None:
             f"  {report.images} images, {min(widths)} to {max(widths)} pixels wide, {min(heights)} to {max(heights)} "
             f"high; {report.masks} masks; {report.without_mask} images have none"
         )
+    if report.kind:
+        print(f"  {report.kind}")
     if report.turned:
         print(f"  {report.turned} images have an EXIF orientation, and are turned by it")
     total = max(int(report.pixels.sum()), 1)

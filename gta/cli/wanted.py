@@ -24,6 +24,7 @@ def wanted(entries: Sequence[Entry], overrides: Sequence[str], axes: Sequence[st
     from analysis.cells import TableCell
     from gta import recipe
     from gta.data.splits.known import known_name
+    from gta.encoders import title
     from launch.grid.axes import alike
 
     retry = _retry(entries)
@@ -37,7 +38,7 @@ def wanted(entries: Sequence[Entry], overrides: Sequence[str], axes: Sequence[st
             reason=entry.reason if entry.cell.recorded else NO_RECORD,
             fill=_fill(entry, overrides, retry),
             dataset=entry.cell.config.data.name,
-            encoder=entry.cell.config.model.encoder,
+            encoder=title(entry.cell.config.model),
             lists=known_name(entry.cell.digests.get("labeled", "")) or "",
             val_list=known_name(entry.cell.digests.get("val", "")) or "",
             training=recipe.parts(entry.cell.config),

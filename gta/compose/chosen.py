@@ -100,7 +100,7 @@ def _name(loader: ConfigLoaderImpl, data: str) -> str:
 def _sets_encoder(loader: ConfigLoaderImpl, schedule: str) -> bool:
     """Whether a schedule comes with a network of its own (dry does)."""
     found = loader.repository.load_config(f"schedule/{schedule}")
-    return found is not None and "encoder" in _below(found.config, "model")
+    return found is not None and bool({"encoder", "dry"} & set(_below(found.config, "model")))
 
 
 def _sentence(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gta.config import DataConfig
+from gta.data.conventions import misread
+from gta.data.conventions import said as kind_of_masks
 from gta.data.pictures import usual_range
 from gta.data.spec import IGNORE
 
@@ -53,6 +55,8 @@ def of_labels(config: DataConfig, written: np.ndarray) -> Advice | None:
     if config.colour_map:
         return None
     values = [int(value) for value in np.flatnonzero(written)]
+    if misread(config, values):
+        return Advice(kind_of_masks(config, values))
     classes = len(config.classes)
     known = {pair[0] for pair in config.label_map} or set(range(classes))
     labels = [value for value in values if value not in (config.ignore_index, IGNORE)]

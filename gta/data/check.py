@@ -13,6 +13,7 @@ import numpy as np
 from gta import progress
 from gta.config import MISSING, DataConfig
 from gta.data.advice import Advice, Written, advice
+from gta.data.conventions import said as kind_of_masks
 from gta.data.dataset import SegmentationDataset
 from gta.data.labels import StrayColour, StrayLabels, of_classes
 from gta.data.listing import image_files, image_path, list_ids, mask_files, mask_path
@@ -51,7 +52,8 @@ class _Look:
 class DataReport:
     """What a walk found. `lists`: name -> ids; `pixels` (C + 1,) and `shown` (C + 1,): pixels of each class, and images
     that show it, over all masks; the last entry is what is ignored. `problems`: a sentence each. `advice`: what the
-    files probably are, and how they would be read so. `turned`: images with an EXIF orientation, which is applied.
+    files probably are, and how they would be read so. `kind`: of which kind masks are, where a data set has several.
+    `turned`: images with an EXIF orientation, which is applied.
     """
 
     lists: dict[str, list[str]]
@@ -63,6 +65,7 @@ class DataReport:
     turned: int = 0
     by_list: dict[str, Counted] = field(default_factory=dict)
     advice: list[Advice] = field(default_factory=list)
+    kind: str = ""
     sizes: set[tuple[int, int]] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
 
@@ -105,6 +108,7 @@ def check_dataset(config: DataConfig) -> DataReport:
         if counted.masks:
             problems.extend(absent(config, name, counted.masks, counted.classes, counted.written)[:1])
     report.advice = advice(config, seen)
+    report.kind = kind_of_masks(config, np.flatnonzero(seen.labels).tolist())
     return report
 
 

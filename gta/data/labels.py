@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gta.config import DataConfig
+from gta.data.conventions import CONVENTIONS
 from gta.data.masks import packed, read_colours, read_labels, unpacked
 from gta.data.spec import IGNORE
 from gta.errors import UserError
@@ -64,10 +65,11 @@ class Labels:
         written = np.bincount(mask.ravel(), minlength=256)
         strays = np.flatnonzero((written > 0) & ~self._allowed)
         if strays.size:
+            kinds = " `gta data check` says which kind of masks these are." if self.config.name in CONVENTIONS else ""
             known = "in no pair of data.label_map" if self.config.label_map else "none of the classes"
             raise StrayLabels(
                 f"{path}: label {strays[0]} ({written[strays[0]]} pixels) is {known} "
-                f"(0 to {self.classes - 1}), nor the ignore label {self.config.ignore_index}.",
+                f"(0 to {self.classes - 1}), nor the ignore label {self.config.ignore_index}.{kinds}",
                 written,
             )
         return (mask if self._identical else self._relabel[mask]), written

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from gta.config import ModelConfig
-from gta.encoders import VITS, check_model
+from gta.encoders import VITS, check_model, vit_size
 from gta.models.deeplab import DeepLabV3Plus
 from gta.models.dpt import DPT
 from gta.models.resnet import BasicBlock, Bottleneck, ResNet
@@ -32,7 +33,7 @@ MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.
 
 
 def _vit(config: ModelConfig) -> VisionTransformer:
-    return VisionTransformer(VITS[config.encoder], config.register_tokens)
+    return VisionTransformer(vit_size(config), config.register_tokens)
 
 
 # An encoder has `channels` and maps (B, 3, h, w) to features of these: three (low, middle, top) for DeepLabV3+, four of
@@ -76,15 +77,23 @@ def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
     fills next does not need them. Raises what `check_model` raises.
     """
     check_model(config)
+    config = _dry(config) if config.dry else config
     network = _decoded(ENCODERS[config.encoder](config), config, num_classes)
     # images need no conversion: a convolution's output follows its weights
     return network.to(memory_format=MEMORY_FORMATS[config.memory_format])  # type: ignore[call-overload,no-any-return]
 
 
+def _dry(config: ModelConfig) -> ModelConfig:
+    """The tiny network that stands in for a large one of the same kind."""
+    if config.encoder in VITS:
+        return replace(config, decoder_channels=8)
+    return replace(config, encoder="tiny", width=4, output_stride=8, decoder_channels=8, aspp_rates=[1, 2, 3])
+
+
 def _decoded(encoder: nn.Module, config: ModelConfig, num_classes: int) -> SegmentationModel:
     """The encoder with its decoder."""
     if config.encoder in VITS:
-        levels = VITS[config.encoder].levels
+        levels = vit_size(config).levels
         return DPT(encoder, num_classes, config.decoder_channels, levels, config.mask_predictor)
     return DeepLabV3Plus(
         encoder,

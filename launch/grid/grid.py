@@ -167,7 +167,18 @@ def name_rows(cells: Sequence[Cell]) -> list[Cell]:
         settings = [cell.params for cell in rivals]
         names = {name for setting in settings for name in setting if len({s.get(name) for s in settings}) > 1}
         differing.setdefault(row, set()).update(names)
-    return [_labeled(cell, sorted(differing[cell.row])) for cell in cells]
+    told = {
+        row: _telling(names, [cell.params for cell in cells if cell.row == row]) for row, names in differing.items()
+    }
+    return [_labeled(cell, told[cell.row]) for cell in cells]
+
+
+def _telling(names: set[str], settings: Sequence[dict[str, str]]) -> list[str]:
+    """What of these settings is worth saying, sorted: those of the network that come with the encoder are not."""
+    encoder = "model.encoder"
+    by_encoder = {name: {(one.get(encoder), one.get(name)) for one in settings} for name in names}
+    several = len(by_encoder.get(encoder, ()))
+    return sorted(n for n in names if not several or n == encoder or len(by_encoder[n]) > several or n[:6] != "model.")
 
 
 def _labeled(cell: Cell, names: Sequence[str]) -> Cell:

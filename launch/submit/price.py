@@ -24,8 +24,8 @@ MOST_READ = 1000  # finished cells that are looked at, the newest first
 # What sets the time of an iteration, beside the method's own settings, the ranks and their device.
 _SHAPE = (
     "method.name", "model.encoder", "model.width", "model.output_stride", "model.decoder_channels", "model.auxiliary",
-    "model.stem", "data.name", "data.crop_size", "data.input_scale", "schedule.batch_size", "schedule.group_size",
-    "evaluation.protocol", "precision", "num_threads",
+    "model.stem", "model.dry", "data.name", "data.crop_size", "data.input_scale", "schedule.batch_size",
+    "schedule.group_size", "evaluation.protocol", "precision", "num_threads",
 )  # fmt: skip
 Shape = tuple[str, ...]
 

@@ -145,7 +145,7 @@ def _val(config: DataConfig, source: PublicLists, known: KnownSet | None, done: 
     """
     found = {name: ids for name, ids in source.lists.items() if PurePosixPath(name).name == "val.txt"}
     different = {digest(ids): ids for name, ids in sorted(found.items(), key=lambda item: (len(item[0]), item[0]))}
-    known_ones = [ids for key, ids in different.items() if known and _is_val(key, known)]
+    known_ones = [ids for ids in different.values() if known and _is_val(ids, known)]
     if not known and len(different) > 1:
         raise UserError(
             f"The lists hold {len(different)} different validation lists ({', '.join(sorted(found))}): name the folder "
@@ -154,7 +154,7 @@ def _val(config: DataConfig, source: PublicLists, known: KnownSet | None, done: 
     ids = next(iter([*known_ones, *different.values()]), [])
     if not ids and val_path(config).is_file():
         ids = list_ids(config, val_path(config))
-    if ids and known and not _is_val(digest(ids), known):
+    if ids and known and not _is_val(ids, known):
         done.refused.append(f"val.txt: {describe(ids)}, which is not {known.title}'s validation list")
         return []
     if not ids and not known:
@@ -164,8 +164,11 @@ def _val(config: DataConfig, source: PublicLists, known: KnownSet | None, done: 
     return ids
 
 
-def _is_val(list_digest: str, known: KnownSet) -> bool:
-    found = known_list(list_digest)
+def _is_val(ids: list[str], known: KnownSet) -> bool:
+    """By its digest; where nothing of the data set is on record, by form and number of its ids."""
+    found = known_list(digest(ids))
+    if not known.train and found is None:
+        return known.has(ids) and len(ids) == known.val_n
     return found is not None and found.set == known.key and found.kind == "val"
 
 
@@ -175,7 +178,7 @@ def _train(config: DataConfig) -> set[str] | None:
 
 
 def _whole(known: KnownSet | None) -> set[str]:
-    return {known.train} if known else set()
+    return {known.train} if known and known.train else set()
 
 
 def _write_val(done: Imported, ids: list[str], suffix: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,7 +17,10 @@ _FILE = Path(__file__).with_name("known_splits.json")
 
 @dataclass(frozen=True)
 class KnownSet:
-    """A data set whose training ids are known. `folder` is what public code calls it; `train` digests all its ids."""
+    """A data set whose training ids are known. `folder` is what public code calls it; `train` digests all its ids (of
+    ADE20K, which numbers them, as these numbers are; empty where it is not on record); `unrecorded`: label count ->
+    share of the lists that UniMatch-V2 publishes and whose digests are not on record.
+    """
 
     key: str
     title: str
@@ -25,6 +28,8 @@ class KnownSet:
     ids: str
     train: str
     train_n: int
+    val_n: int
+    unrecorded: dict[str, str] = field(default_factory=dict, hash=False)
 
     def has(self, ids: Iterable[str]) -> bool:
         """Whether all of these look like ids of this data set."""
@@ -92,7 +97,8 @@ def describe(ids: Sequence[str]) -> str:
     full = digest(ids)
     found = known_list(full)
     if found is None:
-        return f"unknown list, {len(ids)} ids, sha256 {full}"
+        like = counted(set_of(ids), ids)
+        return f"unknown list, {len(ids)} ids, sha256 {full}" + (f" ({like})" if like else "")
     name = known_name(full)
     if found.kind != "labeled":
         return f"{name}, {len(ids)} ids, sha256 {full}"
@@ -101,6 +107,16 @@ def describe(ids: Sequence[str]) -> str:
         title = known_sets()[found.set].title
         return f"{name}: this is {users[0]}'s {title} {found.n}, which no other code base uses, sha256 {full}"
     return f"{name}, {len(ids)} ids, sha256 {full}"
+
+
+def counted(known: KnownSet | None, labeled: Sequence[str]) -> str | None:
+    """What the number of labeled ids tells where no digest of the data set's published lists is on record."""
+    share = known.unrecorded.get(str(len(labeled))) if known else None
+    if known is None or share is None or not known.has(labeled):
+        return None
+    return (
+        f"as many as UniMatch-V2's {share} of {known.title} has, whose digest is not on record: this may be it or not"
+    )
 
 
 def set_of_config(config: DataConfig) -> KnownSet | None:
@@ -121,16 +137,20 @@ def unlabeled_name(labeled: Sequence[str], unlabeled: Sequence[str]) -> str | No
 def incomplete(labeled: Sequence[str], unlabeled: Sequence[str], known: KnownSet | None = None) -> str | None:
     """What is wrong where the two lists are not together the whole training set of the data set `known`.
 
-    Without it the published list tells which: a labeled or an unlabeled list that is known by its digest. None where
-    they are whole, or where nothing is known of them.
+    Without it the published list tells which: a labeled or an unlabeled list that is known by its digest, or labeled
+    ids of a known form that are as many as in a list whose digest is not on record. None where they are whole, or where
+    nothing is known of them.
     """
     both = {*labeled, *unlabeled}
     if known is None:
         lists = (known_list(digest(labeled)), known_list(digest(unlabeled)))
         known = next((known_sets()[found.set] for found in lists if found and found.kind == "labeled"), None)
+        known = known or next((one for one in known_sets().values() if counted(one, labeled)), None)
     if known is None or digest(both) == known.train:
         return None
     counts = f"{len(labeled)} labeled and {len(unlabeled)} unlabeled ids"
     if len(both) != known.train_n:
         return f"{counts} are {len(both)} images, not the {known.train_n} of {known.title}'s training set"
+    if not known.train and known.has(both):
+        return None
     return f"{counts} are as many as {known.title}'s training set has ({known.train_n}), but not the same images"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,8 +14,10 @@ from gta.data.extra import files_digest, is_extra
 from gta.data.listing import image_files, image_path, list_lines, mask_files, mask_path
 from gta.data.lists import digest
 from gta.data.spec import LABELED, UNLABELED, all_labeled, split_folder, train_path, val_path
-from gta.data.splits.known import incomplete, known_name
+from gta.data.splits.known import counted, incomplete, known_name, set_of
 from gta.errors import UserError
+
+ROUNDED_UP = 128  # shares so small that rounding up to a whole image makes them others: a power of two is meant
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,13 @@ class Split:
 
     @property
     def ratio(self) -> str:
-        """The share of labeled images as people write it: 662 of 10582 is `1/16`; `full` where it is all of them."""
-        share = round((self.ratio_base or len(self.labeled) + len(self.unlabeled)) / len(self.labeled))
+        """The share of labeled images as people write it: 662 of 10582 is `1/16`, 232 of 118287 `1/512`, which is
+        rounded up to a whole image; `full` where it is all of them.
+        """
+        total = self.ratio_base or len(self.labeled) + len(self.unlabeled)
+        share = round(total / len(self.labeled))
+        if share >= ROUNDED_UP and -(-total // (near := 2 ** round(math.log2(share)))) == len(self.labeled):
+            share = near
         return f"1/{share}" if share > 1 else "full"
 
     @property
@@ -106,7 +114,7 @@ def load_split(config: DataConfig) -> Split:
                     said = files.absent(kind, item, expected(config, item))
                     raise UserError(f"{paths[name]} line {line}: {said}")
     ids = {"unlabeled": [], **{name: [item for item, _ in lines] for name, lines in lists.items()}}
-    known = known_name(digest(ids["labeled"]))
+    known = known_name(digest(ids["labeled"])) or counted(set_of(ids["labeled"]), ids["labeled"])
     if known and not all_labeled(config) and (wrong := incomplete(ids["labeled"], ids["unlabeled"])):
         raise UserError(
             f"{folder}: the labeled list is {known}, but {wrong}: take the unlabeled list that was published with it."

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 import gta
 from gta.compose.hydra import schema as schema_of
 from gta.config import Config, DataConfig
+from gta.data.conventions import CONVENTIONS, asked_for
 from gta.data.lists import digest, read_ids
 from gta.data.prepare import prepare
 from gta.data.spec import check_label_map
@@ -34,13 +35,36 @@ def _config(name: str, data: Path | str = "data", splits: Path | str = "splits")
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("*.yaml")))
 def test_a_shipped_description_is_whole(name: str) -> None:
     config = _config(name)
-    assert config.name == name.removesuffix("_trainids")
+    assert config.name == name.removesuffix("_trainids").removesuffix("_category_ids")
     check_label_map(config)
     assert len(set(config.classes)) == len(config.classes) > 1
     assert len(config.palette) in (0, len(config.classes))
     assert config.crop_size > 0
     assert config.augment.scale_min <= config.augment.scale_max
     assert config.val_list.endswith("val.txt")
+
+
+def test_kinds_of_masks_are_those_that_the_descriptions_read() -> None:
+    for kinds in CONVENTIONS.values():
+        for kind in kinds:
+            assert asked_for(_config(kind.data)) == kind
+
+
+def test_ade20k_and_coco() -> None:
+    raw, coco = _config("ade20k"), _config("coco")
+    assert (len(raw.classes), raw.classes[0], raw.classes[-1]) == (150, "wall", "flag")
+    assert (len(coco.classes), coco.classes[0], coco.classes[80]) == (81, "background", "toothbrush")
+    of_id = {pair[0]: coco.classes[pair[1]] for pair in _config("coco_category_ids").label_map}
+    known = {
+        1: "person",
+        13: "stop_sign",
+        27: "backpack",
+        44: "bottle",
+        67: "dining_table",
+        84: "book",
+        90: "toothbrush",
+    }
+    assert {number: of_id[number] for number in known} == known
 
 
 def test_voc() -> None:

@@ -41,7 +41,9 @@ def test_names(shared: Path, path: str, name: str) -> None:
 
 @pytest.mark.slow
 def test_whole_training_sets(shared: Path) -> None:
-    assert {known.title: known.train_n for known in known_sets().values()} == {"VOC": 10582, "Cityscapes": 2975}
+    assert {known.title: known.train_n for known in known_sets().values()} == {
+        "VOC": 10582, "Cityscapes": 2975, "ADE20K": 20210, "COCO": 118287,
+    }  # fmt: skip
     for labeled in (shared / "splits").rglob("labeled.txt"):
         one, other = read_ids(labeled), read_ids(labeled.with_name("unlabeled.txt"))
         assert incomplete(one, other) is None
@@ -100,3 +102,24 @@ def test_an_unlabeled_list_is_named_by_the_labeled_one_beside_it(
 def test_the_unlabeled_list_of_cps_732_is_on_record() -> None:
     unlabeled = "35137b872592782214fbffc87e56ee7482f74a75fc595316b193803ab1f9abf4"  # VOC's training set less CPS's 732
     assert known_name(unlabeled) == "cps 732 (VOC classic, 1/2), its unlabeled list"
+
+
+def test_ade20k_is_known_by_its_numbers_and_no_labeled_list_of_it_is_made_up() -> None:
+    train = [f"ADE_train_{number:08}" for number in range(1, 20211)]
+    assert known_name(digest(train)) == "ADE20K train"
+    assert known_name(digest(f"ADE_val_{number:08}" for number in range(1, 2001))) == "ADE20K val"
+    labeled, unlabeled = train[:316], train[316:]
+    assert known_name(digest(labeled)) is None
+    assert "as many as UniMatch-V2's 1/64 of ADE20K has, whose digest is not on record" in describe(labeled)
+    assert describe(train[:317]).endswith(digest(train[:317])), "as many as no published list"
+    assert incomplete(labeled, unlabeled) is None
+    assert "not the 20210" in str(incomplete(labeled, unlabeled[1:]))
+    assert "not the same images" in str(incomplete(labeled, ["ADE_train_00020211", *unlabeled[1:]]))
+
+
+def test_of_coco_the_number_of_images_is_known_alone() -> None:
+    train = [f"{number:012}" for number in range(118287)]
+    labeled, unlabeled = train[:232], train[232:]
+    assert "1/512 of COCO" in describe(labeled)
+    assert incomplete(labeled, unlabeled) is None
+    assert "not the 118287" in str(incomplete(labeled, unlabeled[1:]))
