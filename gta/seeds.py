@@ -66,6 +66,11 @@ def dropout(seed: int, network: str, iteration: int, number: int) -> Generator:
     return generator(seed, f"dropout {network}", iteration, number)
 
 
+def contrast(seed: int, iteration: int, group: int, label: int) -> Generator:
+    """For the anchors and negatives of one class in the contrast of one group (its global index) of one iteration."""
+    return generator(seed, "contrast", iteration, group, label)
+
+
 def shape_picture(seed: int, part: str, number: int) -> Generator:
     """For one picture of the generated data set; `part` is train or val."""
     return generator(seed, f"shapes {part}", number)

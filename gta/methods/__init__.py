@@ -25,6 +25,7 @@ METHODS = Methods(
         "unimatch": Entry(settings.UniMatchConfig, "gta.methods.unimatch:UniMatch"),
         "unimatch_v2": Entry(settings.UniMatchV2Config, "gta.methods.unimatch_v2:UniMatchV2"),
         "augseg": Entry(settings.AugSegConfig, "gta.methods.augseg:AugSeg"),
+        "u2pl": Entry(settings.U2PLConfig, "gta.methods.u2pl:U2PL"),
         "cps": Entry(settings.CPSConfig, "gta.methods.cps:CPS"),
         "student_teacher": Entry(settings.StudentTeacherConfig, "gta.methods.student_teacher:StudentTeacher"),
         "gta": Entry(settings.GTAConfig, "gta.methods.gta:GTA"),

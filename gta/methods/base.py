@@ -189,18 +189,20 @@ class Method:
     # --- what subclasses build on ---------------------------------------------------------------------------
 
     def add(self, name: str, network: nn.Module, trained: bool) -> None:
-        """Keep a network under `name`, with an optimizer if it is trained and without gradients if not."""
+        """Keep a network under `name`, with an optimizer if it is trained and without gradients if not.
+
+        What is no whole network, a head, has no encoder and learns at the decoder's rate.
+        """
         if not trained:
             self.models[name] = network.requires_grad_(False)
             return
-        model = cast(SegmentationModel, network)
-        encoder = list(model.encoder.parameters())
+        encoder = list(network.encoder.parameters()) if isinstance(network, SegmentationModel) else []
         inside = {id(parameter) for parameter in encoder}
-        decoder = [parameter for parameter in model.parameters() if id(parameter) not in inside]
+        decoder = [parameter for parameter in network.parameters() if id(parameter) not in inside]
         self.optimizers[name] = optimizer_of(encoder, decoder, self.schedule)
-        self.models[name] = wrap(model)
+        self.models[name] = wrap(network)
 
-    def add_new(self, name: str, model: Callable[[], SegmentationModel], seed: int) -> None:
+    def add_new(self, name: str, model: Callable[[], nn.Module], seed: int) -> None:
         """Keep a trained network with initial weights drawn from `seed`, under `name`."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -301,14 +303,21 @@ class Method:
         assert unlabeled.strong is not None, "this method needs the strong view"
         return unlabeled.strong
 
-    def update_teacher(self, iteration: int, cap: float | None = None, statistics: bool = True) -> None:
+    def update_teacher(
+        self,
+        iteration: int,
+        cap: float | None = None,
+        statistics: bool = True,
+        pair: tuple[str, str] = ("teacher", "student"),
+    ) -> None:
         """Teacher <- EMA of the student, over all parameters; the decay's cap is schedule.ema_decay unless given.
 
         Through the first `schedule.ema_delay` steps after the warm-up the decay is 0: the teacher is a copy.
         With `statistics` its BatchNorm statistics follow too, by the same decay: without, a teacher that is only
         ever run in eval() would keep those of the warm-up's end (those of an untrained network, where there is none).
+        `pair`: names of the two, where they are others.
         """
-        teacher, student = unwrap(self.models["teacher"]), unwrap(self.models["student"])
+        teacher, student = (unwrap(self.models[name]) for name in pair)
         done = iteration - self.schedule.warm_up
         decay = ramped_decay(done, self.schedule.ema_decay if cap is None else cap)
         decay = decay if done >= self.schedule.ema_delay else 0.0

@@ -10,13 +10,13 @@ from typing import ClassVar
 
 from gta.config import MethodConfig
 from gta.fields import result
-from gta.ranges import NAME, WEIGHTS, Span
+from gta.ranges import NAME, STEPS, WEIGHTS, Span
 
 BOXES = ("gta", "unimatch", "cutmix_seg", "cps")  # gta.methods.mixing has them
 WEIGHTINGS = ("laplace", "confidence", "none")  # gta.ops.losses has them
 CONFIDENCES = ("second_pass", "pseudo_label")
-AS_PAPER, AS_CODE = ("as_paper", "as_code")
 TRANSFERS = ("none", "encoder", "feature_extractor", "all")  # gta.methods.gta has them
+AS_PAPER, AS_CODE = READINGS = ("as_paper", "as_code")  # where paper and public code differ
 CONSISTENCIES = ("mean_square", "sum_square", "cross_entropy")
 # what a field means, where several methods have it with other defaults
 WHOSE = "Whose CutMix: size of the boxes, and a coin an image or a group."
@@ -147,13 +147,55 @@ class AugSegConfig(MethodConfig):
         AS_PAPER,
         "Padded pixels of unlabeled images: as_paper (no part of an image: neither labeled nor in its mean confidence) "
         "or as_code (labeled and learned like any other, as in the public code).",
-        choices=(AS_PAPER, AS_CODE),
+        choices=READINGS,
     )
     teacher_decay: float = result(
         0.999, "Cap of the decay by which the teacher follows the student: 0.999 (VOC) or 0.996 (Cityscapes).",
         within=(0, 1),
     )  # fmt: skip
     unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.", within=WEIGHTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class U2PLConfig(MethodConfig):
+    title: ClassVar[str] = "U2PL"
+    uses_unlabeled: ClassVar[bool] = True
+    name: str = result("u2pl", "Key of the method in gta.methods.METHODS.", text=NAME)
+    unreliable_percent: float = result(
+        20.0,
+        "Percentage of the pixels, those of highest entropy, that the unlabeled loss leaves out at first; as many are "
+        "of low and of high entropy in the contrast. Falls to 0, epoch by epoch.",
+        within=(0, 50),
+    )
+    epochs: int = result(80, "Equal epochs that the whole schedule counts as (Cityscapes: 200).", within=STEPS)
+    cutmix_probability: float = result(0.5, "Probability that a group is mixed.", within=(0, 1))
+    unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.", within=WEIGHTS)
+    contrast_weight: float = result(
+        0.1, "Weight of the contrast: 0.1 in the paper; one over the number of GPUs in the public code.", within=WEIGHTS
+    )
+    negatives: str = result(
+        AS_PAPER,
+        "Negatives of a class: as_paper (unreliable pixels that hardly are of it, labeled pixels of another class that "
+        "look like it), or as_code (of these, only pixels whose own pseudo-label it is).",
+        choices=READINGS,
+    )
+    pairing: str = result(
+        AS_PAPER,
+        "Which anchors meet the negatives of a class: as_paper (its own), or as_code (those of class i, where the "
+        "class is the i-th of those that a group has).",
+        choices=READINGS,
+    )
+    anchor_threshold: float = result(0.3, "Anchors have a probability above this of their class.", within=(0, 1))
+    low_rank: int = result(3, "Of unlabeled negatives, the smallest rank (from 0) of the class.", within=(0, 65_536))
+    high_rank: int = result(20, "Of unlabeled negatives, the first rank that is too large.", within=(0, 65_536))
+    anchors: int = result(256, "Anchors of a class, drawn with replacement.", within=(1, 1_000_000))
+    anchor_negatives: int = result(
+        50, "Negatives of an anchor, drawn with replacement from the memory.", within=(1, 1_000_000)
+    )
+    temperature: float = result(0.5, "Temperature of the contrast.", within=Span(0, 1000, above=True))
+    memory_size: int = result(30_000, "Representations of a class that the memory holds.", within=STEPS)
+    memory_size_first: int = result(50_000, "Those of class 0 (background).", within=STEPS)
+    strong: bool = result(False, STRONG)
 
 
 @dataclass(frozen=True, kw_only=True)

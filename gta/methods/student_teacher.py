@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from gta.config import MethodConfig
 from gta.methods.base import Method
 from gta.methods.mixing import cutmix_mask, mix_all
 from gta.methods.settings import StudentTeacherConfig
@@ -17,7 +18,7 @@ from gta.ops.losses import percentile, weighted_cross_entropy
 class StudentTeacher(Method):
     """Steps 1 to 9 of gta.py with one network in the place of student and assistant; the teacher is scored."""
 
-    Config = StudentTeacherConfig
+    Config: ClassVar[type[MethodConfig]] = StudentTeacherConfig
     teacher = True
     headline = "teacher"
     reports: ClassVar[tuple[str, ...]] = ("loss/supervised", "loss/unsupervised", "pseudo/kept")

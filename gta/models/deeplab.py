@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gta.models.resnet import conv3x3
-from gta.models.segmentation import SegmentationModel, upsample
+from gta.models.segmentation import SegmentationModel, hidden, upsample
 from gta.ops.dropout import Dropout2d
 
 
@@ -86,25 +86,21 @@ class DeepLabV3Plus(SegmentationModel):
         super().__init__()
         self.num_classes = num_classes
         low_level_planes = low_level_planes or planes
+        self.planes, self.fused_planes, self.dropout = planes, low_level_planes + planes, dropout
         self.feature_extractor = FeatureExtractor(encoder, planes, rates, dropout, low_level_planes, head_kernel)
         self.mask_predictor = nn.Sequential(
-            nn.Conv2d(low_level_planes + planes, planes, 3, padding=1),
-            *norm_relu(planes),
-            Dropout2d(dropout),
-            nn.Conv2d(planes, planes, 3, padding=1),
-            *norm_relu(planes),
-            Dropout2d(dropout),
+            *hidden(self.fused_planes, planes, dropout),
+            *hidden(planes, planes, dropout),
             nn.Conv2d(planes, num_classes, 1),
         )
         self.auxiliary = None
         if auxiliary:
             _, middle, _ = cast(tuple[int, int, int], encoder.channels)
-            self.auxiliary = nn.Sequential(
-                nn.Conv2d(middle, planes, 3, padding=1),
-                *norm_relu(planes),
-                Dropout2d(dropout),
-                nn.Conv2d(planes, num_classes, 1),
-            )
+            self.auxiliary = nn.Sequential(*hidden(middle, planes, dropout), nn.Conv2d(planes, num_classes, 1))
+
+    @property
+    def fusing(self) -> nn.Module:
+        return self.feature_extractor
 
     def forward(self, x: Tensor, auxiliary: bool = False) -> Tensor | tuple[Tensor, Tensor | None]:
         size = (x.shape[2], x.shape[3])

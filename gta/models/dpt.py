@@ -43,9 +43,16 @@ class DPT(SegmentationModel):
         names = list(steps)
         first = names.index(CUTS[cut])
         self.num_classes = num_classes
+        self.planes, self.fused_planes, self.dropout = planes, planes, 0.0
         self.feature_extractor = nn.Sequential(OrderedDict(encoder=encoder, **{n: steps[n] for n in names[:first]}))
         self.mask_predictor = nn.Sequential(OrderedDict((name, steps[name]) for name in names[first:]))
         self.auxiliary = None
+
+    @property
+    def fusing(self) -> nn.Module:
+        """The last fusion, on whichever side of the cut."""
+        sides = (self.feature_extractor, self.mask_predictor)
+        return cast(nn.Module, next(side.fusion1 for side in sides if hasattr(side, "fusion1")))
 
     def forward(self, x: Tensor, auxiliary: bool = False) -> Tensor | tuple[Tensor, Tensor | None]:
         logits = self.mask_predictor(self.feature_extractor(x))

@@ -7,10 +7,18 @@ from typing import ClassVar, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gta.ops.dropout import Dropout2d
+
 
 def upsample(x: Tensor, size: tuple[int, int]) -> Tensor:
     """(B, C, h', w') -> (B, C, *size), bilinear with aligned corners."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
+
+
+def hidden(inputs: int, planes: int, dropout: float) -> list[nn.Module]:
+    """A 3x3 convolution with bias, BatchNorm, ReLU and dropout of whole planes."""
+    convolution = nn.Conv2d(inputs, planes, 3, padding=1)
+    return [convolution, nn.BatchNorm2d(planes), nn.ReLU(inplace=True), Dropout2d(dropout)]
 
 
 class SegmentationModel(nn.Module):
@@ -22,6 +30,9 @@ class SegmentationModel(nn.Module):
 
     decoded: ClassVar[tuple[int, ...]]  # which of the encoder's features the decoder is made from
     num_classes: int
+    planes: int  # of the decoder's maps
+    fused_planes: int  # of the map in which all features have come together
+    dropout: float  # of the decoder
     feature_extractor: nn.Module
     mask_predictor: nn.Sequential
     auxiliary: nn.Sequential | None
@@ -29,6 +40,23 @@ class SegmentationModel(nn.Module):
     @property
     def encoder(self) -> nn.Module:
         return cast(nn.Module, self.feature_extractor.encoder)
+
+    @property
+    def fusing(self) -> nn.Module:
+        """The part whose first output is the map (B, fused_planes, h', w') in which all features have come together."""
+        raise NotImplementedError
+
+    def representation_head(self) -> nn.Sequential:
+        """A new head on that map, beside what predicts masks: (B, fused_planes, h', w') -> (B, planes, h', w').
+
+        U2PL's: it has the decoder's width and dropout, and is no part of this network.
+        """
+        planes = self.planes
+        return nn.Sequential(
+            *hidden(self.fused_planes, planes, self.dropout),
+            *hidden(planes, planes, self.dropout),
+            nn.Conv2d(planes, planes, 1),
+        )
 
     def feature_extractor_parameters(self) -> list[nn.Parameter]:
         """What GTA transfers to the student: neither the mask predictor nor the auxiliary head."""

@@ -74,6 +74,23 @@ def all_reduce_sum(tensor: Tensor) -> Tensor:
     return total.to(tensor.device)
 
 
+def gather_rows(rows: Tensor) -> list[Tensor]:
+    """Every rank's rows (n, ...), in the order of ranks, on the device of these; n is each rank's own."""
+    if world_size() == 1:
+        return [rows]
+    counts = [torch.zeros(1, dtype=torch.int64, device=_wire()) for _ in range(world_size())]
+    dist.all_gather(counts, torch.tensor([len(rows)], device=_wire()))
+    found = []
+    for source, count in enumerate(counts):
+        mine = source == rank()
+        sent = rows.contiguous() if mine else rows.new_empty(int(count), *rows.shape[1:])
+        sent = sent.to(_wire())
+        if len(sent):
+            dist.broadcast(sent, source)
+        found.append(rows if mine else sent.to(rows.device))
+    return found
+
+
 def highest(value: int) -> int:
     """The highest value of any rank, on every rank: how all ranks agree to save or to stop."""
     if world_size() == 1:

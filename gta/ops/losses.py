@@ -103,6 +103,39 @@ def weighted_cross_entropy(
     return _ratio(weight * kept * loss, weight, group_size), _share(kept, valid, group_size)
 
 
+def reliable_cross_entropy(
+    logits: Tensor, pseudo: Tensor, entropies: Tensor, unreliable_percent: float, group_size: int
+) -> tuple[Tensor, Tensor]:
+    """U2PL's unlabeled loss; returns (loss, kept share).
+
+    pseudo (B, h, w) int64 with 255 = padding, entropies (B, h, w). In each group the pixels whose entropy reaches its
+    (100 - unreliable_percent)-th percentile are left out. Of N pixels that are not padding, K kept: N / K times the
+    mean cross-entropy of the kept ones. Padding is in no sum and in no percentile.
+    """
+    loss = _pixel_loss(logits, pseudo)
+    valid = pseudo != IGNORE_INDEX
+    kept = valid & ~_at_least_percentile(entropies, valid, 100.0 - unreliable_percent, group_size)
+    share = _ratios(kept.to(loss.dtype), valid.to(loss.dtype), group_size)
+    mean = _ratios(loss * kept, kept.to(loss.dtype), group_size)
+    return (mean / torch.where(share > 0, share, 1.0)).mean(), share.mean()
+
+
+def entropy(logits: Tensor) -> Tensor:
+    """(B, C, ...) -> (B, ...): entropy of the softmax over classes, in nats."""
+    logarithms = full_precision(logits).log_softmax(1)
+    return -(logarithms.exp() * logarithms).sum(1)
+
+
+def _at_least_percentile(values: Tensor, valid: Tensor, percent: float, group_size: int) -> Tensor:
+    """Where values reach the percentile (linear interpolation) of their group's valid values; nowhere without these."""
+    reached = []
+    for group, usable in zip(values.split(group_size), valid.split(group_size), strict=True):
+        chosen = group[usable]
+        bound = percentile(chosen, percent) if chosen.numel() else group.new_tensor(torch.inf)
+        reached.append(group >= bound)
+    return torch.cat(reached)
+
+
 def _above_percentile(values: Tensor, valid: Tensor, percent: float, group_size: int) -> Tensor:
     """Where values lie strictly above the percentile (linear interpolation) of their group's valid values."""
     above = []

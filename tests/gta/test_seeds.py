@@ -71,6 +71,14 @@ def test_label_injection(seed: int, first: tuple[list[int], float, float, int, f
 
 
 @pytest.mark.parametrize(
+    ("seed", "label", "first"),
+    [(0, 0, [955846, 772075]), (0, 3, [900434, 241445]), (7, 0, [608023, 247152])],
+)
+def test_contrast(seed: int, label: int, first: list[int]) -> None:
+    assert seeds.contrast(seed, iteration=4, group=9, label=label).integers(10**6, size=2).tolist() == first
+
+
+@pytest.mark.parametrize(
     ("seed", "network", "first"),
     [(0, 0, [136044, 248239]), (0, 1, [644635, 821632]), (7, 0, [741615, 413892]), (7, 1, [133674, 611517])],
 )

@@ -47,13 +47,16 @@ def make_method(
     network = ModelConfig(**{**small, "weights": "random", **(model or {})})
 
     def build() -> SegmentationModel:
-        made = (small_dpt(CLASSES, dpt) if dpt else build_model(network, CLASSES)).to(dtype)
-        for module in made.modules():
-            if frozen and type(module) is nn.BatchNorm2d:
-                module.__class__ = FrozenBatchNorm2d
-        return made
+        return (small_dpt(CLASSES, dpt) if dpt else build_model(network, CLASSES)).to(dtype)
 
-    return chosen(
+    class Frozen(chosen):  # type: ignore[misc, valid-type]
+        def add(self, name: str, network: nn.Module, trained: bool) -> None:
+            for module in network.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.__class__ = FrozenBatchNorm2d
+            super().add(name, network, trained)
+
+    return (Frozen if frozen else chosen)(
         chosen.Config(**config),
         build,
         ScheduleConfig(**{**SCHEDULE, **(schedule or {})}),

@@ -49,7 +49,8 @@ ACCUMULATED["fixmatch"] = {"threshold": 0.3}
 ACCUMULATED["unimatch"] = {"threshold": 0.3}
 ACCUMULATED["unimatch_v2"] = {"threshold": 0.3}
 ACCUMULATED["augseg"] = {"threshold": 0.3}
-SYNCHRONISED = ("supervised", "gta", "unimatch", "unimatch_v2", "cps")
+ACCUMULATED["u2pl"] = {"low_rank": 1, "high_rank": 4, "memory_size": 100, "memory_size_first": 150}
+SYNCHRONISED = ("supervised", "gta", "unimatch", "unimatch_v2", "u2pl", "cps")
 DROPOUT = 0.3  # of every network, but beside the reference, which knows none
 
 

@@ -24,6 +24,7 @@ ROWS: dict[str, tuple[str, dict[str, Any]]] = {
     "unimatch": ("unimatch", {"threshold": 0.3}),
     "unimatch_v2": ("unimatch_v2", {"threshold": 0.3}),
     "augseg": ("augseg", {"threshold": 0.3}),
+    "u2pl": ("u2pl", {"low_rank": 1, "high_rank": 4, "memory_size": 100, "memory_size_first": 150}),
     "cps_plain": ("cps", {"cutmix": False}),
     "unimatch_levelled": ("unimatch", {"threshold": 0.3, "joint_batches": True}),
     "gta_lean": ("gta", {"joint_batches": False, "confidence": "pseudo_label"}),

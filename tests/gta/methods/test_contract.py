@@ -23,6 +23,7 @@ from gta.methods.gta import GTA
 from gta.methods.mean_teacher import MeanTeacher
 from gta.methods.student_teacher import StudentTeacher
 from gta.methods.supervised import Supervised
+from gta.methods.u2pl import U2PL
 from gta.methods.unimatch import UniMatch
 from gta.methods.unimatch_v2 import UniMatchV2
 from gta.ops.batch import Labeled, Part, Unlabeled
@@ -86,6 +87,10 @@ class TestAugSeg(TeacherContract):
         make = self.make
         self.make = lambda **changes: make(label_injection=False, **changes)  # type: ignore[method-assign]
         super().test_dropping_every_pseudo_label_leaves_supervised_loss_alone()
+
+
+class TestU2PL(TeacherContract):
+    method = U2PL
 
 
 class TestCPS(MethodContract):

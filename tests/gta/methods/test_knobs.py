@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gta.methods import METHODS, Method
 from gta.methods.gta import GTA
+from gta.models import SegmentationModel
 
 Make = Callable[..., Method]
 DOCS = Path(__file__).parents[3] / "docs/explanation/method.md"
@@ -97,7 +98,8 @@ def units(method: Method, batch: Callable[..., Any], run: Any) -> float:
         counted.append(len(images[0]) / 4 * (3 if torch.is_grad_enabled() else 1))
 
     for network in method.models.values():
-        network.register_forward_pre_hook(count)
+        if isinstance(network, SegmentationModel):  # a head is part of the network that it is on
+            network.register_forward_pre_hook(count)
     method.step(*batch(3), 3)
     return sum(counted)
 
@@ -115,6 +117,7 @@ COSTS: dict[str, tuple[str, dict[str, Any]]] = {
     "unimatch_v2": ("unimatch_v2", {}),
     "fixmatch_v2": ("unimatch_v2", {"views": 1, "joint_batches": True}),
     "augseg": ("augseg", {}),
+    "u2pl": ("u2pl", {}),
     "cps": ("cps", {}),
     "cps_plain": ("cps", {"cutmix": False}),
     "supervised": ("supervised", {}),

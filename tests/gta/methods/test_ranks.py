@@ -141,6 +141,18 @@ def test_four_ranks_compute_what_one_does(answers: Answers, kind: str) -> None:
             assert_same_to_rounding(whole, answers[4, rank][kind][method])
 
 
+@pytest.mark.parametrize("world", [2, 4])
+def test_every_rank_remembers_the_same(answers: Answers, world: int) -> None:
+    """Bit for bit, in queues that have run over: of u2pl's memory."""
+    whole = answers[1, 0]["synchronised"]["u2pl"]["networks"]["memory"]
+    first, *others = (answers[world, rank]["synchronised"]["u2pl"]["networks"]["memory"] for rank in range(world))
+    assert [len(first[f"vectors{label}"]) for label in range(4)] == [150, 100, 100, 100]
+    assert (first["added"] > 150).all()
+    for memory in others:
+        assert all(torch.equal(tensor, memory[key]) for key, tensor in first.items())
+    assert torch.equal(whole["added"], first["added"])
+
+
 def test_two_ranks_compute_what_one_does(answers: Answers) -> None:
     for method, whole in answers[1, 0]["synchronised"].items():
         for rank in range(2):

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from gta.ops.losses import (
     cross_entropy,
+    entropy,
     ohem_cross_entropy,
     percentile,
+    reliable_cross_entropy,
     squared_difference,
     thresholded_cross_entropy,
     weighted_cross_entropy,
@@ -228,3 +230,33 @@ def test_squared_difference_weighs_a_group_by_its_sure_share() -> None:
     assert 0 < sum(shares) / 3 < 2 / 3
     found = squared_difference(logits, chances, valid, 2, 0.6)
     assert [value.item() for value in found] == pytest.approx([sum(means) / 3, sum(shares) / 3], abs=1e-12)
+
+
+@pytest.mark.parametrize("unreliable", [0.0, 20.0, 50.0])
+def test_reliable_cross_entropy_leaves_out_the_pixels_of_highest_entropy(unreliable: float) -> None:
+    """Of N pixels, K kept: N / K times their mean; the bound itself is left out, so that 0% leaves out one pixel."""
+    logits, labels, entropies = example()
+    losses, shares = [], []
+    for group in groups(4, 2):
+        places = pixels(group, labels)
+        bound = np.percentile([entropies[p].item() for p in places], 100 - unreliable)
+        kept = [p for p in places if entropies[p].item() < bound]
+        mean = sum(pixel_loss(at(logits, p), int(labels[p])) for p in kept) / len(kept)
+        losses.append(len(places) / len(kept) * mean)
+        shares.append(len(kept) / len(places))
+    loss, share = reliable_cross_entropy(logits, labels, entropies, unreliable, 2)
+    assert loss.item() == pytest.approx(np.mean(losses), rel=1e-5)
+    assert share.item() == pytest.approx(np.mean(shares), rel=1e-6)
+
+
+def test_reliable_cross_entropy_of_nothing_is_zero() -> None:
+    """A group of padding, and one whose pixels are all as unsure as each other."""
+    logits, labels, entropies = example()
+    labels[:2], entropies[2:] = 255, 0.5
+    loss, share = reliable_cross_entropy(logits, labels, entropies, 20.0, 2)
+    assert (loss.item(), share.item()) == (0.0, 0.0)
+
+
+def test_entropy() -> None:
+    logits = torch.tensor([[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, -1e4, -1e4], [500.0, 0.0, 0.0, 0.0]])
+    assert entropy(logits).tolist() == pytest.approx([math.log(4), math.log(2), 0.0], abs=1e-6)
