@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from gta.scheduleconfig import ADAMW, COSINE, POLY, ScheduleConfig
+
+T = TypeVar("T", bound=torch.optim.Optimizer)
 
 
 def optimizer_of(
@@ -18,8 +22,21 @@ def optimizer_of(
     groups = [{"params": encoder}, {"params": decoder}]
     decay = schedule.weight_decay
     if schedule.optimizer == ADAMW:
-        return torch.optim.AdamW(groups, lr=schedule.lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay, fused=True)
-    return torch.optim.SGD(groups, lr=schedule.lr, momentum=schedule.momentum, weight_decay=decay, fused=True)
+        return AdamW(groups, lr=schedule.lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=decay, fused=True)
+    return SGD(groups, lr=schedule.lr, momentum=schedule.momentum, weight_decay=decay, fused=True)
+
+
+def _eager(kind: type[T]) -> type[T]:
+    """torch's optimizer, of the same arithmetic and hooks, without its wrappers for `torch.compile`: whichever of them
+    is called first imports the compiler, which nothing here uses; half a second or more of every cell's start.
+    """
+    wrapped = ("add_param_group", "zero_grad", "state_dict", "load_state_dict")
+    plain = {name: inspect.unwrap(getattr(kind, name)) for name in wrapped}
+    return type(kind.__name__, (kind,), {**plain, "step": torch.no_grad()(inspect.unwrap(kind.step))})
+
+
+SGD = _eager(torch.optim.SGD)
+AdamW = _eager(torch.optim.AdamW)
 
 
 def encoder_lr(schedule: ScheduleConfig, iteration: int) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gta import progress
+from gta import garbage, progress
 from gta.cellfolder import CellFolder, process_start
 from gta.train.control import Request
 from launch.drill.points import DrillFolder, Inside, Met, Plan, Saved
@@ -27,11 +27,12 @@ EVALUATION = "gta.train.evaluate"
 
 @dataclass(frozen=True)
 class DrilledJob:
-    """As `launch.job.attempt.Job`, of a drill."""
+    """As `launch.job.local.Job`, of a drill."""
 
     folder: str
 
     def __call__(self) -> str:
+        garbage.spare()
         import submitit
 
         from launch.job.attempt import run_rank

@@ -1,4 +1,4 @@
-"""The frame around one attempt at a cell, on every rank: claim, train, close; and the callable of local jobs."""
+"""The frame around one attempt at a cell, on every rank: claim, train, close."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import sys
 import traceback
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
 
+from gta import garbage
 from gta.cell import Cell
 from gta.cellfolder import CellFolder, Submitted, readable
 from gta.compose import sbatch
@@ -34,19 +34,6 @@ from launch.job.watchdog import Watchdog, watchdog
 from launch.slurm.resources import held
 from launch.state import policy
 from launch.state.attempts import GONE, Claim, Superseded, claim, who
-
-
-@dataclass(frozen=True)
-class Job:
-    """Runs the cell in `folder` as a rank of a local submitit job. A failure leaves a non-zero exit code."""
-
-    folder: str
-
-    def __call__(self) -> str:
-        import submitit
-
-        job = submitit.JobEnvironment()
-        return run_rank(CellFolder(Path(self.folder)), Place.of(job, str(job.paths.stdout)))
 
 
 @dataclass(frozen=True)
@@ -136,6 +123,7 @@ def run_cell(
         cell = Cell.load(folder, config)
         from gta.train.run import train
 
+        garbage.as_usual()
         finished = train(cell, _Control(mine, listening))
         how = "done" if finished else "interrupted"
         if mine:

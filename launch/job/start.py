@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gta import garbage
 from gta.bars import Lines
 from gta.masking import mask_output
 from gta.progress import shown_by
@@ -36,6 +37,7 @@ def main(arguments: list[str], signals: Signals | None = None) -> int:
     """
     signals = signals or Signals(in_slurm=True).install()
     mask_output()
+    garbage.spare()
     from launch.state.submission import read_submission
 
     made = read_submission(Path(arguments[0]))

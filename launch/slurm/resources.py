@@ -50,12 +50,15 @@ def held(config: Config, gpus_here: bool | None = None) -> Resources:
 
 def machine_has_gpus() -> bool:
     """Whether this machine has a GPU that torch could use, without importing torch, which takes seconds."""
+    return torch_may_use_gpus() and any(any(Path("/dev").glob(pattern)) for pattern in _DEVICES)
+
+
+def torch_may_use_gpus() -> bool:
+    """Whether torch is worth asking for GPUs: it is built for them, and none says that there are none to be seen."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.strip() in ("", "-1"):
         return False
     try:
-        if metadata.version("torch").endswith("+cpu"):
-            return False
+        return not metadata.version("torch").endswith("+cpu")
     except metadata.PackageNotFoundError:
         return False
-    return any(any(Path("/dev").glob(pattern)) for pattern in _DEVICES)

@@ -244,9 +244,7 @@ def local_cluster(
     params: dict[str, Any], cells: Sequence[Cell], job: Callable[[str], Callable[[], str]] | None = None
 ) -> Cluster:
     """This machine for these cells, by the launcher's parameters, which lose `at_once`; `job`: see `LocalCluster`."""
-    import torch
-
-    from launch.submit.local import LocalCluster
+    from launch.submit.local import LocalCluster, gpus_here
 
     if image := next((cell.config.site.container for cell in cells if cell.config.site.container), None):
         raise UserError(
@@ -256,7 +254,7 @@ def local_cluster(
 
     at_once = params.pop("at_once")
     threads = max(cell.config.num_threads for cell in cells)
-    gpus = 0 if all(cell.config.site.device == "cpu" for cell in cells) else torch.cuda.device_count()
+    gpus = 0 if all(cell.config.site.device == "cpu" for cell in cells) else gpus_here()
     packed = min(cell.config.site.cells_per_gpu for cell in cells)
     return LocalCluster(params, at_once, threads, gpus, packed, job)
 

@@ -15,7 +15,8 @@ import submitit
 import gta
 from gta import ROOT
 from gta.cellfolder import Submitted
-from launch.job.attempt import Job
+from launch.job.local import Job
+from launch.slurm.resources import torch_may_use_gpus
 from launch.state.jobs import HeldJob, Unknown
 from launch.state.ledger import Entry
 from launch.state.submission import ToSubmit, record_submission
@@ -27,6 +28,15 @@ def local_executor(params: Mapping[str, Any]) -> submitit.LocalExecutor:
     made = submitit.LocalExecutor(given.pop("submitit_folder"))
     made.update_parameters(**{**given, "stderr_to_stdout": True})
     return made
+
+
+def gpus_here() -> int:
+    """How many GPUs torch sees; it is imported where it can see any."""
+    if not torch_may_use_gpus():
+        return 0
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def visible_gpus(count: int) -> list[str]:
@@ -70,7 +80,7 @@ def _own_modules_first() -> Iterator[None]:
 class LocalCluster:
     """Processes on this machine, `at_once` cells at a time (0: as many as its GPUs, or its cores, can hold).
 
-    `job`: what a cell's process runs, by the cell's folder; None: `launch.job.attempt.Job`.
+    `job`: what a cell's process runs, by the cell's folder; None: `launch.job.local.Job`.
     """
 
     name = "local"

@@ -20,7 +20,8 @@ from tests.helpers.program import ROOT
 
 HEAVY = {"torch", "torchvision", "cv2", "mlflow", "sqlalchemy"}
 READING = ("gta.cell", "launch.grid.grid", "launch.show.board", "launch.show.rows", "launch.submit.price",
-           "launch.submit.selection", "launch.slurm.reconcile", "gta.tracking.sync", "analysis.table")  # fmt: skip
+           "launch.submit.selection", "launch.submit.local", "launch.submit.slurm_array", "launch.slurm.reconcile",
+           "gta.tracking.sync", "analysis.table")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -59,3 +60,12 @@ def test_where_a_grid_stands_is_told_without_anything_heavy(command: str, small:
     for _ in range(2):  # the first one draws the lists
         told = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert told.stdout.splitlines()[-1].strip() == "heavy:", told.stderr
+
+
+@pytest.mark.slow
+def test_a_cell_trains_without_torchs_compiler(small: list[str], tmp_path: Path) -> None:
+    words = ["train", "sweep=shapes", *small, "method=gta", "seed=0"]
+    code = f"import sys\nfrom gta.__main__ import main\nsys.argv[1:] = {words}\nmain()\n"
+    code += "print('torch' in sys.modules, 'torch._dynamo' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
+    assert told.stdout.splitlines()[-1].strip() == "True False", told.stderr
