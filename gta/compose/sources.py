@@ -16,6 +16,7 @@ from gta.errors import UserError
 
 SUFFIX = ".yaml"
 SWEEP = "sweep"  # the group of all sweeps
+_PACKAGES = {"augment": "_global_.data.augment"}  # groups whose files set a part of another's section
 _DEEPEST = 2  # folders of a group's name: hydra/launcher
 
 
@@ -53,6 +54,7 @@ class SettingsSource(ConfigSource):
         return self._result(path, config_path.removesuffix(SUFFIX), config, header)
 
     def _result(self, path: Path, name: str, config: DictConfig, header: dict[str, str | None]) -> ConfigResult:
+        header = {**header, "package": header["package"] or _PACKAGES.get(name.rpartition("/")[0])}
         if "/" in name and not name.startswith("hydra/"):
             check_file(path, name, config, header["package"])
         return ConfigResult(config=config, path=self.full_path(), provider=self.provider, header=header)

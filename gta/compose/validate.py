@@ -145,7 +145,7 @@ def check_augment(config: AugmentConfig) -> None:
         if getattr(config, owner) and given != value:
             raise UserError(
                 f"data.augment.{name} is {shown(given)}, and data.augment.{owner} lists operations, which say that: "
-                f"change the list, and leave {name} at {shown(value)}."
+                f"leave it at {shown(value)}. (A file in conf/augment does by defaults: [plain, _self_].)"
             )
     draws = list(config.strong_draws)
     if draws and (len(draws) != 2 or draws[0] > draws[1]):

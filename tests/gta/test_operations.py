@@ -63,9 +63,9 @@ def _with(**augment: Any) -> Config:
         ({"weak": [{}]}, "data.augment.weak[0] is {}; an operation has a name and parameters: {op: flip"),
         ({"weak": [{"op": 3}]}, "data.augment.weak[0] is {'op': 3}; an operation has a name"),
         ({"weak": [CROP], "scale_min": 0.7}, " is 0.7, and data.augment.weak lists operations, which say that: "
-         "change the list, and leave scale_min at 0.5."),
-        ({"weak": [CROP], "flip": False}, "leave flip at true."),
-        ({"strong": [{"op": "identity"}], "hue": 0.0}, "leave hue at 0.25."),
+         "leave it at 0.5. (A file in conf/augment does by defaults: [plain, _self_].)"),
+        ({"weak": [CROP], "flip": False}, "leave it at true."),
+        ({"strong": [{"op": "identity"}], "hue": 0.0}, "leave it at 0.25."),
         ({"strong_draws": [1, 3]}, "data.augment.strong lists nothing to draw from"),
         ({"strong": [{"op": "identity"}], "strong_draws": [3, 1]}, "strong_draws is [3, 1]; give the fewest and the"),
         ({"strong": [{"op": "identity"}], "strong_draws": [2]}, "strong_draws is [2]; give the fewest and the most"),
@@ -135,6 +135,7 @@ BLACK = [
 ]
 RIGHT = [{"op": "flip"}, {"op": "crop", "padding": "right_bottom"}]
 SETS: dict[str, tuple[list[Any], list[Any], list[int]]] = {
+    "plain": ([], [], []),
     "gta": (HALVES, [{"op": "identity"}], []),
     "u2pl": (HALVES, [{"op": "identity"}], []),
     "unimatch": (BLACK, JITTERED, []),
@@ -164,6 +165,8 @@ def test_a_data_set_s_file_may_have_a_shipped_set_or_a_list_and_the_command_line
     folder.mkdir(parents=True)
     rest = "name: mine\nclasses: [a, b]\nsplit: 1/8\ncrop_size: 32\n"
     (folder / "mine.yaml").write_text(f"defaults: [/augment: augseg, _self_]\n{rest}")
+    (tmp_path / "conf/augment").mkdir()
+    (tmp_path / "conf/augment/own.yaml").write_text("defaults: [plain, _self_]\nweak: [{op: crop, colour: black}]\n")
     (folder / "listed.yaml").write_text(f"{rest}augment:\n  weak:\n  - {{op: crop, colour: black}}\n")
 
     loader = loader_of(composing.start())
@@ -174,6 +177,7 @@ def test_a_data_set_s_file_may_have_a_shipped_set_or_a_list_and_the_command_line
     assert augment("data=mine").strong == ELEVEN
     assert augment("data=mine", "augment=unimatch").strong == JITTERED
     assert augment("data=listed") == AugmentConfig(weak=[{"op": "crop", "colour": "black"}])
+    assert augment("data=shapes", "augment=own") == augment("data=listed")
     assert augment("data=listed", "augment=gta").weak == HALVES
     assert augment("data=listed", "data.augment.weak=[{op:flip},{op:crop}]").weak == [{"op": "flip"}, CROP]
     frozen = tmp_path / "config.yaml"
