@@ -7,7 +7,7 @@ One table (`OPERATIONS`) makes the check of a list, its sentence and the referen
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,6 +148,16 @@ def parameters(operation: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of an operation as a list has it, with defaults; None for what may be left out."""
     known = OPERATIONS[operation[OP]].parameters
     return {name: operation.get(name, None if one.required else one.default) for name, one in known.items()}
+
+
+def described(names: Iterable[str]) -> Iterator[str]:
+    """A line for each of these operations: what it does, and its parameters with their defaults."""
+    for name in names:
+        known = OPERATIONS[name].parameters.items()
+        said = [
+            f"{key}: {one}{'' if one.required or one.default is None else f' ({one.default})'}" for key, one in known
+        ]
+        yield " ".join([f"{name}: {OPERATIONS[name].what}", *([f"{'; '.join(said)}."] if said else [])])
 
 
 def plain(operations: Sequence[Any]) -> list[Any]:

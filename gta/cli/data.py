@@ -1,4 +1,4 @@
-"""`gta data check`, `gta data init` and `gta data make-shapes`."""
+"""`gta data check`, `gta data init`, `gta data make-shapes` and `gta data views`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 20
 
 @click.group("data", cls=Group)
 def command() -> None:
-    """Check a data set, begin one of your own, or generate the embedded one."""
+    """Check a data set, look at its random views, begin one of your own, or generate the embedded one."""
 
 
 @command.command(
@@ -96,6 +96,28 @@ def init(folder: str, name: str) -> int:
     from gta.cli.data_init import write
 
     return write(folder, name)
+
+
+@command.command(
+    "views",
+    exit_codes="0 written, 2 something is wrong with the settings or the data",
+    examples=["gta data views data=shapes", "gta data views data=voc_classic augment=augseg --out augseg.png"],
+)
+@grammar.words()
+@option("--out", metavar="FILE", type=click.Path(), default="views.png", help="The PNG; views.png where left out.")
+@option("--images", type=click.IntRange(1, 64), default=4, help="Rows; 4 where left out.")
+def views(words: Words, out: str, images: int) -> int:
+    """Draw training images as they will be seen: the random views, in one PNG.
+
+    A row has a labeled image with its mask, and an unlabeled one with two strong views, which methods see that ask for
+    them; all of them as the loader of a cell makes them. Another seed draws others.
+    """
+    from launch.grid.grid import single_config
+
+    config = single_config(composing.start(), composing.protected(words.overrides))
+    from gta.cli.data_views import write
+
+    return write(config, images, out)
 
 
 def _print(config: DataConfig, report: DataReport) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -27,7 +28,16 @@ def command(word: str | None) -> int:
     for name, row in chosen.items():
         click.echo(f"{name} = {row['default']}\n    {row['help']}{' (neutral)' * row['neutral']}")
         click.echo(f"    It must be {row['values']}.")
+        for line in _operations(name) if word else ():
+            click.echo(f"      {line}")
     return 0
+
+
+def _operations(name: str) -> Iterator[str]:
+    """A line for each operation that a setting lists, where it is a view."""
+    from gta.operations import COLOUR, OPERATIONS, described
+
+    return described({"data.augment.weak": tuple(OPERATIONS), "data.augment.strong": COLOUR}.get(name, ()))
 
 
 def every() -> dict[str, dict[str, Any]]:

@@ -244,6 +244,7 @@ def test_a_new_option_is_meant() -> None:
         "data check": "--all",
         "data init": "--name",
         "data make-shapes": "",
+        "data views": "--out --images",
         "splits show": "",
         "splits import": "--family",
         "splits make": "--ratios --split-seed",
