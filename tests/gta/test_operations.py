@@ -209,7 +209,7 @@ def test_what_is_no_list_of_operations_is_refused_with_its_file(
     assert "conf/data/mine.yaml" in str(caught.value)
 
 
-@pytest.mark.parametrize("sweep", ["voc_dinov2", "cityscapes_dinov2"])
+@pytest.mark.parametrize("sweep", ["voc_dinov2", "cityscapes_dinov2", "ade20k", "coco", "backbones"])
 def test_the_sweeps_of_unimatch_v2_s_setting_have_its_views(sweep: str, loader: ConfigLoaderImpl) -> None:
     made = _composed(loader, f"sweep={sweep}")
     assert (made.data.augment.weak, made.data.augment.strong) == (BLACK, JITTERED)
