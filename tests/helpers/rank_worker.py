@@ -40,6 +40,7 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "supervised_ohem": {"name": "supervised", "schedule": {"ohem_threshold": 0.3, "ohem_min_kept": 400}},
     "gta_dpt": {"name": "gta", "cutmix_probability": 0.7, "dpt": "output"},
     "unimatch_v2_dpt": {"name": "unimatch_v2", "threshold": 0.3, "dpt": "output"},
+    "gta_adamw": {"name": "gta", "dpt": "output", "schedule": {"optimizer": "adamw", "lr": 0.001, "lr_warm_up": 2}},
     "gta_auxiliary": {"name": "gta", "cutmix_probability": 0.7, "model": {"auxiliary": True}},
 }
 

@@ -35,6 +35,7 @@ WITH_TEACHER = [
     "gta_separate",
     "gta_shared",
     "gta_dpt",
+    "gta_adamw",
     "unimatch_v2_dpt",
 ]
 SCENARIOS = [*SUPERVISED, "fixmatch", "unimatch", "unimatch_levelled", "cps", "cps_plain", *WITH_TEACHER]
