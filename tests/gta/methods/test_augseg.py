@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -161,29 +162,33 @@ def test_a_labeled_box_comes_along_with_its_mask_at_confidence_1_inside_the_part
 
 
 def test_the_surer_the_teacher_is_of_an_image_the_rarer_it_gets_a_labeled_box(make: Make) -> None:
-    """Sureness of images whose every pixel has the probabilities 0.25 each, and nearly 1, 0, 0, 0."""
-    method: Any = make("augseg", schedule={"warm_up": 0})
-    method.end_warm_up()
-    logits = torch.zeros(2, 4, 24, 24)
-    logits[1, 2] = 40.0
-    method.forward = lambda name, images: logits
-    images = torch.zeros(2, 3, 24, 24)
-    padding = torch.zeros(2, 24, 24, dtype=torch.bool)
+    """Images whose pixels all have one distribution: uniform, certain, and two between: (1 - H / ln 4) p by hand."""
+    chances = torch.tensor([[0.25, 0.25, 0.25, 0.25], [0.0, 0.0, 1.0, 0.0], [0.5, 0.0, 0.0, 0.5], [0.1, 0.7, 0.1, 0.1]])
+    certain = [0.0, 1.0, 0.5 * 0.5, (1 + (0.7 * math.log(0.7) + 0.3 * math.log(0.1)) / math.log(4)) * 0.7]
+    logits = chances.log()[:, :, None, None].expand(4, 4, 24, 24).clone()
+    images, padding = torch.zeros(4, 3, 24, 24), torch.zeros(4, 24, 24, dtype=torch.bool)
     padding[:, :, 12:] = True
-    unlabeled = Unlabeled(images, images, padding)
-    labeled = Labeled(images, torch.zeros(2, 24, 24, dtype=torch.long))
-    taught, sureness = method.taught(unlabeled)
-    assert sureness.tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
+    unlabeled, labeled = Unlabeled(images, images, padding), Labeled(images, padding.long())
+    found: dict[str, Any] = {}
+    for kind in ("as_paper", "as_code"):
+        method: Any = make("augseg", schedule={"warm_up": 0}, padding=kind)
+        method.end_warm_up()
+        method.forward = lambda name, images: logits
+        found[kind] = method
+    assert found["as_paper"].taught(unlabeled)[1].tolist() == pytest.approx(certain, abs=1e-6)
+    rare = [found["as_paper"].labeled_and_mixed(labeled, unlabeled, i)[1] for i in range(400)]
+    shares = torch.stack(rare).float().mean(0).tolist()
+    assert shares[:2] == [1.0, 0.0]
+    assert shares[2:] == pytest.approx([0.75, 1 - certain[3]], abs=0.07)
+
+    logits[:, :, :, 12:] = 0.0  # the teacher knows nothing of what is padded
+    taught, sureness = found["as_code"].taught(unlabeled)
+    assert sureness.tolist() == pytest.approx([value / 2 for value in certain], abs=1e-6), "padding counts as well"
+    assert taught.pseudo[1].unique().tolist() == [0, 2]
+    taught, sureness = found["as_paper"].taught(unlabeled)
+    assert sureness.tolist() == pytest.approx(certain, abs=1e-6)
     assert taught.pseudo[1].unique().tolist() == [2, 255]
-    for iteration in range(20):
-        assert method.labeled_and_mixed(labeled, unlabeled, iteration)[1].tolist() == [True, False]
-    as_code: Any = make("augseg", schedule={"warm_up": 0}, padding="as_code")
-    as_code.end_warm_up()
-    as_code.forward = method.forward
-    logits[1, :, :, 12:] = 0.0
-    assert as_code.taught(unlabeled)[1].tolist() == pytest.approx([0.0, 0.5], abs=1e-6), "padding counts as well"
-    assert as_code.taught(unlabeled)[0].pseudo[1].unique().tolist() == [0, 2]
-    assert method.taught(unlabeled)[1].tolist() == pytest.approx([0.0, 1.0], abs=1e-6)
+    assert not taught.confidence[padding].any()
 
 
 def test_the_loss_is_over_all_pixels_of_a_group(make: Make) -> None:
