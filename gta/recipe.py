@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from gta.config import Config, ScheduleConfig
+from gta.config import Config, DataConfig, ScheduleConfig
 from gta.encoders import title
 from gta.scheduleconfig import ADAMW, DECAY, MOMENTUM, POLY, POWER, SGD
 
@@ -21,10 +21,22 @@ def parts(config: Config) -> tuple[str, ...]:
     return (
         f"{title(model)}{width}, {weights}",
         f"{schedule.iterations:,} iterations",
-        f"{schedule.batch_size} + {schedule.batch_size} images a step",
+        f"{schedule.batch_size} + {schedule.batch_size} images a step{_more(config.data)}",
         f"crop {config.data.crop_size}",
         f"{_OPTIMIZERS[schedule.optimizer]}, lr {schedule.lr:g}{_course(schedule)}{decoder}{_unusual(schedule)}",
     )
+
+
+def folder_of(data: DataConfig) -> str:
+    """The name of the folder of `data.unlabeled_root`, with the glob where it is one; empty where there is none."""
+    parts = Path(data.unlabeled_root).parts if data.unlabeled_root else ()
+    plain = next((place for place, part in enumerate(parts) if set("*?[") & set(part)), len(parts))
+    return "/".join(parts[max(0, plain - 1) :])
+
+
+def _more(data: DataConfig) -> str:
+    folder = folder_of(data)
+    return f" (unlabeled ones also of {folder})" if folder else ""
 
 
 def _course(schedule: ScheduleConfig) -> str:

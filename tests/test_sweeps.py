@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from gta import recipe
 from gta.cell import Cell
 from gta.cli.composing import grid
 from gta.compose.compose import sweep_files
@@ -41,6 +43,7 @@ PUBLIC = {
     "coco": "coco",
 }
 LAYOUTS = {"cityscapes": layouts.cityscapes, "ade20k": layouts.ade20k, "coco": layouts.coco}
+MINE = "name: mine\nclasses: [background, road, car, tree, sky]\nsplit: 1/8\ncrop_size: 48\n"
 CELLS = {
     "shapes": 12,
     "camvid": 4,
@@ -87,6 +90,36 @@ def test_a_sweep_runs_at_a_dry_size(sweep: str, tmp_path: Path, monkeypatch: pyt
         cell.write()
         assert run_cell(cell.folder) == "done"
         assert look(cell).state is State.DONE
+
+
+OWN = """\
+defaults: [override /data: mine, override /model: tiny, override /schedule: shapes]
+hydra: {sweeper: {params: {method: gta, data.split: 1/8, data.unlabeled_root: "'',more", seed: "0"}}}
+"""
+
+
+def test_a_sweep_over_images_without_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Own data, without more images and with them: rows of their own in one column, and both train."""
+    monkeypatch.chdir(tmp_path)
+    generate(ShapesConfig(train=40, val=4), tmp_path / "data/mine")
+    generate(ShapesConfig(train=9, val=2, seed=1), tmp_path / "more")
+    shutil.rmtree(tmp_path / "more/SegmentationClass")
+    for name, text in {"conf/data/mine.yaml": MINE, "sweeps/own.yaml": OWN}.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    _, cells = grid(["sweep=own", *DRY])
+    assert [(cell.row, cell.column, len(cell.split.unlabeled)) for cell in cells] == [
+        ("gta unlabeled_root=none", "1/8 (5)", 35),
+        ("gta unlabeled_root=more", "1/8 (5)", 46),
+    ], "a ratio is of the images that the lists name"
+    assert "images a step (unlabeled ones also of more)" in recipe.line([cells[1].config])
+    for cell in cells:
+        cell.write()
+        assert run_cell(cell.folder) == "done"
+    _, (whole,) = grid(["sweep=own", *DRY, "data.split=all", "data.unlabeled_root=more"])
+    assert (whole.column, len(whole.split.unlabeled)) == ("full (40)", 11)
+    _, (same,) = grid(["sweep=own", *DRY, "data.split=all", "data.unlabeled_root='more/**/*.jpg'"])
+    assert same.signature == whole.signature, "another way to name the same images"
 
 
 def test_cityscapes_settings_reach_the_dry_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ def alike(cell: Cell, axes: Iterable[str]) -> str:
     axes = list(axes)
     names = {name for axis in axes for name in _BECOMES.get(axis, [axis])} | set(_ROWS_AND_COLUMNS)
     said = {**cell.params, "data.name": cell.config.data.name, "data.split": cell.config.data.split}
-    said["data.split_family"] = cell.config.data.split_family
+    said |= {f"data.{name}": getattr(cell.config.data, name) for name in ("split_family", "unlabeled_root")}
     kept = {key: text for key, text in said.items() if any(_below(key, name) for name in names)}
     return json.dumps([kept, _chosen(cell, {axis for axis in axes if axis.partition(".")[0] not in OURS})])
 

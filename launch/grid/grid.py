@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gta import progress
+from gta import progress, recipe
 from gta.cell import Cell
 from gta.compose.compose import Composer
 from gta.compose.epochs import scaled
@@ -37,6 +37,8 @@ from gta.masking import refuse_credentials
 from gta.processes import first_rank
 from gta.sweep import Sweep
 from launch.grid import axes, recorded, variants
+
+EXTRA = "data.unlabeled_root"
 
 
 def expand(master: DictConfig, loader: ConfigLoaderImpl) -> list[list[str]]:
@@ -164,13 +166,18 @@ def name_rows(cells: Sequence[Cell]) -> list[Cell]:
         places.setdefault((cell.row, cell.column, cell.config.seed), []).append(cell)
     differing: dict[str, set[str]] = {}
     for (row, _, _), rivals in places.items():
-        settings = [cell.params for cell in rivals]
+        settings = [_settings(cell) for cell in rivals]
         names = {name for setting in settings for name in setting if len({s.get(name) for s in settings}) > 1}
         differing.setdefault(row, set()).update(names)
     told = {
         row: _telling(names, [cell.params for cell in cells if cell.row == row]) for row, names in differing.items()
     }
     return [_labeled(cell, told[cell.row]) for cell in cells]
+
+
+def _settings(cell: Cell) -> dict[str, str]:
+    """What can tell a cell's row from others: its settings, and the folder whose contents are in its signature."""
+    return {**cell.params, EXTRA: recipe.folder_of(cell.config.data) or "none"}
 
 
 def _telling(names: set[str], settings: Sequence[dict[str, str]]) -> list[str]:
@@ -185,7 +192,7 @@ def _labeled(cell: Cell, names: Sequence[str]) -> Cell:
     """The cell with the settings of these names in its row."""
     if not names:
         return cell
-    values = cell.params
+    values = _settings(cell)
     label = " ".join([cell.row, *(f"{name.rsplit('.', 1)[-1]}={values.get(name)}" for name in names)])
     return replace(cell, config=replace(cell.config, method=replace(cell.config.method, label=label)))
 

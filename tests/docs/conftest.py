@@ -69,6 +69,8 @@ def working(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     generate(ShapesConfig(train=40, val=4), folder / "data/mydata")
+    generate(ShapesConfig(train=6, val=2, seed=1), folder / "more")
+    shutil.rmtree(folder / "more/SegmentationClass")
     train, val = [f"2007_{number:06}" for number in range(40)], ["2008_000001"]
     layouts.voc(folder / "data/voc", train, val)
     lists = folder / "splits/u2pl/pascal/662"

@@ -38,7 +38,8 @@ class Split:
     unlabeled: list[str]
     val: list[str]
     extra: str = ""  # digest of what data.unlabeled_root found, where it was asked for
-    ratio_base: int = 0  # what `ratio` is a share of; 0: of the labeled and unlabeled images together
+    extra_n: int = 0  # how many of the unlabeled images these are
+    ratio_base: int = 0  # what `ratio` is a share of; 0: of the images that the lists name
 
     def __post_init__(self) -> None:
         for name in ("labeled", "unlabeled", "val"):
@@ -54,9 +55,9 @@ class Split:
     @property
     def ratio(self) -> str:
         """The share of labeled images as people write it: 662 of 10582 is `1/16`, 232 of 118287 `1/512`, which is
-        rounded up to a whole image; `full` where it is all of them.
+        rounded up to a whole image; `full` where it is all of them. What `data.unlabeled_root` found does not count.
         """
-        total = self.ratio_base or len(self.labeled) + len(self.unlabeled)
+        total = self.ratio_base or len(self.labeled) + len(self.unlabeled) - self.extra_n
         share = round(total / len(self.labeled))
         if share >= ROUNDED_UP and -(-total // (near := 2 ** round(math.log2(share)))) == len(self.labeled):
             share = near
@@ -124,7 +125,7 @@ def load_split(config: DataConfig) -> Split:
     if not ids["unlabeled"]:
         raise UserError(f"data.unlabeled_root={config.unlabeled_root} holds nothing but images that the lists name.")
     found = files_digest({item: images[item] for item in extra}) if extra else ""
-    return Split(**ids, extra=found, ratio_base=config.ratio_base)
+    return Split(**ids, extra=found, extra_n=len(extra), ratio_base=config.ratio_base)
 
 
 def extra_ids(config: DataConfig, images: Mapping[str, str], listed: Iterable[str]) -> list[str]:
