@@ -113,9 +113,10 @@ def contrast(
     memory counts as 0, and so does a group of fewer than two classes. `by_place`: as the public code, the negatives of
     the i-th class that is there meet anchors and positive of class i (issue 111).
     """
-    losses = [representation[:0].sum()]  # of no pixel: 0, and every rank's backward pass goes the same way
+    nothing = representation[:0].sum()  # of no pixel: 0, and every rank's backward pass goes the same way
     if len(wanted.positives) < 2:
-        return losses[0]
+        return nothing
+    chosen, keys = [], []
     for place, label in enumerate(wanted.positives):
         own = place if by_place else label
         candidates = (wanted.anchor == own).nonzero()[:, 0]
@@ -123,11 +124,18 @@ def contrast(
         if not len(candidates) or not kept:
             continue
         draw = draws(label)
-        chosen = torch.from_numpy(draw.integers(len(candidates), size=anchors)).to(candidates.device)
+        chosen.append(candidates[torch.from_numpy(draw.integers(len(candidates), size=anchors)).to(candidates.device)])
         others = memory.take(label, torch.from_numpy(draw.integers(kept, size=(anchors, negatives_each))))
-        keys = torch.cat([wanted.positives[own].expand(anchors, 1, -1), others], 1)
-        likeness = F.cosine_similarity(representation[candidates[chosen]][:, None], keys, dim=2)
-        losses.append(F.cross_entropy(likeness / temperature, torch.zeros_like(chosen)))
+        keys.append(torch.cat([wanted.positives[own].expand(anchors, 1, -1), others], 1))
+    if not chosen:
+        return nothing
+    # all at once: each time that a few pixels are taken out, the backward pass goes over all of them
+    units = F.normalize(representation[torch.cat(chosen)], dim=1).split(anchors)
+    first = torch.zeros(anchors, dtype=torch.int64, device=representation.device)
+    losses = [
+        F.cross_entropy(torch.einsum("aw,akw->ak", mine, F.normalize(theirs, dim=2)) / temperature, first)
+        for mine, theirs in zip(units, keys, strict=True)
+    ]
     return torch.stack(losses).sum() / len(wanted.positives)
 
 
