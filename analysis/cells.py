@@ -8,6 +8,17 @@ import pandas as pd
 
 
 @dataclass(frozen=True)
+class Protocol:
+    """One by which a cell may have been scored: as it is asked for (sliding_window), in words as the records have it,
+    and the command that scores the cell so.
+    """
+
+    name: str
+    words: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
 class TableCell:
     """One cell that the table should hold: a method (row) on a split (column) with a seed.
 
@@ -15,7 +26,7 @@ class TableCell:
     no result, where there is none ("never run", "failed: out of memory"), and `fill` is the command that makes it.
     `lists` is the name of the labeled list where it is a published one ("u2pl 662 (VOC blender, 1/16)"); `training` is
     what `gta.recipe.parts` says of its config; `alike` is equal for cells that the sweep
-    declares to be trained alike; `paper` is what a paper calls the row.
+    declares to be trained alike; `paper` is what a paper calls the row; `protocols` are those that the table asks for.
     """
 
     signature: str
@@ -32,6 +43,11 @@ class TableCell:
     training: tuple[str, ...] = ()
     alike: str = ""
     paper: str = ""
+    protocols: tuple[Protocol, ...] = ()
+
+    def protocol(self, name: str) -> Protocol:
+        """Of that name; where nobody asked for it, the name is taken for the words."""
+        return next((one for one in self.protocols if one.name == name), Protocol(name, name))
 
 
 def cells_of(frame: pd.DataFrame) -> list[TableCell]:

@@ -14,13 +14,20 @@ LAST, BEST = "last", "best"  # which evaluation a number is of
 
 @dataclass(frozen=True)
 class SeedScore:
-    """What became of one cell: mIoU in percent of one of its networks, or None and the reason."""
+    """What became of one cell: mIoU in percent of one of its networks, or None and the reason, with the command that
+    makes it (`fill`); by which `evaluation`. Where that was not in training, also the `commit` that scored it, and the
+    classes that are `absent` from masks and predictions, and so from the mean.
+    """
 
     cell: TableCell
     network: str = ""
     last: float | None = None
     best: float | None = None
     reason: str = ""
+    evaluation: str = ""
+    commit: str = ""
+    absent: tuple[str, ...] = ()
+    fill: str = ""
 
     def value(self, which: str) -> float | None:
         """The score of the last iteration, or of the best evaluation."""

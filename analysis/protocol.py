@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from analysis.cells import TableCell
+from analysis.entry import SeedScore
 from analysis.published import TableProtocol
 from analysis.view import USUAL, View
 
 MEASURE = "mIoU in percent: mean ± sample standard deviation over (n) seeds, "  # + at which evaluation
 BEST = "In brackets the mean of each seed's best evaluation, picked on the validation set"
-_TRACES = ("Data: ", "Labeled lists: ", "Code: ")  # notes with digests
+_TRACES = ("Data: ", "Labeled lists: ", "Code: ", "Scored once more by code: ")  # notes with digests
 
 
 def traces(note: str) -> bool:
@@ -27,7 +28,7 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
     `used` are the runs that the table's numbers come from, a row each, of the headline network.
     """
     text = [MEASURE + view.at]
-    if best and not view.scores:
+    if best and not view.apart:
         text.append(BEST)
     if used.empty:
         return [f"{note}." for note in text]
@@ -39,12 +40,14 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
         f"{name} {_several((_short(d) for d in digests), 'lists')}" for name, digests in _lists(used, wanted).items()
     ]
     text.append("Labeled lists: " + ", ".join(labeled))
-    mixed = len({_as_asked(one) for one in used["evaluation"]}) > 1
-    how = _several(used["evaluation"], "evaluations") if mixed else " or ".join(dict.fromkeys(used["evaluation"]))
-    text.append(f"Evaluation: {how}")
+    if view.protocols:
+        by_name = {name: _how(evaluations(used, cells, name)) for name in view.protocols}
+        text.append("Evaluation: " + "; ".join(f"{name}: {words}" for name, words in by_name.items()))
+    else:
+        text.append(f"Evaluation: {_how(used['evaluation'])}")
     network_of = dict(zip(used["signature"], used["network"], strict=True))
     text += _training([cell for cell in cells if cell.signature in network_of])
-    text += _absent(used)
+    text += [] if view.protocols else _absent(used)  # of others `scored_by` says it
     networks: dict[str, dict[str, None]] = {}
     for cell in cells:
         if cell.signature in network_of:
@@ -57,6 +60,33 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
         text.append(f"Code: {_several(_commits(used), 'commits')}")
     text += _orders(used, wanted)
     return [f"{note}." for note in text]
+
+
+def _how(words: Iterable[str]) -> str:
+    """Evaluations in words; those that were not asked for alike are said to be mixed."""
+    found = list(dict.fromkeys(words))
+    mixed = len({_as_asked(one) for one in found}) > 1
+    return _several(found, "evaluations") if mixed else " or ".join(found)
+
+
+def evaluations(used: pd.DataFrame, cells: Iterable[TableCell], protocol: str) -> list[str]:
+    """By which evaluations, in words and each once, numbers of that protocol were scored; "": that of training."""
+    return list(dict.fromkeys([cell.protocol(protocol).words for cell in cells] if protocol else used["evaluation"]))
+
+
+def scored_by(scores: Iterable[SeedScore]) -> list[str]:
+    """What is to be said of networks that were scored once more, by other protocols than in training: by which code,
+    and which classes are in no mean.
+    """
+    again = [score for score in scores if score.commit or score.absent]
+    commits = dict.fromkeys(short_commit(score.commit) for score in again if score.commit)
+    absent = dict.fromkeys((score.evaluation, name) for score in again for name in score.absent)
+    text = [
+        f"By {words} some means leave out classes that neither masks nor predictions have: "
+        f"{', '.join(name for one, name in absent if one == words)}."
+        for words in dict.fromkeys(words for words, _ in absent)
+    ]
+    return text + ([f"Scored once more by code: {_several(commits, 'commits')}."] if commits else [])
 
 
 def _training(cells: Sequence[TableCell]) -> list[str]:
@@ -101,8 +131,11 @@ def _absent(used: pd.DataFrame) -> list[str]:
     ]
 
 
-def mixed(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
-    """In what the runs do not agree: "2 commits (a1b2c3d4e, f5...)", ...; empty where they do.
+def mixed(
+    used: pd.DataFrame, cells: Sequence[TableCell], view: View = USUAL, scores: Iterable[SeedScore] = ()
+) -> list[str]:
+    """In what the runs, and the `scores` of them that a table shows, do not agree: "2 commits (a1b2c3d4e, f5...)", ...;
+    empty where they do.
 
     A run without a commit is of an unknown one. Labeled lists must agree within a column only.
     """
@@ -111,7 +144,13 @@ def mixed(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
     wanted = {cell.signature: cell for cell in cells}
     groups = {
         "commits": _commits(used),
-        "evaluations": [_as_asked(one) for one in used["evaluation"]],
+        "commits that scored once more": [short_commit(score.commit) for score in scores if score.commit],
+        **{
+            f"evaluations by {name}" if name else "evaluations": [
+                _as_asked(words) for words in evaluations(used, cells, name)
+            ]
+            for name in view.protocols or ("",)
+        },
         "val lists": [_short(digest) for digest in used["digest_val"]],
         "orders of the batches": [order or "the first" for order in used["order"]],
     }

@@ -15,6 +15,9 @@
     seconds, gpu_hours                 float: training time; GPU-hours of all attempts, 0 on a CPU, NaN until known
     commit                             str: git commits that made it, parted by commas; +TREE: had uncommitted changes
     order                              str: of the batches, if not the first alone: "order 1 from iteration 400"
+    evaluations                        list of dict, what `gta eval` found out about the network: `which` (last, best),
+                                       `iteration`, `evaluation` (the protocol in words), `images`, `miou`,
+                                       `commit`, `by_image`, and `iou` where a tag holds it
     digest_labeled, _unlabeled, _val   str: sha256 of the id lists
     digest_weights                     str: sha256 of the initial weights, or "random"
 
@@ -73,6 +76,7 @@ COLUMNS = {
     "digest_weights": "str",
     "classes": "object",
     "iou": "object",
+    "evaluations": "object",
 }
 _PAGE = 1000
 
@@ -185,6 +189,7 @@ def _row(tags: dict[str, str], run_id: str, status: str, classes: list[str]) -> 
         "commit": tags.get(keys.COMMIT, ""),
         "order": tags.get(keys.ORDER, ""),
         "classes": classes,
+        "evaluations": [json.loads(text) for name, text in sorted(tags.items()) if name.startswith(keys.EVALUATED)],
     }
 
 
@@ -199,6 +204,7 @@ def _by_network(
             for name in (keys.MIOU_LAST, keys.MIOU_BEST, "best_iteration")
         }
         scores["iou"] = [float("nan") if value is None else value for value in iou.get(network, [])]
+        scores["evaluations"] = [one for one in row["evaluations"] if one["network"] == network]
         rows.append({**row, **scores, "network": network, "headline": network != "" and network == headline})
     return rows
 

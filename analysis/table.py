@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from analysis import aggregate, protocol, published, significance
+from analysis import aggregate, protocol, published, scored, significance
 from analysis.aggregate import Aggregate
 from analysis.cells import TableCell
-from analysis.entry import MISSING, SeedScore, TableEntry, short
+from analysis.entry import TableEntry, short
 from analysis.published import PlacedRow
 from analysis.significance import Comparison
 from analysis.view import USUAL, Facet, View
@@ -152,22 +152,23 @@ def build(
     finished = frame[(frame["status"] == "FINISHED") & frame["miou_last"].notna()]
     finished = finished[finished["signature"].isin([cell.signature for cell in cells])]
     used = finished[finished["headline"]]
-    runs = {(str(run["signature"]), str(run["network"])): run for _, run in finished.iterrows()}
-    runs |= {(str(run["signature"]), ""): run for _, run in used.iterrows()}
-    rows = _rows(cells, finished if view.networks else used.iloc[:0])
+    runs = scored.runs_of(finished)
+    rows = scored.rows(cells, finished if view.networks else used.iloc[:0])
     entries: dict[tuple[str, str], TableEntry] = {}
     for cell in sorted(cells, key=lambda cell: cell.seed):
         for row, network in rows[cell.row].items():
             for facet in view.facets:
                 entry = entries.setdefault((row, cell.column + facet.mark), TableEntry(which=facet.which))
-                entry.scores.append(_score(cell, network, facet, runs))
+                entry.scores.append(scored.score(cell, network, facet, runs))
     by_labels = sorted(cells, key=lambda cell: cell.labels or math.inf)
     columns = {cell.column + facet.mark: (cell.labels, facet) for cell in by_labels for facet in view.facets}
     notes = protocol.notes(used, cells, best, view)
     names = [row for found in rows.values() for row in found]
     table = Table(title, names, list(columns), entries, notes, [], order=list(order), view=view)
-    table.best = best and not view.scores
-    table.mixed = protocol.mixed(used, cells)
+    table.best = best and not view.apart
+    scores = [score for entry in entries.values() for score in entry.done]
+    table.mixed = protocol.mixed(used, cells, view, scores)
+    table.notes += protocol.scored_by(scores)
     _name_missing(table)
     if baseline:
         if baseline not in names and len(rows.get(baseline, ())):
@@ -177,33 +178,15 @@ def build(
         ours = protocol.of_table(used, cells)
         known = published.load_rows(ours.dataset) if ours.dataset else []
         chosen = published.choose(known, ours, rows_beside)
-        of_columns = {column: replace(ours, scored=facet.which) for column, (_, facet) in columns.items()}
+        of_columns = {
+            column: replace(
+                ours, scored=facet.which, evaluations=frozenset(protocol.evaluations(used, cells, facet.protocol))
+            )
+            for column, (_, facet) in columns.items()
+        }
         counts = {column: labels for column, (labels, _) in columns.items()}
         table.published, table.footnotes = published.beside(chosen, of_columns, counts)
     return table
-
-
-def _rows(cells: Iterable[TableCell], scored: pd.DataFrame) -> dict[str, dict[str, str]]:
-    """Row of a cell -> the rows of the table, each with its network, the headline first: those that `scored` has a run
-    of; where it has none, the row itself, with "" for the headline, whichever that is.
-    """
-    by_signature = {cell.signature: cell.row for cell in cells}
-    found: dict[str, dict[str, str]] = {cell.row: {} for cell in cells}
-    for _, run in scored.sort_values(["headline", "network"], ascending=[False, True]).iterrows():
-        row, network = by_signature[str(run["signature"])], str(run["network"])
-        found[row][f"{row} ({network})"] = network
-    return {row: names or {row: ""} for row, names in found.items()}
-
-
-def _score(cell: TableCell, network: str, facet: Facet, runs: Mapping[tuple[str, str], pd.Series]) -> SeedScore:
-    """The score of a cell's network ("": the headline); `runs`: (signature, network) -> run, of those that are over."""
-    if (cell.signature, "") not in runs:
-        return SeedScore(cell, network, reason=cell.reason or MISSING)
-    run = runs.get((cell.signature, network))
-    if run is None:
-        return SeedScore(cell, network, reason=f"no score of its {network}")
-    made = SeedScore(cell, run["network"], float(run["miou_last"]), _float(run["miou_best"]))
-    return made if made.value(facet.which) is not None else replace(made, reason="no score of its best evaluation")
 
 
 def _refuse_doubles(cells: list[TableCell]) -> None:
@@ -231,8 +214,8 @@ def _name_missing(table: Table) -> None:
                 table.missing += [line] if line not in table.missing else []
     for entry in table.entries.values():
         for score in entry.without:
-            if score.cell.fill:
-                heads = table.fill.setdefault(score.cell.fill, [])
+            if score.fill:
+                heads = table.fill.setdefault(score.fill, [])
                 if (head := short(score.reason)) not in heads:
                     heads.append(head)
 
@@ -254,7 +237,3 @@ def _compare(table: Table, baseline: str, facets: Mapping[str, Facet]) -> None:
                 table.comparisons += significance.compare(row, scores(row, facet), scores(baseline, facet))
     for facet in table.view.facets:
         table.aggregates += aggregate.aggregates({row: scores(row, facet) for row in table.rows}, baseline)
-
-
-def _float(value: float) -> float | None:
-    return None if pd.isna(value) else float(value)

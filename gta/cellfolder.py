@@ -16,6 +16,7 @@
     result.json        `Result`      written last, at once: it is what "done" means
     notified.json      of which of its failures somebody was told (`gta.notices`)
     artifacts/         confusion matrix and pictures of the last evaluation (`gta.train.artifacts`)
+    evaluations/       what its networks score by any protocol (`gta.evaluations`)
     mlflow.json        what of it was sent to which store (`gta.tracking.sync_cache`)
     damaged/           damaged records as they were (`launch.state.repair`)
 

@@ -84,6 +84,10 @@ class CellPaths:
         return self.path / "artifacts"
 
     @property
+    def evaluations_folder(self) -> Path:
+        return self.path / "evaluations"
+
+    @property
     def damaged_folder(self) -> Path:
         """Damaged records as they were, when others took their places."""
         return self.path / "damaged"
@@ -93,3 +97,10 @@ class CellPaths:
 
     def silence_file(self, number: int, rank: int) -> Path:
         return self.attempts_folder / f"{number:04d}.silent-{rank}.json"
+
+    def evaluation_file(self, name: str) -> Path:
+        return self.evaluations_folder / f"{name}.json"
+
+    def by_image_file(self, name: str) -> Path:
+        """What an evaluation counted in each image."""
+        return self.evaluations_folder / f"{name}.npz"

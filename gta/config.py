@@ -144,6 +144,11 @@ class EvaluationConfig:
         count=(1, 32),
     )
     flip: bool = result(False, "Each image is seen mirrored as well; probabilities are averaged.")
+    by_image: bool = neutral(
+        False,
+        "The last evaluation keeps what was right and wrong in each image, for a bootstrap over images; `gta eval` "
+        "always does.",
+    )
     pictures: int = neutral(
         8,
         "The first so many validation images are kept as image, truth, prediction and error (last evaluation).",

@@ -54,7 +54,7 @@ def _cell_of(path: Path) -> str:
     return (folder.parent if folder.name in _FOLDERS else folder).absolute().name
 
 
-_FOLDERS = ("attempts", "artifacts")
+_FOLDERS = ("attempts", "artifacts", "evaluations")
 
 
 def contents(path: Path, remedy: str) -> bytes | None:

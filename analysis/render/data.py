@@ -52,7 +52,7 @@ def to_csv(table: Table) -> str:
                     **{"row": row, "column": column, "labels": cell.labels, "seed": cell.seed},
                     **{**_both(table, entry, score), "network": score.network},
                     **{"signature": cell.signature, "reason": score.reason, "lists": cell.lists},
-                    "encoder": cell.encoder,
+                    **{"encoder": cell.encoder, "evaluation": score.evaluation},
                 }
             )
     for beside in table.published:
@@ -82,8 +82,8 @@ def to_json(table: Table) -> str:
             "mean": entry.mean,
             "std": entry.std,
             "scored": entry.which,
-            "best_mean": None if table.view.scores else entry.best_mean,
-            "best_std": None if table.view.scores else entry.best_std,
+            "best_mean": None if table.view.apart else entry.best_mean,
+            "best_std": None if table.view.apart else entry.best_std,
             "n": entry.n,
             "wanted": entry.wanted,
             "rank": table.ranks(column).get(row),
@@ -91,7 +91,8 @@ def to_json(table: Table) -> str:
                 {
                     **{"seed": score.cell.seed, **_both(table, entry, score)},
                     **{"network": score.network, "signature": score.cell.signature, "reason": score.reason},
-                    "fill": score.cell.fill if score.last is None else "",
+                    "evaluation": score.evaluation,
+                    "fill": score.fill if score.value(entry.which) is None else "",
                 }
                 for score in entry.scores
             ],
@@ -118,7 +119,7 @@ def to_json(table: Table) -> str:
 
 def _both(table: Table, entry: TableEntry, score: SeedScore) -> dict[str, float | None]:
     """A seed's numbers; in a table that keeps the two apart, the one that the entry is about."""
-    shown = (entry.which,) if table.view.scores else (LAST, BEST)
+    shown = (entry.which,) if table.view.apart else (LAST, BEST)
     return {f"miou_{which}": score.value(which) if which in shown else None for which in (LAST, BEST)}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -31,6 +32,11 @@ def _hours(text: str) -> float | None:
 def _parted(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
     """The names of an option that may be repeated, and be given several at once, parted by commas."""
     return tuple(name for text in value for name in text.split(",") if name)
+
+
+def _protocols(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+    """The protocols that are named; a comma within brackets (scales=[0.5,1.0]) parts none."""
+    return tuple(dict.fromkeys(name for text in value for name in re.split(r",(?![^\[]*\])", text) if name))
 
 
 def _cells(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
@@ -118,6 +124,9 @@ rows = together(
     option("--score", type=click.Choice(["last", "best", "both"]), default=None,
            help="Columns of the last iteration, of the best evaluation, or of each of them, marked so. Default: the "
                 "last, with the best in brackets."),
+    option("--protocol", "protocols", metavar="NAME", multiple=True, callback=_protocols,
+           help="Columns of what gta eval recorded: sliding_window, or with other settings of evaluation, "
+                "sliding_window+flip=true; own is that of training. Several parted by commas."),
 )  # fmt: skip
 paper = together(
     option("--style", type=click.Choice(["full", "paper"]), default="full",
@@ -129,7 +138,7 @@ paper = together(
 )  # fmt: skip
 network = together(
     option("--network", metavar="NAME", default="", old="network",
-           help="Which network: student or teacher. Default: the one that the cell's method is scored by."),
+           help="Which network: student, teacher, or, of eval, all. Default: the one that the method is scored by."),
     option("--which", type=click.Choice(["last", "best"]), default="last", old="which",
            help="Weights of the last iteration (the default), or of the best evaluation."),
     option("--device", metavar="DEVICE", default="auto", old="device", help="auto (the default), cpu, cuda, ..."),

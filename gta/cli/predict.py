@@ -10,8 +10,8 @@ import click
 
 from gta import progress
 from gta.cli import grammar, options
-from gta.cli.eval import Trained, load, val_ids
 from gta.cli.grammar import Words, option
+from gta.cli.trained import Trained, load, val_ids
 from gta.errors import UserError
 from gta.text import some
 
@@ -62,8 +62,9 @@ def command(words: Words, out: str, ids: str | None, images: str | None, kind: s
     if ids and images:
         raise UserError("--list and --images both say which images: give one of them.")
     trained = load(words, **asked)
+    from gta import scoring
     from gta.compose.validate import check_prediction
-    from gta.train import inference, predictions
+    from gta.train import predictions
 
     cityscapes = kind == "cityscapes"
     check_prediction(trained.config, len(predictions.CITYSCAPES_LABEL_IDS) if cityscapes else 0)
@@ -77,7 +78,7 @@ def command(words: Words, out: str, ids: str | None, images: str | None, kind: s
         else:
             predictions.save_mask(folder / "masks" / f"{name}.png", mask, data)
             predictions.save_overlay(folder / "overlays" / f"{name}.png", image, mask, data)
-    print(f"{count} images in {folder} ({trained.source}, {inference.describe(trained.config)})")
+    print(f"{count} images in {folder} ({trained.source}, {scoring.describe(trained.config)})")
     return 0
 
 

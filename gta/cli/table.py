@@ -38,13 +38,14 @@ class Shown:
     missing: bool = False
     networks: bool = False
     score: str | None = None
+    protocols: tuple[str, ...] = ()
 
     @property
     def view(self) -> View:
         from analysis.view import View
 
         scores = {None: (), "both": ("last", "best")}.get(self.score, (str(self.score),))
-        return View(self.networks, scores)
+        return View(self.networks, scores, self.protocols)
 
 
 DEFAULT = Shown()
@@ -69,6 +70,7 @@ class Unread:
     examples=[
         "gta table sweep=shapes --missing",
         "gta table sweep=voc_blender --baseline supervised --published all --strict",
+        "gta table sweep=shapes --networks --score both --protocol own,sliding_window",
         "gta table sweep=shapes --style paper --label tab:shapes --decimals 1",
     ],
 )
@@ -93,10 +95,11 @@ def command(
     Settings that make other cells than the sweep's file declares (fewer seeds, say, or another schedule) make a
     variant: its title says what differs, and its files are in results/NAME/variants/WHAT_DIFFERS.
 
-    --networks and --score show other numbers of the same runs: a row for each network that was scored, columns of the
-    last iteration or of the best evaluation. The best one was picked on the validation set, so the two are never in one
-    entry, but for the usual table's brackets. Such a table has files of its own (results/NAME/table-networks-best.csv)
-    and leaves the sweep's page in MLflow as it is.
+    --networks, --score and --protocol show other numbers of the same runs: a row for each network that was scored,
+    columns of the last iteration or of the best evaluation, columns of the protocols by which `gta eval` scored them
+    (what it did not yet is missing, with the command that does). The best one was picked on the validation set, so the
+    two are never in one entry, but for the usual table's brackets. Such a table has files of its own
+    (results/NAME/table-networks-best.csv) and leaves the sweep's page in MLflow as it is.
 
     --strict refuses a table with cells missing; one whose runs are of several commits, evaluations, lists or orders of
     the batches; and one whose cells differ in how they are trained (encoder, weights, iterations, batch, crop,
@@ -216,7 +219,7 @@ def build(
     except UserError as error:
         frame = runs.of_folders([])
         unread.store = str(error)
-    if others := _otherwise(frame, entries):
+    if others := _otherwise(frame, entries, evaluated=bool(shown.protocols)):
         frame = runs.joined(frame, runs.of_folders(entry.cell.folder for entry in others))
         hurt = [entry for entry in others if damage(entry.cell.folder)]
         unread.numbers = _from_folders([entry for entry in others if entry not in hurt])
@@ -224,7 +227,7 @@ def build(
             unread.damaged = f"{_from_folders(hurt)} They are damaged: see `gta status`."
         if unread.numbers and not unread.store:
             unread.numbers += " " + (store.damage(paths.tracking_uri) or _AGAIN)
-    cells = wanted(entries, overrides or [f"sweep={sweep.name}"], sweep.axes)
+    cells = wanted(entries, overrides or [f"sweep={sweep.name}"], sweep.axes, shown.protocols)
     made = table.build(
         frame,
         cells,
@@ -241,11 +244,22 @@ def build(
     return frame, made, unread
 
 
-def _otherwise(frame: pd.DataFrame, entries: Sequence[Entry]) -> list[Entry]:
-    """The cells that are done by their own records, and not, or with another number, by MLflow's."""
+def _otherwise(frame: pd.DataFrame, entries: Sequence[Entry], evaluated: bool) -> list[Entry]:
+    """The cells that are done by their own records, and not, or with another number, by MLflow's; where it is asked for
+    what was `evaluated` by other protocols, also those of which MLflow does not know all of that.
+    """
+    from gta import evaluations
+
     headline = frame[frame["headline"] & (frame["status"] == "FINISHED")]
     told = dict(zip(headline["signature"], headline["miou_last"], strict=True))
-    return [entry for entry in entries if entry.miou is not None and told.get(entry.cell.signature) != entry.miou]
+    done = [entry for entry in entries if entry.miou is not None]
+    found = [entry for entry in done if told.get(entry.cell.signature) != entry.miou]
+    if evaluated:
+        known = {(run["signature"], one["miou"]) for _, run in frame.iterrows() for one in run["evaluations"]}
+        own = {entry.cell.signature: {one.miou for one in evaluations.all_of(entry.cell.folder)} for entry in done}
+        unknown = {signature for signature, scores in own.items() if {(signature, one) for one in scores} - known}
+        found = [entry for entry in done if entry in found or entry.cell.signature in unknown]
+    return found
 
 
 def _from_folders(others: Sequence[Entry]) -> str:

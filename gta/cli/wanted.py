@@ -6,20 +6,26 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gta.cli import composing
+from gta.errors import UserError
 from gta.masking import masked
 from gta.text import some
 
 if TYPE_CHECKING:
-    from analysis.cells import TableCell
+    from analysis.cells import Protocol, TableCell
+    from gta.cell import Cell
     from launch.state.ledger import Entry
 
 _NAMED = 6  # rows or columns in a sentence
+OWN = "own"  # the protocol of training
 NO_RECORD = "no record here"  # of a cell that nothing at hand tells: whether it ran elsewhere is not known
 
 
-def wanted(entries: Sequence[Entry], overrides: Sequence[str], axes: Sequence[str] = ()) -> list[TableCell]:
+def wanted(
+    entries: Sequence[Entry], overrides: Sequence[str], axes: Sequence[str] = (), protocols: Sequence[str] = ()
+) -> list[TableCell]:
     """What the table should hold, with the ledger's reasons and the commands that make what is missing; `axes`: what
-    the sweep's file varies.
+    the sweep's file varies; `protocols`: by which networks were scored (`gta table --protocol`). Raises UserError for a
+    protocol that is none.
     """
     from analysis.cells import TableCell
     from gta import recipe
@@ -44,6 +50,7 @@ def wanted(entries: Sequence[Entry], overrides: Sequence[str], axes: Sequence[st
             training=recipe.parts(entry.cell.config),
             alike=alike(entry.cell, axes),
             paper=entry.cell.paper_row,
+            protocols=tuple(protocol(name, entry.cell, overrides) for name in protocols),
         )
         for entry in entries
     ]
@@ -68,6 +75,24 @@ def _fill(entry: Entry, overrides: Sequence[str], retry: str) -> str:
     if not to_run(entry, retry):
         return composing.shell_line("status", *overrides)
     return composing.shell_line("multirun", *overrides, *([] if retry == "none" else ["--retry", retry]))
+
+
+def protocol(name: str, cell: Cell, overrides: Sequence[str]) -> Protocol:
+    """One protocol (own, sliding_window, sliding_window+flip=true) of a cell, in words, and the command that scores the
+    grid of these overrides so. Raises UserError for settings that are none of `evaluation`.
+    """
+    from analysis.cells import Protocol
+    from gta.cli.trained import HERE, changed
+    from gta.scoring import describe
+
+    first, *others = name.split("+")
+    words = ([] if first == OWN else [f"evaluation.protocol={first}"]) + [f"evaluation.{word}" for word in others]
+    if wrong := [word for word in others if "=" not in word]:
+        raise UserError(f"--protocol {name}: write NAME+setting=value; {wrong[0]} has no value.")
+    told = describe(changed(cell.config, words))
+    apart = any(word.startswith(HERE) for word in overrides)  # which eval would take for other protocols
+    where = [cell.signature, *(word for word in overrides if word.startswith(composing.RUNS))] if apart else overrides
+    return Protocol(name, told, composing.shell_line("eval", *where, *words))
 
 
 def unrecorded(cells: Sequence[TableCell], runs: str) -> list[str]:

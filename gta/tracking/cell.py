@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from gta import journal
+from gta import evaluations, journal
 from gta.cellfolder import Attempt, BrokenRecord, CellFolder, Failure, Identity, NewOrder, Result, readable
 from gta.cellrecords import in_words
 from gta.config import Config
+from gta.evaluations import Evaluation
 from gta.sweep import Sweep
 from gta.tracking import keys
-from gta.tracking.tags import attempt_tags, gpu, gpu_seconds, result_tags, started_by
+from gta.tracking.tags import attempt_tags, evaluation_tags, gpu, gpu_seconds, result_tags, started_by
 
 _ERROR_LENGTH = 500  # characters of an error that are shown in a list of runs
 Found = TypeVar("Found")
@@ -43,7 +44,7 @@ def files_of(folder: CellFolder) -> dict[str, list[int]]:
             files[path.name] = [stat.st_size, stat.st_mtime_ns]
     if folder.identity_file.name not in files or files.keys().isdisjoint(path.name for path in begun):
         return {}
-    for entry in _files_below(folder.artifacts_folder):
+    for entry in (*_files_below(folder.artifacts_folder), *_files_below(folder.evaluations_folder)):
         with suppress(OSError):
             stat = entry.stat()
             files[entry.path.removeprefix(f"{folder.path}/")] = [stat.st_size, stat.st_mtime_ns]
@@ -76,6 +77,7 @@ class TrackedCell:
     attempt: Attempt | None  # the latest
     sweep: Sweep | None  # the one that the cell was last submitted for; None for a grid without a name
     orders: list[NewOrder] = field(default_factory=list)  # of the batches
+    evaluated: list[Evaluation] = field(default_factory=list)  # by any protocol
     alive: bool | None = None  # whether a process works on the cell; None: not known
 
     @classmethod
@@ -102,6 +104,7 @@ class TrackedCell:
             attempt=either(folder.latest_attempt),
             sweep=either(lambda: _sweep(folder)),
             orders=result.orders if result else either(folder.orders) or [],  # of batches that count
+            evaluated=evaluations.all_of(folder),
             alive=alive,
         )
 
@@ -142,7 +145,8 @@ class TrackedCell:
         folder = self.folder
         records = [file.name for file in (folder.config_file, folder.identity_file, folder.result_file)]
         below = f"{folder.artifacts_folder.name}/"
-        return {name.removeprefix(below): name for name in self.files if name in records or name.startswith(below)}
+        kept = (below, f"{folder.evaluations_folder.name}/")
+        return {name.removeprefix(below): name for name in self.files if name in records or name.startswith(kept)}
 
     def run_name(self) -> str:
         """What a person reads in MLflow's list of runs."""
@@ -173,6 +177,7 @@ class TrackedCell:
             tags[keys.ORDER] = words
         if self.failure is not None:
             tags[keys.ERROR] = self.failure.error[:_ERROR_LENGTH]
+        tags |= evaluation_tags(self.evaluated)
         return tags | (result_tags(self.result, tags) if self.result else {})
 
     def points(self) -> list[Point]:
@@ -205,7 +210,8 @@ class TrackedCell:
         values[keys.MIOU_BEST] = result.scores.best.miou
         iou = dict(zip(keys.class_metrics(result.classes), result.scores.last.iou, strict=False))
         values |= {name: value for name, value in iou.items() if value is not None}
-        return [Point(name, value, result.finished, result.iteration) for name, value in values.items()]
+        told = [Point(keys.EVALUATION_MIOU + one.name, one.miou, one.finished, one.iteration) for one in self.evaluated]
+        return [*(Point(name, value, result.finished, result.iteration) for name, value in values.items()), *told]
 
     def status(self) -> tuple[str, float]:
         """MLflow's word for how the cell stands, and when it ended (unix seconds; 0 while it runs)."""

@@ -44,6 +44,7 @@ GPU_SECONDS = "gta.gpu_seconds"  # of all attempts
 COMMIT = "gta.commit"
 CLASSES = "gta.classes"  # JSON list of names; where MLflow takes no text so long, the artifact RESULT alone has it,
 IOU = "gta.iou."  # + network: JSON list of percentages (null: class absent), last iteration; as CLASSES
+EVALUATED = "gta.evaluated."  # + name of an `Evaluation`: JSON of it, less what a tag does not hold
 RESULT = CellFolder(Path()).result_file.name  # the artifact with the whole `Result`
 ERROR = "gta.error"
 
@@ -79,6 +80,7 @@ PARENT = "mlflow.parentRunId"  # of a cell's run: the run of the sweep that had 
 # Metrics of the finished run, beside the series from the journal. These two are the headline network's.
 MIOU_LAST = "miou_last"
 MIOU_BEST = "miou_best"
+EVALUATION_MIOU = "evaluated/"  # + name of an `Evaluation`: percent
 CLASS_IOU = "iou/"  # + class: percent, of the last iteration
 _FINAL = re.compile(r"val/([^/]+)/miou_last")
 

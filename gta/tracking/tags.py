@@ -7,9 +7,11 @@ from collections.abc import Iterable
 
 from gta import journal
 from gta.cellfolder import Attempt, Result
+from gta.evaluations import Evaluation
 from gta.sweep import Sweep
 from gta.tracking import keys
 
+EVALUATION_FIELDS = ("network", "which", "iteration", "evaluation", "images", "miou", "commit", "by_image")
 _STARTS = ("started", "resumed")
 
 
@@ -71,6 +73,16 @@ def result_tags(result: Result, attempt_tags: dict[str, str]) -> dict[str, str]:
         text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
         if values and len(text) <= keys.LONGEST:
             tags[name] = text
+    return tags
+
+
+def evaluation_tags(found: Iterable[Evaluation]) -> dict[str, str]:
+    """What the cell's networks score by any protocol, a tag an evaluation; IoU by class where the tag holds it."""
+    tags = {}
+    for one in found:
+        told = {name: getattr(one, name) for name in EVALUATION_FIELDS}
+        text = json.dumps({**told, "iou": keys.rounded(one.iou)}, ensure_ascii=False, separators=(",", ":"))
+        tags[keys.EVALUATED + one.name] = text if len(text) <= keys.LONGEST else json.dumps(told, ensure_ascii=False)
     return tags
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,11 +24,57 @@ from gta.train.artifacts import Example
 BACKGROUND = 0  # the class that the public code gives to padding
 
 
-@torch.no_grad()
+@dataclass
+class Counts:
+    """Pixels of one network by one protocol: the confusion matrix `total` (C, C) int64, rows truth; and, where they are
+    asked for, `intersection` and `union` of each image and class, (N, C) int64.
+    """
+
+    total: Tensor
+    intersection: Tensor | None = None
+    union: Tensor | None = None
+
+    @classmethod
+    def none(cls, classes: int, images: int, device: torch.device) -> Counts:
+        """Of nothing yet; `images`: how many are kept apart."""
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(shape, dtype=torch.int64, device=device)
+
+        total = zeros(classes, classes)
+        return cls(total, zeros(images, classes), zeros(images, classes)) if images else cls(total)
+
+    def add(self, index: int, matrix: Tensor) -> None:
+        """Add what image number `index` gave."""
+        self.total += matrix
+        if self.intersection is not None and self.union is not None:
+            self.intersection[index] = matrix.diagonal()
+            self.union[index] = matrix.sum(0) + matrix.sum(1) - matrix.diagonal()
+
+    def of_all_ranks(self) -> Counts:
+        """Their sum over the ranks, on the CPU."""
+        parts = (self.total, self.intersection, self.union)
+        return Counts(*(None if part is None else distributed.all_reduce_sum(part).cpu() for part in parts))  # type: ignore[arg-type]
+
+
 def confusion_matrices(
     networks: Mapping[str, nn.Module], config: Config, ids: list[str], device: torch.device
 ) -> dict[str, Tensor]:
-    """Confusion matrix (C, C) int64 of each network, rows truth, summed over the ranks.
+    """Confusion matrix (C, C) int64 of each network, rows truth, summed over the ranks; see `count`."""
+    (found,) = count(networks, [config], ids, device)
+    return {name: counts.total for name, counts in found.items()}
+
+
+@torch.no_grad()
+def count(
+    networks: Mapping[str, nn.Module],
+    configs: Sequence[Config],
+    ids: list[str],
+    device: torch.device,
+    by_image: bool = False,
+) -> list[dict[str, Counts]]:
+    """What each network gets right and wrong by the protocol of each config, in their order; the configs differ in
+    `evaluation` alone. An image is read once, and a pass that several protocols share is made once.
 
     Images go through the network one by one at `data.input_scale` of their size, as `evaluation` says
     (`gta.train.inference`); scores are brought to the original size (bilinear) before the argmax. No image is padded or
@@ -36,37 +83,44 @@ def confusion_matrices(
 
     Raises Diverged, on every rank, where the scores of a network are not finite: their argmax would be a class.
     """
-    classes = len(config.data.classes)
-    totals = {name: torch.zeros(classes, classes, dtype=torch.int64, device=device) for name in networks}
+    chosen, classes = chosen_ids(configs[0], ids), len(configs[0].data.classes)
+    apart = len(chosen) if by_image else 0
+    counts = [{name: Counts.none(classes, apart, device) for name in networks} for _ in configs]
     unsound = {name: torch.zeros((), dtype=torch.int64, device=device) for name in networks}  # images
     modes = {name: network.training for name, network in networks.items()}
     for network in networks.values():
         network.eval()
-    chosen = _chosen(config, ids)
-    samples = val_samples(config, chosen, distributed.rank(), distributed.world_size())
+    samples = val_samples(configs[0], chosen, distributed.rank(), distributed.world_size())
     mine = len(range(distributed.rank(), len(chosen), distributed.world_size()))
-    for _, image, mask in progress.steps(samples, "scoring images", mine):
-        image, mask = _scored_part(image.to(device), mask.to(device), config)
+    for index, image, mask in progress.steps(samples, "scoring images", mine):
+        image, mask = image.to(device), mask.to(device)
         for name, network in networks.items():
-            scores = inference.class_scores(network, image, (mask.shape[0], mask.shape[1]), config)
-            totals[name] += metrics.confusion(scores.argmax(1)[0], mask, classes, IGNORE)
-            unsound[name] += ~scores.isfinite().all()
+            seen: inference.Seen | None = {} if len(configs) > 1 else None
+            sound = torch.ones((), dtype=torch.bool, device=device)
+            for config, found in zip(configs, counts, strict=True):
+                part, truth = _scored_part(image, mask, config)
+                size = (truth.shape[0], truth.shape[1])
+                scores = inference.class_scores(network, part, size, config, seen, _part(config))
+                found[name].add(index, metrics.confusion(scores.argmax(1)[0], truth, classes, IGNORE))
+                sound &= scores.isfinite().all()
+            unsound[name] += ~sound
     for name, network in networks.items():
         network.train(modes[name])
-    for name, count in unsound.items():
-        if images := int(distributed.all_reduce_sum(count)):
+    for name, bad in unsound.items():
+        if images := int(distributed.all_reduce_sum(bad)):
             raise Diverged(f"the scores of the {name} are not finite on {images} of {len(chosen)} images")
-    return {name: distributed.all_reduce_sum(total).cpu() for name, total in totals.items()}
+    return [{name: one.of_all_ranks() for name, one in found.items()} for found in counts]
 
 
-def _chosen(config: Config, ids: list[str]) -> list[str]:
+def chosen_ids(config: Config, ids: list[str]) -> list[str]:
+    """Those of the validation images that are scored."""
     return ids[: config.schedule.eval_images] if config.schedule.eval_images else ids
 
 
 @torch.no_grad()
 def examples(network: nn.Module, config: Config, ids: list[str], device: torch.device) -> Iterator[Example]:
     """The first `evaluation.pictures` scored images with what the network says of them, made by this process alone."""
-    chosen = _chosen(config, ids)[: max(0, config.evaluation.pictures)]
+    chosen = chosen_ids(config, ids)[: max(0, config.evaluation.pictures)]
     mode = network.training
     network.eval()
     for index, image, mask in val_samples(config, chosen, 0, 1) if chosen else ():
@@ -76,6 +130,12 @@ def examples(network: nn.Module, config: Config, ids: list[str], device: torch.d
         truth, prediction = (labels.cpu().numpy().astype(np.uint8) for labels in (mask, scores.argmax(1)[0]))
         yield Example(index, chosen[index], seen, truth, prediction)
     network.train(mode)
+
+
+def _part(config: Config) -> inference.Key:
+    """Equal for configs by which the same part of an image is scored."""
+    evaluation = config.evaluation
+    return ("crop", evaluation.crop) if evaluation.protocol in (CROP, CROP_BACKGROUND) else ("whole",)
 
 
 def _scored_part(image: Tensor, mask: Tensor, config: Config) -> tuple[Tensor, Tensor]:
@@ -101,13 +161,9 @@ def score(confusion: Tensor, iteration: int) -> Score:
     return Score(iteration=iteration, miou=metrics.miou(confusion), iou=iou)
 
 
-def scores_of(matrices: Mapping[str, Tensor], iteration: int) -> dict[str, Score]:
-    """The score of each network, from its confusion matrix."""
-    return {name: score(matrix, iteration) for name, matrix in matrices.items()}
-
-
 def evaluate(
     networks: Mapping[str, nn.Module], config: Config, ids: list[str], device: torch.device, iteration: int
 ) -> dict[str, Score]:
     """The score of each network on the images `ids`, the same on every rank."""
-    return scores_of(confusion_matrices(networks, config, ids, device), iteration)
+    matrices = confusion_matrices(networks, config, ids, device)
+    return {name: score(matrix, iteration) for name, matrix in matrices.items()}

@@ -15,57 +15,39 @@ With more than one scale, or `flip`, the probabilities of the passes are average
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gta.config import CROP, CROP_BACKGROUND, ORIGINAL, SLIDING, Config, EvaluationConfig
+from gta.config import SLIDING, Config, EvaluationConfig
 from gta.encoders import patch_size
 from gta.models.segmentation import upsample
+from gta.scoring import window_side
 
-
-def describe(config: Config) -> str:
-    """The protocol in words, as it stands beside a score."""
-    evaluation = config.evaluation
-    text = {
-        ORIGINAL: "original size",
-        SLIDING: f"sliding window {window_side(config)}, stride {_fraction(evaluation.stride)}, "
-        f"mean of {evaluation.window_mean}",
-        CROP: f"center crop {evaluation.crop}, padding ignored",
-        CROP_BACKGROUND: f"center crop {evaluation.crop}, padding as background (only to compare)",
-    }[evaluation.protocol]
-    if (patch := patch_size(config.model.encoder)) > 1:
-        text += f", sides rounded to multiples of {patch}"
-    if list(evaluation.scales) != [1.0]:
-        text += f", scales {' '.join(f'{scale:g}' for scale in evaluation.scales)}"
-    return text + (", flip" if evaluation.flip else "")
-
-
-def _fraction(value: float) -> str:
-    return "2/3" if abs(value - 2 / 3) < 1e-6 else f"{value:g}"
-
-
-def window_side(config: Config) -> int:
-    """Side of the sliding window in pixels."""
-    return config.evaluation.window or config.data.crop_size
+Key = tuple[Hashable, ...]  # which part of an image a pass saw, and how
+Seen = dict[Key, Tensor]  # what passes of one network over one image gave: logits
 
 
 @torch.no_grad()
-def class_scores(network: nn.Module, image: Tensor, size: tuple[int, int], config: Config) -> Tensor:
+def class_scores(
+    network: nn.Module, image: Tensor, size: tuple[int, int], config: Config, seen: Seen | None = None, part: Key = ()
+) -> Tensor:
     """(1, 3, h, w) -> (1, C, *size), whose argmax over C is the prediction. The network is in eval mode.
 
-    Logits for one look at the image, whole or by windows; else the mean of the looks' probabilities.
+    Logits for one look at the image, whole or by windows; else the mean of the looks' probabilities. With `seen`, a
+    pass over the same pixels is made once and kept there: for several protocols of one network and one image, of which
+    `part` says which part this is.
     """
     evaluation = config.evaluation
     if list(evaluation.scales) == [1.0] and not evaluation.flip:
-        return _at(_scores(network, image, config), size)
+        return _at(_scores(network, image, config, seen, (*part, 1.0, False)), size)
     total, passes = torch.zeros(()), 0
-    for scaled in _scaled(image, evaluation):
+    for scale, scaled in _scaled(image, evaluation):
         for mirrored in (False, True) if evaluation.flip else (False,):
-            seen = scaled.flip(-1) if mirrored else scaled
-            found = _probabilities(_scores(network, seen, config), config)
+            looked = scaled.flip(-1) if mirrored else scaled
+            found = _probabilities(_scores(network, looked, config, seen, (*part, scale, mirrored)), config)
             total, passes = _at(found.flip(-1) if mirrored else found, size) + total, passes + 1
     return total / passes
 
@@ -74,14 +56,15 @@ def _at(scores: Tensor, size: tuple[int, int]) -> Tensor:
     return scores if scores.shape[-2:] == size else upsample(scores, size)
 
 
-def _scaled(image: Tensor, evaluation: EvaluationConfig) -> Iterator[Tensor]:
-    """The image at each scale, antialiased where it shrinks."""
+def _scaled(image: Tensor, evaluation: EvaluationConfig) -> Iterator[tuple[float, Tensor]]:
+    """Each scale, and the image at it, antialiased where it shrinks."""
     for scale in evaluation.scales:
         size = [max(1, round(side * scale)) for side in image.shape[-2:]]
         yield (
+            scale,
             image
             if scale == 1
-            else F.interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=scale < 1)
+            else F.interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=scale < 1),
         )
 
 
@@ -93,18 +76,19 @@ def _probabilities(scores: Tensor, config: Config) -> Tensor:
     return scores.float().softmax(1)
 
 
-def _scores(network: nn.Module, image: Tensor, config: Config) -> Tensor:
+def _scores(network: nn.Module, image: Tensor, config: Config, seen: Seen | None, part: Key) -> Tensor:
     """(1, 3, h, w) -> (1, C, h, w) by one pass, or by windows: logits, or the mean of windows' probabilities."""
-    if config.evaluation.protocol != SLIDING:
-        return logits(network, image, config)
     height, width = image.shape[-2:]
+    if config.evaluation.protocol != SLIDING:
+        return _pass(network, image, config, seen, (*part, 0, 0, height, width))
     side = window_side(config)
     step = max(1, math.ceil(side * config.evaluation.stride - 1e-9))
     total, count = torch.zeros(()), torch.zeros(1, 1, height, width, device=image.device)
     for top in window_starts(height, side, step):
         for left in window_starts(width, side, step):
             window = (..., slice(top, top + side), slice(left, left + side))
-            found = logits(network, image[window], config).float()
+            inside = image[window]
+            found = _pass(network, inside, config, seen, (*part, top, left, *inside.shape[-2:])).float()
             if config.evaluation.window_mean == "probabilities":
                 found = found.softmax(1)
             if not total.ndim:
@@ -112,6 +96,14 @@ def _scores(network: nn.Module, image: Tensor, config: Config) -> Tensor:
             total[window] += found
             count[window] += 1
     return total / count
+
+
+def _pass(network: nn.Module, image: Tensor, config: Config, seen: Seen | None, key: Key) -> Tensor:
+    if seen is None:
+        return logits(network, image, config)
+    if key not in seen:
+        seen[key] = logits(network, image, config)
+    return seen[key]
 
 
 def logits(network: nn.Module, image: Tensor, config: Config) -> Tensor:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from gta import scoring
 from gta.cellfolder import NetworkScores, NewOrder, Result, Score
 from gta.config import Config
-from gta.train import inference
 
 
 def result_of(config: Config, state: dict[str, Any], headline: str, finished: float) -> Result:
@@ -25,7 +25,7 @@ def result_of(config: Config, state: dict[str, Any], headline: str, finished: fl
         signature=state["signature"],
         iteration=last,
         headline=headline,
-        evaluation=inference.describe(config),
+        evaluation=scoring.describe(config),
         classes=list(config.data.classes),
         networks={name: NetworkScores(last=score, best=Score(**state["best"][name])) for name, score in scores.items()},
         seconds=state["seconds"],

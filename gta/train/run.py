@@ -75,6 +75,23 @@ def load_network(
     name: student, teacher, or empty for the headline; which: last, or best (kept for the headline only).
     Raises UserError where there is none such.
     """
+    networks, iteration = load_networks(config, folder, device, which)
+    name = name or next(iter(networks))
+    if name in networks:
+        return name, networks[name], iteration
+    if which == "best":
+        raise UserError(
+            f"The best weights are kept of the {next(iter(networks))} only; leave out --network, or use --which last."
+        )
+    raise UserError(f"--network {name}: this cell has {' and '.join(networks)}.")
+
+
+def load_networks(
+    config: Config, folder: CellFolder, device: torch.device, which: str = "last"
+) -> tuple[dict[str, nn.Module], int]:
+    """The trained networks of the cell in `folder`, the headline first, and the iteration that they are from; see
+    `load_network`.
+    """
     if which not in ("last", "best"):
         raise UserError(f"--which {which}: use last or best.")
     if which == "last":
@@ -84,23 +101,17 @@ def load_network(
         state, path = checkpoint.load(folder.best_file, device), folder.best_file
     checkpoint.check_owner(path, state, folder.signature)
     if which == "best":
-        if name not in ("", state["network"]):
-            raise UserError(
-                f"The best weights are kept of the {state['network']} only; leave out --network, or use --which last."
-            )
         network = build_model(config.model, len(config.data.classes)).to(device)
         with checkpoint.fitting(path):
             network.load_state_dict(state["model"])
-        return _finite(state["network"], network, path), network, state["iteration"]
+        return {_finite(state["network"], network, path): network}, state["iteration"]
     # trained weights replace the initial ones, whose file need not be there any more
     method = build_method(replace(config, model=replace(config.model, weights="random")), device)
     with checkpoint.fitting(path):
         method.load_state_dict(state["method"])
-    networks = method.networks()
-    name = name or method.headline_network()[0]
-    if name not in networks:
-        raise UserError(f"--network {name}: this cell has {' and '.join(networks)}.")
-    return _finite(name, networks[name], path), networks[name], state["iteration"]
+    networks, headline = method.networks(), method.headline_network()[0]
+    ordered = {headline: networks[headline], **networks}
+    return {_finite(name, network, path): network for name, network in ordered.items()}, state["iteration"]
 
 
 def _finite(name: str, network: nn.Module, path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gta import progress, seeds
+from gta import evaluations, progress, seeds
 from gta.cell import Cell
 from gta.cellfolder import NewOrder, Score
 from gta.data.loaders import train_loader
@@ -25,9 +25,10 @@ from gta.text import first_line
 from gta.train import checkpoint, divergence, order
 from gta.train.artifacts import write_artifacts
 from gta.train.control import Control, Request
-from gta.train.evaluate import confusion_matrices, examples, scores_of
+from gta.train.evaluate import Counts, count, examples, score
 from gta.train.outcome import result_of
 from gta.train.pseudo import quality
+from gta.train.record import record_of
 from gta.train.waiting import Waiting
 
 
@@ -98,9 +99,9 @@ class Trainer:
                 self._event("stopped", iteration=done)
                 return False
         # all of the training is on disk: what fails from here on is tried again by itself
-        matrices = self._evaluate(schedule.iterations)
+        counts = self._evaluate(schedule.iterations)
         self._save(schedule.iterations)
-        self._write_artifacts(schedule.iterations, matrices)
+        self._write_artifacts(schedule.iterations, counts)
         self._finish()
         return True
 
@@ -205,34 +206,37 @@ class Trainer:
             shown = "  ".join(f"{name} {value:.4f}" for name, value in values.items())
             print(f"iteration {iteration}/{self.config.schedule.iterations}  {shown}", flush=True)
 
-    def _evaluate(self, iteration: int) -> dict[str, Tensor]:
-        """Score the networks; their confusion matrices. Raises Diverged for one that is not finite."""
+    def _evaluate(self, iteration: int) -> dict[str, Counts]:
+        """Score the networks; what each got right and wrong. Raises Diverged for one that is not finite."""
         if broken := divergence.of_networks(self.method.networks()):
             raise self._diverged(f"not finite: {broken}", iteration)
         try:
-            matrices = confusion_matrices(self.method.networks(), self.config, self.split.val, self.device)
+            by_image = self.config.evaluation.by_image and iteration == self.config.schedule.iterations
+            networks, ids = self.method.networks(), self.split.val
+            (counts,) = count(networks, [self.config], ids, self.device, by_image)
         except Diverged as error:
             raise self._diverged(str(error), iteration) from None
-        self.scores = scores_of(matrices, iteration)
-        for name, score in self.scores.items():
-            if name in self.best and self.best[name].miou >= score.miou:
+        self.scores = {name: score(found.total, iteration) for name, found in counts.items()}
+        for name, scored in self.scores.items():
+            if name in self.best and self.best[name].miou >= scored.miou:
                 continue
-            self.best[name] = score
+            self.best[name] = scored
             if self.first and name == self.method.headline:
                 self.control.check()
                 weights = self.method.networks()[name].state_dict()
                 state = {"signature": self.signature, "iteration": iteration, "network": name, "model": weights}
                 checkpoint.save(self.folder.best_file, state)
         if self.journal:
-            values = {f"val/{name}/miou": score.miou for name, score in self.scores.items()}
+            values = {f"val/{name}/miou": scored.miou for name, scored in self.scores.items()}
             values |= quality(self.method, self.config, self.split.unlabeled, iteration, self.device)
             self.journal.metrics(iteration, {**values, **self._about()})
-            shown = "  ".join(f"{name} {score.miou:.2f}" for name, score in self.scores.items())
+            shown = "  ".join(f"{name} {scored.miou:.2f}" for name, scored in self.scores.items())
             print(f"iteration {iteration}  mIoU (%)  {shown}", flush=True)
-        return matrices
+        return counts
 
-    def _write_artifacts(self, iteration: int, matrices: dict[str, Tensor]) -> None:
-        """The headline's confusion matrix and pictures; rank 0 predicts these few images by itself.
+    def _write_artifacts(self, iteration: int, counts: dict[str, Counts]) -> None:
+        """The headline's confusion matrix and pictures, which rank 0 predicts by itself; where it is asked for, what
+        every network got right and wrong in each image.
 
         They are for people: where they cannot be made (a full disk, say), that is a word in the log and the journal.
         """
@@ -242,7 +246,11 @@ class Trainer:
         name, network = self.method.headline_network()
         try:
             pictures = examples(network, self.config, self.split.val, self.device)
-            write_artifacts(self.folder, name, iteration, matrices[name], pictures, self.config.data)
+            write_artifacts(self.folder, name, iteration, counts[name].total, pictures, self.config.data)
+            if self.config.evaluation.by_image:
+                for scored, found in counts.items():
+                    made = record_of(self.folder, self.config, self.split.val, scored, "last", iteration, found)
+                    evaluations.write(self.folder, *made)
         except Exception as error:
             self._event("no artifacts", iteration=iteration, error=f"{type(error).__name__}: {first_line(error)}")
 

@@ -96,7 +96,8 @@ def _of_cell(entry: Entry, best: bool) -> Iterator[Removable]:
         yield from _existing([folder.checkpoint_file, folder.previous_checkpoint_file], CHECKPOINT, folder)
         if best:
             yield from _existing([folder.best_file], BEST, folder)
-    for pattern in (".*.tmp", ".rendezvous*", "attempts/.claim*", "attempts/.*.tmp", "artifacts/**/.*.tmp"):
+    below = ("attempts/.claim*", "attempts/.*.tmp", "artifacts/**/.*.tmp", "evaluations/.*.tmp")
+    for pattern in (".*.tmp", ".rendezvous*", *below):
         yield from _existing(sorted(folder.path.glob(pattern)), TEMPORARY, folder)
 
 

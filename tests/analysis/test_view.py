@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from analysis import render
+from analysis.cells import Protocol
 from analysis.render.paper import PaperStyle, paper
 from analysis.table import Table, build
 from analysis.view import View
@@ -104,3 +105,68 @@ def test_its_files_have_names_of_their_own(tmp_path: Path) -> None:
     new = {path.name for path in tmp_path.iterdir()} - set(usual)
     assert new == {f"table-networks-best.{kind}" for kind in ("md", "tex", "html", "csv", "json")}
     assert {name: (tmp_path / name).read_bytes() for name in usual} == usual
+
+
+WINDOW = "sliding window 48, stride 2/3, mean of logits"
+SLIDING = Protocol("sliding_window", WINDOW, "gta eval sweep=shapes evaluation.protocol=sliding_window")
+OWN = Protocol("own", "original size", "gta eval sweep=shapes")
+
+
+def again(miou: float, **more: Any) -> dict[str, Any]:
+    """What `gta eval` found out about the network of a run."""
+    usual = {"which": "last", "iteration": 800, "evaluation": WINDOW, "commit": "c" * 40, "iou": [50.0, None]}
+    return {**usual, "miou": miou, **more}
+
+
+def scored(signature: str, last: float, *found: dict[str, Any], **more: Any) -> dict[str, Any]:
+    own = {"iteration": 800, "best_iteration": 600.0, "classes": ["a", "b"], "iou": [50.0, 40.0]}
+    return run(signature, last, evaluations=list(found), **own, **more)
+
+
+def test_each_protocol_has_columns_of_its_own_and_says_what_is_missing() -> None:
+    best = again(72.0, which="best", iteration=600)
+    older = again(99.0, iteration=400)  # of a checkpoint that the cell has left behind
+    rows = [
+        scored("a", 60.0, again(70.0), best, again(1.0, evaluation="center crop 32")),
+        scored("b", 62.0, older, seed=1),
+    ]
+    cells = [want(name, seed=seed, protocols=(OWN, SLIDING)) for seed, name in enumerate("ab")]
+    view = View(scores=("last", "best"), protocols=("own", "sliding_window"))
+    table = build(frame(*rows), cells, view=view)
+    assert table.columns == [f"1/67 (6) {name} {which}" for name in view.protocols for which in view.scores]
+    means = [table.entries["gta", column].mean for column in table.columns]
+    assert means == [61.0, 62.0, 70.0, 72.0]
+    assert table.missing == [
+        "gta, 1/67 (6), seed 1 (1 of 2 seeds): not scored by sliding_window",
+        "gta, 1/67 (6), seed 1 (1 of 2 seeds): not scored by sliding_window with its best weights",
+    ]
+    assert list(table.fill) == [SLIDING.command, f"{SLIDING.command} --which best"]
+    assert "1 of 2 cells is missing" in render.terminal(table)
+    notes = " ".join(table.notes)
+    assert f"Evaluation: own: original size; sliding_window: {WINDOW}." in notes
+    assert f"By {WINDOW} some means leave out classes that neither masks nor predictions have: b." in notes
+    assert "Scored once more by code: ccccccccc." in notes
+    assert "columns marked best: the weights of each seed's best evaluation in training" in notes
+    lines = list(csv.DictReader(io.StringIO(render.to_csv(table))))
+    assert [line["evaluation"] for line in lines if line["miou_best"] == "72.0"] == [WINDOW]
+    assert table.view.stem == "-own-sliding_window-last-best"
+
+
+def test_a_network_that_was_not_scored_names_the_command_for_all() -> None:
+    rows = [scored("a", 60.0, again(70.0)), scored("a", 50.0, network="student", headline=False)]
+    view = View(networks=True, protocols=("sliding_window",))
+    table = build(frame(*rows), [want("a", protocols=(SLIDING,))], view=view)
+    assert table.entries["gta (teacher)", "1/67 (6) sliding_window"].mean == 70.0
+    assert list(table.fill) == [f"{SLIDING.command} --network all"]
+
+
+def test_scores_by_several_codes_or_windows_are_mixed() -> None:
+    narrow = Protocol("sliding_window", "sliding window 32")
+    of_narrow = again(71.0, evaluation=narrow.words, commit="d" * 40)
+    rows = [scored("a", 60.0, again(70.0)), scored("b", 62.0, of_narrow, seed=1)]
+    cells = [want("a", protocols=(SLIDING,)), want("b", seed=1, protocols=(narrow,))]
+    table = build(frame(*rows), cells, view=View(protocols=("sliding_window",)))
+    assert table.mixed == [
+        "2 commits that scored once more (ccccccccc, ddddddddd)",
+        f"2 evaluations by sliding_window ({WINDOW}, {narrow.words})",
+    ]

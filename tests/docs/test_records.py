@@ -12,6 +12,7 @@ import pytest
 from gta import cellfolder
 from gta.cellfolder import CellFolder, JsonRecord
 from gta.certificate import Certificate
+from gta.evaluations import Evaluation
 from gta.files import write_text
 from gta.notices import Notified
 from gta.provenance.environment import environment
@@ -19,9 +20,9 @@ from gta.tracking import store
 from gta.tracking import sync as tracking
 from tests.helpers.program import ROOT
 from tests.helpers.snippets import table
-from tests.helpers.tracked import attempt, fail, finish, make_cell, run_of
+from tests.helpers.tracked import attempt, evaluated, fail, finish, make_cell, run_of
 
-NUMBERED = {"attempt_file", "silence_file"}  # several, whose names are made of numbers
+NUMBERED = {"attempt_file", "silence_file", "evaluation_file", "by_image_file"}  # several, whose names are made
 PAGE = ROOT / "docs/reference/records.md"
 RECORDS: dict[str, type[JsonRecord]] = {
     "cell.json": cellfolder.Identity,
@@ -34,6 +35,7 @@ RECORDS: dict[str, type[JsonRecord]] = {
     "Drills": Certificate,
     "order.json": cellfolder.Orders,
     "notified.json": Notified,
+    "evaluations/NAME.json": Evaluation,
 }
 
 
@@ -48,7 +50,13 @@ def test_every_file_of_a_cell_is_on_the_page() -> None:
     folder = CellFolder(Path())
     files = {str(getattr(folder, name)) for name in dir(CellFolder) if name.endswith("_file") and name not in NUMBERED}
     shown = re.findall(r"^\| `([^`]+)` \|", PAGE.read_text().partition("\n## ")[0], re.MULTILINE)
-    assert files | {"attempts/NNNN.json", "attempts/NNNN.silent-R.json", "artifacts/", "damaged/"} == set(shown)
+    assert files | {
+        "attempts/NNNN.json",
+        "attempts/NNNN.silent-R.json",
+        "artifacts/",
+        "damaged/",
+        "evaluations/",
+    } == set(shown)
 
 
 def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_store: Path) -> None:
@@ -63,16 +71,18 @@ def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_stor
     finish(cells[1], orders=[order])
     write_text(CellFolder(cells[1]).artifacts_folder / "confusion.json", "{}")
     write_text(CellFolder(cells[1]).artifacts_folder / "images/0_a.png", "a picture")
+    made = evaluated(cells[1])
     assert tracking.sync(cells, uri).problems == []
     client = store.connect(uri)
     runs = [run_of(client, cell) for cell in cells]
     found = {tag for run in runs for tag in run.data.tags}
-    assert {f"gta.{word.removeprefix('gta').strip('.')}" for word in promised("tags")} <= found
+    words = [word.replace("NAME", made.name) for word in promised("tags")]
+    assert {f"gta.{word.removeprefix('gta').strip('.')}" for word in words} <= found
     assert set(promised("MLflow's own tags")) <= found
     assert {f"gta.digest.{name}" for name in ("labeled", "unlabeled", "val", "weights")} <= found
     sent = {item.path for item in client.list_artifacts(runs[1].info.run_id)}
     assert {word.rstrip("/") for word in promised("artifacts")} == sent
-    assert set(promised("metrics")) <= set(runs[1].data.metrics)
+    assert {word.replace("NAME", made.name) for word in promised("metrics")} <= set(runs[1].data.metrics)
 
 
 def promised(row: str) -> list[str]:

@@ -10,9 +10,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from mlflow.entities import DatasetInput
 
+from gta import evaluations
 from gta.cellfolder import Attempt, CellFolder, Failure, Identity, NetworkScores, NewOrder, Result, Score
+from gta.evaluations import ByImage, Evaluation
 from gta.files import write_text
 from gta.journal import Journal
 from gta.tracking import keys
@@ -104,6 +107,31 @@ def finish(
         finished=time.time(),
         orders=list(orders),
     ).write(cell.result_file)
+
+
+def evaluated(folder: Path, **changes: Any) -> Evaluation:
+    """The teacher of a finished cell, scored by sliding windows: two images, of which the first is right everywhere."""
+    cell = CellFolder(folder)
+    intersection, union = np.array([[60, 20, 20], [30, 0, 0]]), np.array([[60, 20, 20], [80, 20, 0]])
+    iou = [100 * float(part) for part in intersection.sum(0) / union.sum(0)]
+    fields: dict[str, Any] = {
+        "signature": cell.signature,
+        "network": "teacher",
+        "which": "last",
+        "iteration": 800,
+        "evaluation": "sliding window 48, stride 2/3, mean of logits",
+        "settings": {"evaluation.protocol": "sliding_window"},
+        "images": 2,
+        "classes": CLASSES,
+        "miou": sum(iou) / 3,
+        "iou": list(iou),
+        "commit": "abcdef1234567890",
+        "finished": time.time(),
+        "by_image": True,
+    }
+    made = Evaluation(**{**fields, **changes})
+    evaluations.write(cell, made, ByImage(["a", "b"], intersection, union) if made.by_image else None)
+    return made
 
 
 def runs_of(client, folder: Path) -> list:

@@ -87,7 +87,7 @@ def test_what_fails_after_the_last_iteration_costs_no_training(
     """The last checkpoint comes first; the attempt after it scores, and is bit for bit the undisturbed run."""
     config = make(folder, method)
     assert train_in(tmp_path / "whole", config)
-    score = trainer.confusion_matrices
+    score = trainer.count
 
     def fails(networks, *rest):  # type: ignore[no-untyped-def]
         if checkpoint.load(tmp_path / "cell/checkpoint.pt")["iteration"] == 10:
@@ -95,7 +95,7 @@ def test_what_fails_after_the_last_iteration_costs_no_training(
         return score(networks, *rest)
 
     with monkeypatch.context() as within:
-        within.setattr(trainer, "confusion_matrices", fails)
+        within.setattr(trainer, "count", fails)
         with pytest.raises(RuntimeError, match="the last evaluation"):
             train_in(tmp_path / "cell", config)
     assert not (tmp_path / "cell/result.json").exists()

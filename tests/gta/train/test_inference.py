@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gta import scoring
 from gta.compose.validate import check_evaluation
 from gta.config import Config, EvaluationConfig, ModelConfig
 from gta.data.dataset import SegmentationDataset
@@ -152,7 +153,7 @@ def test_the_default_is_one_pass_at_original_size_bit_for_bit(folder: Path, netw
     image, _ = picture(config, 0)
     with torch.no_grad():
         assert torch.equal(inference.class_scores(network, image, (48, 48), config), network(image))
-    assert inference.describe(config) == "original size"
+    assert scoring.describe(config) == "original size"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +170,7 @@ def test_the_default_is_one_pass_at_original_size_bit_for_bit(folder: Path, netw
     ],
 )
 def test_a_protocol_says_what_it_is(folder: Path, evaluation: dict[str, object], said: str) -> None:
-    assert inference.describe(config_of(folder, **evaluation)) == said
+    assert scoring.describe(config_of(folder, **evaluation)) == said
 
 
 def over_patches(config: Config) -> Config:
@@ -233,8 +234,8 @@ def test_a_center_crop_is_rounded_and_the_protocol_says_so(folder: Path) -> None
     config = over_patches(config_of(folder, protocol="center_crop", crop=32))
     assert matrix(network, config).sum() <= len(IDS) * 32 * 32
     assert set(network.seen) == {(28, 28)}
-    assert inference.describe(config) == "center crop 32, padding ignored, sides rounded to multiples of 14"
-    assert inference.describe(over_patches(config_of(folder))) == "original size, sides rounded to multiples of 14"
+    assert scoring.describe(config) == "center crop 32, padding ignored, sides rounded to multiples of 14"
+    assert scoring.describe(over_patches(config_of(folder))) == "original size, sides rounded to multiples of 14"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,206 @@
+"""`gta eval`: cells and grids under several protocols at once, what is recorded of them, and `gta table --protocol`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gta import evaluations
+from gta.cellfolder import CellFolder
+from gta.cli.main import main
+from gta.evaluations import Evaluation
+from gta.tracking import store
+from gta.train import evaluate
+from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES
+
+pytestmark = pytest.mark.slow
+
+Say = Callable[..., tuple[str, str]]
+SLIDING = "evaluation.protocol=original_size,sliding_window"
+WINDOW = "sliding window 48, stride 2/3, mean of logits"
+
+
+@pytest.fixture(scope="module")
+def grid(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The words of a grid of two trained cells; the one of gta kept what it found in each image."""
+    folder = tmp_path_factory.mktemp("eval")
+    paths = [f"paths.{name}={folder / name}" for name in ("splits", "runs", "results")]
+    words = [*SMALL_SHAPES, *SMALL_SCHEDULE, f"paths.data={generated}", *paths, "data.split=1/5", "site.device=cpu"]
+    assert main(["train", *words, "method=supervised"]) == 0
+    assert main(["train", *words, "method=gta", "evaluation.by_image=true"]) == 0
+    return [*words, "method=supervised,gta"]
+
+
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Say:
+    """Runs a command in this process, in tmp_path: what it printed, and its errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: str, code: int = 0) -> tuple[str, str]:
+        capsys.readouterr()
+        found = main(list(words))
+        shown = capsys.readouterr()
+        assert found == code, shown.err
+        return shown.out, shown.err
+
+    return run
+
+
+def folders(grid: list[str]) -> dict[str, CellFolder]:
+    runs = next(Path(word.partition("=")[2]) for word in grid if word.startswith("paths.runs="))
+    found = [CellFolder(path) for path in sorted((runs / "cells").iterdir())]
+    return {cell.identity().method: cell for cell in found}  # type: ignore[union-attr]
+
+
+def test_a_grid_by_several_protocols_is_recorded_skipped_and_shown(
+    grid: list[str], say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = folders(grid)
+    (kept,) = [one for one in evaluations.all_of(own["gta"]) if one.network == "student"]
+    counted = evaluations.read_by_image(own["gta"], kept)
+    assert counted is not None, "training kept it"
+    assert kept.miou == own["gta"].result().networks["student"].last.miou  # type: ignore[union-attr]
+    assert counted.ids == [f"val_{number:05d}" for number in range(6)]
+
+    table, _ = say("table", *grid, "--protocol", "own,sliding_window", "--missing")
+    assert "2 of 2 cells are missing (2 not scored by sliding_window): gta eval" in table
+    scored, _ = say("eval", *grid, SLIDING, "--network", "all")
+    assert len(scored.splitlines()) == 2 + 4, "the student; student and teacher of gta"
+    assert scored.count(WINDOW) == 3
+    assert scored.count("recorded before") == 0, "what is needed of a cell is made in one go"
+    found = {method: evaluations.all_of(cell) for method, cell in own.items()}
+    assert {method: len(of_cell) for method, of_cell in found.items()} == {"supervised": 2, "gta": 4}
+    for method, cell in own.items():
+        result = cell.result()
+        assert result is not None
+        for one in found[method]:
+            assert (one.iteration, one.images, one.by_image, one.which) == (8, 6, True, "last")
+            if one.evaluation == result.evaluation:
+                assert one.miou == pytest.approx(result.networks[one.network].last.miou, abs=1e-12)
+
+    with monkeypatch.context() as within:
+        within.setattr(evaluate, "count", None)  # nothing is scored again
+        again, _ = say("eval", *grid, SLIDING, "--network", "all")
+        assert again.count("recorded before") == 6
+
+    table, _ = say("table", *grid, "--protocol", "own,sliding_window", "--networks", "--score", "last")
+    row = next(line for line in table.splitlines() if line.startswith("gta (student)"))
+    students = {one.evaluation: one.miou for one in found["gta"] if one.network == "student"}
+    assert f"{students['original size']:.2f} (1)" in row
+    assert f"{students[WINDOW]:.2f} (1)" in row
+    assert "1/5 (8) own last  1/5 (8) sliding_window last" in table
+    assert f"Evaluation: own: original size; sliding_window: {WINDOW}." in table
+    assert "Scored once more by code:" in table
+    assert "missing" not in table
+
+
+def test_mlflow_has_what_was_scored(grid: list[str], say: Say) -> None:
+    say("eval", *grid, SLIDING)
+    say("table", *grid, "--protocol", "sliding_window")
+    cell = folders(grid)["supervised"]
+    uri = f"sqlite:///{cell.path.parents[1]}/mlflow.db"
+    client = store.connect(uri)
+    (run,) = client.search_runs(["1"], f"tags.`gta.signature` = '{cell.signature}'")
+    sliding = next(one for one in evaluations.all_of(cell) if one.evaluation == WINDOW)
+    assert run.data.metrics[f"evaluated/{sliding.name}"] == sliding.miou
+    assert json.loads(run.data.tags[f"gta.evaluated.{sliding.name}"])["evaluation"] == WINDOW
+    sent = {item.path for item in client.list_artifacts(run.info.run_id, "evaluations")}
+    assert {f"evaluations/{sliding.name}.{kind}" for kind in ("json", "npz")} <= sent
+
+
+def test_one_cell_shows_its_classes_a_column_a_protocol(grid: list[str], say: Say) -> None:
+    cell = folders(grid)["supervised"]
+    shown, said = say("eval", str(cell.path), SLIDING, "evaluation.flip=false,true")
+    assert shown.splitlines()[0].split() == ["class", *(word for n in (1, 2, 3, 4) for word in ("IoU", str(n)))]
+    assert [line.split(":")[0] for line in shown.splitlines() if "mIoU" in line] == [f"IoU {n}" for n in (1, 2, 3, 4)]
+    assert f"{WINDOW}, flip)" in shown
+    shown, said = say("eval", str(cell.path), "schedule.eval_images=2")
+    assert "not recorded, a part of the images was scored" in said
+
+
+def test_weights_that_are_gone_are_a_sentence_and_cost_no_other_cell(grid: list[str], say: Say) -> None:
+    cell = folders(grid)["gta"]
+    kept = cell.checkpoint_file.rename(cell.path / "kept")
+    try:
+        crop = ["evaluation.protocol=center_crop", "evaluation.crop=32"]
+        shown, said = say("eval", *grid, *crop, code=1)
+        assert len(shown.splitlines()) == 1, "the other cell"
+        assert (
+            "its last weights are gone (`gta gc` removes those of cells that are done); its best ones are there" in said
+        )
+        _, said = say("eval", str(cell.path), *crop, code=2)
+        assert said.startswith("error: its last weights are gone")
+        shown, _ = say("eval", str(cell.path), *crop, "--which", "best")
+        best = next(one for one in evaluations.all_of(cell) if one.which == "best")
+        assert f"{best.miou:.2f}" in shown
+    finally:
+        kept.rename(cell.checkpoint_file)
+
+
+def test_a_damaged_record_is_made_anew(grid: list[str], say: Say) -> None:
+    cell = folders(grid)["supervised"]
+    say("eval", str(cell.path))
+    first = next(one for one in evaluations.all_of(cell) if one.evaluation == "original size")
+    cell.evaluation_file(first.name).write_text("{")
+    say("eval", str(cell.path))
+    made = Evaluation.read(cell.evaluation_file(first.name))
+    assert made is not None
+    assert made.miou == first.miou
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["eval"], "eval takes cells or a grid"),
+        (["eval", "evaluation.flip=true"], "eval takes cells or a grid"),
+        (["eval", "GRID", "evaluation.protocol=original_size,centre"], "must be original_size"),
+        (["eval", "GRID", "--network", "assistant"], "--network assistant: this cell has"),
+        (["table", "GRID", "--protocol", "sliding"], "evaluation.protocol"),
+        (["table", "GRID", "--protocol", "sliding_window+flip"], "flip has no value"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_is_a_sentence(grid: list[str], say: Say, words: list[str], said: str) -> None:
+    given = [one for word in words for one in (grid if word == "GRID" else [word])]
+    code = 1 if "--network" in words else 2
+    assert said in say(*given, code=code)[1]
+
+
+def test_several_protocols_share_images_and_passes(grid: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pass for what several protocols see alike, and the numbers of each by itself."""
+    from gta.cli.trained import changed, val_ids
+    from gta.compose.compose import read_config
+    from gta.train.run import load_network
+
+    cell = folders(grid)["supervised"]
+    frozen = read_config(cell.config_file)
+    by = [
+        ["evaluation.protocol=original_size"],
+        ["evaluation.protocol=sliding_window", "evaluation.window=32"],
+        ["evaluation.protocol=sliding_window", "evaluation.window=32", "evaluation.window_mean=probabilities"],
+        ["evaluation.scales=[0.5,1.0]", "evaluation.flip=true"],
+        ["evaluation.protocol=center_crop", "evaluation.crop=64"],
+        ["evaluation.protocol=center_crop_padded_background", "evaluation.crop=64"],
+    ]
+    configs = [changed(frozen, words) for words in by]
+    _, network, _ = load_network(frozen, cell, torch.device("cpu"))
+    ids, cpu = val_ids(frozen)[:2], torch.device("cpu")
+    passes = []
+    network.register_forward_hook(lambda *_: passes.append(1))
+    together = evaluate.count({"it": network}, configs, ids, cpu, by_image=True)
+    assert len(passes) == 2 * (1 + 4 + 0 + 3 + 1 + 0), "original; windows; the three other looks; the crop"
+    for config, found in zip(configs, together, strict=True):
+        alone = evaluate.confusion_matrices({"it": network}, config, ids, cpu)["it"]
+        counts = found["it"]
+        assert torch.equal(counts.total, alone)
+        assert counts.intersection is not None
+        assert counts.union is not None
+        assert torch.equal(counts.intersection.sum(0), alone.diagonal())
+        assert torch.equal(counts.union.sum(0), alone.sum(0) + alone.sum(1) - alone.diagonal())
+        one = evaluate.confusion_matrices({"it": network}, config, ids[1:], cpu)["it"]
+        assert np.array_equal(counts.intersection[1], one.diagonal()), "of each image its own"
