@@ -16,7 +16,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gta.cell import Cell
-from gta.cli import eval, main
+from gta.cli import main, trained
 from gta.compose.compose import dump, read_config
 from gta.compose.hydra import schema
 from gta.compose.overrides import clear_words
@@ -289,7 +289,7 @@ def test_each_command_refuses_before_anything_is_made(
 
 def test_another_way_of_scoring_is_in_range_too() -> None:
     right = small()
-    assert eval._changed(right, ["schedule.eval_images=1"]).schedule.eval_images == 1
+    assert trained.changed(right, ["schedule.eval_images=1"]).schedule.eval_images == 1
     for word in ("schedule.eval_images=-1", "site.workers=-1", "evaluation.stride=nan"):
         with pytest.raises(UserError, match="it must be a"):
-            eval._changed(right, [word])
+            trained.changed(right, [word])
