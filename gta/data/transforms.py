@@ -92,7 +92,11 @@ def _strong_by_settings(weak: View, augment: AugmentConfig, rng: np.random.Gener
 
 def _repainted(image: np.ndarray, padding: np.ndarray, config: DataConfig) -> np.ndarray:
     """The image with the padding in its colour: it shows nothing, and no operation makes something of it."""
-    return np.where(padding[..., None], _padding_colour(config), image) if padding.any() else image
+    if not padding.any():
+        return image
+    painted = image.copy()
+    painted[padding] = _padding_colour(config)
+    return painted
 
 
 def _padding_colour(config: DataConfig) -> np.ndarray:

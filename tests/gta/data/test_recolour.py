@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from gta.data.recolour import recoloured, several
@@ -67,6 +68,15 @@ def test_hue_is_turned_on_the_circle_and_value_stays(shift: float) -> None:
     assert np.abs(made - colours.hue(picture, shift)).max() < 7  # a step of 8-bit hue in the strongest colour
     assert np.abs(made - colours.hue(picture, shift)).mean() < 1.5
     assert np.abs(made.max(-1).astype(int) - picture.max(-1)).max() <= 1
+
+
+@pytest.mark.parametrize(("shift", "steps"), [(-0.5, -127), (-0.25, -63), (0.0, 0), (0.1, 25), (0.4999, 127)])
+def test_hue_is_turned_by_whole_steps_of_255(shift: float, steps: int) -> None:
+    """As torchvision counts them; on the hue that Pillow gives."""
+    hue, saturation, value = Image.fromarray(_picture()).convert("HSV").split()
+    moved = Image.fromarray(((np.asarray(hue).astype(int) + steps) % 256).astype(np.uint8))
+    wanted = Image.merge("HSV", (moved, saturation, value)).convert("RGB")
+    np.testing.assert_array_equal(_one(_picture(), op="hue", shift=[shift, shift]), np.asarray(wanted))
 
 
 @pytest.mark.parametrize("radius", [0.1, 0.7, 2.0])
