@@ -19,6 +19,7 @@ from gta.data.prepare import prepare
 from gta.data.splits.draw import check_drawn
 from gta.data.splits.known import known_name
 from gta.data.splits.split import Sizes, Split, load_split
+from gta.encoders import timm_name
 from gta.errors import UserError
 from gta.fields import params, result_fields
 from gta.files import Put, write_text
@@ -96,7 +97,8 @@ class Cell:
             splits[key] = load_split(config.data)
         split = splits[key]
         cell = cls.of(of_length(config, len(split.unlabeled)), split)
-        if config.model.weights != "random" and not cell.folder.frozen:  # torch reads the file: before the cell is made
+        if (config.model.weights != "random" or timm_name(config.model.encoder)) and not cell.folder.frozen:
+            # torch reads the file, timm makes the encoder: before the cell is made
             from gta.models import check_weights
 
             check_weights(config.model)

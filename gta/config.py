@@ -55,9 +55,11 @@ class MethodConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """DeepLabV3+ over a convolutional encoder, or DPT over a vision transformer (DINOv2)."""
+    """DeepLabV3+ over a convolutional encoder, or DPT over a vision transformer."""
 
-    encoder: str = result(MISSING, "Key of the encoder in gta.models.ENCODERS.", text=NAME)
+    encoder: str = result(
+        MISSING, "Key of the encoder in gta.models.ENCODERS; or timm:NAME, with the extra timm.", text=NAME
+    )
     width: int = result(0, "Base width of the tiny encoder; 0 for the others.", within=(0, 1024))
     output_stride: int = result(16, "Input size over encoder output size: 8 or 16.", choices=(8, 16))
     decoder_channels: int = result(
@@ -91,6 +93,13 @@ class ModelConfig:
         0, "Register tokens of DINOv2: 4 where the weights file has them (its name says reg4).", choices=(0, 4),
         later=True,
     )  # fmt: skip
+    patch: int = result(
+        0,
+        "Side of the patches of a vision transformer of timm, which gets the DPT decoder; 0: a convolutional encoder, "
+        "or one of ours.",
+        within=(0, 64),
+        later=True,
+    )
     dry: bool = result(
         False,
         "A tiny network of the same kind stands in for this one: a small convolutional encoder, or a small vision "

@@ -30,6 +30,7 @@ VITS = {
 }
 DRY_VIT = ViTSize(24, 4, 2, (0, 1, 2, 3), (8, 8, 8, 8))  # stands in for each of these where model.dry asks for it
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
+TIMM = "timm:"  # before the name of a backbone that timm makes
 ENCODERS = ("tiny", *RESNETS, *VITS)  # gta.models makes them
 
 # Settings that some encoders have no use for, and what they must be there. (A default means: left out.)
@@ -39,13 +40,15 @@ _OF_DEEPLAB = {
     "output_stride": 16, "aspp_rates": [6, 12, 18], "auxiliary": False, "dropout": 0.0, "low_level_channels": 0,
     "head_kernel": 3,
 }  # fmt: skip
-_OF_DPT = {"mask_predictor": "output", "register_tokens": 0}
+_OF_DINO = {"register_tokens": 0}
+_OF_DPT = {"mask_predictor": "output", **_OF_DINO}
+_OF_TIMM = {"patch": 0}
 
 
 def check_model(config: ModelConfig) -> None:
-    """Raise UserError for an unknown encoder, and for a setting that it cannot have."""
+    """Raise UserError for an unknown encoder, and for a setting that it cannot have. What timm has, it alone knows."""
     check_values(config, "model.")
-    if config.encoder not in ENCODERS:
+    if config.encoder not in ENCODERS and not timm_name(config.encoder):
         raise UserError(
             f"model.encoder={config.encoder}: no such encoder; {did_you_mean(config.encoder, list(ENCODERS))}"
         )
@@ -53,15 +56,28 @@ def check_model(config: ModelConfig) -> None:
         raise UserError(f"model.width is {config.width}; the tiny encoder needs a width of at least 1 (8, say).")
 
 
-def idle(encoder: str) -> dict[str, object]:
-    """Settings of `model` that say nothing of a network over this encoder -> the value that they must have."""
-    if encoder in VITS:
-        return {**_OF_TINY, **_OF_RESNET, **_OF_DEEPLAB}
-    return {**({} if encoder == "tiny" else _OF_TINY), **({} if encoder in RESNETS else _OF_RESNET), **_OF_DPT}
+def idle(config: ModelConfig) -> dict[str, object]:
+    """Settings of `model` that say nothing of a network over its encoder -> the value that they must have."""
+    if timm_name(config.encoder):
+        return {**_OF_TINY, **_OF_RESNET, **({**_OF_DEEPLAB, **_OF_DINO} if config.patch else _OF_DPT)}
+    if config.encoder in VITS:
+        return {**_OF_TINY, **_OF_RESNET, **_OF_DEEPLAB, **_OF_TIMM}
+    tiny, resnet = config.encoder == "tiny", config.encoder in RESNETS
+    return {**({} if tiny else _OF_TINY), **({} if resnet else _OF_RESNET), **_OF_DPT, **_OF_TIMM}
+
+
+def timm_name(encoder: str) -> str:
+    """What timm calls the encoder; empty for one of ours."""
+    return encoder.removeprefix(TIMM) if encoder.startswith(TIMM) else ""
+
+
+def has_dpt(config: ModelConfig) -> bool:
+    """Whether the encoder is a vision transformer, and the decoder DPT; else that is DeepLabV3+."""
+    return config.encoder in VITS or config.patch > 0
 
 
 def vit_size(config: ModelConfig) -> ViTSize:
-    """The vision transformer of a config whose encoder is one."""
+    """The vision transformer of a config whose encoder is one of ours, or that stands in for one."""
     return DRY_VIT if config.dry else VITS[config.encoder]
 
 
@@ -70,11 +86,13 @@ def title(config: ModelConfig) -> str:
     return f"{config.encoder} (dry)" if config.dry else config.encoder
 
 
-def patch_size(encoder: str) -> int:
+def patch_size(config: ModelConfig) -> int:
     """The sides of images must be multiples of this, in pixels; 1: they may be any."""
-    return VITS[encoder].patch if encoder in VITS else 1
+    if not has_dpt(config):
+        return 1
+    return config.patch if config.patch and not config.dry else vit_size(config).patch
 
 
-def has_batchnorm(encoder: str) -> bool:
+def has_batchnorm(config: ModelConfig) -> bool:
     """Whether what a network makes of an image in training depends on the others of its batch."""
-    return encoder not in VITS
+    return not has_dpt(config)

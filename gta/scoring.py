@@ -16,7 +16,7 @@ def describe(config: Config) -> str:
         CROP: f"center crop {evaluation.crop}, padding ignored",
         CROP_BACKGROUND: f"center crop {evaluation.crop}, padding as background (only to compare)",
     }[evaluation.protocol]
-    if (patch := patch_size(config.model.encoder)) > 1:
+    if (patch := patch_size(config.model)) > 1:
         text += f", sides rounded to multiples of {patch}"
     if list(evaluation.scales) != [1.0]:
         text += f", scales {' '.join(f'{scale:g}' for scale in evaluation.scales)}"

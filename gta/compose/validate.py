@@ -43,7 +43,7 @@ def check_config(config: Config) -> None:
     refuse_secrets("site.sbatch", config.site.sbatch.values(), " in site.setup")
     refuse_hooks("site.notify", config.site.notify)
     check_method(config.method)
-    check_batch(config.schedule, config.site.ranks * config.site.nodes, has_batchnorm(config.model.encoder))
+    check_batch(config.schedule, config.site.ranks * config.site.nodes, has_batchnorm(config.model))
     check_optimizer(config.schedule)
     check_names(config.data)
     check_classes(config.data)
@@ -108,7 +108,7 @@ def check_optimizer(schedule: ScheduleConfig) -> None:
 def check_idle(config: ModelConfig) -> None:
     """Raise UserError for a setting that the network has not: it would be another cell of the same numbers."""
     who = "the tiny encoder" if config.encoder == "tiny" else config.encoder
-    for name, value in idle(config.encoder).items():
+    for name, value in idle(config).items():
         given = getattr(config, name)
         if given != value:
             advice = f"leave it at {value:g}" if isinstance(value, float) or name == "width" else "leave it out"
@@ -118,7 +118,7 @@ def check_idle(config: ModelConfig) -> None:
 def check_crop(config: Config) -> None:
     """Raise UserError for training crops that a vision transformer cannot cut into patches."""
     encoder, side = config.model.encoder, config.data.crop_size
-    if (patch := patch_size(encoder)) == 1 or not side % patch:
+    if (patch := patch_size(config.model)) == 1 or not side % patch:
         return
     low = side // patch * patch
     fits = " or ".join(str(near) for near in (low, low + patch) if near >= SIDES[0])

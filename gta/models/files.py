@@ -26,7 +26,8 @@ NUMPY_SCALARS: list[Any] = [
 
 
 def read(path: Path, what: str, lazily: bool = False) -> Any:
-    """The content of a PyTorch file, on the CPU. `what` it is, in error messages ("The initial weights").
+    """The content of a PyTorch file, or of a .safetensors, on the CPU. `what` it is, in error messages ("The initial
+    weights").
 
     lazily: numbers are read where they are used, for who wants names and shapes (where the file's format allows it).
 
@@ -35,6 +36,8 @@ def read(path: Path, what: str, lazily: bool = False) -> Any:
     """
     if not path.is_file():
         raise UserError(f"{what} {path} are not there; put the file in place.")
+    if path.suffix == ".safetensors":
+        return _safetensors(path, what)
     try:
         with torch.serialization.safe_globals(NUMPY_SCALARS):
             mapped = lazily and zipfile.is_zipfile(path)
@@ -46,6 +49,25 @@ def read(path: Path, what: str, lazily: bool = False) -> Any:
             raise
         raise UserError(
             f"{what} {path} cannot be read as a PyTorch state dict: the file {why_unreadable(path, error)}."
+        ) from None
+
+
+def _safetensors(path: Path, what: str) -> dict[str, Tensor]:
+    """Tensors by name. Raises UserError where the file, or the package that reads it, is not whole or not there."""
+    try:
+        from safetensors.torch import load_file
+    except ModuleNotFoundError:
+        raise UserError(
+            f"{what} {path} are a .safetensors, and the package that reads it is not installed: pip install "
+            "safetensors, or give a PyTorch file (pytorch_model.bin)."
+        ) from None
+    try:
+        return load_file(path, device="cpu")
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception:  # safetensors raises its own errors, and those of the system
+        raise UserError(
+            f"{what} {path} cannot be read as a .safetensors: the file is damaged, or of another kind."
         ) from None
 
 

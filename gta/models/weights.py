@@ -46,21 +46,30 @@ def load_initial_weights(model: SegmentationModel, path: str | Path) -> WeightsR
     """Fill the encoder from a file, whole or not at all; says what of the file was used.
 
     Understood are the names of torchvision and timm (plain stem), of timm's and the usual deep-stem files, and of
-    deep stems spelled conv1, conv2, conv3 or `stem`; for DINOv2 those of Meta and of timm. Raises UserError for an
-    absent or unreadable file, and for one of another network: another stem, a ResNet-D, other register tokens, a tensor
-    that is missing or of another shape, layers that the encoder does not have. An encoder that is partly random is
-    never trained.
+    deep stems spelled conv1, conv2, conv3 or `stem`; for DINOv2 those of Meta and of timm; for a backbone of timm its
+    own. Raises UserError for an absent or unreadable file, and for one of another network: another stem, a ResNet-D,
+    other register tokens, a tensor that is missing or of another shape, layers that the encoder does not have. An
+    encoder that is partly random is never trained.
     """
-    given = _named(_state_dict(Path(path)))
-    report = _match(model.encoder, given, path)
+    encoder, of_timm = _holder(model.encoder)
+    given = _state_dict(Path(path)) if of_timm else _named(_state_dict(Path(path)))
+    report = _match(encoder, given, path)
     files.check_finite({name: given[name] for name in report.matched}, f"The file of initial weights {path}")
-    model.encoder.load_state_dict({name: given[name] for name in report.matched}, strict=False)
+    encoder.load_state_dict({name: given[name] for name in report.matched}, strict=False)
     return report
 
 
 def check_initial_weights(encoder: nn.Module, path: str | Path) -> None:
     """Raise what `load_initial_weights` raises for a model of this encoder, without reading or changing a number."""
-    _match(encoder, _named(_state_dict(Path(path), lazily=True)), path)
+    encoder, of_timm = _holder(encoder)
+    given = _state_dict(Path(path), lazily=True)
+    _match(encoder, given if of_timm else _named(given), path)
+
+
+def _holder(encoder: nn.Module) -> tuple[nn.Module, bool]:
+    """What a file's names are of, and whether that is timm's own model, whose files have its names."""
+    inner = getattr(encoder, "timm_model", None)
+    return (encoder, False) if inner is None else (inner, True)
 
 
 def _match(encoder: nn.Module, given: dict[str, Tensor], path: str | Path) -> WeightsReport:

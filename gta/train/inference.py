@@ -109,7 +109,7 @@ def _pass(network: nn.Module, image: Tensor, config: Config, seen: Seen | None, 
 def logits(network: nn.Module, image: Tensor, config: Config) -> Tensor:
     """(1, 3, h, w) -> (1, C, h, w), by one pass at the nearest size that the network can see."""
     height, width = image.shape[-2:]
-    patch = patch_size(config.model.encoder)
+    patch = patch_size(config.model)
     fitting = (_rounded(height, patch), _rounded(width, patch))
     return _at(network(_at(image, fitting)), (height, width))
 
