@@ -6,13 +6,15 @@ What is in the table is decided here; what it looks like in `analysis.render`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pandas as pd
 
-from analysis import aggregate, protocol, published, scored, significance
+from analysis import aggregate, bootstrap, protocol, published, scored, significance
 from analysis.aggregate import Aggregate
+from analysis.bootstrap import OverImages, Uncounted
 from analysis.cells import TableCell
 from analysis.entry import TableEntry, short
 from analysis.published import PlacedRow
@@ -46,6 +48,9 @@ class Table:
     listed: bool = False  # whether each missing cell is named, and not only how many there are
     order: list[str] = field(default_factory=list)  # the rows of its whole sweep, where that is known
     view: View = USUAL  # which of the runs' numbers it shows
+    facets: dict[str, Facet] = field(default_factory=dict)  # of each column, which of them
+    over_images: list[OverImages] = field(default_factory=list)  # where that was asked for (`count_images`)
+    uncounted: list[Uncounted] = field(default_factory=list)  # and is not known
 
     @property
     def complete(self) -> bool:
@@ -113,6 +118,10 @@ class Table:
         """The row against the baseline in that column; None where they were not compared."""
         return next((c for c in self.comparisons if (c.row, c.column) == (row, column)), None)
 
+    def count_images(self, cells: Path) -> None:
+        """Add what a bootstrap over images says of each entry; `cells`: the folder of the cells' folders."""
+        self.over_images, self.uncounted = bootstrap.of_table(self.entries, self.facets, cells, self.baseline)
+
     def refuse_gaps(self) -> None:
         """Raise UserError for a table that has missing cells, or runs that do not belong together (--strict)."""
         wrong = []
@@ -166,6 +175,7 @@ def build(
     names = [row for found in rows.values() for row in found]
     table = Table(title, names, list(columns), entries, notes, [], order=list(order), view=view)
     table.best = best and not view.apart
+    table.facets = {column: facet for column, (_, facet) in columns.items()}
     scores = [score for entry in entries.values() for score in entry.done]
     table.mixed = protocol.mixed(used, cells, view, scores)
     table.notes += protocol.scored_by(scores)
@@ -173,7 +183,7 @@ def build(
     if baseline:
         if baseline not in names and len(rows.get(baseline, ())):
             baseline = next(iter(rows[baseline]))
-        _compare(table, baseline, {column: facet for column, (_, facet) in columns.items()})
+        _compare(table, baseline)
     if rows_beside:
         ours = protocol.of_table(used, cells)
         known = published.load_rows(ours.dataset) if ours.dataset else []
@@ -220,14 +230,14 @@ def _name_missing(table: Table) -> None:
                     heads.append(head)
 
 
-def _compare(table: Table, baseline: str, facets: Mapping[str, Facet]) -> None:
+def _compare(table: Table, baseline: str) -> None:
     """Compare the rows with the baseline, the last iterations and the best evaluations each among themselves."""
     if baseline not in table.rows:
         raise UserError(f"--baseline {baseline}: this table has no such row; {did_you_mean(baseline, table.rows)}")
     table.baseline = baseline
 
     def scores(row: str, facet: Facet) -> dict[str, dict[int, float]]:
-        columns = [column for column in table.columns if facets[column] == facet]
+        columns = [column for column in table.columns if table.facets[column] == facet]
         found = {column: table.entries.get((row, column), TableEntry()).by_seed for column in columns}
         return {column: by_seed for column, by_seed in found.items() if by_seed}
 

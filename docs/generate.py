@@ -64,7 +64,20 @@ of them, the ways to show it, and the figures. `analysis/notebooks` has examples
 
 """
 MODULES = (  # of the package analysis, in the order in which one needs them
-    *("project", "runs", "own", "cells", "view", "entry", "scored", "table", "significance", "aggregate", "published"),
+    *(
+        "project",
+        "runs",
+        "own",
+        "cells",
+        "view",
+        "entry",
+        "scored",
+        "table",
+        "significance",
+        "aggregate",
+        "bootstrap",
+        "published",
+    ),
     *("render", "render.terminal", "render.markdown", "render.latex", "render.paper", "render.html", "render.data"),
     *("report.report", "report.figures", "report.against", "report.history", "report.numbers"),
 )

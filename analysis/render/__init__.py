@@ -6,7 +6,7 @@ from pathlib import Path
 
 from analysis.entry import TableEntry
 from analysis.render import layout
-from analysis.render.data import significance_csv, to_csv, to_json
+from analysis.render.data import bootstrap_csv, significance_csv, to_csv, to_json
 from analysis.render.html import fragment, html
 from analysis.render.latex import document, latex
 from analysis.render.markdown import markdown
@@ -17,6 +17,7 @@ from gta.files import write_text
 
 __all__ = [
     "PaperStyle",
+    "bootstrap_csv",
     "document",
     "fragment",
     "html",
@@ -41,8 +42,8 @@ def write_tables(table: Table, folder: str | Path, style: PaperStyle | None = No
     """Write table.{md,tex,html,csv,json} into `folder` (made where missing), each atomically; of a table of other
     numbers than usual with what its view adds to the names (table-best.md).
 
-    With a `style` also paper.tex; with a baseline also significance.csv; without, such a file of an earlier table is
-    removed.
+    With a `style` also paper.tex, with a baseline significance.csv, with what is known over images bootstrap.csv;
+    without, such a file of an earlier table is removed.
     """
     folder = Path(folder)
     texts = {
@@ -56,7 +57,9 @@ def write_tables(table: Table, folder: str | Path, style: PaperStyle | None = No
         texts["paper.tex"] = paper(table, style)
     if table.baseline:
         texts["significance.csv"] = significance_csv(table)
-    for name in {"paper.tex", "significance.csv"} - set(texts):
+    if table.over_images:
+        texts["bootstrap.csv"] = bootstrap_csv(table)
+    for name in {"paper.tex", "significance.csv", "bootstrap.csv"} - set(texts):
         _named(folder / name, table).unlink(missing_ok=True)
     for name, content in texts.items():
         write_text(_named(folder / name, table), content)

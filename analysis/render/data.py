@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from analysis.aggregate import Estimate
 from analysis.entry import BEST, LAST, SeedScore, TableEntry
 from analysis.significance import Comparison
 from analysis.table import Table
@@ -58,7 +59,7 @@ def to_csv(table: Table) -> str:
     for beside in table.published:
         for column, (number, _) in beside.numbers.items():
             place = {"row": beside.method, "column": column, "labels": labels.get(column)}
-            values = {name: value for name, value in asdict(number).items() if name != "miou"}
+            values = {name: value for name, value in asdict(number).items() if name in CSV_COLUMNS}
             which = "miou_best" if number.scored.startswith("best") else "miou_last"
             rows.append({**place, which: number.miou, **values})
     return _csv(CSV_COLUMNS, rows)
@@ -69,6 +70,25 @@ def significance_csv(table: Table) -> str:
     names = ["baseline", *(field.name for field in fields(Comparison))]
     rows = [{"baseline": table.baseline, **_comparison(c), "seeds": len(c.seeds)} for c in table.comparisons]
     return _csv(names, rows)
+
+
+def bootstrap_csv(table: Table) -> str:
+    """A line for each entry over resamples of the images."""
+    rows = [
+        {
+            **{"row": one.row, "column": one.column, "seeds": len(one.seeds), "images": one.images},
+            **{"miou": one.miou.value, "low": one.miou.low, "high": one.miou.high},
+            **({"baseline": table.baseline, "paired": len(one.paired)} if one.difference else {}),
+            **(_prefixed("difference", one.difference) if one.difference else {}),
+        }
+        for one in table.over_images
+    ]
+    names = ["row", "column", "seeds", "images", "miou", "low", "high", "baseline", "paired"]
+    return _csv([*names, "difference", "difference_low", "difference_high"], rows)
+
+
+def _prefixed(name: str, one: Estimate) -> dict[str, float]:
+    return {name: one.value, f"{name}_low": one.low, f"{name}_high": one.high}
 
 
 def to_json(table: Table) -> str:
@@ -113,6 +133,8 @@ def to_json(table: Table) -> str:
         **{"published": published, "footnotes": table.footnotes, "baseline": table.baseline or None},
         "comparisons": [_comparison(c) for c in table.comparisons],
         "aggregates": [asdict(one) for one in table.aggregates],
+        "over_images": [asdict(one) for one in table.over_images],
+        "uncounted": [asdict(one) for one in table.uncounted],
     }
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -55,9 +55,6 @@ def fragment(table: Table, heading: str = "h2", brief: bool = False) -> Markup:
         filling=layout.filling(table),
         missing=layout.missing(table),
         fill=layout.fill(table),
-        baseline=layout.clean(table.baseline),
-        compared_head=layout.SIGNIFICANCE_HEAD,
-        compared=layout.significance_rows(table),
-        compared_notes=layout.significance_notes(table),
+        sections=layout.sections(table),
     )
     return Markup(text)

@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 from analysis.render import layout
-from analysis.render.layout import BEST, SECOND, ShownRow
+from analysis.render.layout import BEST, SECOND, Section, ShownRow
 from analysis.table import Table
 
 _SPECIAL = {
@@ -83,6 +83,7 @@ def latex(table: Table) -> str:
     rows = layout.rows(table)
     ours = [_row(row) for row in rows if not row.published]
     theirs = [_row(row) for row in rows if row.published]
+    sections = layout.sections(table)
     notes = [escape(note) for note in [*layout.notes(table), *layout.footnotes(table)]]
     if gaps := layout.gaps(table):
         command = layout.filling(table)
@@ -104,11 +105,11 @@ def latex(table: Table) -> str:
             *([r"\midrule", *theirs] if theirs else []),
             r"\bottomrule",
             r"\end{tabular}",
-            *_significance(table),
+            *(line for section in sections for line in _section(section)),
             "",
             r"\smallskip",
             r"\begin{minipage}{\linewidth}\footnotesize\raggedright",
-            *(rf"{note}\par" for note in [*notes, *map(escape, layout.significance_notes(table))]),
+            *(rf"{note}\par" for note in [*notes, *(escape(note) for one in sections for note in one.notes)]),
             r"\end{minipage}",
             r"\end{table}",
             "",
@@ -166,18 +167,17 @@ def _marks(marks: str) -> str:
     return rf"\textsuperscript{{{marks.replace(' ', '')}}}" if marks else ""
 
 
-def _significance(table: Table) -> list[str]:
-    rows = layout.significance_rows(table)
-    if not rows:
+def _section(section: Section) -> list[str]:
+    if not section.rows:
         return []
     return [
         "",
-        rf"\medskip {escape(f'Against {table.baseline}')}\par\smallskip",
-        rf"\begin{{tabular}}{{ll{'r' * (len(layout.SIGNIFICANCE_HEAD) - 2)}}}",
+        rf"\medskip {escape(section.title)}\par\smallskip",
+        rf"\begin{{tabular}}{{ll{'r' * (len(section.head) - 2)}}}",
         r"\toprule",
-        ampersands([escape(name) for name in layout.SIGNIFICANCE_HEAD]),
+        ampersands([escape(name) for name in section.head]),
         r"\midrule",
-        *(ampersands([escape(cell) for cell in row]) for row in rows),
+        *(ampersands([escape(cell) for cell in row]) for row in section.rows),
         r"\bottomrule",
         r"\end{tabular}",
     ]

@@ -6,13 +6,16 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from analysis import aggregate, significance
+from analysis import aggregate, bootstrap, significance
+from analysis.bootstrap import OverImages
 from analysis.entry import TableEntry, short
 from analysis.significance import Comparison
 from analysis.table import Table
 
 BEST, SECOND = 1, 2
 SIGNIFICANCE_HEAD = ["method", "column", "seeds", "difference", "95 % interval", "p", "p (Holm)", "d"]
+IMAGES_HEAD = ["method", "column", "seeds", "mIoU", "95 % over images"]
+IMAGES_AGAINST = ["difference", "its 95 %"]
 STYLE_NOTE = "Bold: best of the column, underlined: second, of those with all seeds."
 GREY_NOTE = "Grey: published numbers, not made here and not ranked; marks are explained below."
 
@@ -139,6 +142,29 @@ def fill(table: Table) -> list[tuple[str, str]]:
     return [(clean(", ".join(heads)), clean(command)) for command, heads in found]
 
 
+@dataclass(frozen=True)
+class Section:
+    """What stands below a table: rows under heads, the first two of which are names, and what they mean."""
+
+    title: str
+    head: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
+def sections(table: Table) -> list[Section]:
+    """What is said of the table's numbers: against the baseline, over images."""
+    found = []
+    if table.baseline:
+        title = f"Against {clean(table.baseline)}"
+        found.append(Section(title, SIGNIFICANCE_HEAD, significance_rows(table), significance_notes(table)))
+    if told := bootstrap.notes(table.over_images, table.uncounted, table.baseline):
+        head = [*IMAGES_HEAD, *(IMAGES_AGAINST if table.baseline else [])]
+        rows = [_over_images(one, len(head)) for one in table.over_images]
+        found.append(Section("Over images", head, rows, [clean(note) for note in told]))
+    return found
+
+
 def significance_rows(table: Table) -> list[list[str]]:
     """A line for each row and column with the baseline's seeds; without enough of them, what is not known is a dash."""
     return [_compared(comparison) for comparison in table.comparisons if comparison.difference is not None]
@@ -151,6 +177,14 @@ def significance_notes(table: Table) -> list[str]:
     for columns in dict.fromkeys(one.columns for one in table.aggregates):
         told += aggregate.notes([one for one in table.aggregates if one.columns == columns], table.baseline)
     return [clean(note) for note in told]
+
+
+def _over_images(one: OverImages, columns: int) -> list[str]:
+    row = [clean(one.row), clean(one.column), str(len(one.seeds)), f"{one.miou.value:.2f}"]
+    row.append(f"{one.miou.low:.2f} to {one.miou.high:.2f}")
+    if (apart := one.difference) is not None:
+        row += [f"{_round(apart.value):+.2f}", f"{_round(apart.low):+.2f} to {_round(apart.high):+.2f}"]
+    return [*row, *["–"] * (columns - len(row))]
 
 
 def _compared(c: Comparison) -> list[str]:

@@ -23,12 +23,12 @@ def markdown(table: Table) -> str:
         lines += [f"- {escape(gaps)}{f': {_code(command)}' if command else ''}"]
         lines += [f"  - {escape(line)}" for line in layout.missing(table)]
         lines += [f"  - {escape(heads)}: {_code(command)}" for heads, command in layout.fill(table)]
-    if table.baseline:
-        lines += ["", f"### Against {escape(table.baseline)}", ""]
-        if rows := layout.significance_rows(table):
-            escaped = [[escape(cell) for cell in row] for row in rows]
-            lines += [*_grid(layout.SIGNIFICANCE_HEAD, escaped, left=2), ""]
-        lines += [f"- {escape(note)}" for note in layout.significance_notes(table)]
+    for section in layout.sections(table):
+        lines += ["", f"### {escape(section.title)}", ""]
+        if section.rows:
+            escaped = [[escape(cell) for cell in row] for row in section.rows]
+            lines += [*_grid(section.head, escaped, left=2), ""]
+        lines += [f"- {escape(note)}" for note in section.notes]
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from analysis.render import layout
-from analysis.render.layout import BEST, SECOND, ShownEntry, ShownRow
+from analysis.render.layout import BEST, SECOND, Section, ShownEntry, ShownRow
 from analysis.table import Table
 
 _GAP = 2
@@ -39,7 +39,8 @@ def terminal(table: Table, width: int = 160, color: bool = False) -> str:
     console.print()
     _print_notes(console, layout.notes(table, styled=color), width)
     _print_notes(console, layout.footnotes(table), width, "  ", _GREY if color else "")
-    _significance(console, table, width)
+    for section in layout.sections(table):
+        _section(console, section, width)
     if gaps := layout.gaps(table):
         command = layout.filling(table)
         # One line, however long: it is there to be copied.
@@ -115,18 +116,18 @@ def _entry(cell: ShownEntry, height: int, published: bool) -> Text:
     return text
 
 
-def _significance(console: Console, table: Table, width: int) -> None:
-    rows, notes = layout.significance_rows(table), layout.significance_notes(table)
+def _section(console: Console, section: Section, width: int) -> None:
+    rows, notes = section.rows, section.notes
     if not notes:
         return
-    shown = [layout.SIGNIFICANCE_HEAD, *rows]
-    console.print(Text(f"\nAgainst {layout.clean(table.baseline)}\n"))
+    shown = [section.head, *rows]
+    console.print(Text(f"\n{section.title}\n"))
     if rows and sum(max(map(len, column)) + _GAP for column in zip(*shown, strict=True)) > width:
-        _print_notes(console, [_sentence(row) for row in rows], width)
+        _print_notes(console, [_sentence(section.head, row) for row in rows], width)
         console.print()
     elif rows:
         grid = Grid(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="none")
-        for index, name in enumerate(layout.SIGNIFICANCE_HEAD):
+        for index, name in enumerate(section.head):
             grid.add_column(name, justify="left" if index < 2 else "right", overflow="fold")
         for row in rows:
             grid.add_row(*map(Text, row))
@@ -135,10 +136,10 @@ def _significance(console: Console, table: Table, width: int) -> None:
     _print_notes(console, notes, width)
 
 
-def _sentence(row: list[str]) -> str:
-    """A comparison where the columns do not fit beside each other."""
+def _sentence(head: list[str], row: list[str]) -> str:
+    """A line of a section where its columns do not fit beside each other."""
     name, column, *numbers = row
-    named = ", ".join(f"{name} {number}" for name, number in zip(layout.SIGNIFICANCE_HEAD[2:], numbers, strict=True))
+    named = ", ".join(f"{name} {number}" for name, number in zip(head[2:], numbers, strict=True))
     return f"{name}, {column}: {named}"
 
 

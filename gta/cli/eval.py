@@ -189,6 +189,8 @@ class _Scoring:
         if self.again or result is None or self._partly:
             return None
         names = [self.network or result.headline] if self.network != ALL else list(result.networks)
+        if self.network == ALL and self.which == "best":
+            names = [result.headline]  # no other's are kept
         found = []
         for words, config in by_words.items():
             for name in names:

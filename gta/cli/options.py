@@ -127,6 +127,8 @@ rows = together(
     option("--protocol", "protocols", metavar="NAME", multiple=True, callback=_protocols,
            help="Columns of what gta eval recorded: sliding_window, or with other settings of evaluation, "
                 "sliding_window+flip=true; own is that of training. Several parted by commas."),
+    option("--bootstrap", is_flag=True,
+           help="Intervals over resamples of the validation images, of what gta eval found in each of them."),
 )  # fmt: skip
 paper = together(
     option("--style", type=click.Choice(["full", "paper"]), default="full",

@@ -39,6 +39,7 @@ class Shown:
     networks: bool = False
     score: str | None = None
     protocols: tuple[str, ...] = ()
+    bootstrap: bool = False
 
     @property
     def view(self) -> View:
@@ -108,6 +109,9 @@ def command(
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected; and below the table, over all columns, interquartile means and
     probabilities of improvement with bootstrap intervals.
+
+    With --bootstrap also results/NAME/bootstrap.csv: of each entry, and of its difference to the baseline on the same
+    images, the interval over resamples of the validation images. It is about the images alone, not about the seeds.
 
     Without a grid: the sweeps there are, and how far each is.
     """
@@ -203,7 +207,7 @@ def build(
 ) -> tuple[pd.DataFrame, Table, Unread]:
     """The runs of a grid, the table of them, and what MLflow could not tell; arguments and errors as of `show`."""
     from analysis import own, runs, table
-    from gta.cli.wanted import unrecorded, wanted
+    from gta.cli.wanted import OWN, unrecorded, wanted
     from gta.tracking import store
     from launch.grid.recorded import told
     from launch.state.damage import damage
@@ -227,7 +231,8 @@ def build(
             unread.damaged = f"{_from_folders(hurt)} They are damaged: see `gta status`."
         if unread.numbers and not unread.store:
             unread.numbers += " " + (store.damage(paths.tracking_uri) or _AGAIN)
-    cells = wanted(entries, overrides or [f"sweep={sweep.name}"], sweep.axes, shown.protocols)
+    asked = [*shown.protocols, *([OWN] if shown.bootstrap and OWN not in shown.protocols else [])]
+    cells = wanted(entries, overrides or [f"sweep={sweep.name}"], sweep.axes, asked)
     made = table.build(
         frame,
         cells,
@@ -239,6 +244,8 @@ def build(
         view=shown.view,
     )
     made.listed = shown.missing
+    if shown.bootstrap:
+        made.count_images(Path(paths.runs) / "cells")
     if text := told(entry.cell for entry in entries):
         made.notes += [f"{text}.", *unrecorded(cells, paths.runs)]
     return frame, made, unread

@@ -67,8 +67,9 @@ def test_a_grid_by_several_protocols_is_recorded_skipped_and_shown(
     assert kept.miou == own["gta"].result().networks["student"].last.miou  # type: ignore[union-attr]
     assert counted.ids == [f"val_{number:05d}" for number in range(6)]
 
-    table, _ = say("table", *grid, "--protocol", "own,sliding_window", "--missing")
+    table, _ = say("table", *grid, "--protocol", "own,sliding_window", "--bootstrap")
     assert "2 of 2 cells are missing (2 not scored by sliding_window): gta eval" in table
+    assert "Not known by image: supervised 1/5 (8) own; `gta eval" in table, "of gta training kept it"
     scored, _ = say("eval", *grid, SLIDING, "--network", "all")
     assert len(scored.splitlines()) == 2 + 4, "the student; student and teacher of gta"
     assert scored.count(WINDOW) == 3
@@ -88,7 +89,11 @@ def test_a_grid_by_several_protocols_is_recorded_skipped_and_shown(
         again, _ = say("eval", *grid, SLIDING, "--network", "all")
         assert again.count("recorded before") == 6
 
-    table, _ = say("table", *grid, "--protocol", "own,sliding_window", "--networks", "--score", "last")
+    shown = ["--networks", "--score", "last", "--bootstrap", "--baseline", "supervised"]
+    table, _ = say("table", *grid, "--protocol", "own,sliding_window", *shown)
+    assert "Not known by image" not in table
+    section = table.partition("Over images")[2]
+    assert [line.split()[0] for line in section.splitlines() if "1/5 (8)" in line] == ["supervised"] * 2 + ["gta"] * 4
     row = next(line for line in table.splitlines() if line.startswith("gta (student)"))
     students = {one.evaluation: one.miou for one in found["gta"] if one.network == "student"}
     assert f"{students['original size']:.2f} (1)" in row
