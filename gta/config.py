@@ -112,6 +112,11 @@ class ModelConfig:
         "same maths, rounded otherwise.",
         choices=("contiguous", "channels_last"),
     )
+    recompute: bool = neutral(
+        False,
+        "A vision transformer's blocks pass once more in the backward pass instead of keeping their activations: less "
+        "memory, a third more arithmetic, the same numbers.",
+    )
     weights: str = neutral(
         MISSING, "File with the encoder's initial weights (its sha256 is in the signature), or `random`.", text=PATH
     )

@@ -40,7 +40,7 @@ _OF_DEEPLAB = {
     "output_stride": 16, "aspp_rates": [6, 12, 18], "auxiliary": False, "dropout": 0.0, "low_level_channels": 0,
     "head_kernel": 3,
 }  # fmt: skip
-_OF_DINO = {"register_tokens": 0}
+_OF_DINO = {"register_tokens": 0, "recompute": False}
 _OF_DPT = {"mask_predictor": "output", **_OF_DINO}
 _OF_TIMM = {"patch": 0}
 

@@ -35,7 +35,7 @@ MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.
 
 
 def _vit(config: ModelConfig) -> VisionTransformer:
-    return VisionTransformer(vit_size(config), config.register_tokens)
+    return VisionTransformer(vit_size(config), config.register_tokens, config.recompute)
 
 
 # An encoder has `channels` and maps (B, 3, h, w) to features of these: three (low, middle, top) for DeepLabV3+, four of

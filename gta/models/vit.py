@@ -5,9 +5,12 @@ Tensors have the names of Meta's files (facebookresearch/dinov2), so that these 
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from gta.encoders import ViTSize
 
@@ -22,10 +25,14 @@ class VisionTransformer(nn.Module):
     `channels` are the planes of these four. A class token goes through all blocks with the patches, and so do
     `registers` register tokens, which have no position; neither is in the maps. `mask_token` is in Meta's files and
     used in pretraining alone: it is kept, and never trained.
+
+    `recompute`: for the backward pass a block keeps its input alone and passes once more (Chen et al., 2016, "Training
+    deep nets with sublinear memory cost"): the same numbers, as nothing in it is random and there is no BatchNorm.
     """
 
-    def __init__(self, size: ViTSize, registers: int = 0) -> None:
+    def __init__(self, size: ViTSize, registers: int = 0, recompute: bool = False) -> None:
         super().__init__()
+        self.recompute = recompute
         width = size.width
         self.patch, self.grid, self.taps = size.patch, size.grid, size.taps
         self.channels = (width,) * len(size.taps)
@@ -50,11 +57,16 @@ class VisionTransformer(nn.Module):
             tokens = torch.cat([tokens[:, :1], registers.to(tokens.dtype), tokens[:, 1:]], dim=1)
         maps = []
         for number, block in enumerate(self.blocks):
-            tokens = block(tokens)
+            tokens = self._passed(block, tokens)
             if number in self.taps:
                 seen = self.norm(tokens)[:, -rows * columns :]
                 maps.append(seen.transpose(1, 2).unflatten(2, (rows, columns)))
         return tuple(maps)
+
+    def _passed(self, block: nn.Module, tokens: Tensor) -> Tensor:
+        if self.recompute and torch.is_grad_enabled():
+            return cast(Tensor, checkpoint(block, tokens, use_reentrant=False, preserve_rng_state=False))
+        return cast(Tensor, block(tokens))
 
     def positions(self, rows: int, columns: int) -> Tensor:
         """The position embedding (1, 1 + rows x columns, D): that of the file, its grid resized where it is another.

@@ -123,6 +123,24 @@ def test_positions_of_registers_networks_are_resized_to_the_size_itself() -> Non
         assert float(found.mean()) == pytest.approx(2.0 - drift, abs=0.01), registers
 
 
+def test_blocks_that_pass_once_more_give_the_same_numbers() -> None:
+    images = torch.randn(2, 3, 20, 20)
+    found = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        network = VisionTransformer(SIZE, recompute=recompute)
+        passes = []
+        network.blocks[2].register_forward_pre_hook(lambda *_, passes=passes: passes.append(torch.is_grad_enabled()))
+        sum(one.square().sum() for one in network(images)).backward()
+        assert len(passes) == 1 + recompute
+        with torch.no_grad():
+            network(images)
+        assert len(passes) == 2 + recompute, "once where nothing goes backward"
+        found.append([parameter.grad for parameter in network.parameters() if parameter.grad is not None])
+    assert len(found[0]) == len(found[1]) > 50
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(*found, strict=True))
+
+
 def test_sides_that_are_no_multiples_are_never_cut_in_silence() -> None:
     with pytest.raises(ValueError, match=r"sides \(20, 22\) are no multiples of the patch, 4 pixels"):
         small_dpt(3)(torch.randn(1, 3, 20, 22))
