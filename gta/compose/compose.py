@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, fields, is_dataclass, replace
+from dataclasses import asdict, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -20,6 +19,7 @@ from gta import ROOT
 from gta.compose.hydra import (
     ConfigLoaderImpl,
     Hydra,
+    Parser,
     apply_values,
     create,
     group_options,
@@ -29,11 +29,12 @@ from gta.compose.hydra import (
 )
 from gta.compose.overrides import clear_words
 from gta.compose.ownmethods import MethodSource, config_of
+from gta.compose.plainvalues import Alike, is_plain, texts
 from gta.compose.sources import SweepSource, UserSource, yaml_files
 from gta.compose.yamlfile import read_settings
 from gta.config import Config, MethodConfig
 from gta.errors import UserError
-from gta.fields import check_value, check_values, describe, values_of
+from gta.fields import check_values, describe
 from gta.methods import METHODS, own
 from gta.text import first_line
 
@@ -60,19 +61,23 @@ def sweep_files() -> dict[str, Path]:
     return {name: path for folder in reversed(SWEEP_FOLDERS) for name, path in yaml_files(folder).items()}
 
 
+Bases = dict[tuple[tuple[str, ...], tuple[str, ...]], DictConfig]
+
+
 class Composer:
     """Composes cells that differ in values quickly: groups are composed once, values are applied to a copy.
 
     That is what Hydra does inside one composition (defaults list first, value overrides after), so the outcome is
-    Hydra's own; a test compares the two. Cells that differ in nothing but the seed are typed once.
+    Hydra's own; a test compares the two. Cells that differ in plain values alone are typed once (`plainvalues`).
     """
 
-    def __init__(self, loader: ConfigLoaderImpl, hydra_overrides: Sequence[str] = ()):
+    def __init__(self, loader: ConfigLoaderImpl, hydra_overrides: Sequence[str] = (), bases: Bases | None = None):
+        """`bases`: what another composer of this loader keeps, to be shared."""
         self.loader = loader
         self.hydra_overrides = list(hydra_overrides)
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
-        self._unseeded: dict[tuple[str, ...], Config | None] = {}
-        self._parser = OverridesParser.create(config_loader=loader)
+        self._bases: Bases = {} if bases is None else bases
+        self._alike: dict[tuple[tuple[str, ...], ...], Alike] = {}
+        self._parser = Parser.create(config_loader=loader)
         self._is_group = cache(lambda key: bool(group_options(loader, key)))
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
@@ -80,32 +85,38 @@ class Composer:
         parsed = self._parser.parse_overrides(list(overrides))
         groups = tuple(str(o.input_line) for o in parsed if self._is_group(o.key_or_group))
         values = [o for o in parsed if not self._is_group(o.key_or_group)]
-        if groups not in self._bases:
+        names = {one.key_or_group for one in parsed if self._is_group(one.key_or_group)}
+        ordered = sorted(groups) if len(names) == len(groups) else groups  # of two for one group the last counts
+        key = (tuple(self.hydra_overrides), tuple(ordered))
+        if key not in self._bases:
             base = self.loader.load_configuration("config", [*self.hydra_overrides, *groups], RunMode.RUN)
             OmegaConf.set_struct(base, False)
             del base["hydra"]
             OmegaConf.set_struct(base, True)
-            self._bases[groups] = base
-        config = self._bases[groups].copy()
+            self._bases[key] = base
+        config = self._bases[key].copy()
         apply_values(values, config)
         return config
 
     def cell(self, overrides: Sequence[str]) -> Config:
         """The typed config of one cell, with its fields in their ranges; raises what `compose` and `checked` raise."""
-        seeds = [override for override in overrides if re.match(r"[+~]*seed\b", override)]
-        plain = re.fullmatch(r"seed=(0|[1-9]\d*)", seeds[0]) if len(seeds) == 1 else None
-        if plain is None:
+        parsed = self._parser.parse_overrides(list(overrides))
+        names = [one.key_or_group for one in parsed]
+        plain = {
+            one.key_or_group: one.value() for one in parsed if not self._is_group(one.key_or_group) and is_plain(one)
+        }
+        if not plain or len(set(names)) < len(names):
             return checked(self.compose(overrides))
-        others = tuple(override for override in overrides if override not in seeds)
-        if others not in self._unseeded:
+        others = (tuple(str(one.input_line) for one in parsed if one.key_or_group not in plain), tuple(sorted(plain)))
+        if others not in self._alike:
             composed = self.compose(overrides)
-            depends = re.search(r"\$\{[^}]*(seed|[:$])", OmegaConf.to_yaml(composed))  # or maybe, by another's name
-            self._unseeded[others] = None if depends else checked(composed)
-        same = self._unseeded[others]
-        if same is None:  # something else follows from the seed
-            return checked(self.compose(overrides))
-        check_value(values_of(Config)["seed"], "seed", seed := int(plain[1]))
-        return replace(same, seed=seed)
+            self._alike[others] = Alike(composed, checked(composed), plain)
+            return self._alike[others].config
+        with suppress(OmegaConfBaseException, LookupError):  # the long way says what is wrong
+            made = self._alike[others].with_values(plain)
+            check_values(made)
+            return made
+        return checked(self.compose(overrides))
 
 
 def checked(config: DictConfig) -> Config:
@@ -174,9 +185,7 @@ def _refuse_volatile(config: DictConfig) -> None:
     """What looks outside the config (`${now:}`, `${oc.env:}`, `${hydra:}` ...) may stand in result-neutral fields only:
     each other field is resolved, and what is asked on the way is seen, however it is reached.
     """
-    if not any(
-        re.search(r"\$\{.*:", text, re.DOTALL) for text in _texts(OmegaConf.to_container(config, resolve=False))
-    ):
+    if not any(re.search(r"\$\{.*:", text, re.DOTALL) for text in texts(OmegaConf.to_container(config, resolve=False))):
         return  # no resolver anywhere
     method = METHODS.config(config.method.name) if config.method.name in METHODS else MethodConfig
     rows = {**describe(Config), **describe(method, "method.")}
@@ -189,12 +198,3 @@ def _refuse_volatile(config: DictConfig) -> None:
             raise UserError(
                 f"{name} can change a result, so it must not depend on ${{{asked[0]}:...}}: give it a plain value."
             )
-
-
-def _texts(written: Any) -> Iterator[str]:
-    """All texts of a config in plain Python."""
-    if isinstance(written, str):
-        yield written
-    elif isinstance(written, (dict, list)):
-        for below in written.values() if isinstance(written, dict) else written:
-            yield from _texts(below)

@@ -5,6 +5,7 @@ An update may move any of it: tests/gta/compose/test_private_names.py then says 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,13 +13,15 @@ from typing import Any
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, ValueNode
 from omegaconf._utils import get_omega_conf_dumper
 from omegaconf.basecontainer import BaseContainer
 
@@ -27,12 +30,14 @@ from gta.compose.sources import SettingsSource
 __all__ = [
     "ConfigLoaderImpl",
     "Hydra",
+    "Parser",
     "apply_values",
     "create",
     "group_options",
     "loader_of",
     "outside_resolvers",
     "schema",
+    "set_as",
     "split_grid",
     "to_yaml",
 ]
@@ -48,7 +53,44 @@ def create(name: str, conf: Path, first: tuple[Any, Path], more: Sequence[tuple[
     search_path = create_config_search_path(f"{SettingsSource.scheme()}://{conf}")
     for anchor, (source, folder) in [("main", first), *(("schema", one) for one in more)]:
         search_path.prepend("user", f"{source.scheme()}://{folder.absolute()}", anchor=anchor)
-    return Hydra.create_main_hydra2(name, search_path)
+    hydra = Hydra(task_name=name, config_loader=_Loader(search_path))
+    GlobalHydra.instance().initialize(hydra)
+    return hydra
+
+
+_PARSED: dict[str, Override] = {}
+_MOST_PARSED = 10_000
+
+
+class Parser(OverridesParser):
+    """Hydra's, which reads a text once: one command asks for each of its words a dozen times, a millisecond each."""
+
+    def parse_rule(self, s: str, rule_name: str) -> Any:
+        if rule_name != "override":
+            return super().parse_rule(s, rule_name)
+        if s not in _PARSED:
+            if len(_PARSED) >= _MOST_PARSED:
+                _PARSED.clear()
+            _PARSED[s] = super().parse_rule(s, rule_name)
+        return copy.copy(_PARSED[s])
+
+
+class _Repository(CachingConfigRepository):
+    """Hydra's, which copies the list of its sources and not all that they hold."""
+
+    def __init__(self, delegate: IConfigRepository):
+        self.delegate = copy.copy(delegate)  # another search path gives the copy another list
+        self.cache = {}
+
+
+class _Loader(ConfigLoaderImpl):
+    def _parse_overrides_and_create_caching_repo(
+        self, config_name: str | None, overrides: list[str]
+    ) -> tuple[list[Override], CachingConfigRepository]:
+        parsed = Parser.create().parse_overrides(overrides)
+        repository = _Repository(self.repository)
+        self._process_config_searchpath(config_name, parsed, repository)
+        return parsed, repository
 
 
 def group_options(loader: ConfigLoaderImpl, group: str) -> list[str]:
@@ -66,6 +108,24 @@ def loader_of(hydra: Hydra) -> ConfigLoaderImpl:
 def apply_values(overrides: Sequence[Override], config: DictConfig) -> None:
     """Apply overrides of values (not of groups) to a composed config, in place."""
     ConfigLoaderImpl._apply_overrides_to_config(list(overrides), config)
+
+
+def set_as(config: DictConfig, name: str, value: Any) -> Any:
+    """What the field of a dotted name becomes by a plain value; the config is left as it is. Raises what OmegaConf
+    raises where the field takes none such, and LookupError where the name is not of a single value.
+    """
+    *sections, last = name.split(".")
+    node: Any = config
+    for section in sections:
+        if not isinstance(node, DictConfig) or node._is_none() or node._is_missing() or node._is_interpolation():
+            raise LookupError(name)
+        node = node._get_node(section)
+    leaf = node._get_node(last) if isinstance(node, DictConfig) and not node._is_none() else None
+    if not isinstance(leaf, ValueNode):
+        raise LookupError(name)
+    leaf = copy.copy(leaf)
+    leaf._set_value(value)
+    return leaf._value()
 
 
 def split_grid(overrides: Sequence[Override]) -> list[list[str]]:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gta import ROOT
 from gta.compose.filerules import PARAMS
-from gta.compose.hydra import ConfigLoaderImpl, group_options
+from gta.compose.hydra import ConfigLoaderImpl, Parser, group_options
 from gta.compose.overrides import parse, written_in
 
 COMMAND_LINE = "the command line"
@@ -28,7 +27,7 @@ class Origins:
     def __init__(self, loader: ConfigLoaderImpl, master: DictConfig):
         hydra = master.hydra.overrides
         self._loader = loader
-        self._parser = OverridesParser.create(config_loader=loader)
+        self._parser = Parser.create(config_loader=loader)
         self._hydra = [str(word) for word in hydra.hydra]
         self._typed = {one.key_or_group for one in self._parse([str(word) for word in hydra.task])}
         self._sweep = f"sweep/{master.hydra.runtime.choices.get('sweep')}"

@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
-from gta.compose.hydra import ConfigLoaderImpl, group_options
+from gta.compose.hydra import ConfigLoaderImpl, Parser, group_options
 from gta.compose.sources import SettingsSource
 from gta.compose.yamlfile import place
 from gta.config import Config, MethodConfig
@@ -69,7 +69,7 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
 
     `options` are names the command itself takes (`retry`); they are only suggested.
     """
-    parsed = parse(OverridesParser.create(config_loader=loader), overrides)
+    parsed = parse(Parser.create(config_loader=loader), overrides)
     names = setting_names()
     if any(override.key_or_group.startswith("method.") for override in parsed):
         names = _with_own(names, [override.key_or_group for override in parsed])

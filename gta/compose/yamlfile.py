@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ def read_settings(path: Path) -> tuple[DictConfig, str]:
     except OSError as error:
         raise UserError(f"{shown(path)} cannot be read: {error.strerror}.") from None
     try:
-        node = load_yaml(text)
+        node = copy.deepcopy(_loaded(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise UserError(f"{_at(path, mark.line + 1 if mark else None)} is not YAML: {_problem(error)}.") from None
@@ -42,6 +44,12 @@ def read_settings(path: Path) -> tuple[DictConfig, str]:
     if not isinstance(node, DictConfig):
         raise UserError(f"{shown(path)} must hold settings, a line each (name: value).")
     return node, text
+
+
+@lru_cache(maxsize=500)
+def _loaded(text: str) -> Any:
+    """As `load_yaml`, once for a text: a command composes the same few files half a dozen times."""
+    return load_yaml(text)
 
 
 def load_yaml(text: str) -> Any:

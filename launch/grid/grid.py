@@ -8,16 +8,15 @@ from dataclasses import replace
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gta import progress, recipe
 from gta.cell import Cell
-from gta.compose.compose import Composer
+from gta.compose.compose import Bases, Composer
 from gta.compose.epochs import scaled
 from gta.compose.filerules import PARAMS
-from gta.compose.hydra import ConfigLoaderImpl, Hydra, loader_of, split_grid
+from gta.compose.hydra import ConfigLoaderImpl, Hydra, Parser, loader_of, split_grid
 from gta.compose.overrides import (
     check_hydra,
     check_overrides,
@@ -49,7 +48,7 @@ def expand(master: DictConfig, loader: ConfigLoaderImpl) -> list[list[str]]:
     params = _plain(master.hydra.sweeper.params or {})
     swept = [_parameter(loader, master, str(key), value) for key, value in params.items()]
     given = _plain(master.hydra.overrides.task)
-    parsed = parse(OverridesParser.create(config_loader=loader), [*swept, *given])
+    parsed = parse(Parser.create(config_loader=loader), [*swept, *given])
     for override in parsed:
         refuse_interval(override)
     return split_grid(parsed)
@@ -110,7 +109,8 @@ def configs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
     """The config of each cell, which knows whether it is of a variant; `master` is told the grid's own."""
     if not jobs:
         raise UserError("The grid is empty: one of its sweeps has no value.")
-    compose = composer(loader, master)
+    bases: Bases = {}  # the sweep as declared has the same groups for the most part
+    compose = composer(loader, master, bases=bases)
     found = [compose(overrides) for overrides in progress.steps(jobs, "composing the cells", len(jobs))]
     master.variant = ""
     if not variants.own_name(master) or not (changed := variants.changes(loader, master)):
@@ -118,17 +118,17 @@ def configs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
     file = variants.declared(loader, master)
     if not (text := variants.words(loader, changed, file)):
         return found
-    of_file = _of_file(loader, file)
+    of_file = _of_file(loader, file, bases)
     HydraConfig.instance().set_config(master)
     if not variants.same(found, of_file):
         master.variant = text
     return variants.marked(found, of_file, text)
 
 
-def _of_file(loader: ConfigLoaderImpl, file: DictConfig) -> list[Config]:
+def _of_file(loader: ConfigLoaderImpl, file: DictConfig, bases: Bases) -> list[Config]:
     """The configs of a sweep as its file declares it; none where that cannot be composed as it stands."""
     try:
-        compose = composer(loader, file)
+        compose = composer(loader, file, bases=bases)
         return [compose(overrides) for overrides in expand(file, loader)]
     except UserError:
         return []
@@ -142,13 +142,15 @@ def distinct(cells: Sequence[Cell]) -> list[Cell]:
     return name_rows(list(once.values()))
 
 
-def composer(loader: ConfigLoaderImpl, master: DictConfig, said: str = "") -> Callable[[Sequence[str]], Config]:
+def composer(
+    loader: ConfigLoaderImpl, master: DictConfig, said: str = "", bases: Bases | None = None
+) -> Callable[[Sequence[str]], Config]:
     """Makes the typed config of a cell from its overrides; no list or data set has to be there for that.
 
     It raises UserError for what cannot be composed, with the overrides, or with what is `said` in their place.
     """
     HydraConfig.instance().set_config(master)  # so that ${hydra:...} resolves in neutral fields
-    kept = Composer(loader, _plain(master.hydra.overrides.hydra))
+    kept = Composer(loader, _plain(master.hydra.overrides.hydra), bases)
 
     def compose(overrides: Sequence[str]) -> Config:
         with composing(loader, said or f"in the cell {' '.join(overrides)}"):

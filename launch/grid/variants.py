@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -21,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from gta.cell import weights_digest
 from gta.compose.compose import sweep_files
 from gta.compose.filerules import PARAMS
-from gta.compose.hydra import ConfigLoaderImpl
+from gta.compose.hydra import ConfigLoaderImpl, Parser
 from gta.compose.overrides import composing, parse, protect
 from gta.compose.paths import absolute
 from gta.config import Config
@@ -52,7 +51,7 @@ def own_name(master: DictConfig) -> str:
 
 def changes(loader: ConfigLoaderImpl, master: DictConfig) -> list[Override]:
     """The overrides that may make another grid than the sweep's file declares: of one setting the last."""
-    parser = OverridesParser.create(config_loader=loader)
+    parser = Parser.create(config_loader=loader)
     task = parse(parser, [str(word) for word in master.hydra.overrides.task])
     words = [str(word).removeprefix(f"{PARAMS}.") for word in master.hydra.overrides.hydra if _of_grid(str(word))]
     found = {one.key_or_group: one for one in [*parse(parser, words), *task] if not _neutral(one.key_or_group)}
@@ -77,7 +76,7 @@ def _neutral(key: str) -> bool:
 
 def declared(loader: ConfigLoaderImpl, master: DictConfig) -> DictConfig:
     """The composed config of the sweep as its file declares it, on the same site and with the same paths."""
-    parser = OverridesParser.create(config_loader=loader)
+    parser = Parser.create(config_loader=loader)
     task = [
         one.input_line
         for one in parse(parser, [str(word) for word in master.hydra.overrides.task])
@@ -95,9 +94,7 @@ def words(loader: ConfigLoaderImpl, changed: Sequence[Override], file: DictConfi
     """
     params = OmegaConf.to_container(file.hydra.sweeper.params or {}, resolve=False)
     assert isinstance(params, dict)
-    swept = parse(
-        OverridesParser.create(config_loader=loader), [protect(f"{name}={params[name]}") for name in map(str, params)]
-    )
+    swept = parse(Parser.create(config_loader=loader), [protect(f"{name}={params[name]}") for name in map(str, params)])
     before = {one.key_or_group: _values(one) for one in swept}
     told = {}
     for one in changed:
