@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 Points = dict[tuple[str, int], float]
+ON_EVERY_LINE = ("seconds", "system/data_wait_percent")  # of the journal: of steps, and of their evaluation
 ATTEMPTS = "attempts/[0-9][0-9][0-9][0-9].json"  # beside them lie other records, as of a rank that is silent
 MOVING = ("seconds", "system/")  # names of metrics that are of the machine, not of the run
 
@@ -167,7 +168,7 @@ def done_once(folder: Path, losing: Collection[str] = ()) -> Iterator[str]:
         if line.get("event") in ("started", "resumed"):
             at, seen = line["iteration"], set()
         if line.get("kind") == "metrics" and _real(line):
-            new = {(name, line["iteration"]) for name in line["values"] if name != "seconds"}
+            new = {(name, line["iteration"]) for name in line["values"] if name not in ON_EVERY_LINE}
             if line["iteration"] < max(at, 0) or new & seen:
                 yield f"iteration {line['iteration']} is twice in the journal, in one attempt"
             seen |= new

@@ -16,13 +16,14 @@ from tests.faults.kinds import KINDS
 from tests.faults.world import World
 from tests.helpers.program import ROOT
 
+SEED = "501"  # by which all of these come to grids of one cell, which are the quickest: `make drill` has the others
 SELECTION = ("kill -9 of a cell", "inside a save", "kill -9 of the launcher", "a record broken", "mlflow.db broken")
 
 
 @pytest.mark.slow
 def test_a_selection_of_faults_comes_right(tmp_path: Path) -> None:
     kinds = [word for name in SELECTION for word in ("--kind", name)]
-    command = [sys.executable, "-m", "tests.faults", "--seed", "3", "--each", "--json", "--jobs", "1", *kinds]
+    command = [sys.executable, "-m", "tests.faults", "--seed", SEED, "--each", "--json", "--jobs", "1", *kinds]
     done = subprocess.run(
         [*command, "--folder", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, env={**os.environ}, check=False
     )

@@ -21,7 +21,7 @@ from gta.ops.batch import Labeled, Unlabeled, positions
 from gta.ops.dropout import Draws
 from tests.helpers.methods import make_batch, make_method
 
-IMAGES, GROUP, STEPS = 8, 2, 6
+IMAGES, GROUP, STEPS = 8, 2, 4
 SCENARIOS: dict[str, dict[str, Any]] = {
     "supervised": {"name": "supervised"},
     "mean_teacher": {"name": "mean_teacher"},

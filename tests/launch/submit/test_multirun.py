@@ -20,6 +20,15 @@ from tests.helpers.notified import script, told
 from tests.helpers.program import SMALL_SHAPES, Run
 from tests.helpers.slurm import until
 
+# long enough to be interrupted after a checkpoint, and quick all the same: few evaluations and saves
+LONGER = (
+    "schedule.iterations=100",
+    "schedule.eval_every=50",
+    "schedule.checkpoint_every=20",
+    "model.width=4",
+    "model.decoder_channels=8",
+)
+
 
 def results(runs: Path) -> dict[str, Any]:
     """Signature -> what a reader of the table sees."""
@@ -64,7 +73,7 @@ def test_a_grid_runs_once_and_prints_its_table(gta: Run, say: Run, small: list[s
 
 @pytest.mark.slow
 def test_kill_9_of_launcher_and_cells_loses_nothing(say: Run, small: list[str], tmp_path: Path) -> None:
-    words = ["multirun", "sweep=shapes", "method=mean_teacher,gta", "seed=0", *small, "schedule.iterations=60"]
+    words = ["multirun", "sweep=shapes", "method=mean_teacher,gta", "seed=0", *small, *LONGER]
     undisturbed = say(*words, f"paths.runs={tmp_path / 'other'}")
     assert undisturbed.returncode == 0, undisturbed.stdout + undisturbed.stderr
 
@@ -84,7 +93,7 @@ def test_kill_9_of_launcher_and_cells_loses_nothing(say: Run, small: list[str], 
 
 @pytest.mark.slow
 def test_a_cell_that_is_killed_goes_on(small: list[str], tmp_path: Path) -> None:
-    words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, "schedule.iterations=60"]
+    words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, *LONGER]
     launcher = subprocess.Popen([sys.executable, "-m", "gta", *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
     wait_for(lambda: list(tmp_path.glob("runs/cells/*/checkpoint.pt")))
     (owner,) = tmp_path.glob("runs/cells/*/attempts/0001.json")
@@ -96,7 +105,7 @@ def test_a_cell_that_is_killed_goes_on(small: list[str], tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_a_launcher_that_dies_alone_leaves_its_cells_to_the_next(say: Run, small: list[str], tmp_path: Path) -> None:
-    words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, "schedule.iterations=60"]
+    words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, *LONGER]
     words.append(f"site.notify={script(tmp_path)!r}")
     launcher = subprocess.Popen([sys.executable, "-m", "gta", *words], cwd=tmp_path, stdout=subprocess.DEVNULL)
     wait_for(lambda: list(tmp_path.glob("runs/cells/*/checkpoint.pt")))
@@ -111,13 +120,13 @@ def test_a_launcher_that_dies_alone_leaves_its_cells_to_the_next(say: Run, small
 
 @pytest.mark.slow
 def test_two_launchers_at_once_run_each_cell_once(small: list[str], tmp_path: Path) -> None:
-    words = ["multirun", "sweep=shapes", "method=supervised,mean_teacher,gta", "seed=0", *small]
+    words = ["multirun", "sweep=shapes", "method=supervised,gta", "seed=0", *small]
     command = [sys.executable, "-m", "gta", *words]
     both = [subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate(timeout=900)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert attempts(tmp_path / "runs") == dict.fromkeys(results(tmp_path / "runs"), 1)
-    assert len(results(tmp_path / "runs")) == 3
+    assert len(results(tmp_path / "runs")) == 2
 
 
 @pytest.mark.slow
