@@ -21,7 +21,7 @@ from gta.data.masks import ColourMask
 from gta.data.pictures import UndeclaredRange
 from gta.data.present import absent
 from gta.data.spec import LABELED, UNLABELED, all_labeled, check_layout, own_ratio, split_folder, train_path, val_path
-from gta.data.splits.known import incomplete
+from gta.data.splits.known import incomplete, set_by_number
 from gta.data.splits.split import extra_ids
 from gta.errors import UserError
 
@@ -132,7 +132,8 @@ def read_lists(config: DataConfig, problems: list[str]) -> dict[str, list[str]]:
         if shared := set(lists.get(one, ())) & set(lists.get(other, ())):
             problems.append(f"{len(shared)} images are in both {paths[one]} and {paths[other]}, {min(shared)} for one.")
     if "labeled" in lists and "unlabeled" in lists:
-        if wrong := incomplete(lists["labeled"], lists["unlabeled"]):
+        of = set_by_number(config, lists["labeled"])
+        if wrong := incomplete(lists["labeled"], lists["unlabeled"], of):
             problems.append(f"{split_folder(config)}: {wrong}.")
         if not wrong and "train" in lists and {*lists["labeled"], *lists["unlabeled"]} != {*lists["train"]}:
             problems.append(f"{split_folder(config)}: labeled and unlabeled are not together {paths['train']}.")

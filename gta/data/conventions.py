@@ -50,19 +50,20 @@ def recognised(config: DataConfig, values: Collection[int]) -> tuple[Convention,
 
 
 def asked_for(config: DataConfig) -> Convention | None:
-    """The convention by which the config reads masks; None where it is none of them."""
+    """The convention by which the config reads masks; None where it is none of them: data of another kind, then."""
     known = {pair[0] for pair in config.label_map} or set(range(len(config.classes)))
     reads = known | {config.ignore_index}
     return next((one for one in CONVENTIONS.get(config.name, ()) if one.labels == reads), None)
 
 
 def said(config: DataConfig, values: Sequence[int]) -> str:
-    """Which kind of masks these labels are of, in a sentence without its full stop; empty for a data set of no
-    conventions, and where there is no label.
+    """Which kind of masks these labels are of, in a sentence without its full stop; empty where there is no label, and
+    for a data set of no conventions, or one that only has its name.
     """
-    if config.name not in CONVENTIONS or not values:
+    ours = asked_for(config)
+    if ours is None or not values:
         return ""
-    seen, found, ours = f"masks hold {runs(values)}", recognised(config, values), asked_for(config)
+    seen, found = f"masks hold {runs(values)}", recognised(config, values)
     if not found:
         kinds = "; ".join(f"data={one.data}: {runs(sorted(one.labels))}" for one in CONVENTIONS[config.name])
         return f"{seen}: none of the kinds that are known ({kinds})"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gta.config import DataConfig
-from gta.data.conventions import CONVENTIONS
+from gta.data.conventions import asked_for
 from gta.data.masks import packed, read_colours, read_labels, unpacked
 from gta.data.spec import IGNORE
 from gta.errors import UserError
@@ -65,7 +65,7 @@ class Labels:
         written = np.bincount(mask.ravel(), minlength=256)
         strays = np.flatnonzero((written > 0) & ~self._allowed)
         if strays.size:
-            kinds = " `gta data check` says which kind of masks these are." if self.config.name in CONVENTIONS else ""
+            kinds = " `gta data check` says which kind of masks these are." if asked_for(self.config) else ""
             known = "in no pair of data.label_map" if self.config.label_map else "none of the classes"
             raise StrayLabels(
                 f"{path}: label {strays[0]} ({written[strays[0]]} pixels) is {known} "

@@ -13,7 +13,7 @@ import numpy as np
 from gta import progress
 from gta.config import CROP, CROP_BACKGROUND, Config, DataConfig, EvaluationConfig
 from gta.data.advice import of_labels
-from gta.data.conventions import CONVENTIONS, TOLD_BY
+from gta.data.conventions import TOLD_BY, asked_for
 from gta.data.dataset import SegmentationDataset
 from gta.data.lists import digest
 from gta.data.spec import IGNORE
@@ -91,7 +91,7 @@ def _check(name: str, dataset: SegmentationDataset) -> None:
     classes = np.zeros(len(config.classes) + 1, np.int64)
     written = np.zeros(256, np.int64)
     order = np.random.default_rng(0).permutation(len(dataset))
-    least = min(TOLD_BY, len(dataset)) if config.name in CONVENTIONS else 1
+    least = min(TOLD_BY, len(dataset)) if asked_for(config) else 1
     for looked, (labels, count) in enumerate(_in_threads(dataset.counted, order.tolist()), start=1):
         classes += count
         written += labels

@@ -163,23 +163,29 @@ def name_rows(cells: Sequence[Cell]) -> list[Cell]:
     """The same cells; where some would share a place of the table (row, column, seed), their rows say what tells them
     apart.
     """
-    places: dict[tuple[str, str, int], list[Cell]] = {}
+    settings = {cell.signature: said for cell, said in zip(cells, _settings(cells), strict=True)}
+    places: dict[tuple[str, str, int], list[dict[str, str]]] = {}
     for cell in cells:
-        places.setdefault((cell.row, cell.column, cell.config.seed), []).append(cell)
+        places.setdefault((cell.row, cell.column, cell.config.seed), []).append(settings[cell.signature])
     differing: dict[str, set[str]] = {}
     for (row, _, _), rivals in places.items():
-        settings = [_settings(cell) for cell in rivals]
-        names = {name for setting in settings for name in setting if len({s.get(name) for s in settings}) > 1}
+        names = {name for one in rivals for name in one if len({other.get(name) for other in rivals}) > 1}
         differing.setdefault(row, set()).update(names)
     told = {
-        row: _telling(names, [cell.params for cell in cells if cell.row == row]) for row, names in differing.items()
+        row: _telling(names, [settings[cell.signature] for cell in cells if cell.row == row])
+        for row, names in differing.items()
     }
-    return [_labeled(cell, told[cell.row]) for cell in cells]
+    return [_labeled(cell, told[cell.row], settings[cell.signature]) for cell in cells]
 
 
-def _settings(cell: Cell) -> dict[str, str]:
-    """What can tell a cell's row from others: its settings, and the folder whose contents are in its signature."""
-    return {**cell.params, EXTRA: recipe.folder_of(cell.config.data) or "none"}
+def _settings(cells: Sequence[Cell]) -> list[dict[str, str]]:
+    """What can tell a cell's row from others: its settings, and the folder whose contents are in its signature (by its
+    name, or its path where two have that name).
+    """
+    folders = {cell.config.data.unlabeled_root: recipe.folder_of(cell.config.data) for cell in cells}
+    paths = len({*folders.values()}) < len(folders)
+    shown = {root: (root if paths else folder) or "none" for root, folder in folders.items()}
+    return [{**cell.params, EXTRA: shown[cell.config.data.unlabeled_root]} for cell in cells]
 
 
 def _telling(names: set[str], settings: Sequence[dict[str, str]]) -> list[str]:
@@ -190,12 +196,11 @@ def _telling(names: set[str], settings: Sequence[dict[str, str]]) -> list[str]:
     return sorted(n for n in names if not several or n == encoder or len(by_encoder[n]) > several or n[:6] != "model.")
 
 
-def _labeled(cell: Cell, names: Sequence[str]) -> Cell:
+def _labeled(cell: Cell, names: Sequence[str], settings: dict[str, str]) -> Cell:
     """The cell with the settings of these names in its row."""
     if not names:
         return cell
-    values = _settings(cell)
-    label = " ".join([cell.row, *(f"{name.rsplit('.', 1)[-1]}={values.get(name)}" for name in names)])
+    label = " ".join([cell.row, *(f"{name.rsplit('.', 1)[-1]}={settings.get(name)}" for name in names)])
     return replace(cell, config=replace(cell.config, method=replace(cell.config.method, label=label)))
 
 

@@ -127,6 +127,14 @@ def set_of_config(config: DataConfig) -> KnownSet | None:
     return set_in_folder(folder) if folder != config.split_family else None
 
 
+def set_by_number(config: DataConfig, labeled: Sequence[str]) -> KnownSet | None:
+    """The known data set of lists that are said to be UniMatch's, and are as many as such a list whose digest is not on
+    record.
+    """
+    known = set_of_config(config)
+    return known if config.split_family.startswith("unimatch") and counted(known, labeled) else None
+
+
 def unlabeled_name(labeled: Sequence[str], unlabeled: Sequence[str]) -> str | None:
     """The name of an unlabeled list that makes the whole training set with a published labeled one; else None."""
     found = known_list(digest(labeled))
@@ -137,15 +145,13 @@ def unlabeled_name(labeled: Sequence[str], unlabeled: Sequence[str]) -> str | No
 def incomplete(labeled: Sequence[str], unlabeled: Sequence[str], known: KnownSet | None = None) -> str | None:
     """What is wrong where the two lists are not together the whole training set of the data set `known`.
 
-    Without it the published list tells which: a labeled or an unlabeled list that is known by its digest, or labeled
-    ids of a known form that are as many as in a list whose digest is not on record. None where they are whole, or where
-    nothing is known of them.
+    Without it the published list tells which: a labeled or an unlabeled list that is known by its digest. None where
+    they are whole, or where nothing is known of them.
     """
     both = {*labeled, *unlabeled}
     if known is None:
         lists = (known_list(digest(labeled)), known_list(digest(unlabeled)))
         known = next((known_sets()[found.set] for found in lists if found and found.kind == "labeled"), None)
-        known = known or next((one for one in known_sets().values() if counted(one, labeled)), None)
     if known is None or digest(both) == known.train:
         return None
     counts = f"{len(labeled)} labeled and {len(unlabeled)} unlabeled ids"

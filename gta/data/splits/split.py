@@ -14,7 +14,7 @@ from gta.data.extra import files_digest, is_extra
 from gta.data.listing import image_files, image_path, list_lines, mask_files, mask_path
 from gta.data.lists import digest
 from gta.data.spec import LABELED, UNLABELED, all_labeled, split_folder, train_path, val_path
-from gta.data.splits.known import counted, incomplete, known_name, set_of
+from gta.data.splits.known import counted, incomplete, known_name, set_by_number
 from gta.errors import UserError
 
 ROUNDED_UP = 128  # shares so small that rounding up to a whole image makes them others: a power of two is meant
@@ -115,8 +115,9 @@ def load_split(config: DataConfig) -> Split:
                     said = files.absent(kind, item, expected(config, item))
                     raise UserError(f"{paths[name]} line {line}: {said}")
     ids = {"unlabeled": [], **{name: [item for item, _ in lines] for name, lines in lists.items()}}
-    known = known_name(digest(ids["labeled"])) or counted(set_of(ids["labeled"]), ids["labeled"])
-    if known and not all_labeled(config) and (wrong := incomplete(ids["labeled"], ids["unlabeled"])):
+    of = set_by_number(config, ids["labeled"])
+    known = known_name(digest(ids["labeled"])) or counted(of, ids["labeled"])
+    if known and not all_labeled(config) and (wrong := incomplete(ids["labeled"], ids["unlabeled"], of)):
         raise UserError(
             f"{folder}: the labeled list is {known}, but {wrong}: take the unlabeled list that was published with it."
         )

@@ -109,6 +109,15 @@ def test_other_labels_are_of_no_known_kind(coco: Path, capsys: pytest.CaptureFix
     )
 
 
+def test_other_data_of_the_name_is_spoken_of_as_any(coco: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layouts.coco(coco, COCO_TRAIN, COCO_VAL, range(3))
+    Path("conf/data").mkdir(parents=True)
+    Path("conf/data/three.yaml").write_text("defaults: [coco]\nclasses: [ground, water, sky]\n")
+    code, said = _check(capsys, "data=three")
+    assert code == 0
+    assert "masks hold" not in said
+
+
 @pytest.mark.slow
 def test_a_cell_is_not_trained_on_masks_of_the_other_kind(ade20k: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Though all but one of their labels are valid in both, and no class is asked for."""

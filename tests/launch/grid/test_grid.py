@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,36 @@ def test_equal_cells_are_one(cells) -> None:  # type: ignore[no-untyped-def]
 def test_rows_say_what_tells_cells_apart(cells) -> None:  # type: ignore[no-untyped-def]
     made = cells("method=supervised,gta", "seed=0", "schedule.lr=0.1,0.2")
     assert [cell.row for cell in made] == ["supervised lr=0.1", "supervised lr=0.2", "gta lr=0.1", "gta lr=0.2"]
+
+
+def test_a_network_is_told_by_its_encoder(cells) -> None:  # type: ignore[no-untyped-def]
+    """What comes with it goes without saying; what does not is said."""
+    words = ["method=gta", "data.split=1/5", "seed=0", "model=resnet18,resnet34", "model.weights=random"]
+    assert [cell.row for cell in cells(*words)] == ["gta encoder=resnet18", "gta encoder=resnet34"]
+    rows = [cell.row for cell in cells(*words, "model.output_stride=8,16")]
+    assert rows[:2] == ["gta encoder=resnet18 output_stride=8", "gta encoder=resnet18 output_stride=16"]
+    assert len(set(rows)) == 4
+    dry = [cell.row for cell in cells(*words, "schedule=dry")]
+    assert dry == ["gta encoder=resnet18", "gta encoder=resnet34"], "a dry run keeps them apart"
+
+
+def test_folders_of_unlabeled_images_are_told_by_their_names(cells) -> None:  # type: ignore[no-untyped-def]
+    pictures = next(Path(cell.config.data.root) for cell in cells("seed=0")) / "JPEGImages"
+    for folder, kept in (("a/more", 0), ("b/more", 1), ("b/others", 2)):
+        Path(folder).mkdir(parents=True)
+        shutil.copy(sorted(pictures.iterdir())[kept], Path(folder) / "x.jpg")
+    words = ["method=gta", "data.split=1/5", "seed=0"]
+    named = cells(*words, "data.unlabeled_root='',a/more,b/others")
+    assert [cell.row for cell in named] == [
+        "gta unlabeled_root=none",
+        "gta unlabeled_root=more",
+        "gta unlabeled_root=others",
+    ]
+    assert len({cell.column for cell in named}) == 1
+    paths = cells(*words, "data.unlabeled_root=a/more,b/more")
+    assert [cell.row for cell in paths] == [
+        f"gta unlabeled_root={Path(name).absolute()}" for name in ("a/more", "b/more")
+    ]
 
 
 @pytest.mark.parametrize("word", ["schedule.lr=interval(0.01,0.1)", "seed=int(interval(0,4))", "method=interval(0,1)"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gta.cli.main import main
+from gta.config import DataConfig
 from gta.data.lists import digest, read_ids
-from gta.data.splits.known import describe, incomplete, known_list, known_name, known_sets, set_of
+from gta.data.splits.known import describe, incomplete, known_list, known_name, known_sets, set_by_number, set_of
 
 
 @pytest.mark.slow
@@ -112,14 +114,21 @@ def test_ade20k_is_known_by_its_numbers_and_no_labeled_list_of_it_is_made_up() -
     assert known_name(digest(labeled)) is None
     assert "as many as UniMatch-V2's 1/64 of ADE20K has, whose digest is not on record" in describe(labeled)
     assert describe(train[:317]).endswith(digest(train[:317])), "as many as no published list"
-    assert incomplete(labeled, unlabeled) is None
-    assert "not the 20210" in str(incomplete(labeled, unlabeled[1:]))
-    assert "not the same images" in str(incomplete(labeled, ["ADE_train_00020211", *unlabeled[1:]]))
+    config = DataConfig(split_dir="splits/unimatch/ade20k", split_family="unimatch")
+    known = set_by_number(config, labeled)
+    assert known == known_sets()["ade20k"]
+    assert incomplete(labeled, unlabeled, known) is None
+    assert "not the 20210" in str(incomplete(labeled, unlabeled[1:], known))
+    assert "not the same images" in str(incomplete(labeled, ["ADE_train_00020211", *unlabeled[1:]], known))
+    assert set_by_number(config, train[:317]) is None
+    assert set_by_number(replace(config, split_family="mine"), labeled) is None, "lists of one's own may be any"
+    assert incomplete(labeled, unlabeled[1:]) is None
 
 
 def test_of_coco_the_number_of_images_is_known_alone() -> None:
     train = [f"{number:012}" for number in range(118287)]
     labeled, unlabeled = train[:232], train[232:]
     assert "1/512 of COCO" in describe(labeled)
-    assert incomplete(labeled, unlabeled) is None
-    assert "not the 118287" in str(incomplete(labeled, unlabeled[1:]))
+    known = known_sets()["coco"]
+    assert incomplete(labeled, unlabeled, known) is None
+    assert "not the 118287" in str(incomplete(labeled, unlabeled[1:], known))
