@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # a shell's background jobs ignore Ctrl-C, and so would every program that a test starts and stops
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# what is imported and collected stays: Python's collector need not go through it again and again
+gc.set_threshold(10_000, 20, 50)
+atexit.register(gc.freeze)
 
 
 def pytest_collection_finish() -> None:
-    """What is imported and collected by now stays: Python's collector need not go through it again and again."""
+    """See above: from here on it goes through what tests make."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
-    atexit.register(gc.freeze)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -48,12 +48,22 @@ def start() -> Hydra:
     exist.
     """
     store = ConfigStore.instance()
-    store.store(name="schema", node=schema(Config))
+    store.store(name="schema", node=_schema(Config))
     for name in METHODS.known:
-        store.store(group="method", name=name, node=schema(METHODS.config(name)))
+        store.store(group="method", name=name, node=_schema(METHODS.config(name)))
     METHODS.kept.clear()
     sweeps = [(SweepSource, folder) for folder in SWEEP_FOLDERS]
     return create("gta", CONF, (MethodSource, own.FOLDER), [(UserSource, Path("conf")), *sweeps])
+
+
+_SCHEMAS: dict[type, DictConfig] = {}
+
+
+def _schema(kind: type) -> DictConfig:
+    """As `schema`, once: what is composed is a copy."""
+    if kind not in _SCHEMAS:
+        _SCHEMAS[kind] = schema(kind)
+    return _SCHEMAS[kind]
 
 
 def sweep_files() -> dict[str, Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from gta.data.splits.split import Split
 from gta.errors import UserError
 from gta.fields import check_value, check_values, values_of
 from gta.masking import refuse_credentials
+from gta.methods import METHODS
 from gta.processes import first_rank
 from gta.sweep import Sweep
 from launch.grid import axes, recorded, variants
@@ -118,20 +119,32 @@ def configs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
     file = variants.declared(loader, master)
     if not (text := variants.words(loader, changed, file)):
         return found
-    of_file = _of_file(loader, file, bases)
+    of_file, whole = _of_file(loader, file, {config.method.name for config in found}, bases)
     HydraConfig.instance().set_config(master)
-    if not variants.same(found, of_file):
+    if not whole or not variants.same(found, of_file):
         master.variant = text
     return variants.marked(found, of_file, text)
 
 
-def _of_file(loader: ConfigLoaderImpl, file: DictConfig, bases: Bases) -> list[Config]:
-    """The configs of a sweep as its file declares it; none where that cannot be composed as it stands."""
+def _of_file(
+    loader: ConfigLoaderImpl, file: DictConfig, methods: Collection[str], bases: Bases
+) -> tuple[list[Config], bool]:
+    """The configs of a sweep as its file declares it, without those of other methods, which cost the most, and whether
+    there are none of others; none where that cannot be composed as it stands.
+    """
     try:
         compose = composer(loader, file, bases=bases)
-        return [compose(overrides) for overrides in expand(file, loader)]
+        jobs = expand(file, loader)
+        wanted = [overrides for overrides in jobs if not _of_another_method(overrides, methods)]
+        return [compose(overrides) for overrides in wanted], len(wanted) == len(jobs)
     except UserError:
-        return []
+        return [], True
+
+
+def _of_another_method(overrides: Sequence[str], methods: Collection[str]) -> bool:
+    """Whether the overrides of a cell choose a method, and by its own name, that is none of these."""
+    chosen = [word.partition("=")[2] for word in overrides if word.startswith("method=")]
+    return len(chosen) == 1 and chosen[0] in METHODS and chosen[0] not in methods
 
 
 def distinct(cells: Sequence[Cell]) -> list[Cell]:

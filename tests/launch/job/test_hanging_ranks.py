@@ -66,6 +66,7 @@ def test_two_ranks_are_ended_together_and_the_one_that_hangs_is_named(cells: lis
 def test_a_stopped_rank_of_a_local_cell_ends_the_attempt_and_the_cell_goes_on(small: list[str], tmp_path: Path) -> None:
     words = [*small, "method=supervised", "seed=0", "sweep=shapes", "site.ranks=2", "schedule.group_size=4"]
     long = ["schedule.iterations=40", "site.workers=1", "schedule.log_every=1", "site.stuck_minutes=0.3"]
+    long += ["schedule.eval_every=40", "schedule.checkpoint_every=4"]
     long.append(f"site.notify={script(tmp_path)!r}")
     command = [sys.executable, "-m", "gta", "multirun", *words, *long]
     launcher = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

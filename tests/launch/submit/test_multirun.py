@@ -22,8 +22,8 @@ from tests.helpers.slurm import until
 
 # long enough to be interrupted after a checkpoint, and quick all the same: few evaluations and saves
 LONGER = (
-    "schedule.iterations=100",
-    "schedule.eval_every=50",
+    "schedule.iterations=60",
+    "schedule.eval_every=30",
     "schedule.checkpoint_every=20",
     "model.width=4",
     "model.decoder_channels=8",
