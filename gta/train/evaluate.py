@@ -94,13 +94,15 @@ def count(
     mine = len(range(distributed.rank(), len(chosen), distributed.world_size()))
     for index, image, mask in progress.steps(samples, "scoring images", mine):
         image, mask = image.to(device), mask.to(device)
+        parts = [_scored_part(image, mask, config) for config in configs]
+        seen = zip(configs, parts, strict=True)
+        sizes = [(config, _part(config), part.shape[-2], part.shape[-1]) for config, (part, _) in seen]
         for name, network in networks.items():
-            seen: inference.Seen | None = {} if len(configs) > 1 else None
+            shared = inference.Shared(sizes) if len(configs) > 1 else None
             sound = torch.ones((), dtype=torch.bool, device=device)
-            for config, found in zip(configs, counts, strict=True):
-                part, truth = _scored_part(image, mask, config)
+            for config, (part, truth), found in zip(configs, parts, counts, strict=True):
                 size = (truth.shape[0], truth.shape[1])
-                scores = inference.class_scores(network, part, size, config, seen, _part(config))
+                scores = inference.class_scores(network, part, size, config, shared, _part(config))
                 found[name].add(index, metrics.confusion(scores.argmax(1)[0], truth, classes, IGNORE))
                 sound &= scores.isfinite().all()
             unsound[name] += ~sound

@@ -15,7 +15,8 @@ With more than one scale, or `flip`, the probabilities of the passes are average
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -27,27 +28,50 @@ from gta.models.segmentation import upsample
 from gta.scoring import window_side
 
 Key = tuple[Hashable, ...]  # which part of an image a pass saw, and how
-Seen = dict[Key, Tensor]  # what passes of one network over one image gave: logits
+
+
+class Shared:
+    """The passes of one network over one image that several protocols need: each is made once, and kept until the last
+    of them has had it. `parts`: of each protocol, in the order in which they are asked for, its config, the name of the
+    part of the image that it sees, and that part's height and width.
+    """
+
+    def __init__(self, parts: Iterable[tuple[Config, Key, int, int]]):
+        self.left = Counter(key for config, part, h, w in parts for key in _passes(config, part, h, w))
+        self.kept: dict[Key, Tensor] = {}
+
+    def logits(self, network: nn.Module, image: Tensor, config: Config, key: Key) -> Tensor:
+        found = self.kept.pop(key, None)
+        if found is None:
+            found = logits(network, image, config)
+        self.left[key] -= 1
+        if self.left[key] > 0:
+            self.kept[key] = found
+        return found
 
 
 @torch.no_grad()
 def class_scores(
-    network: nn.Module, image: Tensor, size: tuple[int, int], config: Config, seen: Seen | None = None, part: Key = ()
+    network: nn.Module,
+    image: Tensor,
+    size: tuple[int, int],
+    config: Config,
+    shared: Shared | None = None,
+    part: Key = (),
 ) -> Tensor:
     """(1, 3, h, w) -> (1, C, *size), whose argmax over C is the prediction. The network is in eval mode.
 
-    Logits for one look at the image, whole or by windows; else the mean of the looks' probabilities. With `seen`, a
-    pass over the same pixels is made once and kept there: for several protocols of one network and one image, of which
-    `part` says which part this is.
+    Logits for one look at the image, whole or by windows; else the mean of the looks' probabilities. `shared`: with
+    other protocols, of which `part` says which part of the image this is.
     """
     evaluation = config.evaluation
     if list(evaluation.scales) == [1.0] and not evaluation.flip:
-        return _at(_scores(network, image, config, seen, (*part, 1.0, False)), size)
+        return _at(_scores(network, image, config, shared, (*part, 1.0, False)), size)
     total, passes = torch.zeros(()), 0
     for scale, scaled in _scaled(image, evaluation):
         for mirrored in (False, True) if evaluation.flip else (False,):
             looked = scaled.flip(-1) if mirrored else scaled
-            found = _probabilities(_scores(network, looked, config, seen, (*part, scale, mirrored)), config)
+            found = _probabilities(_scores(network, looked, config, shared, (*part, scale, mirrored)), config)
             total, passes = _at(found.flip(-1) if mirrored else found, size) + total, passes + 1
     return total / passes
 
@@ -76,19 +100,18 @@ def _probabilities(scores: Tensor, config: Config) -> Tensor:
     return scores.float().softmax(1)
 
 
-def _scores(network: nn.Module, image: Tensor, config: Config, seen: Seen | None, part: Key) -> Tensor:
+def _scores(network: nn.Module, image: Tensor, config: Config, shared: Shared | None, part: Key) -> Tensor:
     """(1, 3, h, w) -> (1, C, h, w) by one pass, or by windows: logits, or the mean of windows' probabilities."""
     height, width = image.shape[-2:]
     if config.evaluation.protocol != SLIDING:
-        return _pass(network, image, config, seen, (*part, 0, 0, height, width))
-    side = window_side(config)
-    step = max(1, math.ceil(side * config.evaluation.stride - 1e-9))
+        return _pass(network, image, config, shared, (*part, 0, 0, height, width))
+    side, step = window_side(config), _step(config)
     total, count = torch.zeros(()), torch.zeros(1, 1, height, width, device=image.device)
     for top in window_starts(height, side, step):
         for left in window_starts(width, side, step):
             window = (..., slice(top, top + side), slice(left, left + side))
             inside = image[window]
-            found = _pass(network, inside, config, seen, (*part, top, left, *inside.shape[-2:])).float()
+            found = _pass(network, inside, config, shared, (*part, top, left, *inside.shape[-2:])).float()
             if config.evaluation.window_mean == "probabilities":
                 found = found.softmax(1)
             if not total.ndim:
@@ -98,12 +121,27 @@ def _scores(network: nn.Module, image: Tensor, config: Config, seen: Seen | None
     return total / count
 
 
-def _pass(network: nn.Module, image: Tensor, config: Config, seen: Seen | None, key: Key) -> Tensor:
-    if seen is None:
-        return logits(network, image, config)
-    if key not in seen:
-        seen[key] = logits(network, image, config)
-    return seen[key]
+def _pass(network: nn.Module, image: Tensor, config: Config, shared: Shared | None, key: Key) -> Tensor:
+    return logits(network, image, config) if shared is None else shared.logits(network, image, config, key)
+
+
+def _passes(config: Config, part: Key, height: int, width: int) -> Iterator[Key]:
+    """The passes that `class_scores` makes over an image of that size, by the keys that it gives them."""
+    evaluation, side = config.evaluation, window_side(config)
+    for scale in evaluation.scales:
+        h, w = (max(1, round(length * scale)) for length in (height, width))
+        for mirrored in (False, True) if evaluation.flip else (False,):
+            if evaluation.protocol != SLIDING:
+                yield (*part, scale, mirrored, 0, 0, h, w)
+                continue
+            for top in window_starts(h, side, _step(config)):
+                for left in window_starts(w, side, _step(config)):
+                    yield (*part, scale, mirrored, top, left, min(side, h - top), min(side, w - left))
+
+
+def _step(config: Config) -> int:
+    """Pixels from one sliding window to the next."""
+    return max(1, math.ceil(window_side(config) * config.evaluation.stride - 1e-9))
 
 
 def logits(network: nn.Module, image: Tensor, config: Config) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from gta.config import EvaluationConfig
 from gta.models import build_model
 from gta.ops import distributed
-from gta.train.evaluate import confusion_matrices
+from gta.train.evaluate import confusion_matrices, count
 from tests.helpers.configs import changed
 from tests.helpers.training import make, train_in
 
@@ -28,6 +28,8 @@ def main(folder: str, out: str) -> None:
     config = changed(config, {"evaluation": windows})
     sliding = confusion_matrices(networks, config, ids, device)
     matrices |= {f"{name} by sliding window": matrix for name, matrix in sliding.items()}
+    (counts,) = count({"student": networks["student"]}, [config], ids, device, by_image=True)
+    matrices |= {"intersection": counts["student"].intersection, "union": counts["student"].union}
     if distributed.world_size() == 2:
         train_in(Path(out).with_name("cell"), make(Path(folder), "supervised"))
     if distributed.rank() == 0:

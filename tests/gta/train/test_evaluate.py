@@ -74,6 +74,10 @@ def test_the_matrix_is_the_same_on_1_2_and_3_ranks(ranks: Path) -> None:
         assert found[1][name].sum() == 5 * 48 * 48
         assert torch.equal(found[1][name], found[2][name])
         assert torch.equal(found[1][name], found[3][name])
+    for name in ("intersection", "union"):
+        assert found[1][name].shape == (5, 5), "images and classes"
+        assert all(torch.equal(found[1][name], found[number][name]) for number in (2, 3))
+    assert torch.equal(found[1]["intersection"].sum(0), found[1]["student by sliding window"].diagonal())
 
 
 def test_two_ranks_leave_the_artifacts_of_one(ranks: Path) -> None:
