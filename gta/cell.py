@@ -243,7 +243,8 @@ def data_key(config: Config) -> str:
 
 def of_length(config: Config, unlabeled: int) -> Config:
     """The config with its length in iterations, of so many unlabeled images. Raises UserError where that is none."""
-    config = replace(config, schedule=in_iterations(config.schedule, unlabeled))
+    method, schedule = config.method.in_schedule(config.schedule), in_iterations(config.schedule, unlabeled)
+    config = replace(config, method=method, schedule=schedule)
     check_warm_up(config)
     return config
 

@@ -52,6 +52,14 @@ class MethodConfig:
     label: str = neutral("", "Row name in tables; empty: the method's name.")
     paper_label: str = neutral("", "Row name in a paper's table; empty: the method's title, with what the label adds.")
 
+    def in_schedule(self, schedule: ScheduleConfig) -> MethodConfig:
+        """The settings with what they take from a schedule that may be in epochs still: those that a cell freezes."""
+        return self
+
+    def remark(self, data: DataConfig) -> str:
+        """What is said of these settings on a data set before they are trained, in a sentence; empty for nothing."""
+        return ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:

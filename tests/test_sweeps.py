@@ -34,6 +34,7 @@ SIZES = {
     "coco": ([232, 463, 925, 1849, 3697], 60),
     "backbones": ([183, 732], 30),
     "voc_augseg": ([92, 183, 366, 732, 1464], 45),
+    "voc_u2pl": ([92, 183, 366, 732, 1464], 60),
     "cityscapes_augseg": ([186, 372, 744, 1488], 36),
 }
 FAMILIES = dict.fromkeys(("cityscapes_dinov2", "cityscapes_augseg", "ade20k", "coco"), "unimatch")  # else u2pl

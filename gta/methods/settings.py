@@ -5,12 +5,12 @@ Each is the `Config` of the class in the file of its name, which reads `uses_unl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from gta.config import MethodConfig
+from gta.config import DataConfig, MethodConfig, ScheduleConfig
 from gta.fields import result
-from gta.ranges import NAME, STEPS, WEIGHTS, Span
+from gta.ranges import COUNTS, NAME, STEPS, WEIGHTS, Span
 
 BOXES = ("gta", "unimatch", "cutmix_seg", "cps")  # gta.methods.mixing has them
 WEIGHTINGS = ("laplace", "confidence", "none")  # gta.ops.losses has them
@@ -155,6 +155,15 @@ class AugSegConfig(MethodConfig):
     )  # fmt: skip
     unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.", within=WEIGHTS)
 
+    def remark(self, data: DataConfig) -> str:
+        if data.name != "cityscapes" or (self.threshold, self.teacher_decay) == (0.0, 0.996):
+            return ""
+        return (
+            f"method={self.name} on cityscapes has threshold {self.threshold:g} and teacher_decay "
+            f"{self.teacher_decay:g}; AugSeg's code has no threshold and 0.996 there: method=augseg_cityscapes, or "
+            "augseg_as_code_cityscapes."
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class U2PLConfig(MethodConfig):
@@ -167,11 +176,19 @@ class U2PLConfig(MethodConfig):
         "of low and of high entropy in the contrast. Falls to 0, epoch by epoch.",
         within=(0, 50),
     )
-    epochs: int = result(80, "Equal epochs that the whole schedule counts as (Cityscapes: 200).", within=STEPS)
+    epochs: int = result(
+        0,
+        "Equal epochs that the whole schedule counts as; 0: its own, which a frozen cell holds. In a schedule in "
+        "iterations, which has none, unreliable_percent falls step by step.",
+        within=COUNTS,
+    )
     cutmix_probability: float = result(0.5, "Probability that a group is mixed.", within=(0, 1))
     unsupervised_weight: float = result(1.0, "Weight of the unsupervised loss.", within=WEIGHTS)
-    contrast_weight: float = result(
-        0.1, "Weight of the contrast: 0.1 in the paper; one over the number of GPUs in the public code.", within=WEIGHTS
+    contrast_weight: float | None = result(
+        0.1,
+        "Weight of the contrast: 0.1 in the paper; null: one over the number of groups of a batch, the GPUs of the "
+        "public code.",
+        within=WEIGHTS,
     )
     negatives: str = result(
         AS_PAPER,
@@ -196,6 +213,9 @@ class U2PLConfig(MethodConfig):
     memory_size: int = result(30_000, "Representations of a class that the memory holds.", within=STEPS)
     memory_size_first: int = result(50_000, "Those of class 0 (background).", within=STEPS)
     strong: bool = result(False, STRONG)
+
+    def in_schedule(self, schedule: ScheduleConfig) -> MethodConfig:
+        return self if self.epochs else replace(self, epochs=schedule.epochs)
 
 
 @dataclass(frozen=True, kw_only=True)

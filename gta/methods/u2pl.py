@@ -74,12 +74,17 @@ class U2PL(StudentTeacher):
         self.update_teacher(iteration, statistics=False, pair=("teacher_representation", "representation"))
         return values
 
-    def epoch(self, iteration: int) -> int:
-        return iteration * self.config.epochs // self.schedule.iterations
-
     def unreliable_percent(self, iteration: int) -> float:
-        """Falls from the config's to 0, epoch by epoch."""
-        return float(self.config.unreliable_percent * (1.0 - self.epoch(iteration) / self.config.epochs))
+        """Falls from the config's to 0, epoch by epoch; step by step where nothing says how many epochs there are."""
+        epochs = self.config.epochs or self.schedule.iterations
+        epoch = iteration * epochs // self.schedule.iterations
+        return float(self.config.unreliable_percent * (1.0 - epoch / epochs))
+
+    @property
+    def contrast_weight(self) -> float:
+        """The public code divides the contrast by its GPUs once too often; a group here is a GPU there."""
+        given = self.config.contrast_weight
+        return self.schedule.group_size / self.schedule.batch_size if given is None else float(given)
 
     @torch.no_grad()
     def taught(self, labeled: Labeled, shown: PseudoLabeled, first_group: int, percent: float) -> Taught:
@@ -126,7 +131,7 @@ class U2PL(StudentTeacher):
             for number, (maps, wanted) in enumerate(zip(self.grouped(representation), taught.targets, strict=True))
         ]
         contrasted = torch.stack(contrasts).mean()
-        total = supervised + config.unsupervised_weight * unsupervised + config.contrast_weight * contrasted
+        total = supervised + config.unsupervised_weight * unsupervised + self.contrast_weight * contrasted
         values = {"loss/supervised": supervised, "loss/unsupervised": unsupervised, "loss/contrast": contrasted}
         return total, values | {"pseudo/kept": kept}
 

@@ -89,13 +89,14 @@ def read_cells(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequ
 def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequence[str]]) -> list[Cell]:
     """One cell for each list of overrides, in order.
 
-    Embedded data and lists that this program draws are made on the way; of an lr that is scaled it is said. Raises
-    UserError for what the user can mend.
+    Embedded data and lists that this program draws are made on the way; of an lr that is scaled it is said, and
+    what a method's settings have to remark. Raises UserError for what the user can mend.
     """
     splits: dict[str, Split] = {}
     found = configs(loader, master, jobs)
     if first_rank():
-        for sentence in filter(None, dict.fromkeys(scaled(config.schedule) for config in found)):
+        said = [sentence for one in found for sentence in (scaled(one.schedule), one.method.remark(one.data))]
+        for sentence in filter(None, dict.fromkeys(said)):
             print(sentence, file=sys.stderr, flush=True)
     made = [Cell.prepare(config, splits) for config in progress.steps(found, "preparing the cells", len(found))]
     return _by(jobs, made)

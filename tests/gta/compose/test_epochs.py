@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -197,6 +199,70 @@ def test_the_schedules_of_augseg_have_its_figures(loader: ConfigLoaderImpl, name
     city = name == "cityscapes_augseg"
     assert config.evaluation.protocol == ("sliding_window" if city else "original_size")
     assert not city or (config.data.crop_size, config.evaluation.window_mean) == (800, "probabilities")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts", "rates", "epochs", "steps"),
+    [
+        ("voc_u2pl", (16, 4, 0), (0.001, 10, 1e-4, 0.99), 80, {92: 655, 183: 650, 1464: 570}),
+        ("cityscapes_u2pl", (16, 2, 0.7), (0.01, 1, 5e-4, 0.99), 200, {186: 174, 372: 163, 744: 139}),
+    ],
+)
+def test_the_schedules_of_u2pl_have_its_figures_and_its_method_their_epochs(
+    loader: ConfigLoaderImpl, name: str, parts: tuple[Any, ...], rates: tuple[Any, ...], epochs: int, steps: Any
+) -> None:
+    """Another batch is refused, unless lr follows it: 0.0005 on 2 GPUs of VOC (its issue 43)."""
+    words = ["data=shapes", "model=tiny", "method=u2pl", f"schedule={name}"]
+    config = compose.typed(compose.Composer(loader).compose(words))
+    config = changed(config, {"model.auxiliary": False})
+    made = config.schedule
+    assert (made.batch_size, made.group_size, made.ohem_threshold) == parts
+    assert (made.lr, made.decoder_lr_factor, made.weight_decay, made.ema_decay) == rates
+    for labels, count in steps.items():
+        found = of_length(config, (VOC if "voc" in name else CITYSCAPES) - labels)
+        assert (found.schedule.iterations, found.schedule.ema_delay) == (epochs * count, count), labels
+        assert found.method == replace(config.method, epochs=epochs)  # type: ignore[call-arg]
+        assert of_length(found, 1000) == found, "frozen"
+    other = changed(config, {"schedule.epochs": 7})
+    assert of_length(other, 1000).method == replace(config.method, epochs=7)  # type: ignore[call-arg]
+    given = changed(other, {"method.epochs": 9})
+    assert of_length(given, 1000).method == given.method, "what is given stays"
+    smaller = changed(made, {"batch_size": 8})
+    with pytest.raises(UserError, match=f"scale_lr=true makes it {made.lr / 2:g}"):
+        check_optimizer(smaller)
+
+
+def test_a_method_counts_no_epochs_in_a_schedule_without(tmp_path: Path) -> None:
+    config = make(tmp_path, "u2pl")
+    assert of_length(config, 32).method == config.method
+    assert asdict(config.method)["epochs"] == 0
+
+
+def test_augseg_on_cityscapes_says_what_its_code_has_there(loader: ConfigLoaderImpl) -> None:
+    """Of any schedule; the rows that have it are not spoken of, nor is another data set."""
+
+    def remark(method: str, data: str = "cityscapes", *more: str) -> str:
+        words = [f"data={data}", "model=tiny", f"method={method}", "schedule=cityscapes_augseg", *more]
+        config = compose.typed(compose.Composer(loader).compose(words))
+        return config.method.remark(config.data)
+
+    said = (
+        "method=augseg on cityscapes has threshold 0.95 and teacher_decay 0.999; AugSeg's code has no threshold and "
+        "0.996 there: method=augseg_cityscapes, or augseg_as_code_cityscapes."
+    )
+    assert remark("augseg") == remark("augseg_as_code") == remark("augseg", "cityscapes_trainids") == said
+    assert "threshold 0 and teacher_decay 0.999" in remark("augseg", "cityscapes", "method.threshold=0")
+    fitting = ["augseg_cityscapes", "augseg_as_code_cityscapes", "gta_cityscapes", "supervised"]
+    assert not any(remark(method) for method in fitting)
+    assert not remark("augseg", "voc_classic")
+
+
+def test_a_remark_is_said_once_before_a_grid(
+    tmp_path: Path, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["sweep=shapes", f"paths.data={generated}", f"paths.runs={tmp_path}", *SMALL_SHAPES, "data.split=1/5"]
+    grid([*words, "method=augseg,gta", "seed=0,1", "data.name=cityscapes"])
+    assert capsys.readouterr().err.count("method=augseg on cityscapes has threshold 0.95") == 1
 
 
 def test_a_cell_freezes_iterations_and_epochs_are_the_same_cell(

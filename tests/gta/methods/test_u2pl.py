@@ -129,6 +129,30 @@ def test_what_is_unreliable_falls_from_epoch_to_epoch(make: Make) -> None:
     method: Any = make("u2pl", epochs=10)
     found = [method.unreliable_percent(iteration) for iteration in range(20)]
     assert found == pytest.approx([20.0 * (1 - iteration // 2 / 10) for iteration in range(20)])
+    by_step: Any = make("u2pl")
+    found = [by_step.unreliable_percent(iteration) for iteration in range(20)]
+    assert found == pytest.approx([20.0 - iteration for iteration in range(20)]), "nothing says how many epochs"
+
+
+@pytest.mark.parametrize(("batch", "group", "weight"), [(16, 4, 0.25), (16, 2, 0.125), (8, 4, 0.5), (4, 4, 1.0)])
+def test_the_codes_contrast_weighs_one_over_the_groups(batch: int, group: int, weight: float, make: Make) -> None:
+    """Of VOC's 4 GPUs, Cityscapes' 8, and of others; a weight that is given stays."""
+    groups = {"batch_size": batch, "group_size": group}
+    method: Any = make("u2pl", schedule=groups, contrast_weight=None)
+    assert method.contrast_weight == weight
+    paper: Any = make("u2pl", schedule=groups)
+    assert paper.contrast_weight == 0.1
+
+
+def test_a_step_weighs_its_contrast_so(make: Make, run: Any) -> None:
+    """null and 1/2, of two groups, are one result; 0.1 is another."""
+    weights = []
+    for weight in (None, 0.5, 0.1):
+        method = make("u2pl", **{**SMALL, "contrast_weight": weight})
+        assert run(method, 0, 3)[2]["loss/contrast"] > 0
+        weights.append(method.state_dict()["networks"]["student"])
+    assert same(weights[0], weights[1])
+    assert not same(weights[0], weights[2])
 
 
 def test_the_head_is_the_published_one() -> None:
