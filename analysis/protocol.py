@@ -180,7 +180,12 @@ def _by_part(cells: Sequence[TableCell]) -> list[tuple[str, ...]]:
 
 
 def of_table(used: pd.DataFrame, cells: Sequence[TableCell]) -> TableProtocol:
-    """What published numbers are compared with. `dataset` is empty where the cells are of several."""
+    """What published numbers are compared with. `used`: the runs of all networks that have rows. `dataset` is empty
+    where the cells are of several.
+    """
+    networks = frozenset(used["network"])
+    if used["headline"].all() and "teacher" in networks:
+        networks -= {"student"}  # those of the rows without a teacher, and whoever names the student has one beside it
     datasets = {cell.dataset for cell in cells}
     lists: dict[int, frozenset[str]] = {}
     for cell in cells:
@@ -192,6 +197,7 @@ def of_table(used: pd.DataFrame, cells: Sequence[TableCell]) -> TableProtocol:
         encoders=frozenset(cell.encoder for cell in cells),
         evaluations=frozenset(used["evaluation"]),
         lists=lists,
+        networks=networks,
     )
 
 

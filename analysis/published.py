@@ -2,13 +2,15 @@
 
 A file has `title`, `datasets` (ours to which it belongs), `sources` (key -> text), `defaults`, and `rows`: a method
 with `numbers` by label count. Each number has a source, a list family, an encoder, an evaluation and what was scored
-(its own, the row's or the defaults'); one that lacks any of them is refused. A `note` says what else a reader must know
+(its own, the row's or the defaults'); one that lacks any of them is refused. An evaluation is in the words of
+`gta.scoring.describe`, but for what stands in brackets (where it is known from: by its code). A `note` says what else a reader must know
 of a number, such as a log that ends early. `unrecorded` names the list families whose digests nobody here has: a table
 cannot know whether its lists are these.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +53,7 @@ class PublishedRow:
 @dataclass(frozen=True)
 class TableProtocol:
     """What a table's own numbers are. `lists`: label count -> families that share the list (none: unknown); `scored`:
-    last, or best.
+    last, or best; `networks`: those that are scored where a method has several (none: unknown).
     """
 
     dataset: str
@@ -59,6 +61,7 @@ class TableProtocol:
     evaluations: frozenset[str]
     lists: Mapping[int, frozenset[str]]
     scored: str = "last"
+    networks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,8 @@ def choose(rows: Iterable[PublishedRow], protocol: TableProtocol, wanted: str) -
         return rows
     if wanted.lower() in ("true", "yes"):
         return [row for row in rows if row.encoder in protocol.encoders]
-    names = [name.strip().lower() for name in wanted.split(",") if name.strip()]
+    parts = re.split(r",(?![^()]*\))", wanted)  # a comma in a name's brackets parts nothing
+    names = [name.strip().lower() for name in parts if name.strip()]
     for name in names:
         if not any(row.method.lower() == name for row in rows):
             have = ", ".join(dict.fromkeys(row.method for row in rows)) or "none"
@@ -195,14 +199,24 @@ def differences(number: PublishedNumber, count: int, protocol: TableProtocol) ->
         found.append(f"another labeled list: {number.lists} ({have})")
     if number.evaluation == NOT_STATED:
         found.append("the source does not state the evaluation")
-    elif protocol.evaluations and number.evaluation not in protocol.evaluations:
+    elif protocol.evaluations and _plain(number.evaluation) not in {_plain(one) for one in protocol.evaluations}:
         found.append(f"another evaluation: {number.evaluation}")
     if number.scored == NOT_STATED:
         found.append("the source does not state which network and which epoch were scored")
-    elif not number.scored.startswith(protocol.scored):
+    else:
         own = "last iteration" if protocol.scored == "last" else "best evaluation"
-        found.append(f"scored: {number.scored} (ours: {own})")
+        named = re.search(r"\b(student|teacher)\b", number.scored)  # what names none is of a method that has one
+        another = bool(named and protocol.networks and named[1] not in protocol.networks)
+        if another:
+            own += f" of the {'/'.join(sorted(protocol.networks))}"
+        if another or not number.scored.startswith(protocol.scored):
+            found.append(f"scored: {number.scored} (ours: {own})")
     return [*found, number.note] if number.note else found
+
+
+def _plain(evaluation: str) -> str:
+    """Without what stands in brackets: what the words are there for, not what is done."""
+    return re.sub(r" \([^)]*\)", "", evaluation)
 
 
 def _marks(marks: Mapping[str, str], texts: Iterable[str]) -> str:

@@ -185,7 +185,7 @@ def build(
             baseline = next(iter(rows[baseline]))
         _compare(table, baseline)
     if rows_beside:
-        ours = protocol.of_table(used, cells)
+        ours = protocol.of_table(finished if view.networks else used, cells)
         known = published.load_rows(ours.dataset) if ours.dataset else []
         chosen = published.choose(known, ours, rows_beside)
         of_columns = {

@@ -7,7 +7,11 @@ from gta.encoders import patch_size
 
 
 def describe(config: Config) -> str:
-    """The protocol in words, as it stands beside a score: equal for evaluations that give the same numbers."""
+    """The protocol in words, as it stands beside a score: equal for evaluations that give the same numbers.
+
+    Windows of whole patches are seen as they are, and nothing is said of rounding; of an image smaller than its window
+    the sides are rounded all the same.
+    """
     evaluation = config.evaluation
     text = {
         ORIGINAL: "original size",
@@ -16,7 +20,8 @@ def describe(config: Config) -> str:
         CROP: f"center crop {evaluation.crop}, padding ignored",
         CROP_BACKGROUND: f"center crop {evaluation.crop}, padding as background (only to compare)",
     }[evaluation.protocol]
-    if (patch := patch_size(config.model)) > 1:
+    patch = patch_size(config.model)
+    if patch > 1 and not (evaluation.protocol == SLIDING and window_side(config) % patch == 0):
         text += f", sides rounded to multiples of {patch}"
     if list(evaluation.scales) != [1.0]:
         text += f", scales {' '.join(f'{scale:g}' for scale in evaluation.scales)}"

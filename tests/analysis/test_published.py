@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import yaml
 
-from analysis.published import FOLDER, TableProtocol, beside, choose, load_rows, read_rows
+from analysis.published import FOLDER, TableProtocol, beside, choose, differences, load_rows, read_rows
 from gta.errors import UserError
 
 U2PL = {662: frozenset({"u2pl"}), 1323: frozenset({"u2pl"})}
@@ -171,6 +173,9 @@ def test_the_choice_of_rows():
     assert {row.method for row in choose(rows, ours(encoder="resnet50"), "true")} == {"SupOnly (AugSeg's logs)"}
     assert choose(rows, ours(), "false") == []
     assert [row.method for row in choose(rows, ours(), "ps-mt")] == ["PS-MT", "PS-MT"]
+    last = "UniMatch V2 (logs, last epoch)"
+    one = ours("coco", {232: frozenset()}, "dinov2_base")
+    assert {row.method for row in choose(load_rows("coco"), one, f"{last}, SemiVL")} == {last, "SemiVL"}
     with pytest.raises(UserError, match="there are: SupOnly"):
         choose(rows, ours(), "GTA-Seg")
     assert choose(rows, ours(lists={92: frozenset()}), "all") == [], "no number in our columns"
@@ -187,3 +192,28 @@ def test_more_marks_than_letters():
     marks = [note.partition(":")[0] for note in notes[:-1]]
     assert len(set(marks)) == len(marks) > 26
     assert {"a", "z", "aa"} <= set(marks)
+
+
+def test_another_network_than_the_headline_is_marked():
+    """The last epoch of a student is not the last iteration of a teacher; what names no network has no other one."""
+    teacher = replace(ours("ade20k", {316: frozenset()}, "beit_b"), networks=frozenset({"teacher"}))
+    of = {row.method: row.numbers[316] for row in load_rows("ade20k") if row.encoder == "beit_b"}
+
+    def said(method, protocol):
+        return [text for text in differences(of[method], 316, protocol) if text.startswith("scored")]
+
+    student = "UniMatch V2 (logs, student, last epoch)"
+    assert said(student, teacher) == ["scored: last epoch of the student (ours: last iteration of the teacher)"]
+    assert said("UniMatch V2 (logs, last epoch)", teacher) == []
+    both = replace(teacher, networks=frozenset({"student", "teacher"}))
+    assert said(student, both) == [], "a table with a row for each network"
+    best = replace(teacher, scored="best")
+    assert said("UniMatch V2 (logs, student)", best) == [
+        "scored: best epoch of the student, chosen on the validation set (ours: best evaluation of the teacher)"
+    ]
+    (supervised,) = [
+        row.numbers[316]
+        for row in load_rows("ade20k")
+        if (row.method, row.encoder) == ("SupOnly (UniMatch V2's logs, last epoch)", "dinov2_base")
+    ]
+    assert not any(text.startswith("scored") for text in differences(supervised, 316, teacher))

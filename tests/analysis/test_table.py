@@ -8,6 +8,7 @@ import pytest
 
 from analysis.render import markdown, to_json
 from analysis.table import build
+from analysis.view import View
 from gta.errors import UserError
 from tests.helpers.tables import frame, run, want
 
@@ -240,6 +241,18 @@ def test_published_rows_stand_on_our_columns():
     assert any("center crop 513" in note for note in table.footnotes)
     assert build(frame(), wanted).published == []
     assert build(frame(), [*wanted, want("c", seed=1, dataset="cityscapes")], rows_beside="all").published == []
+
+
+def test_a_published_student_is_marked_beside_our_teacher_unless_there_are_rows_of_both():
+    """Rows without a teacher, such as supervised, do not make a student the headline of those that have one."""
+    here = {"column": "1/64 (316)", "labels": 316, "dataset": "ade20k", "encoder": "beit_b"}
+    wanted = [want("a", "supervised", **here), want("b", "gta", **here)]
+    rows = [run("a", 20.0, network="student"), run("b", 30.0), run("b", 29.0, network="student", headline=False)]
+    said = "scored: last epoch of the student (ours: last iteration of the teacher)"
+    asked = {"rows_beside": "UniMatch V2 (logs, student, last epoch)"}
+    assert any(said in note for note in build(frame(*rows), wanted, **asked).footnotes)
+    assert not any("scored:" in note for note in build(frame(*rows), wanted, **asked, view=View(True)).footnotes)
+    assert not any("scored:" in note for note in build(frame(rows[0]), wanted[:1], **asked).footnotes)
 
 
 def test_a_baseline_brings_one_number_over_the_columns():

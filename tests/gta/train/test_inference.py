@@ -236,6 +236,9 @@ def test_a_center_crop_is_rounded_and_the_protocol_says_so(folder: Path) -> None
     assert set(network.seen) == {(28, 28)}
     assert scoring.describe(config) == "center crop 32, padding ignored, sides rounded to multiples of 14"
     assert scoring.describe(over_patches(config_of(folder))) == "original size, sides rounded to multiples of 14"
+    for side, said in ((60, ", sides rounded to multiples of 14"), (56, "")):
+        windows = over_patches(config_of(folder, protocol="sliding_window", window=side))
+        assert scoring.describe(windows) == f"sliding window {side}, stride 2/3, mean of logits{said}"
 
 
 @pytest.mark.parametrize(
