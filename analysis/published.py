@@ -3,9 +3,9 @@
 A file has `title`, `datasets` (ours to which it belongs), `sources` (key -> text), `defaults`, and `rows`: a method
 with `numbers` by label count. Each number has a source, a list family, an encoder, an evaluation and what was scored
 (its own, the row's or the defaults'); one that lacks any of them is refused. An evaluation is in the words of
-`gta.scoring.describe`, but for what stands in brackets (where it is known from: by its code). A `note` says what else a reader must know
-of a number, such as a log that ends early. `unrecorded` names the list families whose digests nobody here has: a table
-cannot know whether its lists are these.
+`gta.scoring.describe`, but for what stands in brackets (where it is known from: by its code). A `note` says what else a
+reader must know of a number, such as a log that ends early. `unrecorded` names the list families whose digests nobody
+here has: a table cannot know whether its lists are these.
 """
 
 from __future__ import annotations
