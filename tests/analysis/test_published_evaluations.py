@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 
 import pytest
 import torch
-from torch import nn
 
 from analysis.published import NOT_STATED, TableProtocol, differences, load_rows
 from gta import scoring
@@ -94,7 +93,13 @@ def test_a_sweep_at_original_size_is_not_scored_as_u2pl_and_gta_seg_are(composed
 def test_the_windows_of_cityscapes_take_the_published_steps(
     composed: Composed, sweep: str, tops: list[int], lefts: list[int]
 ) -> None:
-    seen: inference.Seen = {}
-    inference.class_scores(nn.Conv2d(3, 2, 1), torch.zeros(1, 3, 1024, 2048), (1024, 2048), composed(sweep), seen)
-    places = {key[2:4] for key in seen}
+    image = torch.zeros(1, 3, 1024, 2048)
+    image[0, 0], image[0, 1] = torch.arange(1024.0)[:, None], torch.arange(2048.0)  # each pixel says where it is
+    places = set()
+
+    def network(window: torch.Tensor) -> torch.Tensor:
+        places.add(tuple(window[0, :2, 0, 0].tolist()))
+        return window
+
+    inference.class_scores(network, image, (1024, 2048), composed(sweep))
     assert places == {(top, left) for top in tops for left in lefts}
