@@ -40,6 +40,7 @@ def test_a_day_without_a_controller(
     assert "2 cells: 2 queued" in shown.stdout
     assert f"{NO_ANSWER}; state as of the cells' folders" in shown.stdout
     assert json.loads(say("status", *grid, "--json").stdout)["silence"] == NO_ANSWER
+    later(tmp_path / "runs")
     again = say(*launch)
     assert again.returncode == 2
     assert NO_ANSWER in again.stderr
@@ -50,5 +51,12 @@ def test_a_day_without_a_controller(
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert f"{NO_ANSWER}; told by its folder: it leaves at its next step, or when it starts" in ended.stdout
     fake_slurm.switch(up=True)
+    later(tmp_path / "runs")
     assert say(*launch).returncode == 1, "one is cancelled"
     assert len(fake_slurm.jobs()) == 2, "each was submitted once"
+
+
+def later(runs: Path) -> None:
+    """So much later that a launcher asks anew: an answer of Slurm's serves all launchers for some seconds."""
+    for answer in runs.glob(".queue.*.json"):
+        answer.unlink()
