@@ -7,13 +7,13 @@ Networks are made of PyTorch's fake tensors, which have shapes and no memory. A 
 counter (a multiplication and an addition are two; convolutions, matrix products and attention alone), and by what
 autograd keeps for the backward pass, each storage once. Of a step there are counted:
 
-- arithmetic: every pass of the method (`WORKS` below; docs/explanation/method.md has them in words), a backward twice a
-  forward;
+- arithmetic: every pass of the method (`WORKS` below; docs/explanation/method.md has them in words), both ways;
 - memory: parameters and buffers of all networks, gradients and the optimizer's state of the trained ones, and what the
   largest optimizer step keeps for its backward pass, with the logits at full size, their softmax and their gradient.
 
-Not counted: work space of cuDNN, fragments, the next batch, dropout's masks. Attention is counted as the fused kernels
-have it, which keep no matrix of all pairs. bf16 is autocast's: weights stay float32.
+Not counted: what one block holds while it passes once more (`recompute`), work space of cuDNN, fragments, the next
+batch, dropout's masks. Attention is counted as the fused kernels have it, which keep no matrix of all pairs. bf16 is
+autocast's: weights stay float32.
 """
 
 from __future__ import annotations
@@ -79,10 +79,11 @@ WORKS = {
 
 @dataclass(frozen=True)
 class Pass:
-    """One pass forward of `images` images: FLOPs, and bytes kept for the backward pass."""
+    """One pass of `images` images: FLOPs forward and backward, and bytes kept for the backward pass."""
 
     images: int
     flops: int
+    backward: int
     kept: int
 
 
@@ -124,7 +125,9 @@ def count(options: dict[str, Any], precision: str) -> dict[str, float]:
     """FLOPs of a step, and bytes: `standing` (networks, gradients, optimizers), `kept` (the largest pass), `total`."""
     work = WORKS[options["method"]]
     network = made(options)
-    with FakeTensorMode() as fake:
+    with FakeTensorMode(
+        allow_non_fake_inputs=True
+    ) as fake:  # blocks that pass once more meet the network's own weights
         state = {name: fake.from_tensor(value) for name, value in tensors(network).items()}
         counted = {images: counted_pass(network, state, options, images, precision) for images in (1, 2)}
     weights = sum(value.nbytes for value in network.state_dict().values())
@@ -132,7 +135,8 @@ def count(options: dict[str, Any], precision: str) -> dict[str, float]:
     of_trained = (1 + STATES[options["optimizer"]]) * gradients
     standing = (work.trained + work.following) * weights + work.trained * of_trained
     kept = max(sum(counted[images].kept for images in update) for update in work.updates)
-    flops = work.units * counted[1].flops
+    flops = sum(work.looks) * counted[1].flops
+    flops += sum(map(sum, work.updates)) * (counted[1].flops + counted[1].backward)
     return {"flops": flops, "standing": standing, "kept": kept, "total": standing + kept}
 
 
@@ -173,8 +177,10 @@ def counted_pass(
         logits = functional_call(network, state, (shown,)).float()
         loss = nn.functional.cross_entropy(logits, torch.zeros(images, side, side, dtype=torch.long))
     gradient = logits.nbytes  # the first of the backward pass, beside all that is kept
-    del loss
-    return Pass(images, counter.get_total_flops(), sum(storage.nbytes() for storage in kept.values()) + gradient)
+    with FlopCounterMode(display=False) as backward:
+        loss.backward()
+    flops = counter.get_total_flops(), backward.get_total_flops()
+    return Pass(images, *flops, sum(storage.nbytes() for storage in kept.values()) + gradient)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf
 
 from gta.compose.hydra import set_as
-from gta.config import Config
+from gta.config import AugmentConfig, Config
 
 
 def is_plain(override: Override) -> bool:
@@ -89,4 +89,6 @@ def _replaced(config: Any, path: list[str], value: Any) -> Any:
     name, *below = path
     if not is_dataclass(config) or isinstance(config, type):
         raise LookupError(name)
+    if hasattr(config, "__post_init__") and not isinstance(config, AugmentConfig):  # which only writes lists in one way
+        raise LookupError(name)  # what it made of the first cell's values would pass for given here
     return replace(config, **{name: _replaced(getattr(config, name), below, value) if below else value})

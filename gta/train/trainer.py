@@ -192,6 +192,7 @@ class Trainer:
         world = distributed.world_size()
         stacked = torch.stack([value.detach().float().reshape(()) for value in losses.values()])
         means = (distributed.all_reduce_sum(stacked) / world).tolist()
+        self.waiting.step_ends()  # a GPU has done all that was asked of it
         values = dict(zip(losses, means, strict=True))
         for name, value in values.items():
             if name.startswith("loss") and not math.isfinite(value):

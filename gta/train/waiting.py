@@ -12,8 +12,8 @@ _Item = TypeVar("_Item")
 class Waiting:
     """The time that a loop over batches waits for them, and the time of its steps; evaluations and saves are neither.
 
-    The first batch counts as well, for which the loading itself has to start. On a GPU a step ends when the losses are
-    looked at (`schedule.log_every`), so that waiting which the GPU's own work hides is none.
+    The first batch counts as well, for which the loading itself has to start. On a GPU this is the most that it may be:
+    a step is over here once its work is handed over, while the GPU goes on with it and a batch is waited for.
     """
 
     def __init__(self) -> None:

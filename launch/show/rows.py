@@ -92,7 +92,7 @@ def row(entry: Entry) -> BoardRow:
         gpu_hours=gpu_hours,
         core_hours=core_hours,
         cause=str(entry.cause) if entry.cause else None,
-        what=_with_damage(what(entry) + _waits(data_wait(entry, seen)), entry, hurt),
+        what=_with_damage(what(entry) + _waits(data_wait(entry, seen), history), entry, hurt),
         log=entry.log,
         damaged=tuple(hurt),
         data_wait=data_wait(entry, seen),
@@ -101,8 +101,10 @@ def row(entry: Entry) -> BoardRow:
     return replace(made, **texts, damaged=tuple(map(printable, hurt)))  # type: ignore[arg-type]
 
 
-def _waits(share: float | None) -> str:
-    return f", waits for data {share:.0f} % of its time" if share is not None and share >= MUCH_WAITING else ""
+def _waits(share: float | None, history: Sequence[Attempt]) -> str:
+    """Of a cell on a GPU nothing: the journal has the most that it may be (`gta.train.waiting`)."""
+    on_gpu = bool(history and history[-1].gpus)
+    return f", waits for data {share:.0f} % of its time" if share and share >= MUCH_WAITING and not on_gpu else ""
 
 
 def _with_damage(text: str, entry: Entry, hurt: Sequence[str]) -> str:

@@ -181,7 +181,8 @@ def lines(usage: Usage) -> list[str]:
     if usage.cores is not None:
         made.append(f"  CPU     {usage.cores:.1f} cores busy, {usage.asked_cores:.0f} asked for")
     if usage.data_wait is not None:
-        made.append(f"  data    {usage.data_wait:.0f} % of the training's time went by in waiting for batches")
+        most = "at most " if usage.gpus else ""  # as `gta.train.waiting` says
+        made.append(f"  data    {most}{usage.data_wait:.0f} % of the training's time went by in waiting for batches")
     if usage.gpus:
         busy = "its use is not in the journal" if usage.gpu_percent is None else f"{usage.gpu_percent:.0f} % busy"
         size = f" {_gib(usage.gpu_size)} of" if usage.gpu_size else ""

@@ -23,6 +23,7 @@ def test_a_convolution_by_hand() -> None:
     options = {**TINY, "crop": 8, "classes": 4}
     found = count.counted_pass(layer, count.tensors(layer), options, 1, "fp32")
     assert (found.images, found.flops) == (2, 2 * 2 * 4 * 8 * 8 * 3 * 9)
+    assert found.backward == found.flops, "of the weights alone: no image has a gradient"
     image, logits, labels = 2 * 3 * 64 * 4, 2 * 4 * 64 * 4, 2 * 64 * 8
     assert image + 2 * logits + labels <= found.kept <= image + 3 * logits + labels + 8
 
@@ -35,6 +36,7 @@ def test_fake_tensors_keep_what_real_ones_keep(precision: str) -> None:
         state = {name: mode.from_tensor(value) for name, value in count.tensors(network).items()}
         fake = count.counted_pass(network, state, TINY, 2, precision)
     assert fake.flops == real.flops > 0
+    assert fake.backward == real.backward > 1.5 * real.flops
     assert fake.kept == pytest.approx(real.kept, rel=0.02)
 
 
@@ -55,6 +57,7 @@ def test_the_program_prints_a_row_a_precision(tmp_path: Path, capsys: pytest.Cap
     assert len(rows) == 4
     kept, less = (json.loads(file.read_text())["counted"] for file in (plain, again))
     assert less["fp32"]["kept"] < 0.7 * kept["fp32"]["kept"], "a block keeps its input alone"
+    assert 1.1 < less["fp32"]["flops"] / kept["fp32"]["flops"] < 1.34, "for one more pass"
     assert kept["fp32"]["standing"] == less["fp32"]["standing"] > 4 * 4 * 24_000_000, "weights twice, gradients, Adam"
     with pytest.raises(SystemExit, match="method=magic: use supervised"):
         count.main(["method=magic"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
@@ -82,3 +84,38 @@ def test_a_folder_that_all_cells_share_makes_none_compose_anew(
     monkeypatch.setattr(composer, "compose", None)
     made = composer.cell(["method=gta", "paths.runs=r", "schedule.lr=1", "seed=3"])
     assert (made.paths.tracking_uri, made.schedule.lr, made.seed) == ("sqlite:///r/mlflow.db", 1.0, 3)
+
+
+DERIVES = """
+from dataclasses import dataclass
+
+from gta.config import MethodConfig
+from gta.fields import result
+from gta.methods.base import Method
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeriveConfig(MethodConfig):
+    name: str = result("derive", "Its name.")
+    low: float = result(0.5, "Given.", within=(0, 1))
+    high: float = result(0.0, "Half way from low to 1, where it is not given.", within=(0, 1))
+
+    def __post_init__(self) -> None:
+        if not self.high:
+            object.__setattr__(self, "high", (1 + self.low) / 2)
+
+
+class Derive(Method):
+    Config = DeriveConfig
+"""
+
+
+def test_what_a_method_derives_from_its_settings_is_derived_for_each(
+    loader: ConfigLoaderImpl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods/derive.py").write_text(DERIVES)
+    monkeypatch.chdir(tmp_path)
+    composer = compose.Composer(loader)
+    cells = [composer.cell(["method=derive", f"method.low={low}", "seed=0"]) for low in (0.5, 0.6, 0.8)]
+    assert [cell.method.high for cell in cells] == [0.75, 0.8, 0.9]  # type: ignore[attr-defined]

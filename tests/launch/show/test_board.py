@@ -55,6 +55,8 @@ def test_speed_time_left_and_cost(cells: list[Cell], fake_slurm: FakeSlurm) -> N
             journal.metrics(250, {"seconds": 125.0, "system/data_wait_percent": waits})
         seen = row(reconcile(cells)[1])
         assert (seen.state, seen.data_wait, seen.what) == ("running", waits, running.what + said)
+    change_attempt(cells[1], gpus=1.0)
+    assert row(reconcile(cells)[1]).what == running.what, "on a GPU the share is the most that it may be"
     with Journal(cells[3].folder.journal_file) as journal:
         journal.metrics(1000, {"val/teacher/miou": 71.0, "seconds": 400.0})
     done = row(reconcile(cells)[3])
