@@ -28,7 +28,6 @@ from gta.processes import first_rank
 from gta.provenance.environment import environment
 from gta.train.control import Control, Request
 from launch.job import failure, telling
-from launch.job.local import Job as Job  # as launchers of before 29 November 2026 name it in what they hand to a job
 from launch.job.rendezvous import Place, rendezvous
 from launch.job.signals import Signals
 from launch.job.watchdog import Watchdog, watchdog
