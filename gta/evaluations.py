@@ -107,6 +107,13 @@ def write(folder: CellFolder, evaluation: Evaluation, by_image: ByImage | None) 
         counts.unlink(missing_ok=True)
 
 
+def forget(folder: CellFolder) -> None:
+    """Remove what was scored: the cell is trained again, and its networks will be others. For who has the cell."""
+    for pattern in ("*.json", "*.npz"):
+        for path in folder.evaluations_folder.glob(pattern):
+            path.unlink(missing_ok=True)
+
+
 def read_by_image(folder: CellFolder, evaluation: Evaluation) -> ByImage | None:
     """What the evaluation counted in each image; None where that was not kept. Raises BrokenRecord for a file that is
     not what the evaluation is of.

@@ -112,6 +112,8 @@ class Trainer:
             place["gpu"] = torch.cuda.get_device_name(self.device)
         state = self._last_good() if self.first else None
         if not distributed.broadcast_object(state is not None):  # one rank decides: a network file system may lag
+            if self.first:
+                evaluations.forget(self.folder)  # of a training whose checkpoints somebody removed
             self._event("started", iteration=0, **place)
             return 0
         path = self.folder.checkpoint_file
@@ -135,6 +137,7 @@ class Trainer:
             self.control.check()
             self.orders, begun = order.begin(self.folder, self.orders, start)
             if begun:
+                evaluations.forget(self.folder)
                 forgotten = order.forget_best(self.folder, start)
                 self._event("new order", iteration=start, order=begun.number, by=begun.by, best_forgotten=forgotten)
                 self._event(CUT_BACK, iteration=start)

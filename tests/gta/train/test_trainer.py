@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+from gta.cellfolder import CellFolder
 from gta.data.splits.split import load_split
 from gta.errors import Diverged, UserError
 from gta.train import checkpoint
@@ -18,6 +19,7 @@ from gta.train.control import Control
 from gta.train.run import build_method
 from gta.train.trainer import Trainer
 from tests.helpers.configs import changed
+from tests.helpers.tracked import evaluated
 from tests.helpers.training import DieAfter, StopAfter, cell_in, make, points, result, train_in
 
 
@@ -97,6 +99,19 @@ def test_two_runs_of_one_config_give_the_same_numbers(folder: Path, tmp_path: Pa
     for name in "ab":
         train_in(tmp_path / name, make(folder))
     assert points(tmp_path / "a") == points(tmp_path / "b")
+
+
+@pytest.mark.slow
+def test_what_another_training_scored_is_forgotten_where_one_begins_anew(folder: Path, tmp_path: Path) -> None:
+    cell = CellFolder(tmp_path)
+    assert not train_in(tmp_path, make(folder), "one", StopAfter(2))
+    evaluated(tmp_path)
+    train_in(tmp_path, make(folder), "one")
+    assert len(list(cell.evaluations_folder.iterdir())) == 2, "it went on"
+    cell.checkpoint_file.unlink()
+    cell.result_file.unlink()
+    train_in(tmp_path, make(folder), "one")
+    assert list(cell.evaluations_folder.iterdir()) == []
 
 
 def test_last_is_the_headline_and_best_is_kept(folder: Path, tmp_path: Path) -> None:
