@@ -49,6 +49,10 @@ class Evaluation(JsonRecord):
     finished: float
     by_image: bool = False
 
+    def __post_init__(self) -> None:
+        if "evaluation.protocol" not in self.settings or len(self.iou) != len(self.classes):
+            raise ValueError("an evaluation names its protocol, and has an IoU for each class")
+
     @property
     def name(self) -> str:
         return name_of(self.settings["evaluation.protocol"], self.evaluation, self.network, self.which)

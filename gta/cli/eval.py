@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gta.cellfolder import CellFolder
+from gta.cellfolder import CellFolder, readable
 from gta.cli import composing, grammar, options
 from gta.cli.grammar import Words, option
 from gta.cli.trained import HERE, changed, load, val_ids
@@ -186,7 +186,7 @@ class _Scoring:
         """What is recorded, where that is all: a cell that is not done goes on; a part of the images is no score."""
         from gta import evaluations
 
-        if self.again or result is None or self._partly:
+        if self.again or result is None or self._partly or _elsewhere(folder, list(by_words.values())):
             return None
         names = [self.network or result.headline] if self.network != ALL else list(result.networks)
         if self.network == ALL and self.which == "best":
@@ -197,7 +197,7 @@ class _Scoring:
                 scores = result.networks.get(name)
                 iteration = (scores.best if self.which == "best" else scores.last).iteration if scores else None
                 one = evaluations.find(folder, config.evaluation.protocol, words, name, self.which, iteration)
-                if one is None or not one.by_image:
+                if one is None or not _counted(folder, one):
                     return None
                 found.append(one)
         return found
@@ -231,6 +231,8 @@ class _Scoring:
         for config in configs:
             _check_labeled(config, ids)
         why = self._unrecorded(folder, result, ids)
+        if not why and _elsewhere(folder, configs):
+            why = "the pictures are read from another folder (data.root) than the cell's own"
         found = []
         for config, counts in zip(configs, count(networks, configs, ids, device, by_image=True), strict=True):
             for name, counted in counts.items():
@@ -258,6 +260,21 @@ class _Scoring:
         if identity is None or identity.digests.get("val") != digest(ids):
             return "the val list is another than when the cell was frozen"
         return ""
+
+
+def _elsewhere(folder: CellFolder, configs: Sequence[Config]) -> bool:
+    """Whether the pictures are of another folder than the cell's: they may be others under the same names."""
+    from gta.compose.compose import read_config
+
+    own = Path(read_config(folder.config_file).data.root).resolve()
+    return any(Path(config.data.root).resolve() != own for config in configs)
+
+
+def _counted(folder: CellFolder, one: Evaluation) -> bool:
+    """Whether what was counted in each image is there, and can be read; else it is made again."""
+    from gta import evaluations
+
+    return readable(lambda: evaluations.read_by_image(folder, one), say=lambda _: None) is not None
 
 
 def _check_labeled(config: Config, ids: list[str]) -> None:

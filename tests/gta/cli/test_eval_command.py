@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -209,3 +210,25 @@ def test_several_protocols_share_images_and_passes(grid: list[str], monkeypatch:
         assert torch.equal(counts.union.sum(0), alone.sum(0) + alone.sum(1) - alone.diagonal())
         one = evaluate.confusion_matrices({"it": network}, config, ids[1:], cpu)["it"]
         assert np.array_equal(counts.intersection[1], one.diagonal()), "of each image its own"
+
+
+def test_pictures_of_another_folder_are_scored_and_neither_read_nor_recorded(
+    grid: list[str], say: Say, generated: Path, tmp_path: Path
+) -> None:
+    cell = folders(grid)["supervised"]
+    say("eval", *grid)
+    before = {path.name: path.read_bytes() for path in cell.evaluations_folder.iterdir()}
+    shutil.copytree(next(generated.glob("*")), tmp_path / "fog")
+    runs = next(word for word in grid if word.startswith("paths.runs="))
+    out, err = say("eval", cell.signature, runs, f"data.root={tmp_path / 'fog'}")
+    assert "another folder (data.root)" in out + err
+    assert {path.name: path.read_bytes() for path in cell.evaluations_folder.iterdir()} == before
+
+
+def test_counts_that_cannot_be_read_are_made_again(grid: list[str], say: Say) -> None:
+    cell = folders(grid)["supervised"]
+    say("eval", *grid)
+    (own,) = [one for one in evaluations.all_of(cell) if (one.evaluation, one.which) == ("original size", "last")]
+    cell.by_image_file(own.name).write_bytes(b"x")
+    say("eval", *grid)
+    assert evaluations.read_by_image(cell, own) is not None
