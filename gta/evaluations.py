@@ -91,8 +91,8 @@ def find(
 def all_of(folder: CellFolder) -> list[Evaluation]:
     """The evaluations of a cell that can be read, by their names."""
     paths = sorted(folder.evaluations_folder.glob("*.json"))
-    found = [readable(lambda path=path: Evaluation.read(path), say=lambda _: None) for path in paths]  # type: ignore[misc]
-    return [one for one in found if one is not None and one.signature == folder.signature]
+    found = {path.stem: readable(lambda path=path: Evaluation.read(path), say=lambda _: None) for path in paths}  # type: ignore[misc]
+    return [one for name, one in found.items() if one and (one.signature, one.name) == (folder.signature, name)]
 
 
 def write(folder: CellFolder, evaluation: Evaluation, by_image: ByImage | None) -> None:

@@ -20,7 +20,9 @@ WORDS = "sliding window 48, stride 2/3, mean of logits"
 def test_what_is_written_is_found_by_protocol_network_weights_and_iteration(tmp_path: Path) -> None:
     cell = CellFolder(make_cell(tmp_path))
     made = evaluated(cell.path)
-    assert evaluations.all_of(cell) == [made]
+    shutil.copy(cell.evaluation_file(made.name), cell.evaluations_folder / f"{made.name}_old.json")
+    assert evaluations.all_of(cell) == [made], "a copy under another name is no evaluation"
+    (cell.evaluations_folder / f"{made.name}_old.json").unlink()
     place = ("sliding_window", WORDS, "teacher", "last")
     assert evaluations.find(cell, *place) == evaluations.find(cell, *place, 800) == made
     assert evaluations.find(cell, *place, 400) is None, "of another checkpoint"
