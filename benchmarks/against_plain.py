@@ -24,6 +24,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.options import parse
 from benchmarks.plain import PlainGTA
 from gta.config import ModelConfig, ScheduleConfig
 from gta.methods import METHODS, Method
@@ -39,7 +40,7 @@ FORMATS = ("contiguous", "channels_last")
 
 
 def main(arguments: list[str]) -> None:
-    options = parse(arguments)
+    options = parse(arguments, DEFAULTS, __doc__)
     torch.set_num_threads(options["threads"])
     print(
         f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, {options['threads']} "
@@ -57,15 +58,6 @@ def main(arguments: list[str]) -> None:
         print(f"| {name} | {median(taken):.3f} | {spread} | {plain / median(taken):.2f} | {far} |")
     if options["json"]:
         Path(options["json"]).write_text(json.dumps({"options": options, "seconds": seconds, "apart": apart}, indent=1))
-
-
-def parse(arguments: list[str]) -> dict[str, Any]:
-    """The options with their defaults; exits with a sentence for an unknown word."""
-    given = dict(word.partition("=")[::2] for word in arguments)
-    if unknown := set(given) - set(DEFAULTS):
-        print(__doc__, file=sys.stderr)
-        sys.exit(f"unknown: {', '.join(sorted(unknown))}")
-    return {name: type(default)(given.get(name, default)) for name, default in DEFAULTS.items()}
 
 
 def measure(options: dict[str, Any]) -> dict[str, list[float]]:

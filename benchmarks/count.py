@@ -33,6 +33,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.options import parse
 from gta.config import ModelConfig
 from gta.encoders import VITS
 from gta.models import SegmentationModel, build_model
@@ -88,7 +89,7 @@ class Pass:
 
 
 def main(arguments: list[str]) -> None:
-    options = parse(arguments)
+    options = chosen(arguments)
     found = {precision: count(options, precision) for precision in ("fp32", "bf16")}
     who = (
         f"{options['method']} over {options['model']}, crop {options['crop']}, {options['batch']} + {options['batch']}"
@@ -108,13 +109,9 @@ def main(arguments: list[str]) -> None:
         Path(options["json"]).write_text(json.dumps({"options": options, "counted": found}, indent=1))
 
 
-def parse(arguments: list[str]) -> dict[str, Any]:
-    """The options with their defaults; exits with a sentence for an unknown word."""
-    given = dict(word.partition("=")[::2] for word in arguments)
-    if unknown := set(given) - set(DEFAULTS):
-        print(__doc__, file=sys.stderr)
-        sys.exit(f"unknown: {', '.join(sorted(unknown))}")
-    options = {name: type(default)(given.get(name, default)) for name, default in DEFAULTS.items()}
+def chosen(arguments: list[str]) -> dict[str, Any]:
+    """The options with their defaults; exits with a sentence for an unknown word, method or optimizer."""
+    options = parse(arguments, DEFAULTS, __doc__)
     for name, known in (("method", WORKS), ("optimizer", STATES)):
         if options[name] not in known:
             sys.exit(f"{name}={options[name]}: use {', '.join(known)}")

@@ -30,6 +30,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.options import parse
 from gta.config import DataConfig
 from gta.data.pictures import read_image
 from gta.data.transforms import normalise, strong_view, weak_view
@@ -40,7 +41,7 @@ PLAIN, OURS = "Pillow", "ours"
 
 
 def main(arguments: list[str]) -> None:
-    options = parse(arguments)
+    options = parse(arguments, DEFAULTS, __doc__)
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     print(
@@ -57,15 +58,6 @@ def main(arguments: list[str]) -> None:
         print(f"| {name} | {plain:.0f} | {ours:.0f} | {spread} | {ours / plain:.2f} |")
     if options["json"]:
         Path(options["json"]).write_text(json.dumps({"options": options, "seconds": seconds}, indent=1))
-
-
-def parse(arguments: list[str]) -> dict[str, Any]:
-    """The options with their defaults; exits with a sentence for an unknown word."""
-    given = dict(word.partition("=")[::2] for word in arguments)
-    if unknown := set(given) - set(DEFAULTS):
-        print(__doc__, file=sys.stderr)
-        sys.exit(f"unknown: {', '.join(sorted(unknown))}")
-    return {name: type(default)(given.get(name, default)) for name, default in DEFAULTS.items()}
 
 
 def measure(options: dict[str, Any], folder: Path) -> dict[str, dict[str, list[float]]]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gta.config import ModelConfig
 from gta.encoders import timm_name
 from gta.errors import UserError
-from gta.text import did_you_mean
+from gta.text import did_you_mean, first_line
 
 LOW = 4  # stride of the low-level features of DeepLabV3+
 TAPS = 4  # maps for DPT, of blocks at equal distances, the last block's among them
@@ -58,10 +58,13 @@ def _made(config: ModelConfig) -> Any:
     options = {"dynamic_img_size": True} if config.patch else {"output_stride": config.output_stride}
     try:
         model = timm.create_model(name, pretrained=False, num_classes=0, **options)
-    except (TypeError, ValueError, AssertionError, NotImplementedError, RuntimeError):
+    except (TypeError, ValueError, AssertionError, NotImplementedError, RuntimeError) as error:
         able = "images of other sizes" if config.patch else f"an output stride of {config.output_stride}"
         other = _OTHER if config.patch else f"{_OTHER[:-1]}; for a vision transformer model=timm_vit."
-        raise UserError(f"model.encoder={config.encoder}: timm's {name} cannot be made for {able}: {other}") from None
+        raise UserError(
+            f"model.encoder={config.encoder}: timm's {name} cannot be made for {able}: {other} "
+            f"(timm says: {first_line(error)})"
+        ) from None
     if not hasattr(model, "forward_intermediates") or not hasattr(model, "prune_intermediate_layers"):
         raise UserError(f"model.encoder={config.encoder}: timm's {name} does not hand out features: {_OTHER}")
     return model
