@@ -17,6 +17,7 @@ from gta.methods.base import Method
 from gta.methods.settings import AS_CODE, AugSegConfig
 from gta.ops.batch import Labeled, Part, PseudoLabeled, Unlabeled
 from gta.ops.losses import IGNORE_INDEX, thresholded_cross_entropy
+from gta.ops.transfer import to_device
 
 # Beta distributions of the share of an image that its box leaves, if nothing is cut off: 0.8 and 0.5 on average.
 OF_LABELED, OF_MIXED = (8, 2), (4, 4)
@@ -65,7 +66,7 @@ class AugSeg(Method):
         """The mixed strong views with their labels, and which images (B) a labeled box was put into."""
         shown, sureness = self.taught(unlabeled)
         drawn = draw(unlabeled, self.schedule.group_size, self.seed, iteration)
-        injected = drawn.coins.to(sureness.device) >= sureness  # with probability 1 - sureness
+        injected = to_device(drawn.coins, sureness.device) >= sureness  # with probability 1 - sureness
         if not self.config.label_injection:
             injected = torch.zeros_like(injected)
         return mix(shown, labeled, drawn, injected), injected
@@ -112,7 +113,8 @@ def draw(unlabeled: Unlabeled, group_size: int, seed: int, iteration: int) -> Dr
             draw_boxes(inside[start : start + group_size], generator.beta(*beta), generator)
         coins.append(torch.from_numpy(generator.random(group_size)))
     device = unlabeled.padding.device
-    return Drawn(torch.cat(partners).to(device), of_labeled.to(device), of_mixed.to(device), torch.cat(coins))
+    partner, first, second = (to_device(drawn, device) for drawn in (torch.cat(partners), of_labeled, of_mixed))
+    return Drawn(partner, first, second, torch.cat(coins))
 
 
 def draw_boxes(inside: Tensor, left: float, generator: seeds.Generator) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gta import seeds
 from gta.ops.batch import PseudoLabeled, Unlabeled
+from gta.ops.transfer import to_device
 
 Draw = random.Random
 
@@ -93,7 +94,7 @@ def cutmix_mask(
         for image in inside[start : start + group_size]:
             if one_coin or draw.random() < probability:
                 box(image, draw)
-    return inside.to(unlabeled.padding.device)
+    return to_device(inside, unlabeled.padding.device)
 
 
 def mix(values: Tensor, inside: Tensor, group_size: int, pasted: Tensor | None = None, reverse: bool = False) -> Tensor:

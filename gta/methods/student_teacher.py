@@ -12,7 +12,8 @@ from gta.methods.base import Method
 from gta.methods.mixing import cutmix_mask, mix_all
 from gta.methods.settings import StudentTeacherConfig
 from gta.ops.batch import Labeled, Part, PseudoLabeled, Unlabeled
-from gta.ops.losses import percentile, weighted_cross_entropy
+from gta.ops.losses import weighted_cross_entropy
+from gta.ops.quantiles import percentile
 
 
 class StudentTeacher(Method):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gta.config import ScheduleConfig
+from gta.ops.transfer import to_device
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Labeled:
 
     def to(self, device: torch.device | str) -> Labeled:
         """The same batch on `device`."""
-        return Labeled(_move(self.image, device), _move(self.mask, device), self.first_group)
+        return Labeled(to_device(self.image, device), to_device(self.mask, device), self.first_group)
 
 
 @dataclass
@@ -37,8 +38,9 @@ class Unlabeled:
 
     def to(self, device: torch.device | str) -> Unlabeled:
         """The same batch on `device`."""
-        strong, strong2 = (None if view is None else _move(view, device) for view in (self.strong, self.strong2))
-        return Unlabeled(_move(self.weak, device), strong, _move(self.padding, device), self.first_group, strong2)
+        strong, strong2 = (None if view is None else to_device(view, device) for view in (self.strong, self.strong2))
+        weak, padding = to_device(self.weak, device), to_device(self.padding, device)
+        return Unlabeled(weak, strong, padding, self.first_group, strong2)
 
 
 Part: TypeAlias = tuple[Labeled, Unlabeled]
@@ -97,7 +99,3 @@ def _first_groups(first: int, schedule: ScheduleConfig) -> list[int]:
     """Global index of the first group of each part, from that of the first part; see `positions`."""
     groups = schedule.batch_size // schedule.group_size // schedule.accumulate
     return [first + part * groups for part in range(schedule.accumulate)]
-
-
-def _move(tensor: Tensor, device: torch.device | str) -> Tensor:
-    return tensor.to(device=device, non_blocking=True)

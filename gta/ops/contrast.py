@@ -14,8 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gta import seeds
-from gta.ops.losses import IGNORE_INDEX, full_precision, percentile
+from gta.ops.losses import IGNORE_INDEX, full_precision
 from gta.ops.memory import Memory
+from gta.ops.quantiles import percentile_of
+from gta.ops.transfer import to_device
 
 
 @dataclass
@@ -49,11 +51,8 @@ def pixels_of(
     What has h x w is brought to h' x w' by the nearest pixel.
     """
     valid, known = pseudo != IGNORE_INDEX, mask != IGNORE_INDEX
-    low = high = torch.zeros_like(valid)
-    if valid.any():
-        chosen = entropies[valid]
-        low = valid & (entropies <= percentile(chosen, percent))
-        high = valid & (entropies >= percentile(chosen, 100.0 - percent))
+    low = valid & (entropies <= percentile_of(entropies, valid, percent))
+    high = valid & (entropies >= percentile_of(entropies, valid, 100.0 - percent))
     size = (logits.shape[2], logits.shape[3])
     count = size[0] * size[1]
     return Pixels(
@@ -74,8 +73,8 @@ def targets(pixels: Pixels, threshold: float) -> Targets:
     own = label.clamp(max=pixels.logits.shape[1] - 1)  # any class will do where there is none
     chance = full_precision(pixels.logits).softmax(1).gather(1, own[:, None])[:, 0]
     anchor = torch.where(chance > threshold, label, IGNORE_INDEX)
-    present = [one for one in label.unique().tolist() if one != IGNORE_INDEX]
-    return Targets(anchor, {one: pixels.representation[label == one].mean(0) for one in present})
+    rows = rows_of_classes(pixels.representation, _is_class(label, pixels.logits.shape[1]))
+    return Targets(anchor, {one: found.mean(0) for one, found in enumerate(rows) if len(found)})
 
 
 def negatives(pixels: Pixels, low_rank: int, high_rank: int, own_label: bool) -> list[Tensor]:
@@ -87,13 +86,13 @@ def negatives(pixels: Pixels, low_rank: int, high_rank: int, own_label: bool) ->
     (pseudo-)label is the class itself, which leaves none of labeled images.
     """
     ranks = pixels.logits.argsort(1, descending=True).argsort(1)
-    is_label = pixels.label[:, None] == torch.arange(ranks.shape[1], device=ranks.device)
+    is_label = _is_class(pixels.label, ranks.shape[1])
     unlikely = pixels.high[:, None] & (ranks >= low_rank) & (ranks < high_rank)
     confused = pixels.high[:, None] & ~is_label & (ranks < low_rank)
     chosen = torch.where(pixels.labeled[:, None], confused, unlikely)
     if own_label:
         chosen &= is_label
-    return [pixels.representation[of_class] for of_class in chosen.unbind(1)]
+    return list(rows_of_classes(pixels.representation, chosen))
 
 
 def contrast(
@@ -117,14 +116,16 @@ def contrast(
     if len(wanted.positives) < 2:
         return nothing
     chosen, keys = [], []
+    pixels = torch.arange(len(wanted.anchor), device=wanted.anchor.device)
+    candidates_of = rows_of_classes(pixels, _is_class(wanted.anchor, len(memory.sizes)))
     for place, label in enumerate(wanted.positives):
         own = place if by_place else label
-        candidates = (wanted.anchor == own).nonzero()[:, 0]
-        kept = memory.count(label)
+        candidates, kept = candidates_of[own], memory.count(label)
         if not len(candidates) or not kept:
             continue
         draw = draws(label)
-        chosen.append(candidates[torch.from_numpy(draw.integers(len(candidates), size=anchors)).to(candidates.device)])
+        drawn = torch.from_numpy(draw.integers(len(candidates), size=anchors))
+        chosen.append(candidates[to_device(drawn, candidates.device)])
         others = memory.take(label, torch.from_numpy(draw.integers(kept, size=(anchors, negatives_each))))
         keys.append(torch.cat([wanted.positives[own].expand(anchors, 1, -1), others], 1))
     if not chosen:
@@ -142,6 +143,21 @@ def contrast(
 def as_rows(maps: Tensor) -> Tensor:
     """(N, K, h', w') -> (N h' w', K), image by image, row by row."""
     return maps.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def rows_of_classes(values: Tensor, chosen: Tensor) -> tuple[Tensor, ...]:
+    """Of each class, the rows of `values` (n, ...) that are chosen for it (bool (n, C)), in their order.
+
+    How many these are the host must know: it waits for the device twice, however many classes there are.
+    """
+    counts = chosen.sum(0).tolist()
+    rows = chosen.t().nonzero()[:, 1]
+    return values[rows].split(counts)
+
+
+def _is_class(labels: Tensor, classes: int) -> Tensor:
+    """(n) -> bool (n, classes)."""
+    return labels[:, None] == torch.arange(classes, device=labels.device)
 
 
 def _small(values: Tensor, size: tuple[int, int]) -> Tensor:

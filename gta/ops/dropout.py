@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gta import seeds
 from gta.config import ScheduleConfig
 from gta.ops.batch import Labeled
+from gta.ops.transfer import to_device
 
 
 class Dropout2d(nn.Dropout2d):
@@ -38,7 +39,7 @@ def drop_planes(x: Tensor, probability: float) -> Tensor:
         return x * 0
     if _going_on is None:
         raise RuntimeError(_OUTSIDE)
-    kept = _going_on.kept(len(x), x.shape[1], probability).to(x.device, non_blocking=True)
+    kept = to_device(_going_on.kept(len(x), x.shape[1], probability), x.device)
     return x * (kept.to(x.dtype) / (1 - probability))[:, :, None, None]
 
 
@@ -59,7 +60,7 @@ def drop_complements(features: Sequence[Tensor], group_size: int) -> tuple[Tenso
         if x.shape[1] not in factors:
             first = 2.0 * (_going_on.uniform(x.shape[1]) < 0.5)
             factors[x.shape[1]] = torch.cat([torch.where(whole, 1.0, one) for one in (first, 2.0 - first)])
-        dropped.append(x * factors[x.shape[1]].to(x.device, x.dtype, non_blocking=True)[:, :, None, None])
+        dropped.append(x * to_device(factors[x.shape[1]], x.device).to(x.dtype)[:, :, None, None])
     return tuple(dropped)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gta.ops.distributed import gather_rows, rank
+from gta.ops.transfer import to_device
 
 
 class Memory(nn.Module):
@@ -35,16 +36,17 @@ class Memory(nn.Module):
     def take(self, label: int, numbers: Tensor) -> Tensor:
         """Vectors (..., width) of a class by their numbers (...), 0 being the oldest."""
         vectors = self._vectors(label)
-        oldest = int(self.added[label]) - len(vectors)
-        return vectors[(numbers.to(vectors.device) + oldest) % self.sizes[label]]
+        oldest = self.added[label] - len(vectors)
+        return vectors[(to_device(numbers, vectors.device) + oldest) % self.sizes[label]]
 
-    def add(self, label: int, new: Tensor, unseen: int = 0) -> None:
+    def add(self, label: int, new: Tensor, before: int | None = None) -> None:
         """Put vectors (n, width) behind those of a class, and forget the oldest that are too many.
 
-        unseen: how many came before these that would be forgotten already.
+        before: how many there have been before these, where it is known; more than `added` where some would be
+        forgotten already.
         """
         size, vectors = self.sizes[label], self._vectors(label)
-        after = int(self.added[label]) + unseen + len(new)
+        after = (int(self.added[label]) if before is None else before) + len(new)
         if len(vectors) < min(after, size):
             grown = vectors.new_zeros(min(after, size), self.width)
             grown[: len(vectors)] = vectors
@@ -52,7 +54,7 @@ class Memory(nn.Module):
         new = new[-size:]
         places = torch.arange(after - len(new), after, device=vectors.device) % size
         self._vectors(label)[places] = new
-        self.added[label] = after
+        self.added[label].fill_(after)
 
     def add_of_all_ranks(self, new: Sequence[Tensor]) -> None:
         """Add vectors (n, width) of every class, n each class's own, of all ranks. For all ranks at once.
@@ -66,9 +68,9 @@ class Memory(nn.Module):
         sent = [
             vectors.split(lengths.tolist()) for vectors, lengths in zip(gather_rows(torch.cat(own)), left, strict=True)
         ]
-        unseen = (counts - left).sum(0).tolist()
+        before = (self.added.cpu() + (counts - left).sum(0)).tolist()  # one look at the device for all classes
         for label in range(len(self.sizes)):
-            self.add(label, torch.cat([of_rank[label] for of_rank in sent]), unseen[label])
+            self.add(label, torch.cat([of_rank[label] for of_rank in sent]), before[label])
 
     def _vectors(self, label: int) -> Tensor:
         return cast(Tensor, getattr(self, f"vectors{label}"))

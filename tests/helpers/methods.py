@@ -36,6 +36,7 @@ def make_method(
     dtype: torch.dtype = torch.float32,
     frozen: bool = False,
     dpt: str = "",
+    device: str = "cpu",
     **config: Any,
 ) -> Method:
     """The method of that key (or class) over a very small network; `frozen`: BatchNorm keeps its first statistics.
@@ -61,7 +62,7 @@ def make_method(
         build,
         ScheduleConfig(**{**SCHEDULE, **(schedule or {})}),
         seed=0,
-        device="cpu",
+        device=device,
         precision=precision,
     )
 

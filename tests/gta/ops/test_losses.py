@@ -13,12 +13,12 @@ from gta.ops.losses import (
     cross_entropy,
     entropy,
     ohem_cross_entropy,
-    percentile,
     reliable_cross_entropy,
     squared_difference,
     thresholded_cross_entropy,
     weighted_cross_entropy,
 )
+from gta.ops.quantiles import percentile
 
 CLASSES = 4
 
