@@ -14,14 +14,14 @@ from gta.compose.compose import dump
 from gta.compose.epochs import in_iterations
 from gta.compose.paths import absolute
 from gta.compose.validate import check_config, check_warm_up
-from gta.config import Config
+from gta.config import Config, DataConfig, MethodConfig, ScheduleConfig
 from gta.data.prepare import prepare
 from gta.data.splits.draw import check_drawn
 from gta.data.splits.known import known_name
 from gta.data.splits.split import Sizes, Split, load_split
 from gta.encoders import timm_name
 from gta.errors import UserError
-from gta.fields import params, result_fields
+from gta.fields import by_object, params, result_fields
 from gta.files import Put, write_text
 from gta.maths import versions
 from gta.methods import METHODS
@@ -238,15 +238,25 @@ def checked(config: Config) -> Config:
 
 def data_key(config: Config) -> str:
     """Equal for configs of the same data set and lists."""
-    return json.dumps(asdict(config.data), sort_keys=True)
+    return _key(config.data)
+
+
+@by_object
+def _key(data: DataConfig) -> str:
+    return json.dumps(asdict(data), sort_keys=True)
 
 
 def of_length(config: Config, unlabeled: int) -> Config:
     """The config with its length in iterations, of so many unlabeled images. Raises UserError where that is none."""
-    method, schedule = config.method.in_schedule(config.schedule), in_iterations(config.schedule, unlabeled)
+    method, schedule = _in_schedule(config.method, config.schedule), in_iterations(config.schedule, unlabeled)
     config = replace(config, method=method, schedule=schedule)
     check_warm_up(config)
     return config
+
+
+@by_object
+def _in_schedule(method: MethodConfig, schedule: ScheduleConfig) -> MethodConfig:
+    return method.in_schedule(schedule)
 
 
 def cell_folder(config: Config, name: str) -> CellFolder:

@@ -7,16 +7,19 @@ can change a result, so a new field has to say on which side it stands. A test r
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import Field, field, fields, is_dataclass
-from functools import cache
-from typing import Any, get_type_hints
+from functools import cache, wraps
+from typing import Any, ParamSpec, TypeVar, get_type_hints
 
 from gta.errors import UserError
 from gta.ranges import LINE, MISSING, WORD, Span, Text, Values, shown
 
 Range = Span | tuple[float, float]
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+_MOST_KEPT = 10_000  # answers of one function
 
 
 def result(default: Any, help: str, **values: Any) -> Any:
@@ -65,6 +68,29 @@ def _declare(
     return field(default=default, metadata=metadata)
 
 
+def by_object(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    """A function of settings that is asked once of the same ones: cells of a grid share most of their sections.
+
+    The same means the same objects, which are kept so that no other has their place, and equal texts and numbers. For
+    functions whose answer follows from their arguments alone, none of which is changed afterwards, nor is the answer.
+    An error is not kept.
+    """
+    known: dict[tuple[Any, ...], tuple[tuple[Any, ...], Answer]] = {}
+
+    @wraps(function)
+    def asked(*given: Given.args, **named: Given.kwargs) -> Answer:
+        if named:
+            return function(*given, **named)
+        key = tuple([one if isinstance(one, str | int) else id(one) for one in given])
+        if (found := known.get(key)) is None:
+            if len(known) >= _MOST_KEPT:
+                known.clear()
+            found = known[key] = (given, function(*given, **named))
+        return found[1]
+
+    return asked
+
+
 _VALUES = ("within", "text", "keys", "count", "choices", "items")
 
 
@@ -86,9 +112,12 @@ def check_values(config: Any, prefix: str = "") -> None:
     for name, values in values_of(kind).items():
         value = getattr(config, name)
         if is_dataclass(value) and not isinstance(value, type) and values.holds(value):
-            check_values(value, f"{prefix}{name}.")
+            _check_section(value, f"{prefix}{name}.")
         elif value != MISSING:
             check_value(values, prefix + name, value)
+
+
+_check_section = by_object(check_values)
 
 
 def check_value(values: Values, name: str, value: Any) -> None:
@@ -101,15 +130,20 @@ def result_fields(config: Any) -> dict[str, Any]:
     """Nested dict of the fields of a dataclass instance that can change a result.
 
     A nested dataclass is descended into with its own declarations; everything below a neutral field is neutral. A field
-    that came later is left out at its default (`result`).
+    that came later is left out at its default (`result`). Whoever is given the dict leaves it as it is.
     """
-    kept: dict[str, Any] = {}
+    return {name: _result_fields(value) if is_dataclass(value) else value for name, value in _kept(config)}
+
+
+_result_fields = by_object(result_fields)
+
+
+def _kept(config: Any) -> Iterable[tuple[str, Any]]:
+    """Name and value of the fields of a dataclass instance, not of those in it, that can change a result."""
     for item in fields(config):
         value = getattr(config, item.name)
-        if item.metadata["neutral"] or (item.metadata["later"] and value == default_of(item)):
-            continue
-        kept[item.name] = result_fields(value) if is_dataclass(value) else value
-    return kept
+        if not (item.metadata["neutral"] or (item.metadata["later"] and value == default_of(item))):
+            yield item.name, value
 
 
 def default_of(item: Field[Any]) -> Any:
@@ -141,13 +175,18 @@ def describe(schema: type, prefix: str = "") -> dict[str, dict[str, Any]]:
 def params(config: Any) -> dict[str, str]:
     """Dotted name -> text of every field that can change a result: MLflow's params."""
     flat: dict[str, str] = {}
-
-    def walk(prefix: str, value: Any) -> None:
-        if isinstance(value, dict):
-            for key, below in value.items():
-                walk(f"{prefix}.{key}" if prefix else key, below)
-        else:
-            flat[prefix] = str(value)
-
-    walk("", result_fields(config))
+    for name, value in _kept(config):
+        flat |= _section_params(value, name) if is_dataclass(value) else _flat(value, name)
     return flat
+
+
+@by_object
+def _section_params(section: Any, prefix: str) -> dict[str, str]:
+    return _flat(result_fields(section), prefix)
+
+
+def _flat(value: Any, prefix: str) -> dict[str, str]:
+    """Dotted name -> text of a value, or of each one in a mapping of mappings."""
+    if not isinstance(value, dict):
+        return {prefix: str(value)}
+    return {name: text for key, below in value.items() for name, text in _flat(below, f"{prefix}.{key}").items()}

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gta.compose.validate import check_lengths
 from gta.config import ScheduleConfig
+from gta.fields import by_object
 
 
 def steps_an_epoch(schedule: ScheduleConfig, unlabeled: int) -> int:
@@ -20,6 +21,7 @@ def steps_an_epoch(schedule: ScheduleConfig, unlabeled: int) -> int:
     return math.ceil(unlabeled / groups) // schedule.group_size
 
 
+@by_object
 def in_iterations(schedule: ScheduleConfig, unlabeled: int) -> ScheduleConfig:
     """The same schedule with plain `iterations`, `warm_up`, `ema_delay` and `lr`: what a cell freezes, and what its
     signature sees.

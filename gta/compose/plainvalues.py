@@ -64,6 +64,7 @@ class Alike:
         self.config = config
         self.values = values
         self._depends: dict[frozenset[str], bool] = {}
+        self._sections: dict[tuple[Any, ...], Any] = {}  # those that some value made another
 
     def with_values(self, values: dict[str, Any]) -> Config:
         """The typed config with these values for the same names. Raises what OmegaConf raises where a field takes no
@@ -75,10 +76,22 @@ class Alike:
             self._depends[names] = depends(self.composed, names)
         if self._depends[names]:
             raise LookupError(", ".join(names))
-        config = self.config
+        by_section: dict[str, dict[str, Any]] = {}
         for name, value in other.items():
-            config = _replaced(config, name.split("."), set_as(self.composed, name, value))
-        return config
+            by_section.setdefault(name.partition(".")[0], {})[name] = value
+        return replace(self.config, **{name: self._section(name, values) for name, values in by_section.items()})
+
+    def _section(self, section: str, values: dict[str, Any]) -> Any:
+        """A field of the config with these values in it; the same object for the same ones, so that what is asked of it
+        once (`gta.fields.by_object`) need not be asked for every seed.
+        """
+        key = (section, *((name, repr(value)) for name, value in values.items()))
+        if key not in self._sections:
+            config = self.config
+            for name, value in values.items():
+                config = _replaced(config, name.split("."), set_as(self.composed, name, value))
+            self._sections[key] = getattr(config, section)
+        return self._sections[key]
 
 
 def _other(one: Any, two: Any) -> bool:

@@ -19,13 +19,15 @@ from gta.config import (
     DataConfig,
     MethodConfig,
     ModelConfig,
+    PathsConfig,
     ScheduleConfig,
+    SiteConfig,
 )
 from gta.data.spec import check_classes, check_names, check_options
 from gta.dataconfig import OF_STRONG, OF_WEAK
 from gta.encoders import check_model, has_batchnorm, idle, patch_size
 from gta.errors import UserError
-from gta.fields import check_values, default_of
+from gta.fields import by_object, check_values, default_of
 from gta.masking import refuse_credentials, refuse_hooks, refuse_secrets
 from gta.methods import METHODS
 from gta.operations import check_strong, check_weak
@@ -38,24 +40,47 @@ def check_config(config: Config) -> None:
     """Raises UserError for settings that no cell could be trained with; looks at no file, and not at the length."""
     check_values(config)
     check_given(config)
-    refuse_credentials(config.paths.tracking_uri)
-    refuse_secrets("site.setup", config.site.setup)
-    refuse_secrets("site.sbatch", config.site.sbatch.values(), " in site.setup")
-    refuse_hooks("site.notify", config.site.notify)
+    _refuse_plain(config.paths, config.site)
     check_method(config.method)
-    check_batch(config.schedule, config.site.ranks * config.site.nodes, has_batchnorm(config.model))
-    check_optimizer(config.schedule)
-    check_names(config.data)
-    check_classes(config.data)
-    check_palette(config.data)
-    check_augment(config.data.augment)
-    if config.data.generator is not None:
-        check_options(config.data.generator)
-    check_model(config.model)
-    check_idle(config.model)
+    _check_schedule(config.schedule, config.site, config.model)
+    _check_data(config.data)
+    _check_model(config.model)
     check_crop(config)
     check_evaluation(config)
-    check_site(config.site)
+    _check_site(config.site)
+
+
+@by_object
+def _refuse_plain(paths: PathsConfig, site: SiteConfig) -> None:
+    refuse_credentials(paths.tracking_uri)
+    refuse_secrets("site.setup", site.setup)
+    refuse_secrets("site.sbatch", site.sbatch.values(), " in site.setup")
+    refuse_hooks("site.notify", site.notify)
+
+
+@by_object
+def _check_schedule(schedule: ScheduleConfig, site: SiteConfig, model: ModelConfig) -> None:
+    check_batch(schedule, site.ranks * site.nodes, has_batchnorm(model))
+    check_optimizer(schedule)
+
+
+@by_object
+def _check_data(data: DataConfig) -> None:
+    check_names(data)
+    check_classes(data)
+    check_palette(data)
+    check_augment(data.augment)
+    if data.generator is not None:
+        check_options(data.generator)
+
+
+@by_object
+def _check_model(model: ModelConfig) -> None:
+    check_model(model)
+    check_idle(model)
+
+
+_check_site = by_object(check_site)
 
 
 def check_given(config: Any, prefix: str = "") -> None:
@@ -65,7 +90,10 @@ def check_given(config: Any, prefix: str = "") -> None:
         if value == MISSING:
             raise UserError(f"{prefix}{item.name} is not given: it has no default.")
         if is_dataclass(value):
-            check_given(value, f"{prefix}{item.name}.")
+            _check_section(value, f"{prefix}{item.name}.")
+
+
+_check_section = by_object(check_given)
 
 
 def check_method(config: MethodConfig) -> None:

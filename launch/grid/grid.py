@@ -122,9 +122,10 @@ def configs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
         return found
     of_file, whole = _of_file(loader, file, {config.method.name for config in found}, bases)
     HydraConfig.instance().set_config(master)
-    if not whole or not variants.same(found, of_file):
+    made, same = variants.marked(found, of_file, text)
+    if not (whole and same):
         master.variant = text
-    return variants.marked(found, of_file, text)
+    return made
 
 
 def _of_file(

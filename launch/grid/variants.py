@@ -123,11 +123,10 @@ def _composed(file: DictConfig, key: str) -> str:
 
 def identities(configs: Iterable[Config]) -> list[str]:
     """Of each config what makes its cell: equal for configs of one signature, as far as lists go by their names."""
-    return [_identity(config) for config in configs]
+    return [_identity(absolute(config)) for config in configs]
 
 
 def _identity(config: Config) -> str:
-    config = absolute(config)
     lists: dict[str, Any] = {name: getattr(config.data, name) for name in _LISTS}
     return json.dumps([result_fields(config), lists, _weights(config.model.weights)], sort_keys=True)
 
@@ -139,15 +138,13 @@ def _weights(weights: str) -> str:
         return weights
 
 
-def marked(configs: Sequence[Config], of_file: Sequence[Config], variant: str) -> list[Config]:
-    """The configs, each that the sweep as declared does not have as one of the `variant`."""
+def marked(configs: Sequence[Config], of_file: Sequence[Config], variant: str) -> tuple[list[Config], bool]:
+    """The configs, each that the sweep as declared does not have as one of the `variant`; and whether they are the
+    cells of the sweep as declared, all of them and no other.
+    """
     found, own = identities(configs), set(identities(of_file))
-    return [
+    made = [
         config if identity in own else replace(config, variant=variant)
         for config, identity in zip(configs, found, strict=True)
     ]
-
-
-def same(configs: Sequence[Config], of_file: Sequence[Config]) -> bool:
-    """Whether these are the cells of the sweep as declared, all of them and no other."""
-    return set(identities(configs)) == set(identities(of_file))
+    return made, set(found) == own

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def held(config: Config, gpus_here: bool | None = None) -> Resources:
 
 def machine_has_gpus() -> bool:
     """Whether this machine has a GPU that torch could use, without importing torch, which takes seconds."""
-    return torch_may_use_gpus() and any(any(Path("/dev").glob(pattern)) for pattern in _DEVICES)
+    return torch_may_use_gpus() and _has_device()
 
 
 def torch_may_use_gpus() -> bool:
@@ -58,6 +59,16 @@ def torch_may_use_gpus() -> bool:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and visible.strip() in ("", "-1"):
         return False
+    return _built_for_gpus()
+
+
+@cache  # these two are asked for every cell of a grid
+def _has_device() -> bool:
+    return any(any(Path("/dev").glob(pattern)) for pattern in _DEVICES)
+
+
+@cache
+def _built_for_gpus() -> bool:
     try:
         return not metadata.version("torch").endswith("+cpu")
     except metadata.PackageNotFoundError:

@@ -8,7 +8,8 @@ from typing import get_type_hints
 import pytest
 
 from gta.config import Config
-from gta.fields import describe, params, result, result_fields
+from gta.errors import UserError
+from gta.fields import by_object, describe, params, result, result_fields
 from gta.methods import METHODS
 
 # Name of each field that came when there were cells already -> its default, which is in no signature and so for good.
@@ -82,6 +83,28 @@ def test_the_default_of_a_field_that_came_later_stays() -> None:
     """If this fails, cells of two defaults would have one signature: a new default wants a new field."""
     rows = {name: row for schema in SCHEMAS for name, row in describe(schema, _prefix(schema)).items()}
     assert {name: row["default"] for name, row in rows.items() if row["later"]} == LATER
+
+
+def test_what_is_asked_of_the_same_object_is_asked_once() -> None:
+    asked: list[tuple[object, ...]] = []
+
+    @by_object
+    def ask(settings: Older, name: str) -> str:
+        asked.append((settings.lr, name))
+        if settings.lr > 0.5:
+            raise UserError("too large")
+        return f"{name}{settings.lr}"
+
+    one, like, wrong = Older(), Older(), Older(lr=0.9)
+    assert [ask(one, "a"), ask(one, "a"), ask(one, "b"), ask(like, "a")] == ["a0.1", "a0.1", "b0.1", "a0.1"]
+    assert asked == [(0.1, "a"), (0.1, "b"), (0.1, "a")], "one that is equal may be another kind of object"
+    for _ in range(2):
+        with pytest.raises(UserError, match="too large"):
+            ask(wrong, "a")
+    assert len(asked) == 5, "an error is found out again"
+    assert [ask(Older(lr=i / 1000), "c") for i in range(400)] == [f"c{i / 1000}" for i in range(400)], (
+        "an object that is gone leaves its place in memory to another"
+    )
 
 
 def _prefix(schema: type) -> str:

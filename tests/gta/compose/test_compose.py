@@ -214,6 +214,17 @@ def test_a_tilde_is_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert found == [*(f"{tmp_path}/{name}" for name in ("m", "s", "w.pth", "runs")), f"sqlite:///{tmp_path}/m.db"]
 
 
+def test_the_same_settings_are_other_places_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = Config(data=DataConfig(root="m"), model=ModelConfig(weights="w.pth"))
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        made = absolute(config)
+        assert [made.data.root, made.model.weights, made.paths.runs] == [
+            f"{folder}/{name}" for name in ("m", "w.pth", "runs")
+        ]
+
+
 def test_a_yaml_says_what_is_written_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """YAML reads 1_4 as 14, 010 as 8 and 1:30 as 90; a field that is a number takes 10_000 all the same."""
     monkeypatch.chdir(tmp_path)

@@ -41,6 +41,18 @@ def test_cells_that_differ_in_values_are_what_is_composed_for_them(loader: Confi
         assert found[0] == found[1], words
 
 
+def test_cells_of_other_seeds_share_their_sections(loader: ConfigLoaderImpl) -> None:
+    """What is asked of a section is asked once, and not for every seed."""
+    composer = compose.Composer(loader)
+    words = [f"method=gta data.split={split} seed={seed}".split() for split in ("1/25", "1/50") for seed in (0, 1, 2)]
+    first, *others = [composer.cell(one) for one in words]
+    assert [one.data.split for one in others] == ["1/25", "1/25", "1/50", "1/50", "1/50"]
+    assert all(one.data is first.data for one in others[:2])
+    assert all(one.data is others[2].data for one in others[3:])
+    assert [one.seed for one in others] == [1, 2, 0, 1, 2]
+    assert all(one.model is first.model for one in others)
+
+
 @pytest.mark.parametrize("wrong", ["schedule.lr=much", "schedule.lr=-1", "schedule.lr=[1]", "schedule.lr.x=1"])
 def test_a_wrong_value_is_refused_after_a_right_one(loader: ConfigLoaderImpl, wrong: str) -> None:
     kept, said = compose.Composer(loader), []
