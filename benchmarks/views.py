@@ -93,17 +93,17 @@ def measure(options: dict[str, Any], folder: Path) -> dict[str, dict[str, list[f
     return seconds
 
 
-def picture(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def picture(height: int, width: int, noise: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """Smooth colours with noise, as photographs compress, and a mask of two classes."""
     generator = np.random.default_rng(0)
     coarse = generator.integers(0, 256, (height // 25, width // 25, 3), dtype=np.uint8)
     image = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.int16)
-    image = np.clip(image + generator.integers(-8, 9, image.shape), 0, 255).astype(np.uint8)
+    image = np.clip(image + generator.integers(-noise, noise + 1, image.shape), 0, 255).astype(np.uint8)
     return image, (image[..., 0] > 127).astype(np.uint8)
 
 
 def our_views(
-    image: np.ndarray, mask: np.ndarray, config: DataConfig, rng: np.random.Generator, strong: bool
+    image: np.ndarray, mask: np.ndarray | None, config: DataConfig, rng: np.random.Generator, strong: bool
 ) -> list[Tensor]:
     weak = weak_view(image, mask, config, rng)
     views = [weak.image, strong_view(weak, config, rng)] if strong else [weak.image]

@@ -228,6 +228,18 @@ class SiteConfig(ContainerConfig, NotifyConfig):
         text=PATH,
     )
     stage_digests: bool = neutral(False, "Whenever a cell starts, compare such a copy's contents, not its sizes alone.")
+    cache: str | None = neutral(
+        None,
+        "Node-local folder (or one in memory: /dev/shm) in which decoded pictures are kept for all ranks and cells of "
+        "the node, in a folder of your own (gta-UID, mode 0700): /local/scratch/$USER. null: none; it pays for large "
+        "pictures.",
+        text=PATH,
+    )
+    cache_gb: float = neutral(
+        50.0,
+        "GB that these take at most; all of Cityscapes with its masks takes 29.",
+        within=Span(0, 1_000_000, above=True),
+    )
     live_tracking: bool = neutral(
         False,
         "Cells send their journals to MLflow themselves while they train (to a server or PostgreSQL); "

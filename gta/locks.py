@@ -142,13 +142,13 @@ def _acquire(
 
 
 @contextmanager
-def lock_within(path: str | Path, seconds: float) -> Iterator[bool]:
+def lock_within(path: str | Path, seconds: float, poll: float = 0.05) -> Iterator[bool]:
     """As `lock`, for who can do without: whether the lock was had, and not where it cannot be made (a full disk) or its
-    holder keeps it for longer than that (a process that was stopped).
+    holder keeps it for longer than that (a process that was stopped). `poll`: seconds between two tries.
     """
     held = FileLock(path)
     try:
-        held.acquire(timeout=seconds)
+        held.acquire(timeout=seconds, poll_interval=poll)
     except OSError:  # Timeout is one
         mine = False
     else:

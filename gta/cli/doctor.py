@@ -106,6 +106,7 @@ def lines(overrides: Sequence[str]) -> Iterator[Finding]:
     yield from guarded("Slurm", lambda: slurm_check.check_cluster(config.site, launcher, script))
     yield from guarded("container", lambda: container(config.site, on_slurm))
     yield from guarded("folders", lambda: places.folders(config.paths))
+    yield from guarded("site.cache", lambda: places.cache(config.site, on_slurm))
     yield from guarded("MLflow", lambda: places.mlflow(config.paths))
     yield from guarded("notify", lambda: places.notification(config.site))
     for splits in _by_data_set(configs):

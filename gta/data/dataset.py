@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gta.config import DataConfig
+from gta.data.cache import DecodedPictures
 from gta.data.labels import Labels, of_classes
 from gta.data.listing import image_files, image_path, mask_files, mask_path
 from gta.data.pictures import read_image, upright
@@ -23,13 +24,21 @@ class SegmentationDataset:
 
     A data set whose decoded images (at `input_scale`) fit in `cache_bytes` is kept in memory, each process
     its own copy, since decoding would cost a small network more than training it. One that does not fit is
-    never kept: holding a part of it would take the memory and save next to nothing.
+    never kept: holding a part of it would take the memory and save next to nothing. `decoded`: where the processes of
+    a node share decoded pictures (site.cache).
     """
 
-    def __init__(self, config: DataConfig, ids: list[str], cache_bytes: int = CACHE_BYTES):
+    def __init__(
+        self,
+        config: DataConfig,
+        ids: list[str],
+        cache_bytes: int = CACHE_BYTES,
+        decoded: DecodedPictures | None = None,
+    ):
         self.config = config
         self.ids = list(ids)
         self.cache_bytes = cache_bytes
+        self.decoded = decoded
         self._kept: dict[tuple[int, bool], tuple[np.ndarray, np.ndarray | None]] = {}
         self._root = Path(config.root)
         # With sub-folders, or suffixes in other letters, only the listing knows where an id is: looked up once, here.
@@ -44,19 +53,27 @@ class SegmentationDataset:
         return {**self.__dict__, "_kept": {}}  # a spawned worker starts with an empty memory
 
     def image(self, index: int) -> np.ndarray:
-        """(H, W, 3) uint8 RGB at original size, upright. Raises UserError as `gta.data.pictures.read_image` does."""
-        return read_image(self._image_path(index), self.config)
+        """(H, W, 3) uint8 RGB at original size, upright; read only. Raises UserError as `gta.data.pictures.read_image`
+        does.
+        """
+        path = self._image_path(index)
+        if self.decoded is None:
+            return read_image(path, self.config)
+        how = f"image {self.config.image_range}"
+        return self.decoded.get(path, how, lambda: read_image(path, self.config))
 
     def upright(self, index: int) -> tuple[np.ndarray, int]:
         """The same, and the image's EXIF orientation; 1: none."""
         return upright(self._image_path(index), self.config)
 
     def mask(self, index: int) -> np.ndarray:
-        """(H, W) uint8 at original size: class index, or 255 where it is to be ignored.
+        """(H, W) uint8 at original size: class index, or 255 where it is to be ignored; read only.
 
         Raises UserError for a file that is truncated, not such a mask, or has a label outside the classes.
         """
-        return self.mask_as_written(index)[0]
+        if self.decoded is None:
+            return self.mask_as_written(index)[0]
+        return self.decoded.get(self._mask_path(index), self._labels.how, lambda: self.mask_as_written(index)[0])
 
     def mask_as_written(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """The mask, and (256,) pixels of each label as its file has it (`gta.data.labels.Labels.mask`)."""
@@ -103,6 +120,8 @@ class SegmentationDataset:
         found = rescale(image, self.config.input_scale, labels=False), mask
         size = found[0].nbytes + (0 if mask is None else mask.nbytes)
         if size * len(self.ids) <= self.cache_bytes:
+            if self.decoded is not None:  # of its own: thousands of small pictures are more than a process may map
+                found = np.array(found[0]), None if found[1] is None else np.array(found[1])
             self._kept[key] = found
         return found
 

@@ -49,6 +49,8 @@ class Labels:
         known = sorted((int(packed(np.array(row[:3], np.uint8))), self._out(row[3])) for row in config.colour_map)
         self._colours = np.array([number for number, _ in known], np.uint32)
         self._of_colour = np.array([label for _, label in known], np.uint8)
+        # all that a mask depends on besides its file
+        self.how = f"mask {self.classes} {config.ignore_index} {config.label_map} {config.colour_map}"
 
     def _out(self, label: int) -> int:
         """A class index is one, also where the ignore label is the same number."""

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from gta import progress, seeds
 from gta.config import Config
+from gta.data.cache import decoded_pictures
 from gta.data.dataset import SegmentationDataset
 from gta.data.geometry import View
 from gta.data.resample import rescale
@@ -63,8 +64,9 @@ class _TrainStream(Dataset[Any]):
         self.config = config
         self.orders = orders
         self.strong = strong
-        self.labeled = SegmentationDataset(config.data, split.labeled)
-        self.unlabeled = SegmentationDataset(config.data, split.unlabeled) if unlabeled else None
+        decoded = decoded_pictures(config.site)
+        self.labeled = SegmentationDataset(config.data, split.labeled, decoded=decoded)
+        self.unlabeled = SegmentationDataset(config.data, split.unlabeled, decoded=decoded) if unlabeled else None
         self.positions = positions(config.schedule, world_size, rank)
         self.first_group = self.positions[0] // config.schedule.group_size
 
@@ -122,7 +124,7 @@ def _permutation(seed: int, stream: str, epoch: int, size: int) -> np.ndarray:
 class _ValSamples(Dataset[Any]):
     def __init__(self, config: Config, ids: list[str]) -> None:
         self.config = config
-        self.dataset = SegmentationDataset(config.data, ids)
+        self.dataset = SegmentationDataset(config.data, ids, decoded=decoded_pictures(config.site))
 
     def __getitem__(self, index: int) -> tuple[int, Tensor, Tensor]:
         image, mask = self.dataset.labeled(index)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import socket
 import time
@@ -22,7 +21,7 @@ from gta.config import Config, DataConfig
 from gta.data.copies import MARK, Known, SourceFile, copied, make, mend, sources, write_mark, wrong
 from gta.data.extra import is_extra
 from gta.data.listing import image_files, mask_files
-from gta.data.private import check_no_link, private_folder
+from gta.data.private import check_no_link, place, private_folder
 from gta.data.spec import train_path, val_path
 from gta.data.splits.split import Split
 from gta.errors import UserError
@@ -48,17 +47,6 @@ def staged(config: Config, split: Split) -> Config:
     to, digests = place(config.site.stage), config.site.stage_digests
     root = stage(Path(config.data.root), to, names, config.data.name, digests)
     return replace(config, data=replace(config.data, root=str(root)))
-
-
-def place(text: str) -> Path:
-    """The folder that site.stage names on this node. Raises UserError for a variable that this node does not have."""
-    path = os.path.expanduser(os.path.expandvars(text))
-    if "$" in path or not os.path.isabs(path):
-        raise UserError(
-            f"site.stage={text}: that is {path} on {socket.gethostname()}, which is no absolute folder: name one, or "
-            "set the variable in site.setup (export SCRATCH=/local/scratch)."
-        )
-    return Path(path)
 
 
 def needed(data: DataConfig, split: Split) -> list[str]:

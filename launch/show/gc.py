@@ -19,6 +19,8 @@ import psutil
 
 from gta import locks
 from gta.cellfolder import BrokenRecord, CellFolder, readable
+from gta.config import SiteConfig
+from gta.errors import UserError
 from gta.tracking.sync_cache import sweeps_of
 from launch.show import drills
 from launch.slurm import cluster
@@ -33,6 +35,7 @@ TEMPORARY = "temporary files that a killed process left"
 JOBS = "folders of jobs that are over, with the logs of earlier attempts"
 PICKLES = "submitit's files of jobs that are over"
 SUBMISSIONS = "submissions whose jobs are over"
+DECODED = "folders of decoded pictures on this machine (site.cache); who wants them decodes them again"
 DRILLS = "drills that are over: runs that were kept since they differ, or that a killed drill left"
 
 
@@ -136,6 +139,19 @@ def of_drills(runs: Path, signatures: Collection[str], held: Mapping[str, HeldJo
             made.keep(f"have a drill: {why}", folder.name)
         else:
             made.pieces.append(Removable(folder, size(folder), DRILLS, None, drills.age(folder)))
+
+
+def of_caches(sites: Iterable[SiteConfig]) -> Iterator[Removable]:
+    """The caches of decoded pictures on this machine, of whichever sweep. They may go while cells train."""
+    for cache in sorted({site.cache for site in sites if site.cache}):
+        from gta.data.cache import cache_folder  # loads what decodes pictures
+
+        try:
+            folder = cache_folder(SiteConfig(cache=cache))
+        except UserError:  # it means a folder of other machines, or is not safe to touch
+            continue
+        if folder is not None:
+            yield from _existing([folder], DECODED, None)
 
 
 def _logs(folder: CellFolder) -> set[Path]:

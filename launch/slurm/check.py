@@ -43,8 +43,9 @@ def check_site(config: SiteConfig, name: str, launcher: str) -> Iterator[Finding
         )  # fmt: skip
     if launcher == "slurm" and config.device == "cpu" and gpus:
         yield problem("site", f"site.device=cpu, and {gpus} GPUs a node are asked for", "site.gpus_per_node=null")
-    if config.stage:
-        yield ok("site.stage", f"{config.stage}, as the node expands it; made and looked at by the jobs")
+    for what, folder in (("site.stage", config.stage), ("site.cache", config.cache)):
+        if folder and (what == "site.stage" or launcher == "slurm"):
+            yield ok(what, f"{folder}, as the node expands it; made and looked at by the jobs")
 
 
 def check_cluster(config: SiteConfig, launcher: str, script: Callable[[], str]) -> Iterator[Finding]:

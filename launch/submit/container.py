@@ -23,13 +23,15 @@ ONCE_A_NODE = 'srun --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1'
 
 @dataclass(frozen=True)
 class Container:
-    """How a job's ranks get into the container of their site. `binds`: folders of the host, each at its own place."""
+    """How a job's ranks get into the container of their site. `binds`: folders of the host, each at its own place;
+    `local`: those that the job's script makes on its nodes.
+    """
 
     image: str
     runtime: str
     python: str
     binds: tuple[str, ...]
-    stage: str | None
+    local: tuple[str, ...]
     gpus: bool
 
     @classmethod
@@ -44,29 +46,28 @@ class Container:
         for text in binds:
             if "," in text or (":" in text and text not in site.container_binds):
                 raise UserError(f"{text}: a container's runtime takes no comma or colon in a folder; rename it.")
-        if site.stage and "$" in site.stage and site.container_runtime == PYXIS:
-            raise UserError(
-                f"site.stage={site.stage}: pyxis reads no variables; name a folder without them, or use no site.stage."
-            )
-        found = tuple(dict.fromkeys(binds))
-        return cls(
-            _image(site), site.container_runtime, site.container_python, found, site.stage, bool(sbatch.gpus(site))
-        )
+        named = {name: text for name, text in (("site.stage", site.stage), ("site.cache", site.cache)) if text}
+        for name, text in named.items():
+            if "$" in text and site.container_runtime == PYXIS:
+                raise UserError(
+                    f"{name}={text}: pyxis reads no variables; name a folder without them, or use no {name}."
+                )
+        found, local = tuple(dict.fromkeys(binds)), tuple(dict.fromkeys(named.values()))
+        return cls(_image(site), site.container_runtime, site.container_python, found, local, bool(sbatch.gpus(site)))
 
     def setup(self, folder: Path) -> list[str]:
         """Lines of the script before srun; `folder`: of the submission."""
         # the site's lines, before these, may have said `set -eu`: that would end the script ahead of `teardown`
         lines = ["set +eu", f'export {REQUEUE}={shlex.quote(str(folder / "requeue"))}-"$SLURM_JOB_ID"']
         lines.append(f'rm -f "${REQUEUE}"')
-        return [*lines, *([f"{ONCE_A_NODE} mkdir -p {expanding(self.stage)}"] if self.stage else [])]
+        folders = " ".join(map(expanding, self.local))
+        return [*lines, *([f"{ONCE_A_NODE} mkdir -p {folders}"] if folders else [])]
 
     def srun(self) -> list[str]:
         """Words for srun itself."""
         if self.runtime != PYXIS:
             return []
-        mounts = ",".join(
-            bind if ":" in bind else f"{bind}:{bind}" for bind in [*self.binds, *filter(None, [self.stage])]
-        )
+        mounts = ",".join(bind if ":" in bind else f"{bind}:{bind}" for bind in [*self.binds, *self.local])
         return [f"--container-image={self.image}", f"--container-mounts={mounts}"]
 
     def command(self, words: Sequence[str]) -> str:
@@ -75,7 +76,7 @@ class Container:
         if self.runtime == PYXIS:
             return inner
         binds = [f"--bind {shlex.quote(bind)}" for bind in self.binds]
-        binds += [f"--bind {expanding(self.stage)}"] if self.stage else []
+        binds += [f"--bind {expanding(folder)}" for folder in self.local]
         return " ".join(
             [self.runtime, "exec", *(["--nv"] if self.gpus else []), *binds, shlex.quote(self.image), inner]
         )

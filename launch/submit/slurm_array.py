@@ -261,7 +261,7 @@ class SlurmCluster:
             if (text := repr(site)) not in known:  # one for all cells of a site: Hydra's interpolations take a while
                 known[text] = self._params_of(site)
             params = known[text]
-            inside = [*(getattr(site, field.name) for field in fields(ContainerConfig)), site.stage]
+            inside = [*(getattr(site, field.name) for field in fields(ContainerConfig)), site.stage, site.cache]
             key = json.dumps([params, site.cells_per_gpu, inside], sort_keys=True, default=str)
             shapes.setdefault(key, (params, site.cells_per_gpu, []))[2].append(one)
         return list(shapes.values())

@@ -17,10 +17,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gta.config import PathsConfig, SiteConfig
+from gta.data.private import place
 from gta.errors import UserError
 from gta.finding import Finding, missing, ok, problem
 from gta.masking import masked
 from gta.notifyconfig import PRESETS
+from gta.text import human_bytes
 from gta.tracking import keys, sqlite_schema, store
 
 LITTLE_BYTES = 4 * 10**9  # a ResNet-101 cell with three networks keeps two checkpoints of 1.3 GB, and writes a third
@@ -58,6 +60,28 @@ def _trouble(folder: Path) -> str:
     except OSError as error:
         return f"cannot be written to ({error.strerror})"
     return ""
+
+
+def cache(site: SiteConfig, on_slurm: bool) -> Iterator[Finding]:
+    """Where decoded pictures are kept, of cells on this machine."""
+    if site.cache is None or on_slurm:
+        return
+    from gta.data.cache import cache_folder, kept  # loads what decodes pictures
+
+    given, most = place(site.cache, "site.cache"), int(site.cache_gb * 1e9)
+    folder = cache_folder(site)
+    found = list(kept(folder)) if folder else []
+    there = next(one for one in (folder or given, *(folder or given).parents) if one.exists())
+    used, free = sum(one.size for one in found), shutil.disk_usage(there).free if there.is_dir() else 0
+    if not there.is_dir():
+        yield problem("site.cache", f"{there} is no folder", "Name another, or none (site.cache=null).")
+    elif not os.access(there, os.W_OK | os.X_OK):
+        yield problem("site.cache", f"{there} cannot be written to", "Name another folder, or none (site.cache=null).")
+    else:
+        room = f"{human_bytes(most)} at most, {human_bytes(free)} free"
+        less = "; its disk is full before that, and then it stays as it is" if used + free < most else ""
+        state = f"{human_bytes(used)} in {len(found)} files" if folder else "made on first use"
+        yield ok("site.cache", f"{folder or given}, {state}, {room}{less}")
 
 
 def notification(site: SiteConfig) -> Iterator[Finding]:

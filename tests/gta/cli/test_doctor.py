@@ -6,12 +6,17 @@ import re
 import socket
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
+from PIL import Image
 
 from gta.cli.checks import data, machine, places, versions
 from gta.config import Config, DataConfig, PathsConfig, SiteConfig
+from gta.data.cache import decoded_pictures
+from gta.errors import UserError
 from gta.finding import Status, guarded, ok
 from tests.helpers.program import ROOT, Run
 
@@ -147,6 +152,30 @@ def test_what_tells_somebody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert lines(notify="slack") == [("ok", "slack, for: end, failure, stuck, budget")]
     (tmp_path / "curl").unlink()
     assert lines(notify="mattermost")[0][1].endswith("needs curl, which is not on the PATH")
+
+
+def test_the_cache_of_decoded_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def line(cache: str | None, on_slurm: bool = False) -> list[tuple[str, str]]:
+        found = places.cache(SiteConfig(cache=cache, cache_gb=0.001), on_slurm)
+        return [(str(line.status), line.detail) for line in found]
+
+    place = tmp_path / "node"
+    assert line(None) == line(str(place), on_slurm=True) == []
+    ((status, detail),) = line(str(place))
+    assert (status, detail.partition(", 1.0 MB at most")[0]) == ("ok", f"{place}, made on first use")
+    assert not place.exists(), "nothing is made"
+    decoded = decoded_pictures(SiteConfig(cache=str(place)))
+    assert decoded is not None
+    Image.fromarray(np.zeros((10, 10), np.uint8)).save(tmp_path / "a.png")
+    decoded.get(tmp_path / "a.png", "", lambda: np.zeros((10, 10), np.uint8))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=500_000))
+    stops = "its disk is full before that, and then it stays as it is"
+    assert line(str(place)) == [("ok", f"{decoded.folder}, 8.2 kB in 1 files, 1.0 MB at most, 500 kB free; {stops}")]
+    (tmp_path / "file").write_text("")
+    assert line(str(tmp_path / "file/below"))[0][0] == "problem"
+    place.chmod(0o777)
+    with pytest.raises(UserError, match=r"site\.cache: everyone may rename"):
+        line(str(place))
 
 
 def test_folders(tmp_path: Path) -> None:

@@ -229,7 +229,7 @@ def test_a_new_option_is_meant() -> None:
         "hold": picked,
         "release": f"{picked} --priority",
         "cancel": f"{picked} --yes",
-        "gc": "--best --list --yes",
+        "gc": "--best --cache --list --yes",
         "repair": "--yes",
         "table": "--baseline --published --best --no-best --missing --networks --score --protocol --bootstrap --strict "
         "--style --caption --label --decimals",

@@ -9,6 +9,8 @@ import pytest
 from gta import locks
 from gta.cell import Cell
 from gta.cellfolder import BrokenRecord, CellFolder, Submitted
+from gta.config import SiteConfig
+from gta.data.cache import decoded_pictures
 from gta.files import write_json
 from launch.show import drills
 from launch.show import gc as garbage
@@ -83,6 +85,28 @@ def test_removing(grid: list[Cell]) -> None:
     assert [cell.folder.checkpoint_file.exists() for cell in grid] == [False, True, True]
     assert all(cell.folder.best_file.exists() for cell in grid)
     assert garbage.plan(ledger(grid), "toy").pieces == []
+
+
+def test_the_cache_of_decoded_pictures_goes_where_it_is_on_this_machine(tmp_path: Path) -> None:
+    there, unsafe = SiteConfig(cache=str(tmp_path / "node")), SiteConfig(cache=str(tmp_path / "unsafe"))
+    sites = [
+        there,
+        there,
+        unsafe,
+        SiteConfig(cache=str(tmp_path / "absent")),
+        SiteConfig(cache="$NOWHERE"),
+        SiteConfig(),
+    ]
+    for site in (there, unsafe):
+        decoded_pictures(site)
+    (tmp_path / "unsafe").chmod(0o777)
+    (piece,) = garbage.of_caches(sites)
+    assert piece.path.parent.parent == tmp_path / "node"
+    (piece.path / ("0" * 32)).write_bytes(b"0" * 1000)
+    (piece,) = garbage.of_caches(sites)
+    assert garbage.remove([piece]) == (1000, [])
+    assert list(garbage.of_caches(sites)) == []
+    assert not (tmp_path / "absent").exists()
 
 
 def drilled(cell: Cell, runs: Path) -> Path:

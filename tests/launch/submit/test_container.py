@@ -163,10 +163,23 @@ def test_what_a_runtime_cannot_be_told_is_refused(tmp_path: Path) -> None:
     assert Container.of(configs(tmp_path)) is None
     with pytest.raises(UserError, match="pyxis reads no variables"):
         Container.of(configs(tmp_path, **{**PYXIS, "stage": "/scratch/$USER"}))
+    with pytest.raises(UserError, match=r"site\.cache=\$SHM: pyxis reads no variables"):
+        Container.of(configs(tmp_path, **PYXIS, cache="$SHM"))
     with pytest.raises(UserError, match="no comma or colon in a folder"):
         Container.of(configs(tmp_path / "a,b", **APPTAINER))
     with pytest.raises(UserError, match=r"is for jobs of Slurm: say hydra/launcher=slurm, or site\.container=null"):
         local_cluster({}, [replace(of_seeds(1, tmp_path)[0], config=configs(tmp_path, **APPTAINER)[0])])
+
+
+@pytest.mark.parametrize(("cache", "more"), [("/dev/shm", ["/dev/shm"]), ("/scratch/gta", []), (None, [])])
+def test_the_folder_of_decoded_pictures_is_made_and_bound_as_that_of_the_data(
+    tmp_path: Path, cache: str | None, more: list[str]
+) -> None:
+    made = Container.of(configs(tmp_path, **PYXIS, cache=cache))
+    assert made is not None
+    words = " ".join(f'"{folder}"' for folder in ["/scratch/gta", *more])
+    assert made.setup(tmp_path)[-1].endswith(f" mkdir -p {words}")
+    assert made.srun()[1].endswith(",".join(f"{folder}:{folder}" for folder in ["/scratch/gta", *more]))
 
 
 @pytest.mark.parametrize("text", ["/a b/$USER/x", "/a/${USER}", '/a"b`id`$(id)\\'])
