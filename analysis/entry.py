@@ -15,8 +15,9 @@ LAST, BEST = "last", "best"  # which evaluation a number is of
 @dataclass(frozen=True)
 class SeedScore:
     """What became of one cell: mIoU in percent of one of its networks, or None and the reason, with the command that
-    makes it (`fill`); by which `evaluation`. Where that was not in training, also the `commit` that scored it, and the
-    classes that are `absent` from masks and predictions, and so from the mean.
+    makes it (`fill`); by which `evaluation`. Where that was not in training, also the `commit` that scored it (empty:
+    unknown; None: it was in training), and the classes that are `absent` from masks and predictions, and so from the
+    mean.
     """
 
     cell: TableCell
@@ -25,7 +26,7 @@ class SeedScore:
     best: float | None = None
     reason: str = ""
     evaluation: str = ""
-    commit: str = ""
+    commit: str | None = None
     absent: tuple[str, ...] = ()
     fill: str = ""
 

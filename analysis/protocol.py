@@ -78,15 +78,15 @@ def scored_by(scores: Iterable[SeedScore]) -> list[str]:
     """What is to be said of networks that were scored once more, by other protocols than in training: by which code,
     and which classes are in no mean.
     """
-    again = [score for score in scores if score.commit or score.absent]
-    commits = dict.fromkeys(short_commit(score.commit) for score in again if score.commit)
+    again = [score for score in scores if score.commit is not None]
     absent = dict.fromkeys((score.evaluation, name) for score in again for name in score.absent)
     text = [
         f"By {words} some means leave out classes that neither masks nor predictions have: "
         f"{', '.join(name for one, name in absent if one == words)}."
         for words in dict.fromkeys(words for words, _ in absent)
     ]
-    return text + ([f"Scored once more by code: {_several(commits, 'commits')}."] if commits else [])
+    commits = _scored_by(again)
+    return text + ([f"Scored once more by code: {_several(commits, 'commits')}."] if any(commits) else [])
 
 
 def _training(cells: Sequence[TableCell]) -> list[str]:
@@ -137,14 +137,14 @@ def mixed(
     """In what the runs, and the `scores` of them that a table shows, do not agree: "2 commits (a1b2c3d4e, f5...)", ...;
     empty where they do.
 
-    A run without a commit is of an unknown one. Labeled lists must agree within a column only.
+    A run, or a score, without a commit is of an unknown one. Labeled lists must agree within a column only.
     """
     if used.empty:
         return []
     wanted = {cell.signature: cell for cell in cells}
     groups = {
         "commits": _commits(used),
-        "commits that scored once more": [short_commit(score.commit) for score in scores if score.commit],
+        "commits that scored once more": _scored_by(scores),
         **{
             f"evaluations by {name}" if name else "evaluations": [
                 _as_asked(words) for words in evaluations(used, cells, name)
@@ -223,6 +223,11 @@ def _with(used: pd.DataFrame, field: str, wanted: dict[str, TableCell]) -> list[
 def _commits(used: pd.DataFrame) -> list[str]:
     """Short hashes; a run that was resumed under other code has several."""
     return [short_commit(part.strip()) for text in used["commit"] for part in str(text).split(",")]
+
+
+def _scored_by(scores: Iterable[SeedScore]) -> list[str]:
+    """Short hashes of the code that scored once more, "" where that is unknown; of scores of training there is none."""
+    return [short_commit(score.commit) for score in scores if score.commit is not None]
 
 
 def short_commit(commit: str) -> str:

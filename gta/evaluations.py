@@ -82,9 +82,9 @@ def find(
     """The evaluation of that network by that protocol in words, of that iteration where one is said; None where there
     is none that can be read.
     """
-    path = folder.evaluation_file(name_of(protocol, words, network, which))
-    found = readable(lambda: Evaluation.read(path), say=lambda _: None)
-    fits = found is not None and (found.signature, found.evaluation) == (folder.signature, words)
+    name = name_of(protocol, words, network, which)
+    found = readable(lambda: Evaluation.read(folder.evaluation_file(name)), say=lambda _: None)
+    fits = found is not None and (found.signature, found.name) == (folder.signature, name)
     return found if fits and iteration in (None, found.iteration if found else None) else None
 
 

@@ -149,11 +149,11 @@ def remove_leftovers(path: str | Path, older: float = 0.0) -> None:
     """
     path = Path(path)
     for item in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if re.fullmatch(r"\d+-[0-9a-f]{8}", item.name[len(path.name) + 2 : -len(".tmp")]) and _age(item) >= older:
+        if re.fullmatch(r"\d+-[0-9a-f]{8}", item.name[len(path.name) + 2 : -len(".tmp")]) and age(item) >= older:
             item.unlink(missing_ok=True)
 
 
-def _age(path: Path) -> float:
+def age(path: Path) -> float:
     """Seconds since a file was written; endless where it is gone."""
     try:
         return max(0.0, time.time() - path.stat().st_mtime)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -253,7 +253,7 @@ def build(
 
 def _otherwise(frame: pd.DataFrame, entries: Sequence[Entry], evaluated: bool) -> list[Entry]:
     """The cells that are done by their own records, and not, or with another number, by MLflow's; where it is asked for
-    what was `evaluated` by other protocols, also those of which MLflow does not know all of that.
+    what was `evaluated` by other protocols, also those of which MLflow knows less of that, or more.
     """
     from gta import evaluations
 
@@ -262,19 +262,30 @@ def _otherwise(frame: pd.DataFrame, entries: Sequence[Entry], evaluated: bool) -
     done = [entry for entry in entries if entry.miou is not None]
     found = [entry for entry in done if told.get(entry.cell.signature) != entry.miou]
     if evaluated:
-        known = {(run["signature"], one["miou"]) for _, run in frame.iterrows() for one in run["evaluations"]}
-        own = {entry.cell.signature: {one.miou for one in evaluations.all_of(entry.cell.folder)} for entry in done}
-        unknown = {signature for signature, scores in own.items() if {(signature, one) for one in scores} - known}
-        found = [entry for entry in done if entry in found or entry.cell.signature in unknown]
+        known: dict[str, set[tuple[Any, ...]]] = {}
+        for _, run in frame.iterrows():
+            known.setdefault(run["signature"], set()).update(_evaluation(one) for one in run["evaluations"])
+        own = {
+            entry.cell.signature: {_evaluation(one.as_dict()) for one in evaluations.all_of(entry.cell.folder)}
+            for entry in done
+        }
+        unlike = {signature for signature, scores in own.items() if scores != known.get(signature, set())}
+        found = [entry for entry in done if entry in found or entry.cell.signature in unlike]
     return found
+
+
+def _evaluation(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells two evaluations of a cell apart: which one it is, and what a table shows of it."""
+    return tuple(values.get(name) for name in ("network", "which", "evaluation", "iteration", "miou", "commit"))
 
 
 def _from_folders(others: Sequence[Entry]) -> str:
     if not others:
         return ""
     names = some([entry.cell.signature[:8] for entry in others], _NAMED)
-    cells = "1 cell has its number" if len(others) == 1 else f"{len(others)} cells have their numbers"
-    return f"{cells} from result.json, as MLflow has another or none: {names}."
+    one = len(others) == 1
+    cells = "1 cell has its numbers from its" if one else f"{len(others)} cells have their numbers from their"
+    return f"{cells} own records, as MLflow has others or none: {names}."
 
 
 def _short(path: Path) -> Path:

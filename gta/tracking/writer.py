@@ -114,7 +114,7 @@ class Writer:
         return self.ordered[sweep.tag]
 
     def _send_data(self, run: Run, cell: TrackedCell, tags: dict[str, str]) -> int:
-        """Send params, tags and points that the run lacks; returns the cursor."""
+        """Send params, tags and points that the run lacks, remove what counts no more; returns the cursor."""
         run_id, all_points, cursor = run.info.run_id, cell.points(), keys.cursor_of(run)
         # A param cannot be changed once it is there, and need not be: the signature is made of them.
         params = [Param(k, v[:6000]) for k, v in cell.params().items() if k not in run.data.params]
@@ -135,8 +135,9 @@ class Writer:
             self.client.log_batch(run_id, metrics=metrics, params=params[:_ENTRIES], tags=words)
             params, changed = params[_ENTRIES:], changed[_ENTRIES - 1 :]
             points, final = points[len(part) :], final[len(last) :]
-        if keys.ERROR in run.data.tags and keys.ERROR not in tags:
-            self.client.delete_tag(run_id, keys.ERROR)
+        gone = [k for k in run.data.tags if (k == keys.ERROR or k.startswith(keys.EVALUATED)) and k not in tags]
+        for name in gone:  # a failure that counts no more; an evaluation that the folder no longer has
+            self.client.delete_tag(run_id, name)
         return cursor
 
     def _send_artifacts(self, run: Run, cell: TrackedCell, sent: dict[str, list[int]]) -> None:

@@ -18,9 +18,10 @@ from pathlib import Path
 import psutil
 
 from gta import locks
-from gta.cellfolder import BrokenRecord, CellFolder, readable
+from gta.cellfolder import DEAD_SECONDS, BrokenRecord, CellFolder, readable
 from gta.config import SiteConfig
 from gta.errors import UserError
+from gta.files import age
 from gta.tracking.sync_cache import sweeps_of
 from launch.show import drills
 from launch.slurm import cluster
@@ -101,7 +102,14 @@ def _of_cell(entry: Entry, best: bool) -> Iterator[Removable]:
             yield from _existing([folder.best_file], BEST, folder)
     below = ("attempts/.claim*", "attempts/.*.tmp", "artifacts/**/.*.tmp", "evaluations/.*.tmp")
     for pattern in (".*.tmp", ".rendezvous*", *below):
-        yield from _existing(sorted(folder.path.glob(pattern)), TEMPORARY, folder)
+        left = [path for path in sorted(folder.path.glob(pattern)) if not _just_written(path, folder)]
+        yield from _existing(left, TEMPORARY, folder)
+
+
+def _just_written(path: Path, folder: CellFolder) -> bool:
+    """Whether a temporary file may be of an `eval` or a `sync` at work, which no attempt tells of."""
+    by_others = path.parent == folder.evaluations_folder or path.name.startswith(f".{folder.sync_cache_file.name}.")
+    return by_others and age(path) < DEAD_SECONDS
 
 
 def of_jobs(sweep: Path, cells: Iterable[CellFolder], held: Mapping[str, HeldJob] | None) -> Iterator[Removable]:

@@ -172,3 +172,14 @@ def test_scores_by_several_codes_or_windows_are_mixed() -> None:
         "2 commits that scored once more (ccccccccc, ddddddddd)",
         f"2 evaluations by sliding_window ({WINDOW}, {narrow.words})",
     ]
+
+
+def test_a_score_of_unknown_code_is_none_of_the_others() -> None:
+    of_unknown = again(71.0, commit=None)
+    rows = [scored("a", 60.0, again(70.0)), scored("b", 62.0, of_unknown, seed=1)]
+    cells = [want(name, seed=seed, protocols=(OWN, SLIDING)) for seed, name in enumerate("ab")]
+    table = build(frame(*rows), cells, view=View(protocols=("own", "sliding_window")))
+    assert table.mixed == ["2 commits that scored once more (ccccccccc, unknown)"]
+    assert "Scored once more by code: ccccccccc, unknown (MIXED commits)." in table.notes
+    table = build(frame(rows[1]), cells[1:], view=View(protocols=("own", "sliding_window")))
+    assert not any("Scored once more" in note for note in table.notes), "nothing is known of it"

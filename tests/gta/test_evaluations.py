@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import pytest
 
 from gta import evaluations
 from gta.cellfolder import BrokenRecord, CellFolder
-from gta.evaluations import ByImage
+from gta.evaluations import ByImage, Evaluation
+from gta.files import write_json
 from tests.helpers.program import ROOT
 from tests.helpers.tracked import evaluated, make_cell
 
@@ -33,6 +36,31 @@ def test_what_is_written_is_found_by_protocol_network_weights_and_iteration(tmp_
     assert found.ids == ["a", "b"]
     assert found.intersection.tolist() == [[60, 20, 20], [30, 0, 0]]
     assert found.union.tolist() == [[60, 20, 20], [80, 20, 0]]
+
+
+def test_one_in_the_place_of_other_weights_is_none(tmp_path: Path) -> None:
+    cell = CellFolder(make_cell(tmp_path))
+    made = evaluated(cell.path)
+    other = evaluations.name_of("sliding_window", WORDS, "teacher", "best")
+    shutil.copy(cell.evaluation_file(made.name), cell.evaluation_file(other))
+    assert evaluations.find(cell, "sliding_window", WORDS, "teacher", "best") is None
+
+
+@pytest.mark.parametrize(
+    ("without", "changed"),
+    [("settings", {"evaluation.window": "48"}), ("classes", ["background", "disc, round"]), ("iou", [])],
+    ids=["protocol", "class", "iou"],
+)
+def test_a_record_names_its_protocol_and_each_class(tmp_path: Path, without: str, changed: object) -> None:
+    cell = CellFolder(make_cell(tmp_path))
+    made = evaluated(cell.path)
+    with pytest.raises(ValueError, match="names its protocol, and has an IoU for each class"):
+        replace(made, **{without: changed})
+    path = cell.evaluation_file(made.name)
+    write_json(path, {**json.loads(path.read_text()), without: changed})
+    with pytest.raises(BrokenRecord, match="names its protocol"):
+        Evaluation.read(path)
+    assert evaluations.all_of(cell) == []
 
 
 def test_one_in_place_of_another_leaves_nothing_of_it(tmp_path: Path) -> None:

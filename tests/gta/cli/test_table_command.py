@@ -20,7 +20,7 @@ from launch.submit.recorder import sync
 from tests.helpers import cells
 from tests.helpers.cells import scored
 from tests.helpers.program import Run
-from tests.helpers.tracked import damage_an_index
+from tests.helpers.tracked import damage_an_index, evaluated
 
 SWEEP = Sweep("shapes")
 
@@ -117,7 +117,7 @@ def test_what_cannot_be_written_or_read_never_costs_the_table(
     assert "50.50 ± 0.71 (2) [50.50]" in out
     (sentence,) = said
     assert "MLflow is not up to date" in sentence
-    assert "2 cells have their numbers from result.json" in sentence
+    assert "2 cells have their numbers from their own records" in sentence
     assert "50.50" in (files / "table.md").read_text()
 
     # the same, and what a cell of another machine's folder had is not known here: good files stay
@@ -150,7 +150,7 @@ def test_what_cannot_be_written_or_read_never_costs_the_table(
     database.close()
     code, out, (sentence,) = show()
     assert "50.50 ± 0.71 (2) [50.50]" in out, "the cells' own records count"
-    assert "2 cells have their numbers from result.json, as MLflow has another or none" in sentence
+    assert "2 cells have their numbers from their own records, as MLflow has others or none" in sentence
     assert sentence.endswith("Delete such a run in MLflow, and `gta sync` makes it anew.")
     assert code == 1
     damage_an_index(runs / "mlflow.db")
@@ -159,3 +159,34 @@ def test_what_cannot_be_written_or_read_never_costs_the_table(
     assert "mlflow.db is damaged (" in sentence
     assert "move it away: `mv " in sentence
     (runs / "mlflow.db").rename(runs / "mlflow.db.away")
+
+
+@pytest.mark.slow
+def test_a_table_by_another_protocol_is_of_what_the_folders_have(
+    small: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["sweep=shapes", *small, "method=supervised", "seed=0", "data.split=1/5"]
+    _, (cell,) = grid(words)
+    scored(cell, 50.0)
+    window = "sliding window 48, stride 2/3, mean of logits"
+    of_cell = {"network": "student", "iteration": 10, "evaluation": window, "by_image": False}
+    record = evaluated(cell.folder.path, miou=61.0, **of_cell)
+
+    def show() -> tuple[str, str]:
+        problems = [] if cell.folder.sync_cache_file.exists() else sync([cell], SWEEP)
+        table.show(SWEEP, look([cell]), words, table.Shown(protocols=("sliding_window",)), problems=problems)
+        told = capsys.readouterr()
+        return told.out, told.err
+
+    out, said = show()
+    assert "61.00 (1)" in out
+    assert said == ""
+    evaluated(cell.folder.path, miou=61.0, commit="d" * 40, **of_cell)
+    out, said = show()
+    assert "Scored once more by code: ddddddddd." in out, "of the same number, another commit"
+    assert "1 cell has its numbers from its own records, as MLflow has others or none" in said
+    cell.folder.evaluation_file(record.name).unlink()
+    out, said = show()
+    assert "61.00" not in out, "MLflow has what the folder has no more"
+    assert "1 of 1 cells is missing (1 not scored by sliding_window)" in out

@@ -14,7 +14,7 @@ from gta.journal import CUT_BACK, Journal, read
 from gta.tracking import keys
 from gta.tracking import sync as tracking
 from gta.tracking.cell import TrackedCell
-from tests.helpers.tracked import CLASSES, expected, finish, history, in_tags, make_cell, run_of, train
+from tests.helpers.tracked import CLASSES, evaluated, expected, finish, history, in_tags, make_cell, run_of, train
 from tests.helpers.works import whole, works
 
 LISTS = ("labeled", "unlabeled", "val")
@@ -54,6 +54,20 @@ def test_a_finished_cell_is_one_complete_run(tmp_path, uri, client):
     assert run.info.start_time == round(written[0]["time"] * 1000)
     times = [p.timestamp for p in client.get_metric_history(run.info.run_id, "lr")]
     assert min(times) == round(written[1]["time"] * 1000)  # the journal's clock, not the sync's
+
+
+def test_an_evaluation_that_the_folder_no_longer_has_is_none_of_the_run(tmp_path, uri, client):
+    cell = make_cell(tmp_path)
+    finish(cell)
+    gone, kept = evaluated(cell), evaluated(cell, network="student")
+    tracking.sync([cell], uri)
+    assert {keys.EVALUATED + one.name for one in (gone, kept)} <= run_of(client, cell).data.tags.keys()
+    for path in CellFolder(cell).evaluations_folder.glob(f"{gone.name}.*"):
+        path.unlink()
+    tracking.sync([cell], uri)
+    tags = run_of(client, cell).data.tags
+    assert [name for name in tags if name.startswith(keys.EVALUATED)] == [keys.EVALUATED + kept.name]
+    assert tags["gta.headline"] == "teacher", "what stays is left alone"
 
 
 def test_config_and_result_are_artifacts_beside_the_store(tmp_path, uri, client):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
 
 from gta import locks
 from gta.cell import Cell
-from gta.cellfolder import BrokenRecord, CellFolder, Submitted
+from gta.cellfolder import DEAD_SECONDS, BrokenRecord, CellFolder, Submitted
 from gta.config import SiteConfig
 from gta.data.cache import decoded_pictures
 from gta.files import write_json
@@ -48,6 +50,21 @@ def test_what_can_go(grid: list[Cell]) -> None:
     assert made.size(garbage.CHECKPOINT) == 1900
     assert [len(kept) for kept in made.kept.values()] == [1, 1], "one goes on from its checkpoint, one runs"
     assert names(garbage.plan(ledger(grid), "toy", best=True).pieces)[garbage.BEST] == ["best.pt"]
+
+
+def test_what_an_eval_or_a_sync_is_writing_stays_until_it_is_old(grid: list[Cell]) -> None:
+    done = grid[0].folder
+    written = [done.evaluations_folder / ".a.npz.17-0123abcd.tmp", done.path / ".mlflow.json.17-0123abcd.tmp"]
+    done.evaluations_folder.mkdir()
+    for path in written:
+        path.write_bytes(b"0")
+    found = [piece.path for piece in garbage.plan(ledger(grid), "toy").pieces]
+    assert not set(written) & set(found)
+    before = time.time() - DEAD_SECONDS - 1
+    for path in written:
+        os.utime(path, (before, before))
+    found = [piece.path for piece in garbage.plan(ledger(grid), "toy").pieces]
+    assert set(written) <= set(found)
 
 
 def test_what_another_sweep_has_stays_unless_it_is_named(grid: list[Cell]) -> None:
