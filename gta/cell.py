@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,7 @@ from gta.data.splits.known import known_name
 from gta.data.splits.split import Sizes, Split, load_split
 from gta.encoders import timm_name
 from gta.errors import UserError
-from gta.fields import by_object, params, result_fields
+from gta.fields import by_object, describe, params, result_fields
 from gta.files import Put, write_text
 from gta.maths import versions
 from gta.methods import METHODS
@@ -124,7 +125,7 @@ class Cell:
                 f"The config, the split lists or the initial weights changed after the cell {short} was frozen: put "
                 "them back, or run multirun again, which makes a new cell of them."
             )
-        if other := _other_maths(self, frozen):
+        if other := _other_maths(self.params, frozen):
             return (
                 f"The cell {short} was frozen by code that computes otherwise ({other}): go on with that code, or run "
                 "multirun again, which makes a new cell."
@@ -194,7 +195,7 @@ class Cell:
     @property
     def params(self) -> dict[str, str]:
         """Dotted name -> text of every setting that can change a result, and of the versions of the maths."""
-        return params(self.config) | {MATHS + part: str(version) for part, version in maths(self.config).items()}
+        return _params(self.config)
 
     def write(self, put: Put = write_text) -> None:
         """Freeze the cell: its config, the source of a user's own method and its identity in its folder, atomically;
@@ -268,8 +269,29 @@ def maths(config: Config) -> dict[str, int]:
     return versions(METHODS.of(config.method).maths)
 
 
-def _other_maths(cell: Cell, frozen: Identity) -> str:
+def otherwise(config: Config, frozen: Identity) -> str:
+    """Why what is found out by this frozen config, and this code, is not of the cell that was `frozen`: a part of a
+    sentence; empty where it is.
+    """
+    now = _params(config)
+    if other := _other_maths(now, frozen):
+        return f"this code computes otherwise than the cell's ({other})"
+    if METHODS.digests(config.method).get("method") != frozen.digests.get("method"):
+        return "the source of its method changed after it was frozen"
+    rows = {**describe(Config), **describe(type(config.method), "method.")}
+    # what came after the cell was frozen is as it was before by its default
+    then = {name: frozen.params.get(name, str(rows[name]["default"]) if name in rows else None) for name in now}
+    if changed := [f"{name}={text} (was {then[name]})" for name, text in now.items() if text != then[name]]:
+        return f"its config.yaml was edited after it was frozen: {', '.join(changed[:SHOWN])}"
+    return ""
+
+
+def _params(config: Config) -> dict[str, str]:
+    return params(config) | {MATHS + part: str(version) for part, version in maths(config).items()}
+
+
+def _other_maths(params: Mapping[str, str], frozen: Identity) -> str:
     """Which parts of the maths were others when the cell was frozen: "model: version 1, now 2"; empty for none."""
-    now = {name: text for name, text in cell.params.items() if name.startswith(MATHS)}
+    now = {name: text for name, text in params.items() if name.startswith(MATHS)}
     parts = [(name.removeprefix(MATHS), frozen.params.get(name, "1"), text) for name, text in now.items()]
     return ", ".join(f"{part}: version {old}, now {new}" for part, old, new in parts if old != new)

@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 def command(words: Words, json: bool) -> int:
     """One cell: its config, attempts, code and result.
 
-    Also its environment. First the settings that are not the schema's defaults; the split lists with their digests and
-    known names; code (commit, changes, digest of the tree). With sweep=NAME only the cells of that grid are meant, also
-    those that never ran: of such a one its config, signature and lists, and the command that runs it.
+    Also its environment, and what gta eval recorded of it. First the settings that are not the schema's defaults; the
+    split lists with their digests and known names; code (commit, changes, digest of the tree). With sweep=NAME only the
+    cells of that grid are meant, also those that never ran: of such a one its config, signature and lists, and the
+    command that runs it.
 
-    With --json one object: signature, folder, cell, result, failure, damaged, config {changed, default, neutral},
-    split, method (of one of your own: its source), attempts, code, environment; of a cell that never ran also `runs`,
-    the command.
+    With --json one object: signature, folder, cell, result, evaluations, failure, damaged, config {changed, default,
+    neutral}, split, method (of one of your own: its source), attempts, code, environment; of a cell that never ran
+    also `runs`, the command.
     """
     details, cell = find(words.names[0], words.overrides)
     runs = composing.shell_line("multirun", *words.overrides, "--cells", words.names[0])
@@ -82,6 +83,7 @@ def as_json(details: CellDetails) -> dict[str, Any]:
         "folder": str(details.folder.path),
         "cell": details.identity and details.identity.as_dict(),
         "result": details.result and details.result.as_dict(),
+        "evaluations": [{"name": one.name, **one.as_dict()} for one in details.evaluated],
         "failure": details.failure and details.failure.as_dict(),
         "damaged": details.damaged,
         "config": {"changed": details.changed(), "default": details.at_default(), "neutral": details.neutral()},
@@ -104,6 +106,7 @@ def show(details: CellDetails) -> None:
             print("What is of another version is whole: read it with the version of gta that wrote it.")
     scores = {name: value for name, value in details.scores().items() if value is not None}
     part("result", scores or {"": "none yet"})
+    evaluations_table(details)
     part("settings that are not the schema's defaults", details.changed())
     part("split", details.split())
     if own := details.method():
@@ -115,6 +118,21 @@ def show(details: CellDetails) -> None:
     print("\nsettings at their defaults")
     text = "  ".join(f"{name}={value}" for name, value in details.at_default().items())
     print(textwrap.fill(text, 118, initial_indent="  ", subsequent_indent="  ", break_long_words=False))
+
+
+def evaluations_table(details: CellDetails) -> None:
+    """One line for each protocol and network by which the cell was scored, where there are any."""
+    if not details.evaluated:
+        return
+    from tabulate import tabulate
+
+    print("\nscored by any protocol (evaluations/)")
+    rows = [
+        (one.name, one.evaluation, one.network, f"{one.miou:.2f}", f"{one.iteration} ({one.which})", one.commit or "")
+        for one in details.evaluated
+    ]
+    headers = ("name", "protocol", "network", "mIoU (%)", "iteration", "code")
+    print(textwrap.indent(tabulate(rows, headers=headers, tablefmt="plain", disable_numparse=True), "  "))
 
 
 def part(title: str, values: dict[str, Any]) -> None:

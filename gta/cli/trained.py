@@ -61,23 +61,26 @@ def changed(config: Config, overrides: Sequence[str]) -> Config:
     """The frozen config with another way of evaluating. Raises UserError for what a cell was trained with, and for a
     value that none may have.
     """
-    from omegaconf import OmegaConf
+    from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
     from gta.compose.compose import typed
-    from gta.compose.hydra import schema
-    from gta.compose.overrides import explain
+    from gta.compose.hydra import apply_values, schema
+    from gta.compose.overrides import explain, parsed
     from gta.config import Config
     from gta.fields import check_value, describe
 
     for word in overrides:
         if not word.startswith(HERE):
             raise UserError(f"{word}: of a trained cell, this changes only {', '.join(HERE)} ...")
+    said, node = parsed(overrides), schema(config)
+    if several := next((word for word, one in zip(overrides, said, strict=True) if one.is_sweep_override()), None):
+        raise UserError(f"{several}: this takes one value.")
     try:
-        node = OmegaConf.merge(schema(config), OmegaConf.from_dotlist(list(overrides)))
-    except OmegaConfBaseException as error:
-        raise UserError(explain(error)) from None
-    made = typed(node)  # type: ignore[arg-type]
+        apply_values(said, node)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(f"{explain(error)}.") from None
+    made = typed(node)
     rows = describe(Config)
     for name in {word.partition("=")[0] for word in overrides} & set(rows):
         check_value(rows[name]["values"], name, attrgetter(name)(made))

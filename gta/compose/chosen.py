@@ -11,6 +11,7 @@ from hydra.core.default_element import ConfigDefault, GroupDefault
 from omegaconf import DictConfig
 
 from gta.compose.hydra import ConfigLoaderImpl, group_options
+from gta.compose.overrides import given
 from gta.errors import UserError
 from gta.text import there_are
 
@@ -23,8 +24,8 @@ def unfitting(loader: ConfigLoaderImpl, master: DictConfig) -> list[str]:
     not on the command line, nor in a sweep that is about this data set.
     """
     choices = {str(key): str(value) for key, value in master.hydra.runtime.choices.items()}
-    task = [str(word).lstrip("+~") for word in master.hydra.overrides.task]
-    typed = {name: value for name, _, value in (word.partition("=") for word in task)}
+    words = [word.lstrip("+~") for word in given(master)]
+    typed = {name: value for name, _, value in (word.partition("=") for word in words)}
     named = choices.get("sweep", "None")
     sweep = _Said.of(loader, f"sweep/{named}") if named != "None" else _Said({}, {})
     shipped = _Said.of(loader, "config")

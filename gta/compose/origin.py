@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from gta import ROOT
 from gta.compose.filerules import PARAMS
 from gta.compose.hydra import ConfigLoaderImpl, Parser, group_options
-from gta.compose.overrides import parse, written_in
+from gta.compose.overrides import given, parse, written_in
 
 COMMAND_LINE = "the command line"
 SCHEMA = "the schema's default"
@@ -25,11 +25,10 @@ class Origins:
     """Of the cells of one composed grid."""
 
     def __init__(self, loader: ConfigLoaderImpl, master: DictConfig):
-        hydra = master.hydra.overrides
         self._loader = loader
         self._parser = Parser.create(config_loader=loader)
-        self._hydra = [str(word) for word in hydra.hydra]
-        self._typed = {one.key_or_group for one in self._parse([str(word) for word in hydra.task])}
+        self._hydra = [str(word) for word in master.hydra.overrides.hydra]
+        self._typed = {one.key_or_group for one in self._parse(given(master))}
         self._sweep = f"sweep/{master.hydra.runtime.choices.get('sweep')}"
         self._files = cache(self._read)
         self._place = cache(lambda config, name: _short(written_in(loader, config, name)))

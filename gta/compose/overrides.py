@@ -9,9 +9,9 @@ from contextlib import contextmanager, suppress
 from functools import cache
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import ChoiceSweep, Override, RangeSweep
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from gta.compose.hydra import ConfigLoaderImpl, Parser, group_options
@@ -118,6 +118,25 @@ def parse(parser: OverridesParser, overrides: Sequence[str]) -> list[Override]:
         except ValueError as error:  # a number of thousands of digits
             raise UserError(f"{word.partition('=')[0]}: {first_line(error)}.") from None
     return found
+
+
+def parsed(words: Sequence[str]) -> list[Override]:
+    """Settings as they are meant (`protect`), outside of a grid. Raises what `parse` raises."""
+    return parse(Parser.create(), [protect(word) for word in words])
+
+
+def values(override: Override) -> list[str]:
+    """The values that one word lists, or has by a range. Raises UserError for one that has no list of them."""
+    if not isinstance(override.value(), ChoiceSweep | RangeSweep):  # an interval, or a pattern of names of files
+        raise UserError(f"{override.input_line}: list the values one by one ({override.key_or_group}=A,B,C).")
+    return list(override.sweep_string_iterator())
+
+
+def given(master: DictConfig) -> list[str]:
+    """The overrides that a grid was composed of, as they were written: `${...}` in them is not resolved."""
+    words = OmegaConf.to_container(master.hydra.overrides.task, resolve=False)
+    assert isinstance(words, list)
+    return [str(word) for word in words]
 
 
 def refuse_interval(override: Override) -> None:

@@ -21,7 +21,7 @@ from gta.cell import weights_digest
 from gta.compose.compose import sweep_files
 from gta.compose.filerules import PARAMS
 from gta.compose.hydra import ConfigLoaderImpl, Parser
-from gta.compose.overrides import composing, parse, protect
+from gta.compose.overrides import composing, given, parse, protect
 from gta.compose.paths import absolute
 from gta.config import Config
 from gta.errors import UserError
@@ -52,7 +52,7 @@ def own_name(master: DictConfig) -> str:
 def changes(loader: ConfigLoaderImpl, master: DictConfig) -> list[Override]:
     """The overrides that may make another grid than the sweep's file declares: of one setting the last."""
     parser = Parser.create(config_loader=loader)
-    task = parse(parser, [str(word) for word in master.hydra.overrides.task])
+    task = parse(parser, given(master))
     words = [str(word).removeprefix(f"{PARAMS}.") for word in master.hydra.overrides.hydra if _of_grid(str(word))]
     found = {one.key_or_group: one for one in [*parse(parser, words), *task] if not _neutral(one.key_or_group)}
     return list(found.values())
@@ -79,7 +79,7 @@ def declared(loader: ConfigLoaderImpl, master: DictConfig) -> DictConfig:
     parser = Parser.create(config_loader=loader)
     task = [
         one.input_line
-        for one in parse(parser, [str(word) for word in master.hydra.overrides.task])
+        for one in parse(parser, given(master))
         if one.input_line is not None and _neutral(one.key_or_group)
     ]
     hydra = [str(word) for word in master.hydra.overrides.hydra]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from gta import evaluations
 from gta.cellfolder import Attempt, BrokenRecord, CellFolder, Failure, Identity, NewOrder, Result, readable
 from gta.cellrecords import in_words
 from gta.config import Config
 from gta.data.splits.known import known_name
 from gta.errors import UserError
+from gta.evaluations import Evaluation
 from gta.fields import describe
 from gta.masking import masked_values
 from launch.state.damage import damage, history
@@ -22,7 +24,7 @@ Differences = dict[str, tuple[Any, Any]]
 @dataclass(frozen=True)
 class CellDetails:
     """The parts of a cell's folder. `config`: dotted name -> value. `damaged`: a few words for each record that cannot
-    be read, and is None or empty here.
+    be read, and is None or empty here. `evaluated`: what it scores by any protocol, as far as that can be read.
     """
 
     folder: CellFolder
@@ -33,6 +35,7 @@ class CellDetails:
     failure: Failure | None
     damaged: list[str]
     orders: list[NewOrder]
+    evaluated: list[Evaluation] = field(default_factory=list)
 
     @classmethod
     def read(cls, folder: CellFolder) -> CellDetails:
@@ -45,7 +48,8 @@ class CellDetails:
         result, failure = readable(folder.result, _nobody), readable(folder.failure, _nobody)
         orders = result.orders if result else readable(folder.orders, _nobody) or []
         hurt = list(dict.fromkeys(hurt))
-        return cls(folder, identity, flat(config), attempts, result, failure, hurt, orders)
+        evaluated = evaluations.all_of(folder)
+        return cls(folder, identity, flat(config), attempts, result, failure, hurt, orders, evaluated)
 
     @classmethod
     def planned(cls, folder: CellFolder, identity: Identity | None, config: Values) -> CellDetails:

@@ -232,3 +232,143 @@ def test_counts_that_cannot_be_read_are_made_again(grid: list[str], say: Say) ->
     cell.by_image_file(own.name).write_bytes(b"x")
     say("eval", *grid)
     assert evaluations.read_by_image(cell, own) is not None
+
+
+def recorded(cell: CellFolder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in cell.evaluations_folder.iterdir()}
+
+
+def own_score(cell: CellFolder) -> str:
+    """As eval prints the cell's own protocol."""
+    result = cell.result()
+    assert result is not None
+    return f"mIoU {result.miou:.2f} % ({result.headline}, iteration 8, {cell.signature[:8]}, original size)"
+
+
+@pytest.fixture
+def of_one(grid: list[str], say: Say, tmp_path: Path) -> CellFolder:
+    """A copy of a cell that is done and scored, to be hurt; by its folder."""
+    cell = folders(grid)["supervised"]
+    say("eval", str(cell.path))
+    shutil.copytree(cell.path, tmp_path / cell.signature)
+    return CellFolder(tmp_path / cell.signature)
+
+
+def changed_json(path: Path, *names: str, to: object) -> None:
+    """Change one value, named by its keys, in a JSON file."""
+    whole = json.loads(path.read_text())
+    inner = whole
+    for name in names[:-1]:
+        inner = inner[name]
+    inner[names[-1]] = to
+    path.write_text(json.dumps(whole))
+
+
+def test_one_cell_says_what_was_recorded_before(of_one: CellFolder, say: Say) -> None:
+    shown, _ = say("eval", str(of_one.path))
+    assert f"{own_score(of_one)}, recorded before" in shown
+    shown, _ = say("eval", str(of_one.path), "--again")
+    assert own_score(of_one) in shown
+    assert "recorded before" not in shown
+
+
+@pytest.mark.parametrize(
+    ("record", "names", "to", "said"),
+    [
+        (
+            "identity_file",
+            ("params", "maths.model"),
+            "0",
+            "this code computes otherwise than the cell's (model: version 0",
+        ),
+        ("identity_file", ("params", "seed"), "7", "its config.yaml was edited after it was frozen: seed=0 (was 7)"),
+        ("identity_file", ("digests", "val"), "0" * 64, "the val list is another than when the cell was frozen"),
+        (
+            "result_file",
+            ("networks", "student", "last", "iteration"),
+            7,
+            "are of iteration 8, and the score of its res",
+        ),
+    ],
+    ids=["maths", "config", "list", "weights"],
+)
+def test_what_is_not_the_cells_is_scored_shown_and_not_recorded(
+    of_one: CellFolder, say: Say, record: str, names: tuple[str, ...], to: object, said: str
+) -> None:
+    changed_json(getattr(of_one, record), *names, to=to)
+    before = recorded(of_one)
+    again = ["--again"] if "params" in names else []
+    shown, error = say("eval", str(of_one.path), *again, code=1)
+    assert own_score(of_one).partition(" (")[0] in shown
+    assert "recorded before" not in shown
+    assert f"{of_one.path}: not recorded, " in error
+    assert said in error
+    assert recorded(of_one) == before
+
+
+def test_what_is_recorded_is_shown_where_the_val_list_is_not_at_hand(
+    of_one: CellFolder, say: Say, generated: Path, tmp_path: Path
+) -> None:
+    text = of_one.config_file.read_text()
+    of_one.config_file.write_text(text.replace(str(generated), str(tmp_path / "elsewhere")))
+    shown, _ = say("eval", str(of_one.path))
+    assert f"{own_score(of_one)}, recorded before" in shown
+    assert not (tmp_path / "elsewhere").exists(), "nothing is generated to read what is recorded"
+
+
+def test_counts_of_other_images_are_made_again(of_one: CellFolder, say: Say) -> None:
+    (own,) = [one for one in evaluations.all_of(of_one) if (one.evaluation, one.which) == ("original size", "last")]
+    counted = evaluations.read_by_image(of_one, own)
+    assert counted is not None
+    evaluations.write(of_one, own, evaluations.ByImage(counted.ids[::-1], counted.intersection, counted.union))
+    say("eval", str(of_one.path))
+    made = evaluations.read_by_image(of_one, own)
+    assert made is not None
+    assert made.ids == counted.ids
+
+
+def test_a_cell_that_is_trained_anew_meanwhile_is_not_given_the_old_ones_score(
+    of_one: CellFolder, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, count = recorded(of_one), evaluate.count
+
+    def slowly(*given: object, **named: object) -> object:
+        found = count(*given, **named)  # type: ignore[arg-type]
+        changed_json(of_one.result_file, "finished", to=1.0)
+        return found
+
+    monkeypatch.setattr(evaluate, "count", slowly)
+    _, error = say("eval", str(of_one.path), "--again", code=1)
+    assert "not recorded, the cell was trained anew meanwhile" in error
+    assert recorded(of_one) == before
+
+
+def test_a_score_that_cannot_be_written_is_exit_code_1(of_one: CellFolder, say: Say) -> None:
+    shutil.rmtree(of_one.evaluations_folder)
+    of_one.evaluations_folder.write_text("a file, where a folder should be")
+    shown, error = say("eval", str(of_one.path), code=1)
+    assert own_score(of_one) in shown
+    assert "evaluations cannot be written (" in error
+
+
+def test_a_damaged_config_and_a_cell_that_alone_cannot_be_scored_so_cost_no_other_cell(
+    grid: list[str], say: Say
+) -> None:
+    first = CellFolder(min(cell.path for cell in folders(grid).values()))
+    text = first.config_file.read_text()
+    runs = next(word for word in grid if word.startswith("paths.runs="))
+    names = [cell.signature for cell in folders(grid).values()]
+    crop = ["evaluation.protocol=center_crop", "evaluation.crop=48"]
+    try:
+        for broken, said in (
+            ("{", "config.yaml"),
+            (text.replace("input_scale: 1.0", "input_scale: 0.5"), "cuts at or"),
+        ):
+            assert broken != text
+            first.config_file.write_text(broken)
+            shown, error = say("eval", *sorted(names), runs, *crop, code=1)
+            assert shown.count("mIoU") + shown.count("center crop 48") == 1, "the other cell"
+            assert said in error
+            assert len(error.splitlines()) == 1
+    finally:
+        first.config_file.write_text(text)

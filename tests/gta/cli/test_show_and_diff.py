@@ -14,6 +14,7 @@ from launch.show.inspect import CellDetails, compare
 from tests.helpers.cells import attempt, change_attempt, finish
 from tests.helpers.configs import changed
 from tests.helpers.program import Run
+from tests.helpers.tracked import evaluated
 
 MACHINE = {"commit": "c0ffee", "dirty": True, "tree": "7ree", "packages": {"torch": "2.11"}, "gpus": ["A100"]}
 
@@ -52,6 +53,20 @@ def test_show_says_the_error_of_an_attempt_that_failed_and_the_orders_that_count
     assert "order 1 from iteration 4" in said
     finish(cells[1])
     assert "order 1" not in say("show", "gta/1_8/seed1").stdout, "the result says with which batches it was made"
+
+
+def test_show_has_what_eval_recorded(say: Run, cells: list[Cell]) -> None:
+    finish(cells[1])
+    assert "scored by any protocol" not in say("show", "gta/1_8/seed1").stdout
+    made = evaluated(cells[1].folder.path)
+    lost = evaluated(cells[1].folder.path, network="student")
+    cells[1].folder.evaluation_file(lost.name).write_text("{")
+    shown = say("show", "gta/1_8/seed1").stdout
+    (line,) = [line for line in shown.splitlines() if "sliding_window" in line]
+    wanted = f"{made.name} {made.evaluation} teacher {made.miou:.2f} 800 (last) abcdef1234567890"
+    assert line.split() == wanted.split()
+    (told,) = json.loads(say("show", "gta/1_8/seed1", "--json").stdout)["evaluations"]
+    assert (told["name"], told["miou"], told["settings"]) == (made.name, made.miou, made.settings)
 
 
 def test_show_of_a_cell_that_never_ran(say: Run, small: list[str], tmp_path: Path) -> None:
