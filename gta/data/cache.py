@@ -18,6 +18,7 @@ import mmap
 import os
 import re
 import shutil
+import stat
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -65,7 +66,7 @@ def _opened(given: Path, most: int) -> DecodedPictures | None:
     try:
         folder = private_folder(given, SETTING) / FOLDER
         check_no_link(folder, SETTING)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        _make_own(folder)
     except OSError as error:
         print(f"data: {SETTING}: {given} cannot be used ({error.strerror}): pictures are decoded each time", flush=True)
         return None
@@ -170,7 +171,7 @@ class DecodedPictures:
 
     def _take_room(self, temporary: Path, size: int) -> bool:
         """Make a file of that size, where there is room for it; whether there is."""
-        self.folder.mkdir(mode=0o700, exist_ok=True)  # a cleaner may have taken it
+        _make_own(self.folder)  # a cleaner may have taken it
         with lock_within(self.folder / ".lock", LOCK_SECONDS, poll=0.01) as mine:
             if not mine:
                 return False
@@ -209,7 +210,7 @@ class DecodedPictures:
         return int(text) if re.fullmatch(r"\d{20}\n", text) else None
 
     def _write_used(self, used: int) -> None:
-        descriptor = os.open(self.folder / ".used", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(self.folder / ".used", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             os.pwrite(descriptor, b"%020d\n" % used, 0)
         finally:
@@ -222,6 +223,14 @@ class DecodedPictures:
             self._said[0] = 1
             print(f"data: {SETTING}: {why}: pictures that are not in it are decoded each time", flush=True)
         return False
+
+
+def _make_own(folder: Path) -> None:
+    """Make the folder where it is absent. Raises OSError where it cannot be made, and for what others may write to."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    state = folder.lstat()
+    if not stat.S_ISDIR(state.st_mode) or state.st_uid != os.getuid() or state.st_mode & 0o022:
+        raise PermissionError(errno.EPERM, "not this user's alone", str(folder))
 
 
 def _identity(source: Path) -> tuple[int, int, int] | None:

@@ -23,7 +23,7 @@ class Damaged(Exception):
     """A file that is not what was written under its name."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A file as it was when its content was compared with its digest."""
 

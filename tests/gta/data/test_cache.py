@@ -5,6 +5,7 @@ of the files, and never more bytes than are allowed.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import pickle
 import resource
@@ -314,8 +315,8 @@ def test_processes_fill_it_together_below_the_limit_and_one_is_killed_while_it_w
     pictures: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     most = 8 * FILE
-    processes = [start(pictures, folder, most, 40, seed, dies=not seed) for seed in range(4)]
-    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 4
+    processes = [start(pictures, folder, most, 40, seed, dies=not seed) for seed in range(3)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
     for process in processes:  # all at once
         process.stdin.write("\n")
         process.stdin.flush()
@@ -324,14 +325,14 @@ def test_processes_fill_it_together_below_the_limit_and_one_is_killed_while_it_w
         largest = max(largest, used(folder))
         time.sleep(0.002)
     said = [process.communicate(timeout=600)[0] for process in processes]
-    assert [process.returncode for process in processes] == [-9, 0, 0, 0]
+    assert [process.returncode for process in processes] == [-9, 0, 0]
     assert 7 * FILE <= max(largest, used(folder)) <= most
     (half,) = (one for one in kept(folder) if not one.whole)
     assert half.size == FILE, "its room was taken before it was written"
     fresh = DecodedPictures(folder, most)
     assert sum(kept_only(fresh, path) is not None for path in pictures) == 7, "with the half one, eight"
     made = np.sum([json.loads(text.splitlines()[-1]) for text in said[1:]], axis=0)
-    assert sorted(made)[:7] < [4] * 7, "decoded once by each process at the very most, and never again"
+    assert max(sorted(made)[:7]) <= 2, "decoded once by each process at the very most, and never again"
     monkeypatch.setattr(caching, "LEFT_SECONDS", 0.0)  # as if it had died long ago
     assert all(right(fresh, path) for path in pictures)
     assert all(one.whole for one in kept(folder))
@@ -400,6 +401,34 @@ def test_a_full_disk_stops_the_cache_and_not_the_training(
     assert capsys.readouterr().out.count("cannot be written to (File too large)") == 1
     assert kept_only(decoded, pictures[0]) is not None, "what is there is used"
     assert len(list(kept(folder))) == 1
+
+
+def test_all_workers_of_a_process_say_it_once(
+    pictures: list[Path], folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    decoded = DecodedPictures(folder, FILE)
+    fork = multiprocessing.get_context("fork")
+    for path in pictures[:3]:
+        worker = fork.Process(target=lambda path=path: [right(decoded, one) for one in (path, path)])
+        worker.start()
+        worker.join()
+        assert worker.exitcode == 0
+    assert capfd.readouterr().out.count("is full") == 1
+
+
+def test_a_folder_that_became_anothers_is_not_written_to(
+    pictures: list[Path], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    decoded = DecodedPictures(folder, 10**9)
+    folder.rmdir()
+    folder.mkdir()
+    folder.chmod(0o777)
+    assert right(decoded, pictures[0])
+    folder.rmdir()
+    folder.symlink_to(pictures[0].parent)
+    assert right(DecodedPictures(folder, 10**9), pictures[0])
+    assert capsys.readouterr().out.count("cannot be written to (not this user's alone)") == 2
+    assert {path.suffix for path in pictures[0].parent.iterdir()} == {".png"}
 
 
 def test_who_keeps_the_lock_keeps_nobody_from_training(
