@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from analysis.runs import unread
 from gta.errors import UserError
-from gta.tracking import keys, store
+from gta.tracking import answers, keys, store
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,7 @@ def _sweep_runs(uri: str, condition: str) -> list[SweepRun]:
     if not store.exists(uri):
         return []
     try:
-        client = store.connect(uri)
-        experiment = client.get_experiment_by_name(keys.EXPERIMENT)
-        found = keys.sweep_runs(client, experiment.experiment_id, condition) if experiment else []
+        found = answers.sweep_runs(uri, condition)
     except UserError:
         raise
     except Exception as error:

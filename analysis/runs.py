@@ -29,7 +29,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +40,8 @@ from gta.cellfolder import BrokenRecord, CellFolder, Result
 from gta.errors import UserError
 from gta.masking import masked
 from gta.text import first_line
-from gta.tracking import keys, store
+from gta.tracking import answers, keys, store
+from gta.tracking.answers import KeptRun
 from gta.tracking.cell import TrackedCell
 
 if TYPE_CHECKING:
@@ -91,14 +93,15 @@ def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None 
     uri = store.normal(uri)
     if not store.exists(uri):
         return _frame([])
+    client = cache(lambda: store.connect(uri))
     try:
-        client = store.connect(uri)
-        runs = list(_search(client, signatures, sweep))
+        filters = _filters(signatures, sweep)
+        runs = answers.runs(uri, f"runs: {filters}", lambda: _search(client(), filters))
     except UserError:
         raise
     except Exception as error:
         raise unread(uri, error) from None
-    best: dict[str, Run] = {}
+    best: dict[str, KeptRun] = {}
     for run in runs:
         signature = run.data.tags[keys.SIGNATURE]
         if signatures is not None and signature not in signatures:
@@ -114,18 +117,21 @@ def unread(uri: str, error: Exception) -> UserError:
     return UserError(masked(f"MLflow at {uri} cannot be read: {first_line(error)}"))
 
 
-def _search(client: MlflowClient, signatures: Collection[str] | None, sweep: str | None) -> Iterator[Run]:
+def _filters(signatures: Collection[str] | None, sweep: str | None) -> list[str]:
+    """What MLflow is asked for, in its words."""
+    if sweep is not None:
+        return [f"tags.`{keys.SWEEP}{sweep}` = '1'"]
+    if signatures is not None and len(signatures) <= 100:
+        return [f"tags.`{keys.SIGNATURE}` = '{signature}'" for signature in signatures]
+    return [f"tags.`{keys.SIGNATURE}` IS NOT NULL"]
+
+
+def _search(client: MlflowClient, filters: list[str]) -> Iterator[Run]:
     experiment = client.get_experiment_by_name(keys.EXPERIMENT)
     if experiment is None:
         return
     if experiment.lifecycle_stage == "deleted":
         raise UserError(f"MLflow's experiment {keys.EXPERIMENT!r} is in the trash: `gta sync` restores it.")
-    if sweep is not None:
-        filters = [f"tags.`{keys.SWEEP}{sweep}` = '1'"]
-    elif signatures is not None and len(signatures) <= 100:
-        filters = [f"tags.`{keys.SIGNATURE}` = '{signature}'" for signature in signatures]
-    else:
-        filters = [f"tags.`{keys.SIGNATURE}` IS NOT NULL"]
     for text in filters:
         token = None
         while True:
@@ -136,7 +142,7 @@ def _search(client: MlflowClient, signatures: Collection[str] | None, sweep: str
                 break
 
 
-def _rank(run: Run) -> tuple[bool, int]:
+def _rank(run: KeptRun) -> tuple[bool, int]:
     return run.info.status == "FINISHED", run.info.start_time or 0
 
 
@@ -164,7 +170,7 @@ def joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     return _frame([*kept.to_dict("records"), *second.to_dict("records")])  # type: ignore[list-item]
 
 
-def _rows(client: MlflowClient, run: Run) -> list[dict[str, Any]]:
+def _rows(client: Callable[[], MlflowClient], run: KeptRun) -> list[dict[str, Any]]:
     tags, metrics = run.data.tags, run.data.metrics
     classes, iou = _class_iou(client, run, keys.networks(metrics))
     row = _row(tags, run.info.run_id, run.info.status, classes)
@@ -209,7 +215,9 @@ def _by_network(
     return rows
 
 
-def _class_iou(client: MlflowClient, run: Run, networks: list[str]) -> tuple[list[str], dict[str, list[float | None]]]:
+def _class_iou(
+    client: Callable[[], MlflowClient], run: KeptRun, networks: list[str]
+) -> tuple[list[str], dict[str, list[float | None]]]:
     """The classes, and network -> IoU of each: from the run's tags; from its artifact where one did not fit a tag."""
     tags = run.data.tags
     wanted = [keys.CLASSES, *(keys.IOU + network for network in networks)]
@@ -222,12 +230,12 @@ def _class_iou(client: MlflowClient, run: Run, networks: list[str]) -> tuple[lis
     return result.classes, {network: keys.rounded(scores.last.iou) for network, scores in result.networks.items()}
 
 
-def _result(client: MlflowClient, run: Run) -> Result | None:
+def _result(client: Callable[[], MlflowClient], run: KeptRun) -> Result | None:
     """The run's `Result`, of which it has an artifact; None where that is out of reach or broken."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return Result.read(Path(client.download_artifacts(run.info.run_id, keys.RESULT, folder)))
+            return Result.read(Path(client().download_artifacts(run.info.run_id, keys.RESULT, folder)))
         except Exception:  # a store whose artifacts are elsewhere: the numbers come without it
             return None
 

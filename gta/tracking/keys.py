@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gta.cellfolder import CellFolder
 
@@ -111,12 +111,19 @@ def sweep_runs(client: MlflowClient, experiment_id: str, condition: str) -> list
     return list(first.values())
 
 
-def rows_of(run: Run) -> list[str]:
+class HasTags(Protocol):
+    """A run of MLflow's, or one as it was kept (`gta.tracking.answers`)."""
+
+    @property
+    def data(self) -> Any: ...
+
+
+def rows_of(run: HasTags) -> list[str]:
     """The rows of a sweep's table in the sweep's order, from the sweep's own run; empty where that does not say."""
     return _strings(run.data.tags.get(ROWS, "[]"))
 
 
-def grid_of(run: Run) -> list[str]:
+def grid_of(run: HasTags) -> list[str]:
     """The signatures of a sweep's cells, from the sweep's own run; empty where that does not say."""
     names = [name for name in run.data.tags if name.startswith(GRID)]
     found = [_strings(run.data.tags[name]) for name in sorted(names, key=lambda name: (len(name), name))]

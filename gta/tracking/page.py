@@ -15,7 +15,7 @@ from gta.errors import UserError
 from gta.locks import Busy
 from gta.masking import masked
 from gta.text import first_line
-from gta.tracking import keys, store
+from gta.tracking import answers, keys, store
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -46,6 +46,9 @@ def publish(uri: str, sweep: str, page: SweepPage, runs: Path) -> list[str]:
     try:
         uri = store.normal(uri)
         if not store.exists(uri):
+            return []
+        kept = next(iter(answers.sweep_runs(uri, f"= '{sweep}'")), None)
+        if kept is None or not _news(kept, page).anything:
             return []
         client = store.connect(uri)
         experiment = client.get_experiment_by_name(keys.EXPERIMENT)
@@ -79,7 +82,7 @@ class _News:
         return bool(self.metrics or self.note or self.files)
 
 
-def _news(run: Run, page: SweepPage) -> _News:
+def _news(run: keys.HasTags, page: SweepPage) -> _News:
     had = run.data.metrics
     metrics = {name: math.nan if value is None else value for name, value in page.metrics.items()}
     metrics = {name: value for name, value in metrics.items() if not _same(had.get(name), value)}
@@ -99,7 +102,7 @@ def _same(had: float | None, value: float) -> bool:
     return had == value
 
 
-def _digests(run: Run) -> dict[str, str]:
+def _digests(run: keys.HasTags) -> dict[str, str]:
     try:
         found = json.loads(run.data.tags.get(keys.FILES, "{}"))
     except ValueError:
