@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ["signature", "row", "column", "labels", "seed", "iteration", "value"]
 KEPT, ACCURACY = "pseudo/kept", "pseudo/accuracy"  # shares, 0 to 1
+DATA_WAIT = "system/data_wait_percent"
 WARM_UP = "schedule.warm_up"
 LOCAL = "http://127.0.0.1:5000"  # where `make mlflow` has its page
 _STUDENT = "val/student/miou"
@@ -90,6 +91,13 @@ class RunHistory:
     def settings(self) -> dict[str, dict[str, str]]:
         """Signature -> dotted name -> text of each setting that can change a result, as its run recorded them."""
         return {signature: dict(run.data.params) for signature, run in self._found.items()}
+
+    def data_wait(self) -> dict[str, float]:
+        """Signature -> percent of its training's time that the run waited for batches, as it last said; of those that
+        say it. On a GPU that is the most that it may be (`gta.train.waiting`).
+        """
+        found = {signature: run.data.metrics.get(DATA_WAIT) for signature, run in self._found.items()}
+        return {signature: value for signature, value in found.items() if value is not None}
 
     def warm_ups(self, column: str) -> list[int]:
         """The iterations at which the warm-up of the column's runs ends, without doubles; none that has none."""

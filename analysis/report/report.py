@@ -75,7 +75,7 @@ def build(frame: pd.DataFrame, table: Table, uri: str, drills: Sequence[Certific
         ("confusion", "Confusion matrix", classes.confusions(recorded, table, chosen)),
         ("pictures", "Predictions", pictures.pictures(recorded, table, chosen)),
         ("pseudo", "Pseudo-labels", sections.pseudo_labels(recorded, table)),
-        ("cost", "Cost", sections.cost(frame, table)),
+        ("cost", "Cost", sections.cost(frame, table, recorded.data_wait())),
         ("drills", "Drills", provenance.drills(drills)),
         ("provenance", "Provenance", provenance.provenance(frame, table, recorded, files)),
     ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import pandas as pd
 from markupsafe import Markup
@@ -15,6 +16,8 @@ from analysis.report.history import ACCURACY, KEPT, RunHistory
 from analysis.report.page import figure, fragments
 from analysis.report.series import Limits
 from analysis.table import Table
+
+NONE: Mapping[str, float] = MappingProxyType({})
 
 
 def labels(table: Table) -> Markup:
@@ -83,8 +86,10 @@ def pseudo_labels(recorded: RunHistory, table: Table) -> Markup:
     )
 
 
-def cost(frame: pd.DataFrame, table: Table) -> Markup:
-    """Hours of the cells: of GPUs where any was used and that is known; else of training on the wall clock."""
+def cost(frame: pd.DataFrame, table: Table, waits: Mapping[str, float] = NONE) -> Markup:
+    """Hours of the cells: of GPUs where any was used and that is known; else of training on the wall clock. `waits`:
+    signature -> percent of its time that a cell waited for data.
+    """
     runs = frame.drop_duplicates("signature").set_index("signature")
     known = runs["gpu_hours"].dropna()
     on_gpu = bool((known > 0).any())
@@ -110,11 +115,28 @@ def cost(frame: pd.DataFrame, table: Table) -> Markup:
     rows = [
         [layout.clean(row), *(texts[i] for _, texts in shown)] for i, row in enumerate(table.rows)
     ]  # fmt: skip
+    shares = {row: _waiting(table, row, waits) for row in table.rows}
+    if any(shares.values()):
+        head.append("waiting for data, %")
+        rows = [[*cells, _share(shares[row])] for row, cells in zip(table.rows, rows, strict=True)]
     time_taken = "Time of training and evaluation on the wall clock"
     unit = "GPU-hours" if on_gpu else f"No GPU was used. {time_taken}" if len(known) else time_taken
     took = ", ".join(f"{_hours(sum(v))} at {name}" for name, v in zip(names, sums, strict=False) if v)
     text = f"{unit}: mean of a cell, and sums. {len(everything)} cells took {_hours(sum(everything))} in all: {took}."
+    if any(shares.values()):
+        text += " Waiting for data: share of the training's time, mean of a cell"
+        text += "; on a GPU, which works on meanwhile, at most." if on_gpu else "."
     return fragments.said(text) + fragments.grid(head, rows, kind="results", label="Cost")
+
+
+def _waiting(table: Table, row: str, waits: Mapping[str, float]) -> list[float]:
+    """Of the cells of a row that say it."""
+    scores = [score for (name, _), entry in table.entries.items() if name == row for score in entry.scores]
+    return [waits[score.cell.signature] for score in scores if score.cell.signature in waits]
+
+
+def _share(percents: list[float]) -> str:
+    return f"{sum(percents) / len(percents):.0f}" if percents else "–"
 
 
 def _in_one_unit(hours: list[float | None]) -> tuple[str, list[str]]:

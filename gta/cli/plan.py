@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gta.cli import composing, grammar, options, overview
-from gta.cli.grammar import Words
+from gta.cli.grammar import Words, option
 
 
 @grammar.command(
@@ -15,6 +15,7 @@ from gta.cli.grammar import Words
         "gta plan sweep=voc_blender hydra/launcher=slurm site=slurm",
         "gta plan sweep=shapes seed=0,1,2 --retry failed --budget 200",
         "gta plan sweep=voc_blender site.rates.gta=1.9   # GPU-seconds an iteration",
+        "gta plan sweep=voc_blender --calibrate",
     ],
 )
 @grammar.words()
@@ -22,14 +23,23 @@ from gta.cli.grammar import Words
 @options.cells
 @options.filters
 @options.budget
-def command(words: Words, retry: str, cells: tuple[str, ...], budget: float | None, **only: Any) -> int:
+@option("--calibrate", is_flag=True, help="Count what the cells compute, and time a few steps where none is measured.")
+def command(
+    words: Words, retry: str, cells: tuple[str, ...], budget: float | None, calibrate: bool, **only: Any
+) -> int:  # fmt: skip
     """What multirun would do, and what that would cost.
 
     With the same words: which cells are done, running, resumable, failed, to run; jobs, GPUs and GPU-hours. Runs
     nothing. Without a grid: the sweeps there are, and how far each is.
 
     The hours are those of finished cells of the same shape (method, network, crop, batch, ranks), else of site.rates
-    (GPU-seconds an iteration), else unknown. Cells without a GPU count core-hours.
+    (GPU-seconds an iteration), else of the cost model, with their range, else unknown. Cells without a GPU count
+    core-hours.
+
+    The cost model predicts from what a cell computes. --calibrate makes it: it counts that for the cells to run
+    (seconds for each method), and takes rates from cells that are done on such a device; where there are none, it times
+    a few steps of the smallest cell, on this machine, which therefore has to have such a device, and the data. It keeps
+    both in runs/costs.json. Once cells are done, how far the model was off on them is said here and by status.
     """
     if overview.asked(words.overrides):
         return overview.show(words.overrides, "plan")
@@ -39,7 +49,7 @@ def command(words: Words, retry: str, cells: tuple[str, ...], budget: float | No
     from launch.grid.grid import sweep_of
     from launch.show.rows import rows
     from launch.show.words import summary
-    from launch.submit import price
+    from launch.submit import costmodel, price
     from launch.submit.selection import Selection
 
     entries = composing.look(grid)
@@ -49,6 +59,12 @@ def command(words: Words, retry: str, cells: tuple[str, ...], budget: float | No
         print(recipe.line(entry.cell.config for entry in shown))
     status.show(rows(shown), last=f"{summary(shown)}; multirun would run {len(again)}")
     status.print_variant(sweep_of(master))
-    print(price.describe(again))
-    price.refuse(again, budget)
+    if calibrate:
+        from launch.submit.calibrate import calibrate as make
+
+        print("\n".join(make([entry.cell for entry in again or shown])))
+    print(price.describe(again, entries))
+    for line in costmodel.said(entries):
+        print(line)
+    price.refuse(again, budget, entries)
     return 0

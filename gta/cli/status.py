@@ -91,6 +91,7 @@ def command(
     from launch.show.filters import Filter
     from launch.show.rows import rows
     from launch.state.ledger import silence
+    from launch.submit import costmodel
 
     only = Filter(states, methods)
     if watch is not None:
@@ -107,6 +108,8 @@ def command(
         print(f"  {without}")
     if silent:
         print(f"  {silent.why}; state as of the cells' folders")
+    for line in costmodel.said(entries):
+        print(f"  {line}")
     return 0
 
 

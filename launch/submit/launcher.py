@@ -175,8 +175,8 @@ def _run(cells: list[Cell], cluster: Cluster, sweep: Sweep, options: Options, po
     board.console.print(f"{sweep.title}: {summary(watch.first)}", markup=False)
     if wanted:
         board.console.print(recipe.line(entry.cell.config for entry in wanted), markup=False, soft_wrap=True)
-        board.console.print(price.describe(wanted), markup=False, soft_wrap=True)
-        _within_budget(wanted, options.budget, news)
+        board.console.print(price.describe(wanted, watch.first), markup=False, soft_wrap=True)
+        _within_budget(wanted, watch.first, options.budget, news)
     spending = Spending(wanted, options.budget, board.rows)
     recorder = record.Recorder(cells, sweep)
     interrupted = detached = False
@@ -208,10 +208,10 @@ def _run(cells: list[Cell], cluster: Cluster, sweep: Sweep, options: Options, po
     return LaunchReport(entries, sweep, interrupted, detached)
 
 
-def _within_budget(wanted: Sequence[Entry], budget: float | None, news: News) -> None:
+def _within_budget(wanted: Sequence[Entry], grid: Sequence[Entry], budget: float | None, news: News) -> None:
     """Raises UserError where the cells cost more than that, which is told, too."""
     try:
-        price.refuse(wanted, budget)
+        price.refuse(wanted, budget, grid)
     except UserError as error:
         assert budget is not None
         news.budget(str(error), budget, wanted)

@@ -1,4 +1,4 @@
-"""What a grid will cost: GPU-hours from finished cells of the same shape, else from the rates of the site."""
+"""What a grid will cost: GPU-hours by finished cells of the same shape, else the site's rates, else the cost model."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from gta.errors import UserError
 from gta.fields import params
 from launch.slurm.resources import held
 from launch.state.ledger import Entry
+from launch.submit import costmodel
 
 ANY = "any"  # the key in site.rates for methods that are not named there
 SAMPLES = 3  # finished cells of a shape that are enough
@@ -32,25 +33,29 @@ Shape = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one cell. `hours` of its `unit` (GPU, or core where it uses no GPU); None: unknown. source: measured, rate."""
+    """Of one cell. `hours` of its `unit` (GPU, or core where it uses no GPU); None: unknown. `source`: measured, rate,
+    model; `factor`: how far the last may be off either way.
+    """
 
     cell: Cell
     unit: str
     units: float  # GPUs or cores that the cell holds; a share of one where cells are packed
     hours: float | None
     source: str = ""
+    factor: float = 1.0
 
 
-def costs(entries: Sequence[Entry]) -> list[Cost]:
-    """What is left to pay for each cell."""
+def costs(entries: Sequence[Entry], beside: Sequence[Entry] = ()) -> list[Cost]:
+    """What is left to pay for each cell. `beside`: others of their grid, by which the cost model is checked."""
     cells = [entry.cell for entry in entries]
     candidates = [_shapes(cell.config) for cell in cells]
     measured = _measured(cells, candidates)
+    models = {runs: costmodel.of_runs(runs, beside) for runs in {cell.config.paths.runs for cell in cells}}
     made = []
     for cell, mine in zip(cells, candidates, strict=True):
         holds = held(cell.config)
         unit, units = holds.unit, holds.units
-        left = _iterations_left(cell)
+        left, model = _iterations_left(cell), models[cell.config.paths.runs]
         seconds = [measured[shape] for shape in mine if shape in measured]
         rates = cell.config.site.rates
         rate = rates.get(cell.config.method.name, rates.get(ANY))
@@ -58,16 +63,21 @@ def costs(entries: Sequence[Entry]) -> list[Cost]:
             made.append(Cost(cell, unit, units, left * median(seconds[0]) * units / 3600, "measured"))
         elif rate is not None:
             made.append(Cost(cell, unit, units, left * rate / 3600, "rate"))
+        elif guess := model.seconds(cell):
+            share = left / max(cell.config.schedule.iterations, 1)
+            made.append(Cost(cell, unit, units, share * guess.total * units / 3600, "model", model.factor))
         else:
             made.append(Cost(cell, unit, units, None))
     return made
 
 
-def describe(entries: Sequence[Entry]) -> str:
-    """The price of running these cells, in a line for each kind of resource, and what is unknown in one more."""
+def describe(entries: Sequence[Entry], beside: Sequence[Entry] = ()) -> str:
+    """The price of running these cells, in a line for each kind of resource, and what is unknown in one more; `beside`
+    as of `costs`.
+    """
     if not entries:
         return "To run: nothing."
-    found = costs(entries)
+    found = costs(entries, beside)
     return "\n".join([*(_line(found, unit) for unit in _units(found)), *_unknown(found)])
 
 
@@ -80,11 +90,14 @@ def _line(found: Sequence[Cost], unit: str) -> str:
     text = f"To run: {_many(len(mine), 'cell')} in {_many(jobs, 'job')} of {held}; "
     if not known:
         return text + f"{unit}-hours: unknown."
-    how = {source: sum(cost.source == source for cost in known) for source in ("measured", "rate")}
+    how = {source: sum(cost.source == source for cost in known) for source in ("measured", "rate", "model")}
     parts = [f"{how['measured']} by finished cells of the same shape"] if how["measured"] else []
     parts += [f"{how['rate']} by site.rates"] if how["rate"] else []
+    parts += [f"{how['model']} by the cost model"] if how["model"] else []
     parts += [f"{len(mine) - len(known)} unknown and not counted"] if len(known) < len(mine) else []
-    return text + f"about {_amount(_total(mine))} {unit}-hours ({', '.join(parts)})."
+    least, most = _amount(_total(mine, -1)), _amount(_total(mine, 1))
+    amount = f"{least} to {most}" if how["model"] else f"about {most}"
+    return text + f"{amount} {unit}-hours ({', '.join(parts)})."
 
 
 def _unknown(found: Sequence[Cost]) -> list[str]:
@@ -94,33 +107,36 @@ def _unknown(found: Sequence[Cost]) -> list[str]:
         return []
     unit = next(cost.unit for cost in found if cost.hours is None)
     return [
-        f"What {', '.join(methods)} costs here is unknown: it is known once one such cell is done, or from "
-        f"site.rates.{methods[0]}=SECONDS ({unit}-seconds an iteration)."
+        f"What {', '.join(methods)} costs here is unknown: it is known once one such cell is done, by "
+        f"`gta plan --calibrate`, or from site.rates.{methods[0]}=SECONDS ({unit}-seconds an iteration)."
     ]
 
 
-def refuse(entries: Sequence[Entry], budget: float | None) -> None:
-    """Raises UserError where these cells cost more than `budget` GPU-hours, or where nobody knows what they cost.
+def refuse(entries: Sequence[Entry], budget: float | None, beside: Sequence[Entry] = ()) -> None:
+    """Raises UserError where these cells cost more than `budget` GPU-hours, or where nobody knows what they cost; a
+    range counts with its upper end. `beside` as of `costs`.
 
     Cells without a GPU count core-hours against it. None: no budget.
     """
     if budget is None or not entries:
         return
-    found = costs(entries)
+    found = costs(entries, beside)
     if unknown := _unknown(found):
         raise UserError(f"--budget {budget:g} cannot be held. {unknown[0]} Or leave the budget out.")
     for unit in _units(found):
         mine = [cost for cost in found if cost.unit == unit]
         if (total := _total(mine)) > budget:
             note = "" if unit == "GPU" else " (cells without a GPU count core-hours)"
+            about = "up to" if any(cost.source == "model" for cost in mine) else "about"
             raise UserError(
-                f"The {_many(len(mine), 'cell')} to run cost about {_amount(total)} {unit}-hours, above "
+                f"The {_many(len(mine), 'cell')} to run cost {about} {_amount(total)} {unit}-hours, above "
                 f"--budget {budget:g}{note}: nothing was submitted. Run fewer cells (--cells, seed=), or raise it."
             )
 
 
-def _total(found: Iterable[Cost]) -> float:
-    return sum(cost.hours or 0.0 for cost in found)
+def _total(found: Iterable[Cost], end: int = 1) -> float:
+    """Hours of all, each at the upper end of its range (-1: the lower one)."""
+    return sum((cost.hours or 0.0) * cost.factor**end for cost in found)
 
 
 def _units(found: Sequence[Cost]) -> list[str]:
@@ -163,7 +179,7 @@ def _measured(cells: Sequence[Cell], candidates: Sequence[list[Shape]]) -> dict[
     exact = {mine[0] for mine in candidates}
     found: dict[Shape, list[float]] = {}
     for runs in sorted({cell.config.paths.runs for cell in cells}):
-        for folder in _newest(Path(runs) / "cells")[:MOST_READ]:
+        for folder in newest(Path(runs) / "cells")[:MOST_READ]:
             if all(len(found.get(shape, ())) >= SAMPLES for shape in exact):
                 break
             done = finished(folder)
@@ -172,7 +188,8 @@ def _measured(cells: Sequence[Cell], candidates: Sequence[list[Shape]]) -> dict[
     return found
 
 
-def _newest(folder: Path) -> list[CellFolder]:
+def newest(folder: Path) -> list[CellFolder]:
+    """The folders of cells in a folder, the one that changed last first."""
     try:
         with os.scandir(folder) as entries:
             pairs = sorted(((entry.stat().st_mtime, entry.path) for entry in entries), reverse=True)

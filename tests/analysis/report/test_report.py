@@ -17,6 +17,7 @@ from analysis.cells import TableCell, cells_of
 from analysis.report import figures, numbers, page, pictures, report, sections, settings
 from analysis.report.history import ACCURACY, KEPT, Confusion, RunHistory, picture_order
 from analysis.table import build
+from gta import journal
 from gta.certificate import Certificate, Interruption
 from gta.tracking import keys
 from gta.tracking import store as tracking
@@ -297,3 +298,22 @@ def test_cost_is_in_gpu_hours_where_they_are_known(store: Store) -> None:
     assert f"7 cells took {seconds / 60:.1f} min in all" in said(0.0)
     assert "GPU" not in said(math.nan)
     assert "GPU-hours: mean of a cell, and sums. 7 cells took 14.0 h in all" in said(2.0)
+
+
+def test_cost_says_how_long_training_waited_for_data(store: Store, recorded: RunHistory, shown: Page) -> None:
+    waits = recorded.data_wait()
+    assert set(waits) == set(recorded.runs)
+    for signature, share in waits.items():
+        lines = journal.counted(journal.read(store.root / "runs/cells" / signature / "journal.jsonl"))
+        last = next(line for line in lines if line["iteration"] == lines[-1]["iteration"])  # the first counts
+        assert share == pytest.approx(last["values"]["system/data_wait_percent"])
+    assert "Waiting for data: share of the training's time, mean of a cell." in shown.said("cost")
+    some = dict.fromkeys(
+        [score.cell.signature for score in store.table.entries["gta", store.table.columns[0]].scores], 7.4
+    )
+    assert "waiting for data" not in str(sections.cost(store.frame, store.table))
+    on_gpu = str(sections.cost(store.frame.assign(gpu_hours=1.0), store.table, some))
+    assert "works on meanwhile, at most" in on_gpu
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr[ >].*?</tr>", on_gpu, re.S)]
+    last = {row[0]: row[-1] for row in cells}
+    assert (last["method"], last["gta"], last["supervised"]) == ("waiting for data, %", "7", "–")

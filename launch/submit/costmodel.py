@@ -1,0 +1,204 @@
+"""What a cell will take before one like it has run: its counted work, by rates that were measured on other cells.
+
+Seconds are those of steps, by their work, of waiting for batches, by the pixels that are loaded, and of scoring, by its
+work. Work is GFLOP plus `BALANCE` for each GB that moves. Rates are of one kind of device, precision and packing. They
+and the counts are in `runs/costs.json`, which `gta plan --calibrate` writes (`launch.submit.calibrate`); here is no
+torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from itertools import islice, pairwise
+from pathlib import Path
+from statistics import fmean, median
+
+from gta import journal
+from gta.cell import Cell
+from gta.cellfolder import CellFolder, Result, readable
+from gta.config import Config
+from launch.slurm.resources import held
+from launch.state.ledger import Entry, State
+from launch.submit.costs import Amount, Amounts, Costs, Rates, costs_file
+
+BALANCE = {"core": 5.0, "GPU fp32": 25.0, "GPU bf16": 100.0}  # GFLOP that take as long as a GB: sustained, not peak
+UNCHECKED = 1.7  # factor either way, until enough cells are done: more than it was off on any when it was made
+ENOUGH, LEAST = 3, 1.1  # cells that are enough; what the factor is never below
+MOST_READ = 60  # journals of cells done
+_DECIDES = ("method.", "model.", "evaluation.", "maths.")
+_DECIDE = (
+    "data.name", "data.classes", "data.crop_size", "data.input_scale", "schedule.batch_size", "schedule.group_size",
+    "schedule.accumulate", "schedule.optimizer", "schedule.ohem_threshold", "precision",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """A cell's parts from its first to its last iteration; on a CPU they are those of a machine to itself."""
+
+    step: float
+    wait: float
+    scored: float = 0.0  # also where its journal does not tell them from the steps
+
+    @property
+    def total(self) -> float:
+        return self.step + self.wait + self.scored
+
+
+def of_runs(runs: str | Path, entries: Sequence[Entry] = ()) -> Model:
+    """The model of a folder of runs, held against those of the cells that are done. A broken record counts as none."""
+    model = Model(readable(lambda: Costs.read(costs_file(runs)), say=lambda _: None) or Costs())
+    return replace(model, factor=_factor(list(islice(model.factors(entries), MOST_READ))))
+
+
+def said(entries: Sequence[Entry]) -> list[str]:
+    """How far the cost model was off on the cells of a grid that are done, in a sentence; none where none can be
+    compared.
+    """
+    found: list[float] = []
+    for runs in sorted({entry.cell.config.paths.runs for entry in entries}):
+        mine = [entry for entry in entries if entry.cell.config.paths.runs == runs]
+        found += islice(of_runs(runs).factors(mine), MOST_READ)
+    if not found:
+        return []
+    many = f"{len(found)} cell{'s' * (len(found) != 1)}"
+    typical, worst = (f"{100 * (factor - 1):.0f} %" for factor in (median(found), max(found)))
+    alone = any(held(e.cell.config).unit == "core" and e.cell.config.num_threads == 1 for e in entries)
+    of = ", as if each had had its core to itself" if alone else ""
+    return [f"The cost model was off by {typical} (median) and {worst} (worst) on {many} done{of}."]
+
+
+def _factor(factors: Sequence[float]) -> float:
+    """How far a prediction may be off either way: by as much as the worst so far, once enough were compared."""
+    return UNCHECKED if len(factors) < ENOUGH else max(LEAST, *factors)
+
+
+def key(settings: Mapping[str, str]) -> str:
+    """Of what decides the counts. `settings`: dotted name -> text, as in cell.json."""
+    known = sorted(name for name in settings if name.startswith(_DECIDES) or name in _DECIDE)
+    return sha256("\n".join(f"{name}={settings[name]}" for name in known).encode()).hexdigest()[:12]
+
+
+def group(config: Config, unit: str | None = None) -> str:
+    """What rates of one cell hold for another by. `unit`: what it ran on, where that is known."""
+    unit = unit or held(config).unit
+    threads = f" {config.num_threads} threads" if unit == "core" else ""
+    return f"{unit} {config.precision}{threads} /{config.site.cells_per_gpu}"
+
+
+def work(amount: Amount, group: str) -> float:
+    """GFLOP, and GB as so many GFLOP as take the same time."""
+    balance = next(value for kind, value in BALANCE.items() if group.startswith(kind))
+    return amount.gflop + balance * amount.gbyte
+
+
+@dataclass(frozen=True)
+class Model:
+    """The counts and rates of one folder of runs. `factor`: how far a prediction may be off either way."""
+
+    costs: Costs
+    factor: float = UNCHECKED
+
+    def seconds(self, cell: Cell, unit: str | None = None, of_others: bool = False) -> Seconds | None:
+        """What the whole cell takes; None where its counts or a rate is not known. `unit`: what it ran on, where that
+        is known; `of_others`: by other shapes' rates, and by steps that were timed.
+        """
+        if not self.costs.rates:
+            return None
+        mine, here = key(cell.params), group(cell.config, unit)
+        rates = [rate for rate in self.costs.rates if rate.group == here]
+        if of_others:
+            rates = [rate for rate in rates if rate.key != mine or not rate.cell]
+        if mine not in self.costs.counts or not rates:
+            return None
+        amounts = amounts_of(cell, self.costs.counts[mine], here)
+        scored = [rate.scored for rate in rates if rate.scored is not None]
+        return Seconds(
+            step=amounts.step * _usual(rates, "step"),
+            wait=amounts.wait * _usual(rates, "wait"),
+            scored=amounts.scored * median(scored) if scored else 0.0,
+        )
+
+    def factors(self, entries: Iterable[Entry]) -> Iterator[float]:
+        """How far it is off on those of the cells that are done and can be compared: 1, not at all. Reads journals."""
+        for cell in (entry.cell for entry in entries if self.costs.rates and entry.state is State.DONE):
+            guess = self.seconds(cell, unit_of(cell.folder), of_others=True)
+            took = measured(cell.folder, cell.config) if guess else None
+            if guess and took and min(guess.total, took.total) > 0:
+                yield max(guess.total / took.total, took.total / guess.total)
+
+
+def unit_of(folder: CellFolder) -> str | None:
+    """What a cell that has begun ran on, GPU or core."""
+    began = readable(lambda: journal.first(folder.journal_file), say=lambda _: None)
+    return None if began is None else "core" if str(began.get("device", "cpu")).startswith("cpu") else "GPU"
+
+
+def amounts_of(cell: Cell, counts: Amounts, group: str) -> Seconds:
+    """Work and million pixels of a whole cell on one of its ranks, in the places of the seconds that they take."""
+    schedule, ranks = cell.config.schedule, cell.config.site.ranks * cell.config.site.nodes
+    warm = min(schedule.warm_up, schedule.iterations)
+    rest = schedule.iterations - warm
+    images = min(schedule.eval_images or cell.sizes.val, cell.sizes.val)
+    scored = -(-schedule.iterations // schedule.eval_every) * images
+    return Seconds(
+        step=(warm * work(counts.warm_up, group) + rest * work(counts.step, group)) / ranks,
+        wait=(warm * counts.warm_up.mpixel + rest * counts.step.mpixel) / ranks,
+        scored=scored * work(counts.scored, group) / ranks,
+    )
+
+
+def measured(folder: CellFolder, config: Config) -> Seconds | None:
+    """What a cell that is done took, by its journal; None where it does not say."""
+    result = readable(folder.result, say=lambda _: None)
+    records = readable(lambda: journal.read(folder.journal_file), say=lambda _: None)
+    return None if result is None or not records else _parts(result, records, config.num_threads)
+
+
+def _parts(result: Result, records: Sequence[journal.Record], threads: int) -> Seconds | None:
+    lines = journal.counted(records)
+    on_cpu = str(records[0].get("device", "")).startswith("cpu")
+    shares = [line["values"].get("system/data_wait_percent") for line in lines]
+    waits = [share for share in shares if share is not None]
+    if not waits:
+        return None
+    scored = [
+        later["values"]["seconds"] - before["values"]["seconds"]
+        for before, later in pairwise(lines)
+        if any(name.startswith("val/") for name in later["values"]) and before["iteration"] == later["iteration"]
+    ]
+    evaluations = sum(any(name.startswith("val/") for name in line["values"]) for line in lines)
+    scoring = fmean(scored) * evaluations if scored else 0.0
+    own = _own_share(lines) if on_cpu and threads == 1 else 1.0
+    training = max(0.0, result.seconds - scoring) * own
+    wait = waits[-1] / 100
+    return Seconds(training * (1 - wait), training * wait, scoring * own)
+
+
+def _own_share(lines: Sequence[journal.Record]) -> float:
+    """The share of a core that a process of one thread got while others used the machine; 1 where it is not said."""
+    shares = [line["values"].get("system/process_cpu_percent") for line in lines]
+    known = [share for share in shares if share]
+    return min(1.0, fmean(known) / 100) if known else 1.0
+
+
+def rates_of(cell: Cell, counts: Amounts, took: Seconds, group: str) -> Rates | None:
+    """The rates of a cell that is done; None where it did nothing that can be divided by."""
+    amounts = amounts_of(cell, counts, group)
+    if not amounts.step or not amounts.wait:
+        return None
+    scored = took.scored / amounts.scored if took.scored and amounts.scored else None
+    return Rates(
+        group=group, key=key(cell.params), step=took.step / amounts.step, wait=took.wait / amounts.wait,
+        scored=scored, cell=cell.signature,
+    )  # fmt: skip
+
+
+def _usual(rates: Sequence[Rates], part: str) -> float:
+    """The median over shapes of the median of each."""
+    by_key: dict[str, list[float]] = {}
+    for rate in rates:
+        by_key.setdefault(rate.key, []).append(getattr(rate, part))
+    return median(median(found) for found in by_key.values())
