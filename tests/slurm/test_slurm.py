@@ -31,6 +31,7 @@ def test_cells_of_two_ranks_give_the_local_numbers(gta: Run, small: list[str], t
         "site.container=docker://image",
         f"site.container_python={sys.executable}",
         f"site.stage={tmp_path}/stage",
+        f"site.cache={tmp_path}/cache",
     ]
     inside += [f"site.setup=['PATH={runtime.parent}:$PATH']"]
     # SBATCH_EXPORT=NONE: some clusters set it, and srun would then start the ranks without submitit's environment
@@ -47,6 +48,7 @@ def test_cells_of_two_ranks_give_the_local_numbers(gta: Run, small: list[str], t
     assert {slurm.jobs()[job] for job in jobs} == {"COMPLETED"}
     assert f"--bind {tmp_path / 'stage'}" in (tmp_path / "called").read_text()
     assert list((tmp_path / "stage").iterdir()), "a folder that the job's script made, and the cells copied to"
+    assert list((tmp_path / "cache").glob("gta-*/decoded/" + "?" * 32)), "what all ranks of both cells read"
     used = gta("usage", *words[1:], *SITE, **slurm.environment)
     assert used.returncode == 0, used.stderr
     for line in (
