@@ -15,9 +15,9 @@ LAST, BEST = "last", "best"  # which evaluation a number is of
 @dataclass(frozen=True)
 class SeedScore:
     """What became of one cell: mIoU in percent of one of its networks, or None and the reason, with the command that
-    makes it (`fill`); by which `evaluation`. Where that was not in training, also the `commit` that scored it (empty:
-    unknown; None: it was in training), and the classes that are `absent` from masks and predictions, and so from the
-    mean.
+    makes it (`fill`); by which `evaluation`, and, in a column of a protocol, the classes that are `absent` from masks
+    and predictions, and so from the mean. `commit`: of the code that scored it once more (empty: unknown; None: it was
+    scored in training).
     """
 
     cell: TableCell

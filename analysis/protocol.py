@@ -75,17 +75,17 @@ def evaluations(used: pd.DataFrame, cells: Iterable[TableCell], protocol: str) -
 
 
 def scored_by(scores: Iterable[SeedScore]) -> list[str]:
-    """What is to be said of networks that were scored once more, by other protocols than in training: by which code,
-    and which classes are in no mean.
+    """What is to be said of columns of protocols: which classes are in no mean; of networks that were scored once more,
+    by another one than in training, by which code.
     """
-    again = [score for score in scores if score.commit is not None]
-    absent = dict.fromkeys((score.evaluation, name) for score in again for name in score.absent)
+    scores = list(scores)
+    absent = dict.fromkeys((score.evaluation, name) for score in scores for name in score.absent)
     text = [
         f"By {words} some means leave out classes that neither masks nor predictions have: "
         f"{', '.join(name for one, name in absent if one == words)}."
         for words in dict.fromkeys(words for words, _ in absent)
     ]
-    commits = _scored_by(again)
+    commits = _scored_by(scores)
     return text + ([f"Scored once more by code: {_several(commits, 'commits')}."] if any(commits) else [])
 
 

@@ -43,6 +43,7 @@ from gta.text import first_line
 from gta.tracking import answers, keys, store
 from gta.tracking.answers import KeptRun
 from gta.tracking.cell import TrackedCell
+from gta.tracking.tags import evaluations_in
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -195,7 +196,7 @@ def _row(tags: dict[str, str], run_id: str, status: str, classes: list[str]) -> 
         "commit": tags.get(keys.COMMIT, ""),
         "order": tags.get(keys.ORDER, ""),
         "classes": classes,
-        "evaluations": [json.loads(text) for name, text in sorted(tags.items()) if name.startswith(keys.EVALUATED)],
+        "evaluations": evaluations_in(tags),
     }
 
 

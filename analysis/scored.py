@@ -46,7 +46,10 @@ def score(cell: TableCell, network: str, facet: Facet, runs: Runs) -> SeedScore:
     best = _float(run["miou_best"])
     if facet.which == BEST and best is None:
         return SeedScore(cell, run["network"], reason="no score of its best evaluation", fill=cell.fill)
-    return SeedScore(cell, run["network"], float(run["miou_last"]), best, evaluation=str(run["evaluation"]))
+    # of a protocol's own column: else the footer says it of the runs (`analysis.protocol.notes`)
+    absent = _absent(run["classes"], run["iou"]) if facet.protocol and facet.which != BEST else ()
+    evaluation = str(run["evaluation"])
+    return SeedScore(cell, run["network"], float(run["miou_last"]), best, evaluation=evaluation, absent=absent)
 
 
 def _once_more(cell: TableCell, network: str, facet: Facet, protocol: Protocol, run: pd.Series) -> SeedScore:
@@ -55,8 +58,7 @@ def _once_more(cell: TableCell, network: str, facet: Facet, protocol: Protocol, 
     for one in run["evaluations"] or ():
         if (one["evaluation"], one["which"], one["iteration"]) == (protocol.words, facet.which, iteration):
             values: dict[str, Any] = {facet.which: float(one["miou"])}
-            names = zip(run["classes"], one.get("iou", ()), strict=False)
-            absent = tuple(name for name, value in names if value is None)
+            absent = _absent(run["classes"], one.get("iou", ()))
             commit = str(one["commit"] or "")
             made = SeedScore(cell, run["network"], evaluation=protocol.words, commit=commit, absent=absent)
             return replace(made, **values)
@@ -67,6 +69,11 @@ def _once_more(cell: TableCell, network: str, facet: Facet, protocol: Protocol, 
     options = " --which best" if facet.which == BEST else " --network all" if network else ""
     fill = protocol.command + options if protocol.command else ""
     return SeedScore(cell, run["network"], reason=f"not scored by {protocol.name}{which}{of}", fill=fill)
+
+
+def _absent(classes: Iterable[str], iou: Iterable[float | None]) -> tuple[str, ...]:
+    """The classes that are neither in masks nor in predictions."""
+    return tuple(name for name, value in zip(classes, iou, strict=False) if pd.isna(value))
 
 
 def _float(value: float) -> float | None:

@@ -146,10 +146,12 @@ class Scoring:
         raise UserError(f"its {self.which} weights are gone (`gta gc` removes those of cells that are done); {advice}.")
 
     def _made(self, folder: CellFolder, title: str, configs: list[Config], result: Result | None) -> list[Evaluation]:
+        from gta.provenance.environment import commit
         from gta.train.evaluate import count
         from gta.train.record import record_of
         from gta.train.run import load_network, load_networks, prepare_device
 
+        commit()  # of the code as it is when it begins: scoring may take hours, and the commit is looked up once
         device = prepare_device(configs[0])
         if self.network == ALL:
             networks, iteration = load_networks(configs[0], folder, device, self.which)

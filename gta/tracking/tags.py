@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
 
 from gta import journal
 from gta.cellfolder import Attempt, Result
@@ -84,6 +86,19 @@ def evaluation_tags(found: Iterable[Evaluation]) -> dict[str, str]:
         text = json.dumps({**told, "iou": keys.rounded(one.iou)}, ensure_ascii=False, separators=(",", ":"))
         tags[keys.EVALUATED + one.name] = text if len(text) <= keys.LONGEST else json.dumps(told, ensure_ascii=False)
     return tags
+
+
+def evaluations_in(tags: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What a run's tags have of `evaluation_tags`, by their names; one that somebody changed so that it is none is left
+    out.
+    """
+    found = []
+    for _, text in sorted((name, text) for name, text in tags.items() if name.startswith(keys.EVALUATED)):
+        with suppress(ValueError):
+            one = json.loads(text)
+            if isinstance(one, dict) and one.keys() >= set(EVALUATION_FIELDS) and isinstance(one["miou"], int | float):
+                found.append(one)
+    return found
 
 
 def _commit_tags(commit: str) -> dict[str, str]:

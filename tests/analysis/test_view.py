@@ -183,3 +183,13 @@ def test_a_score_of_unknown_code_is_none_of_the_others() -> None:
     assert "Scored once more by code: ccccccccc, unknown (MIXED commits)." in table.notes
     table = build(frame(rows[1]), cells[1:], view=View(protocols=("own", "sliding_window")))
     assert not any("Scored once more" in note for note in table.notes), "nothing is known of it"
+
+
+def test_the_column_of_the_training_protocol_says_which_classes_no_mean_has() -> None:
+    lacking = {**scored("a", 60.0), "iou": [50.0, float("nan")]}
+    table = build(frame(lacking), [want("a", protocols=(OWN,))], view=View(protocols=("own",)))
+    said = "By original size some means leave out classes that neither masks nor predictions have: b."
+    assert said in table.notes
+    table = build(frame(lacking), [want("a", protocols=(OWN,))])
+    assert said not in table.notes
+    assert any("The mean is over 1 of 2 classes" in note for note in table.notes), "once, in the usual words"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from gta import evaluations
 from gta.cellfolder import CellFolder
 from gta.cli.main import main
 from gta.evaluations import Evaluation
+from gta.provenance import code
 from gta.tracking import store
 from gta.train import evaluate
 from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES
@@ -372,3 +374,19 @@ def test_a_damaged_config_and_a_cell_that_alone_cannot_be_scored_so_cost_no_othe
             assert len(error.splitlines()) == 1
     finally:
         first.config_file.write_text(text)
+
+
+def test_the_commit_of_a_score_is_that_of_the_code_it_began_with(
+    of_one: CellFolder, say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, began = evaluate.count, code.read_code()
+
+    def slowly(*given: object, **named: object) -> object:
+        monkeypatch.setattr(code, "read_code", lambda: replace(began, commit="e" * 40))
+        return count(*given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(evaluate, "count", slowly)
+    code.running.cache_clear()
+    say("eval", str(of_one.path), "--again")
+    (own,) = [one for one in evaluations.all_of(of_one) if (one.evaluation, one.which) == ("original size", "last")]
+    assert str(own.commit).partition("+")[0] == str(began.commit)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from analysis import runs
 from gta.cellfolder import CellFolder, NewOrder, Orders, Result
 from gta.files import write_json, write_text
 from gta.journal import CUT_BACK, Journal, read
@@ -68,6 +69,19 @@ def test_an_evaluation_that_the_folder_no_longer_has_is_none_of_the_run(tmp_path
     tags = run_of(client, cell).data.tags
     assert [name for name in tags if name.startswith(keys.EVALUATED)] == [keys.EVALUATED + kept.name]
     assert tags["gta.headline"] == "teacher", "what stays is left alone"
+
+
+def test_an_evaluation_that_somebody_changed_in_mlflow_costs_no_table(tmp_path, uri, client):
+    cell = make_cell(tmp_path)
+    finish(cell)
+    hurt, kept = evaluated(cell), evaluated(cell, network="student")
+    tracking.sync([cell], uri)
+    run_id = run_of(client, cell).info.run_id
+    for text in ("{", "[1]", '{"network": "teacher"}'):
+        client.set_tag(run_id, keys.EVALUATED + hurt.name, text)
+        found = runs.load(uri, [cell.name]).set_index("network")["evaluations"]
+        assert [one["miou"] for one in found["student"]] == [kept.miou]
+        assert found["teacher"] == []
 
 
 def test_config_and_result_are_artifacts_beside_the_store(tmp_path, uri, client):
