@@ -11,13 +11,14 @@ counts as absent: nothing but time is lost.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from gta.cellfolder import CellFolder, readable
 from gta.files import replacing
-from gta.jsonrecord import BrokenRecord, JsonRecord
+from gta.jsonrecord import UNREAD, BrokenRecord, JsonRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,11 +89,29 @@ def find(
     return found if fits and iteration in (None, found.iteration if found else None) else None
 
 
-def all_of(folder: CellFolder) -> list[Evaluation]:
-    """The evaluations of a cell that can be read, by their names."""
-    paths = sorted(folder.evaluations_folder.glob("*.json"))
-    found = {path.stem: readable(lambda path=path: Evaluation.read(path), say=lambda _: None) for path in paths}  # type: ignore[misc]
-    return [one for name, one in found.items() if one and (one.signature, one.name) == (folder.signature, name)]
+def all_of(folder: CellFolder, certain: bool = False) -> list[Evaluation]:
+    """The evaluations of a cell that can be read, by their names. `certain`: raises BrokenRecord where the system does
+    not give what is there (a file server that does not answer, say), which is no word on what the cell has.
+    """
+    found = []
+    try:
+        names = sorted(os.listdir(folder.evaluations_folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        if certain:
+            raise BrokenRecord(folder.evaluations_folder, f"{UNREAD}{error.strerror})", _AGAIN) from None
+        return []
+    for name in (name.removesuffix(".json") for name in names if name.endswith(".json")):
+        try:
+            one = Evaluation.read(folder.evaluation_file(name))
+        except BrokenRecord as error:
+            if certain and error.reason.startswith(UNREAD):
+                raise
+            continue
+        if one is not None and (one.signature, one.name) == (folder.signature, name):
+            found.append(one)
+    return found
 
 
 def write(folder: CellFolder, evaluation: Evaluation, by_image: ByImage | None) -> None:

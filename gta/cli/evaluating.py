@@ -194,7 +194,9 @@ class Scoring:
         from gta.compose.compose import read_config
 
         frozen = folder.identity()
-        if frozen is None or _other_list(folder, ids):
+        if frozen is None:
+            return f"{folder.identity_file}, which says what the cell is, is not there"
+        if _other_list(folder, ids):
             return "the val list is another than when the cell was frozen"
         if other := otherwise(read_config(folder.config_file), frozen):
             return other

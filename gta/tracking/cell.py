@@ -55,13 +55,14 @@ def files_of(folder: CellFolder) -> dict[str, list[int]]:
 
 
 def _files_below(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """The files in a folder and its folders, without those that are only being written."""
-    with suppress(FileNotFoundError, NotADirectoryError):
+    """The files in a folder and its folders, without those that are only being written, or cannot be reached."""
+    with suppress(OSError):
         for entry in os.scandir(folder):
-            if entry.is_dir():
-                yield from _files_below(Path(entry.path))
-            elif entry.is_file() and not entry.name.startswith("."):
-                yield entry
+            with suppress(OSError):  # a link to itself, say: it costs no other file, and no other cell
+                if entry.is_dir():
+                    yield from _files_below(Path(entry.path))
+                elif entry.is_file() and not entry.name.startswith("."):
+                    yield entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +105,7 @@ class TrackedCell:
             attempt=either(folder.latest_attempt),
             sweep=either(lambda: _sweep(folder)),
             orders=result.orders if result else either(folder.orders) or [],  # of batches that count
-            evaluated=evaluations.all_of(folder),
+            evaluated=evaluations.all_of(folder, certain=whole),  # what is lacking goes out of MLflow
             alive=alive,
         )
 

@@ -71,6 +71,29 @@ def test_an_evaluation_that_the_folder_no_longer_has_is_none_of_the_run(tmp_path
     assert tags["gta.headline"] == "teacher", "what stays is left alone"
 
 
+def test_an_evaluation_that_cannot_be_read_for_now_stays_in_the_run(tmp_path, uri, client):
+    cell = make_cell(tmp_path)
+    finish(cell)
+    made = evaluated(cell)
+    tracking.sync([cell], uri)
+    path = CellFolder(cell).evaluation_file(made.name)
+    content = path.read_bytes()
+    path.unlink()
+    path.symlink_to(path.name)  # the system gives nothing, as of a file server that does not answer
+    other = make_cell(tmp_path)
+    report = tracking.sync([cell, other], uri)
+    (problem,) = report.damaged
+    assert report.created == 1, "of the other cell"
+    assert f"{path} cannot be read (" in problem
+    assert keys.EVALUATED + made.name in run_of(client, cell).data.tags
+    path.unlink()
+    path.write_bytes(content)
+    assert tracking.sync([cell], uri).damaged == []
+    path.write_text("{")
+    assert tracking.sync([cell], uri).damaged == []
+    assert keys.EVALUATED + made.name not in run_of(client, cell).data.tags, "a damaged one counts as absent"
+
+
 def test_an_evaluation_that_somebody_changed_in_mlflow_costs_no_table(tmp_path, uri, client):
     cell = make_cell(tmp_path)
     finish(cell)
