@@ -21,7 +21,7 @@ from analysis.aggregate import Estimate
 from analysis.entry import BEST, SeedScore, TableEntry
 from analysis.significance import CONFIDENCE
 from gta import evaluations
-from gta.cellfolder import BrokenRecord, CellFolder
+from gta.cellfolder import BrokenRecord, CellFolder, readable
 from gta.errors import UserError
 from gta.evaluations import ByImage
 
@@ -51,12 +51,26 @@ class OverImages:
 
 @dataclass(frozen=True)
 class Uncounted:
-    """An entry of which nothing can be said, since seeds have no counts by image; the command that makes them."""
+    """An entry of which nothing can be said, since its `seeds` have no counts by image that fit: `why`, where more is
+    known than that; `fill`: the command that makes them, empty where none does. Without seeds it is the difference to
+    the baseline alone that is not known.
+    """
 
     row: str
     column: str
     seeds: tuple[int, ...]
     fill: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Lack:
+    """Why one network has no counts by image that fit its score. `options`: of the `gta eval` that makes them; None
+    where no command does.
+    """
+
+    why: str = ""
+    options: str | None = ""
 
 
 def miou(intersection: Numbers, union: Numbers) -> Numbers:
@@ -101,19 +115,36 @@ def _over(counts: Sequence[ByImage]) -> tuple[float, Numbers]:
 def of_table(
     entries: Mapping[tuple[str, str], TableEntry], facets: Mapping[str, Facet], cells: Path, baseline: str = ""
 ) -> tuple[list[OverImages], list[Uncounted]]:
-    """Each entry that has numbers, and those of which nothing can be said. `facets`: of each column; `cells`: the
-    folder of the cells' folders (runs/cells), which have the counts.
+    """Each entry that has numbers, and those of which nothing can be said, or no difference. `facets`: of each column;
+    `cells`: the folder of the cells' folders (runs/cells), which have the counts.
     """
     found: dict[tuple[str, str], dict[int, ByImage]] = {}
-    without = []
-    for place, entry in entries.items():
+    without: list[Uncounted] = []
+    for (row, column), entry in entries.items():
         counted = {score.cell.seed: counts(score, entry.which, cells) for score in entry.done}
-        if lacking := tuple(seed for seed, one in counted.items() if one is None):
-            without.append(Uncounted(*place, lacking, _fill(place[0], entry, facets[place[1]])))
-        elif counted:
-            found[place] = {seed: one for seed, one in counted.items() if one is not None}
-    made = [_entry(row, column, mine, found.get((baseline, column), {})) for (row, column), mine in found.items()]
-    return [one if one.row != baseline else _alone(one) for one in made], without
+        known = {seed: one for seed, one in counted.items() if isinstance(one, ByImage)}
+        lacks = {seed: one for seed, one in counted.items() if isinstance(one, Lack)}
+        for lack in dict.fromkeys(lacks.values()):
+            seeds = tuple(seed for seed, one in lacks.items() if one == lack)
+            without.append(Uncounted(row, column, seeds, _fill(row, entry, facets[column], lack), lack.why))
+        if known and not lacks and not _alike(known.values()):
+            without.append(Uncounted(row, column, tuple(known), why="its seeds were scored on different images"))
+        elif known and not lacks:
+            found[row, column] = known
+    made = []
+    for (row, column), mine in found.items():
+        base = found.get((baseline, column), {}) if row != baseline else {}
+        if not _alike([*mine.values(), *base.values()]):
+            without.append(Uncounted(row, column, (), why="they were scored on other images, or in another order"))
+            base = {}
+        made.append(_entry(row, column, mine, base))
+    return made, without
+
+
+def _alike(some: Iterable[ByImage]) -> bool:
+    """Whether they are of the same images, in one order."""
+    lists = [one.ids for one in some]
+    return all(ids == lists[0] for ids in lists)
 
 
 def _entry(row: str, column: str, mine: BySeed, base: BySeed) -> OverImages:
@@ -126,30 +157,43 @@ def _entry(row: str, column: str, mine: BySeed, base: BySeed) -> OverImages:
     return OverImages(row, column, seeds, images, own, paired, difference)
 
 
-def _alone(one: OverImages) -> OverImages:
-    return OverImages(one.row, one.column, one.seeds, one.images, one.miou)
-
-
-def counts(score: SeedScore, which: str, cells: Path) -> ByImage | None:
-    """What the network of a score got right and wrong in each image; None where that is not known, or of another number
-    than the score.
+def counts(score: SeedScore, which: str, cells: Path) -> ByImage | Lack:
+    """What the network of a score got right and wrong in each image, or why that is not known: of another number than
+    the score it is of no use.
     """
     folder = CellFolder(cells / score.cell.signature)
-    for one in evaluations.all_of(folder):
-        same = (one.network, one.which, one.evaluation) == (score.network, which, score.evaluation)
-        if same and one.by_image and abs(one.miou - (score.value(which) or 0.0)) < 1e-6:
-            try:
-                return evaluations.read_by_image(folder, one)
-            except BrokenRecord:  # `gta eval` makes it again
-                return None
-    return None
+    asked = (score.network, which, score.evaluation)
+    found = [one for one in evaluations.all_of(folder) if (one.network, one.which, one.evaluation) == asked]
+    fitting = [one for one in found if abs(one.miou - (score.value(which) or 0.0)) < 1e-6]
+    for one in fitting:
+        try:
+            if (by_image := evaluations.read_by_image(folder, one)) is not None:
+                return by_image
+        except BrokenRecord:  # `gta eval` makes it again
+            continue
+    if which == BEST and (headline := _headline(folder)) not in ("", score.network):
+        return Lack(f"the best weights are kept of the {headline} alone", None)
+    return Lack(_OTHERWISE, " --again") if found and not fitting else Lack()
 
 
-def _fill(row: str, entry: TableEntry, facet: Facet) -> str:
+_OTHERWISE = (
+    "`gta eval` came to another number than training, as another device, or other code, rounds otherwise, and counts "
+    "of another number are not used; a cell that is trained with evaluation.by_image=true keeps its own"
+)
+
+
+def _headline(folder: CellFolder) -> str:
+    """The network whose best weights a cell keeps; empty where its result does not say."""
+    result = readable(folder.result, say=lambda _: None)
+    return result.headline if result else ""
+
+
+def _fill(row: str, entry: TableEntry, facet: Facet, lack: Lack) -> str:
     cell = entry.scores[0].cell
-    if not (command := cell.protocol(facet.protocol or OWN).command):
+    if lack.options is None or not (command := cell.protocol(facet.protocol or OWN).command):
         return ""
-    return command + (" --which best" if facet.which == BEST else " --network all" if row != cell.row else "")
+    which = " --which best" if facet.which == BEST else " --network all" if row != cell.row else ""
+    return command + which + lack.options
 
 
 def notes(found: Sequence[OverImages], without: Sequence[Uncounted], baseline: str) -> list[str]:
@@ -167,7 +211,14 @@ def notes(found: Sequence[OverImages], without: Sequence[Uncounted], baseline: s
             "It says how much a number depends on which images the validation list has, for these very networks; "
             "nothing of other seeds or labeled lists, whose spread is the ± of the table"
         )
-    for fill in dict.fromkeys(one.fill for one in without):
-        named = ", ".join(f"{one.row} {one.column}" for one in without if one.fill == fill)
-        text.append(f"Not known by image: {named}" + (f"; `{fill}` makes that" if fill else ""))
+    for kind in dict.fromkeys((bool(one.seeds), one.why, one.fill) for one in without):
+        seeds, why, fill = kind
+        alike = [one for one in without if (bool(one.seeds), one.why, one.fill) == kind]
+        named = ", ".join(f"{one.row} {one.column}" for one in alike)
+        what = "Not known by image" if seeds else f"No difference to {baseline}"
+        makes = f"; `{fill}`{_WHERE if why else ' makes that'}" if fill else ""
+        text.append(f"{what}: {named}{f' ({why})' if why else ''}{makes}")
     return [f"{line}." for line in text]
+
+
+_WHERE = " scores anew, on a device of the kind that trained"

@@ -147,22 +147,33 @@ def _rank(run: KeptRun) -> tuple[bool, int]:
     return run.info.status == "FINISHED", run.info.start_time or 0
 
 
-def of_folders(folders: Iterable[CellFolder]) -> pd.DataFrame:
+def of_folders(folders: Iterable[CellFolder], say: Callable[[str], None] | None = None) -> pd.DataFrame:
     """The same of cells' own folders, for numbers that the store does not have; run_id is "". A cell that has not
-    begun, or whose result or identity cannot be read, is left out.
+    begun, or whose result or identity cannot be read, is left out; `say` is told why, a sentence a cell.
     """
     rows = []
     for folder in folders:
         try:
-            cell = TrackedCell.read(folder, whole=False)
-        except (BrokenRecord, OSError):
+            rows += _of_folder(folder)
+        except BrokenRecord as error:
+            why = str(error)
+        except Exception as error:  # one cell, whatever it holds, must not end the table of the others
+            why = f"{folder.path} cannot be read ({first_line(error) or type(error).__name__})."
+        else:
             continue
-        result = cell.result
-        iou = {name: keys.rounded(scores.last.iou) for name, scores in result.networks.items()} if result else {}
-        metrics = {point.name: point.value for point in cell.final_points()}
-        row = _row(cell.tags(), "", cell.status()[0], result.classes if result else [])
-        rows += _by_network(row, metrics, iou, result.headline if result else "")
+        if say is not None:
+            say(masked(why))
     return _frame(rows)
+
+
+def _of_folder(folder: CellFolder) -> list[dict[str, Any]]:
+    """The rows of one cell. Raises BrokenRecord, or OSError for what cannot be opened."""
+    cell = TrackedCell.read(folder, whole=False)
+    result = cell.result
+    iou = {name: keys.rounded(scores.last.iou) for name, scores in result.networks.items()} if result else {}
+    metrics = {point.name: point.value for point in cell.final_points()}
+    row = _row(cell.tags(), "", cell.status()[0], result.classes if result else [])
+    return _by_network(row, metrics, iou, result.headline if result else "")
 
 
 def joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:

@@ -139,7 +139,7 @@ def forget(folder: CellFolder) -> None:
 
 def read_by_image(folder: CellFolder, evaluation: Evaluation) -> ByImage | None:
     """What the evaluation counted in each image; None where that was not kept. Raises BrokenRecord for a file that is
-    not what the evaluation is of.
+    not what the evaluation is of, and for one of other images than those of the list that the cell was frozen with.
     """
     import numpy as np
 
@@ -155,8 +155,24 @@ def read_by_image(folder: CellFolder, evaluation: Evaluation) -> ByImage | None:
     shape = (evaluation.images, len(evaluation.classes))
     if len(ids) != shape[0] or found.intersection.shape != shape or found.union.shape != shape:
         raise BrokenRecord(path, "has other images or classes than its evaluation", _AGAIN)
+    if _of_another_list(folder, ids):
+        raise BrokenRecord(path, "has other images than the val list that the cell was frozen with", _AGAIN)
     with np.errstate(invalid="ignore"):
         miou = 100 * float(np.nanmean(found.intersection.sum(0) / found.union.sum(0)))
     if not abs(miou - evaluation.miou) < 1e-6:
         raise BrokenRecord(path, f"has an mIoU of {miou:.4f}, and its evaluation {evaluation.miou:.4f}", _AGAIN)
     return found
+
+
+def _of_another_list(folder: CellFolder, ids: list[str]) -> bool:
+    """Whether the ids are not those of the val list that the cell's identity names by its digest: of all of it, or of
+    as many images as its setting scores, whose ids alone no digest tells.
+    """
+    from gta.data.lists import digest
+
+    cell = folder.identity()
+    if cell is None or not (known := cell.digests.get("val")):
+        return False
+    if len(ids) == cell.val:
+        return digest(ids) != known
+    return str(len(ids)) != cell.params.get("schedule.eval_images")

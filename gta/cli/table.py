@@ -224,11 +224,16 @@ def build(
         frame = runs.of_folders([])
         unread.store = str(error)
     if others := _otherwise(frame, entries, evaluated=bool(shown.protocols)):
-        frame = runs.joined(frame, runs.of_folders(entry.cell.folder for entry in others))
+        lost: list[str] = []
+        instead = runs.of_folders((entry.cell.folder for entry in others), lost.append)
+        frame = runs.joined(frame, instead)
+        counted = set(instead["signature"])
+        others = [entry for entry in others if entry.cell.signature in counted]
         hurt = [entry for entry in others if damage(entry.cell.folder)]
         unread.numbers = _from_folders([entry for entry in others if entry not in hurt])
         if hurt:
             unread.damaged = f"{_from_folders(hurt)} They are damaged: see `gta status`."
+        unread.damaged = "\n".join(filter(None, [unread.damaged, *(f"Not counted: {why}" for why in lost)]))
         if unread.numbers and not unread.store:
             unread.numbers += " " + (store.damage(paths.tracking_uri) or _AGAIN)
     asked = [*shown.protocols, *([OWN] if shown.bootstrap and OWN not in shown.protocols else [])]

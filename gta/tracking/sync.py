@@ -200,6 +200,9 @@ class _Sync:
             writer.send(cell, run)
             self.in_a_row = 0
         except Exception as error:  # one cell that cannot be sent must not keep the others out
+            if own := _own_trouble(cell):  # nor may several end the sync, as a store that takes nothing does
+                self.report.damaged.append(masked(f"{cell.folder.path}: not synced, it cannot be read ({own})"))
+                return
             why = masked(_reason(error))
             self.in_a_row = self.in_a_row + 1 if why in self.failed else 1
             self.failed.setdefault(why, []).append(cell.folder)
@@ -211,6 +214,16 @@ class _Sync:
             self.report.problems.append(f"{names}: not synced ({why}); {LATER}")
         if self.not_tried:
             self.report.problems[-1] += f"; {self.not_tried} more cells were not tried"
+
+
+def _own_trouble(cell: TrackedCell) -> str:
+    """Why a cell cannot be put into MLflow's terms, whichever store there is; empty where it can."""
+    try:
+        for terms in (cell.tags, cell.params, cell.points, cell.final_points, cell.status):
+            terms()
+    except Exception as error:
+        return _reason(error) or type(error).__name__
+    return ""
 
 
 def _reason(error: Exception) -> str:

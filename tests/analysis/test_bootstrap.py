@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from analysis import render
+from analysis import bootstrap, render
 from analysis.bootstrap import RESAMPLES, interval
 from analysis.cells import Protocol
+from analysis.entry import BEST, SeedScore, TableEntry
 from analysis.table import Table, build
+from analysis.view import Facet
+from gta import evaluations
 from gta.cellfolder import CellFolder
 from gta.errors import UserError
 from gta.evaluations import ByImage
 from tests.helpers.tables import frame, run, want
-from tests.helpers.tracked import evaluated, make_cell
+from tests.helpers.tracked import evaluated, finish, make_cell
 
 WORDS = "sliding window 48, stride 2/3, mean of logits"  # of `evaluated`
 IMAGES, CLASSES = 9, 4
@@ -107,7 +111,8 @@ def test_a_table_shows_what_is_known_and_how_the_rest_is_made(tmp_path: Path) ->
         assert "gta eval sweep=shapes" in plainly
     content = json.loads(render.to_json(table))
     assert content["over_images"][0]["images"] == 2
-    assert content["uncounted"] == [{"row": "gta", "column": "1/67 (6)", "seeds": [1], "fill": "gta eval sweep=shapes"}]
+    (one,) = content["uncounted"]
+    assert one == {"row": "gta", "column": "1/67 (6)", "seeds": [1], "fill": "gta eval sweep=shapes", "why": ""}
 
 
 def test_a_row_is_compared_over_the_seeds_that_both_have(tmp_path: Path) -> None:
@@ -142,3 +147,64 @@ def test_damaged_counts_are_not_known(tmp_path: Path) -> None:
     table.count_images(tmp_path)
     assert table.over_images == []
     assert [(one.row, one.seeds) for one in table.uncounted] == [("sup", (0, 1)), ("gta", (0, 1))]
+
+
+def test_counts_of_another_list_are_not_used_and_do_not_end_the_table(tmp_path: Path) -> None:
+    """The images of one cell's counts are not those of the list that its record names."""
+    table = counted(tmp_path, "sup")
+    (uncounted,) = _without(table)
+    made = evaluated(tmp_path / uncounted)
+    counts = evaluations.read_by_image(CellFolder(tmp_path / uncounted), made)
+    assert counts is not None
+    for ids, why in ((["a", "x"], ""), (["b", "a"], "its seeds were scored on different images")):
+        other = ByImage(ids, counts.intersection, counts.union)
+        evaluations.write(CellFolder(tmp_path / uncounted), made, other)
+        table.count_images(tmp_path)
+        (sup,), (gta,) = table.over_images, table.uncounted
+        assert (sup.row, gta.row, gta.why) == ("sup", "gta", why)
+        assert "Not known by image: gta" in render.terminal(table)
+
+
+def test_no_difference_is_told_to_rows_on_other_images(tmp_path: Path) -> None:
+    table = counted(tmp_path, "sup")
+    (uncounted,) = _without(table)
+    evaluated(tmp_path / uncounted)
+    for score in table.entries["gta", "1/67 (6)"].scores:
+        folder = CellFolder(tmp_path / score.cell.signature)
+        (one,) = evaluations.all_of(folder)
+        counts = evaluations.read_by_image(folder, one)
+        assert counts is not None
+        turned = ByImage(counts.ids[::-1], counts.intersection[::-1], counts.union[::-1])
+        evaluations.write(folder, one, turned)
+    table.count_images(tmp_path)
+    gta = next(one for one in table.over_images if one.row == "gta")
+    assert (gta.seeds, gta.paired, gta.difference) == ((0, 1), (), None)
+    (line,) = bootstrap.notes([], table.uncounted, "sup")
+    assert line == "No difference to sup: gta 1/67 (6) (they were scored on other images, or in another order)."
+
+
+def test_a_score_that_came_out_otherwise_is_said_with_what_helps(tmp_path: Path) -> None:
+    """`gta eval` on another device: to call it again does nothing, as it is recorded."""
+    table = counted(tmp_path)
+    for score in table.entries["gta", "1/67 (6)"].scores:
+        evaluated(tmp_path / score.cell.signature)
+    table.entries["gta", "1/67 (6)"].scores[1] = replace(score, last=(score.last or 0) + 1e-4)
+    table.count_images(tmp_path)
+    (one,) = table.uncounted
+    assert (one.seeds, one.fill) == ((1,), "gta eval sweep=shapes --again")
+    (line,) = bootstrap.notes([], table.uncounted, "")
+    assert "came to another number than training" in line
+    assert "evaluation.by_image=true" in line
+    assert line.endswith("`gta eval sweep=shapes --again` scores anew, on a device of the kind that trained.")
+
+
+def test_best_weights_that_nobody_kept_are_advised_to_no_one(tmp_path: Path) -> None:
+    folder = CellFolder(make_cell(tmp_path))
+    finish(folder.path)
+    cell = want(folder.signature, protocols=(Protocol("own", WORDS, "gta eval sweep=shapes"),))
+    score = SeedScore(cell, "student", None, 66.0, evaluation=WORDS)
+    entries = {("gta (student)", "c"): TableEntry([score], BEST), ("gta (teacher)", "c"): TableEntry([], BEST)}
+    entries["gta (teacher)", "c"].scores.append(replace(score, network="teacher"))
+    _, (student, teacher) = bootstrap.of_table(entries, {"c": Facet(BEST)}, tmp_path)
+    assert (student.fill, student.why) == ("", "the best weights are kept of the teacher alone")
+    assert (teacher.fill, teacher.why) == ("gta eval sweep=shapes --which best", "")

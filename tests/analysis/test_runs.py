@@ -208,3 +208,23 @@ def test_from_the_store_to_the_table(uri):
     (absent,) = [note for note in built.notes if note.startswith("The mean is over")]
     assert absent.startswith("The mean is over 1 of 2 classes in 4 runs: neither masks nor predictions ")
     assert " have disc (" in absent
+
+
+def test_one_damaged_cell_ends_neither_a_table_nor_a_sync(tmp_path, empty_store):
+    """Three cells with a checkpoint that the file system cannot look at: the others are read, and sent."""
+    uri = f"sqlite:///{shutil.copy(empty_store, tmp_path / 'mlflow.db')}"
+    cells = [CellFolder(tracked.make_cell(tmp_path / "cells", seed=seed)) for seed in range(5)]
+    for cell in cells:
+        tracked.finish(cell.path)
+    hurt, sound = cells[:4], cells[4]
+    for cell in hurt:
+        cell.checkpoint_file.symlink_to("x" * 300)
+    said: list[str] = []
+    frame = runs.of_folders(cells, said.append)
+    assert set(frame["signature"]) == {sound.signature}
+    assert len(said) == len(hurt)
+    assert all(cell.signature in line and "cannot be read" in line for cell, line in zip(hurt, said, strict=True))
+    report = tracking.sync([cell.path for cell in cells], uri)
+    assert report.created == 1
+    assert len(report.damaged) == len(hurt)
+    assert report.problems == [], "the store is well"

@@ -93,6 +93,21 @@ def test_counts_of_another_evaluation_are_refused(tmp_path: Path) -> None:
         evaluations.read_by_image(cell, made)
 
 
+def test_counts_of_another_val_list_are_refused(tmp_path: Path) -> None:
+    cell = CellFolder(make_cell(tmp_path))
+    made = evaluated(cell.path)
+    counts = evaluations.read_by_image(cell, made)
+    assert counts is not None
+    evaluations.write(cell, made, ByImage(["a", "c"], counts.intersection, counts.union))
+    with pytest.raises(BrokenRecord, match="other images than the val list that the cell was frozen with"):
+        evaluations.read_by_image(cell, made)
+    longer = CellFolder(make_cell(tmp_path, val=200))
+    with pytest.raises(BrokenRecord, match="other images than the val list"):
+        evaluations.read_by_image(longer, evaluated(longer.path))
+    partly = CellFolder(make_cell(tmp_path, val=200, params={"schedule.eval_images": "2"}))
+    assert evaluations.read_by_image(partly, evaluated(partly.path)) is not None, "the first two are all it scores"
+
+
 def test_a_broken_record_or_one_of_another_cell_counts_as_absent(tmp_path: Path) -> None:
     one, other = (CellFolder(make_cell(tmp_path)) for _ in range(2))
     made = evaluated(one.path)

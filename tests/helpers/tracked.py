@@ -15,12 +15,14 @@ from mlflow.entities import DatasetInput
 
 from gta import evaluations
 from gta.cellfolder import Attempt, CellFolder, Failure, Identity, NetworkScores, NewOrder, Result, Score
+from gta.data.lists import digest
 from gta.evaluations import ByImage, Evaluation
 from gta.files import write_text
 from gta.journal import Journal
 from gta.tracking import keys
 
 CLASSES = ["background", "disc, round", "ring"]
+VAL = ["a", "b"]  # the images of the validation list
 
 
 def make_cell(below: Path, seed: int = 0, method: str = "gta", signature: str = "", **changes: Any) -> Path:
@@ -34,10 +36,10 @@ def make_cell(below: Path, seed: int = 0, method: str = "gta", signature: str = 
         "split_family": "seed0",
         "labels": 6,
         "unlabeled": 394,
-        "val": 200,
+        "val": len(VAL),
         "ratio": "1/67",
         "seed": seed,
-        "digests": {"labeled": "a" * 64, "unlabeled": "b" * 64, "val": "c" * 64, "weights": "random"},
+        "digests": {"labeled": "a" * 64, "unlabeled": "b" * 64, "val": digest(VAL), "weights": "random"},
         "params": {"schedule.lr": "0.1", "data.classes": str(CLASSES), "model.width": ""},
         "created": time.time(),
     }
@@ -130,7 +132,7 @@ def evaluated(folder: Path, **changes: Any) -> Evaluation:
         "by_image": True,
     }
     made = Evaluation(**{**fields, **changes})
-    evaluations.write(cell, made, ByImage(["a", "b"], intersection, union) if made.by_image else None)
+    evaluations.write(cell, made, ByImage(VAL, intersection, union) if made.by_image else None)
     return made
 
 
