@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 PRECISIONS = ("fp32", "bf16")
+NONE, CONVOLUTIONS, ALL = TF32 = ("none", "convolutions", "all")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,6 +279,26 @@ class Config:
     paths: PathsConfig = neutral(PathsConfig, "Where things are.")
     seed: int = result(0, "Seed of everything that is drawn.", within=SEEDS)
     precision: str = result("fp32", "fp32, or bf16 (autocast).", choices=PRECISIONS)
+    deterministic: bool = result(
+        True,
+        "On a GPU cuDNN takes deterministic kernels alone. false: it tries several and takes the fastest, so that two "
+        "runs of one config, and a resumed one, differ in their last digits.",
+        later=True,
+    )
+    tf32: str = result(
+        CONVOLUTIONS,
+        "What a GPU computes in TF32 (10 bits of mantissa) where it is float32: none, convolutions (PyTorch's own "
+        "choice), or all, matrix products too.",
+        choices=TF32,
+        later=True,
+    )
+    compile: bool = result(
+        False,
+        "Encoder stages (transformer blocks) and the widest part of the decoder run as PyTorch's compiler makes them, "
+        "in training: the same maths, rounded otherwise. A run begins a minute or more later, unless another one "
+        "compiled the same.",
+        later=True,
+    )
     num_threads: int = result(
         1, "Intra-op CPU threads of a rank: the order of sums, and so a result on CPU, depends on it.", within=(1, 1024)
     )

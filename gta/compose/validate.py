@@ -45,6 +45,8 @@ def check_config(config: Config) -> None:
     _check_schedule(config.schedule, config.site, config.model)
     _check_data(config.data)
     _check_model(config.model)
+    if config.compile and config.model.recompute:
+        raise UserError("compile and model.recompute do not go together: leave one of them out.")
     check_crop(config)
     check_evaluation(config)
     _check_site(config.site)

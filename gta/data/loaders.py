@@ -28,7 +28,7 @@ from gta.ops.batch import Labeled, Unlabeled, positions
 
 def train_loader(
     config: Config, split: Split, world_size: int, rank: int, start: int, strong: int, unlabeled: bool,
-    orders: Sequence[tuple[int, int]] = (),
+    orders: Sequence[tuple[int, int]] = (), pinned: bool = False,
 ) -> Iterator[tuple[Labeled, Unlabeled | None]]:  # fmt: skip
     """This rank's batches of iterations `start` to `schedule.iterations`, in order.
 
@@ -37,11 +37,12 @@ def train_loader(
     keyed by (seed, stream, iteration, position); `gta.ops.batch.positions` says which of them this rank holds. `strong`
     is how many strong views are made (0 to 2). `orders`: pairs (iteration, number), oldest first, say that from that
     iteration on the seed is another (`gta.seeds.batches`). The second of each pair is None without `unlabeled`, and
-    during the warm-up (`schedule.warm_up`), in which no method looks at unlabeled images.
+    during the warm-up (`schedule.warm_up`), in which no method looks at unlabeled images. `pinned`: they lie in pinned
+    memory, from where a GPU fetches them by itself.
     Raises UserError, while iterating, for an image that cannot be used.
     """
     stream = _TrainStream(config, split, world_size, rank, strong, unlabeled, orders)
-    return _load(stream, range(start, config.schedule.iterations), config.site.workers)
+    return _load(stream, range(start, config.schedule.iterations), config.site.workers, pinned)
 
 
 def val_samples(config: Config, ids: list[str], rank: int, world_size: int) -> Iterator[tuple[int, Tensor, Tensor]]:
@@ -152,7 +153,7 @@ class _Caught(Dataset[Any]):
             return _Failure(str(error))
 
 
-def _load(dataset: Dataset[Any], indices: Iterable[int], workers: int) -> Iterator[Any]:
+def _load(dataset: Dataset[Any], indices: Iterable[int], workers: int, pinned: bool = False) -> Iterator[Any]:
     """Items of `dataset` in the order of `indices`, made by `workers` processes (0: by this one)."""
     _one_thread()
     loader = DataLoader(
@@ -162,6 +163,7 @@ def _load(dataset: Dataset[Any], indices: Iterable[int], workers: int) -> Iterat
         num_workers=workers,
         collate_fn=_as_it_is,
         worker_init_fn=_begin_worker,
+        pin_memory=pinned,
         generator=torch.Generator(),  # else starting a loader would move the training's random numbers on
     )
     for item in loader:

@@ -15,6 +15,7 @@ from gta.config import PRECISIONS, MethodConfig, ScheduleConfig
 from gta.errors import UserError
 from gta.fields import check_values
 from gta.models import SegmentationModel
+from gta.models.region import compile_regions
 from gta.ops.batch import Labeled, Part, Unlabeled, labeled_parts, unlabeled_parts
 from gta.ops.distributed import synchronise_batchnorm, synchronising, unwrap, wrap
 from gta.ops.dropout import Draws
@@ -193,6 +194,8 @@ class Method:
 
         What is no whole network, a head, has no encoder and learns at the decoder's rate.
         """
+        if isinstance(network, SegmentationModel) and network.compiled:
+            compile_regions(network)
         if not trained:
             self.models[name] = network.requires_grad_(False)
             return

@@ -11,6 +11,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from gta.models.region import Region, Stage
 from gta.models.resnet import conv3x3
 from gta.models.segmentation import SegmentationModel, hidden, upsample
 from gta.ops.dropout import Dropout2d
@@ -20,7 +21,7 @@ def norm_relu(planes: int) -> list[nn.Module]:
     return [nn.BatchNorm2d(planes), nn.ReLU(inplace=True)]
 
 
-class ASPP(nn.Module):
+class ASPP(Region):
     """Image pooling, 1x1, and a 3x3 at each rate, concatenated to (2 + number of rates) x planes."""
 
     def __init__(self, inputs: int, planes: int, rates: list[int]) -> None:
@@ -56,7 +57,7 @@ class FeatureExtractor(nn.Module):
         branches = (2 + len(rates)) * planes
         together = nn.Conv2d(branches, planes, head_kernel, padding=head_kernel // 2, bias=False)
         self.head = nn.Sequential(together, *norm_relu(planes), Dropout2d(dropout))
-        self.low_level = nn.Sequential(nn.Conv2d(low, low_level_planes, 1), *norm_relu(low_level_planes))
+        self.low_level = Stage(nn.Conv2d(low, low_level_planes, 1), *norm_relu(low_level_planes))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         low, middle, top = self.encoder(x)

@@ -13,6 +13,7 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gta.models.region import Region
 from gta.models.segmentation import SegmentationModel, upsample
 
 Maps = tuple[Tensor, ...]
@@ -60,7 +61,7 @@ class DPT(SegmentationModel):
         return (logits, None) if auxiliary else logits
 
 
-class Reassemble(nn.Module):
+class Reassemble(Region):
     """Four maps of one side s -> four levels of `planes`, of sides 4 s, 2 s, s and s / 2 (rounded up)."""
 
     def __init__(self, widths: tuple[int, ...], levels: tuple[int, int, int, int], planes: int) -> None:
@@ -105,7 +106,7 @@ class Fusion(nn.Module):
         return (*finer, self.out(upsample(path, (height, width))))
 
 
-class ResidualUnit(nn.Module):
+class ResidualUnit(Region):
     """x + conv(ReLU(conv(ReLU(x))))."""
 
     def __init__(self, planes: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gta.models.region import Stage
+
 
 def conv3x3(inputs: int, planes: int, stride: int = 1, dilation: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inputs, planes, 3, stride, padding=dilation, dilation=dilation, bias=False)
@@ -62,7 +64,7 @@ def shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
 
 def deep_stem() -> nn.Module:
     """Three 3x3 convolutions to 128 planes at stride 2; BatchNorm and ReLU of the last one follow outside."""
-    return nn.Sequential(
+    return Stage(
         conv3x3(3, 64, stride=2),
         nn.BatchNorm2d(64),
         nn.ReLU(inplace=True),
@@ -118,7 +120,7 @@ class ResNet(nn.Module):
         stride: int = 1,
         dilate: bool = False,
         grid: tuple[int, ...] = (),
-    ) -> nn.Sequential:
+    ) -> Stage:
         before = self._dilation
         if dilate:
             self._dilation, stride = before * stride, 1
@@ -128,7 +130,7 @@ class ResNet(nn.Module):
             dilation = (before if i == 0 else self._dilation) * grid[i]
             blocks.append(block(self._planes, planes, stride if i == 0 else 1, dilation))
             self._planes = planes * block.expansion
-        return nn.Sequential(*blocks)
+        return Stage(*blocks)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))

@@ -29,6 +29,7 @@ class SegmentationModel(nn.Module):
     """
 
     decoded: ClassVar[tuple[int, ...]]  # which of the encoder's features the decoder is made from
+    compiled: bool = False  # whether its regions (`gta.models.region`) are to be, where a method trains or asks it
     num_classes: int
     planes: int  # of the decoder's maps
     fused_planes: int  # of the map in which all features have come together

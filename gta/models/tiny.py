@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gta.models.region import Stage
 from gta.models.resnet import conv3x3, initialise
 
 
@@ -35,6 +36,6 @@ class TinyEncoder(nn.Module):
         return (first, second)[self.low_level_stage - 1], third, self.stage4(third)
 
 
-def stage(inputs: int, planes: int, stride: int, dilation: int = 1) -> nn.Sequential:
+def stage(inputs: int, planes: int, stride: int, dilation: int = 1) -> Stage:
     convolution = conv3x3(inputs, planes, stride, dilation)
-    return nn.Sequential(convolution, nn.BatchNorm2d(planes), nn.ReLU(inplace=True))
+    return Stage(convolution, nn.BatchNorm2d(planes), nn.ReLU(inplace=True))

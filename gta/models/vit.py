@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from gta.encoders import ViTSize
+from gta.models.region import Region
 
 EPS = 1e-6
 OFFSET = 0.1  # of a patch: how DINOv2 asks for another size of the position embedding
@@ -96,7 +97,7 @@ class VisionTransformer(nn.Module):
                 nn.init.normal_(token, std=1e-6)
 
 
-class Block(nn.Module):
+class Block(Region):
     """x + gamma1 attention(norm1(x)), then x + gamma2 mlp(norm2(x)); (B, tokens, D) -> the same."""
 
     def __init__(self, width: int, heads: int) -> None:

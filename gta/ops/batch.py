@@ -25,6 +25,10 @@ class Labeled:
         """The same batch on `device`."""
         return Labeled(to_device(self.image, device), to_device(self.mask, device), self.first_group)
 
+    def pin_memory(self) -> Labeled:
+        """The same batch in pinned memory, for a DataLoader."""
+        return Labeled(self.image.pin_memory(), self.mask.pin_memory(), self.first_group)
+
 
 @dataclass
 class Unlabeled:
@@ -41,6 +45,11 @@ class Unlabeled:
         strong, strong2 = (None if view is None else to_device(view, device) for view in (self.strong, self.strong2))
         weak, padding = to_device(self.weak, device), to_device(self.padding, device)
         return Unlabeled(weak, strong, padding, self.first_group, strong2)
+
+    def pin_memory(self) -> Unlabeled:
+        """The same batch in pinned memory, for a DataLoader."""
+        strong, strong2 = (None if view is None else view.pin_memory() for view in (self.strong, self.strong2))
+        return Unlabeled(self.weak.pin_memory(), strong, self.padding.pin_memory(), self.first_group, strong2)
 
 
 Part: TypeAlias = tuple[Labeled, Unlabeled]

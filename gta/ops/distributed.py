@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from gta.errors import UserError
+from gta.ops.transfer import to_device
 
 T = TypeVar("T")
 
@@ -98,6 +99,41 @@ def highest(value: int) -> int:
     box = torch.tensor(value, device=_wire())
     dist.all_reduce(box, op=dist.ReduceOp.MAX)
     return int(box.item())
+
+
+class Agreement:
+    """How all ranks agree at each step to save or to stop, without waiting for their GPUs: on these the answer is that
+    of the step before, which is over, or soon will be, while this one is still to be computed.
+    """
+
+    def __init__(self) -> None:
+        self._asked: tuple[Tensor, torch.cuda.Event] | None = None
+
+    def highest(self, value: int) -> int:
+        """The highest value of any rank, on every rank, as `highest`; of several GPUs, of the step before. For all
+        ranks at once. What was asked for beside an answer above 0 is dropped: who still wants it asks again.
+        """
+        if world_size() == 1 or _wire().type == "cpu":
+            return highest(value)
+        before, self._asked = self._asked, self._ask(value)
+        if before is None:
+            return 0
+        answer, answered = before
+        answered.synchronize()
+        found = int(answer)
+        if found:
+            self._asked = None
+        return found
+
+    def _ask(self, value: int) -> tuple[Tensor, torch.cuda.Event]:
+        """Where the answer will be, on the host, once the event has come."""
+        box = to_device(torch.tensor(value), _wire())
+        dist.all_reduce(box, op=dist.ReduceOp.MAX)
+        answer = torch.zeros_like(box, device="cpu").pin_memory()
+        answer.copy_(box, non_blocking=True)
+        answered = torch.cuda.Event()
+        answered.record()
+        return answer, answered
 
 
 def broadcast_object(value: T, source: int = 0) -> T:

@@ -23,7 +23,7 @@ from gta.models.weights import load_initial_weights
 from gta.ops import distributed
 from gta.ops.finite import not_finite
 from gta.tracking.background_sync import background_sync
-from gta.train import checkpoint
+from gta.train import checkpoint, kernels
 from gta.train.control import Control
 from gta.train.trainer import Trainer
 
@@ -39,6 +39,7 @@ def train(cell: Cell, control: Control | None = None) -> bool:
     cell = replace(cell, config=staged(cell.config, cell.split))
     if not cell.folder.has_checkpoint:  # else they were looked at when it began
         check_scored(cell.config, cell.split)
+    kernels.compiling(cell.config, device)
     method = build_method(cell.config, device)
     trainer = Trainer(cell, method, device, control or Control())
     with background_sync(cell.config, cell.folder.path):
@@ -49,8 +50,7 @@ def prepare_device(config: Config) -> torch.device:
     """This rank's device, with torch set so that two runs of one config on one machine give the same numbers."""
     device = distributed.init_from_env(config.site.device)
     torch.set_num_threads(config.num_threads)
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
+    kernels.choose(config)
     return device
 
 
@@ -59,6 +59,7 @@ def build_method(config: Config, device: torch.device) -> Method:
 
     def model():  # type: ignore[no-untyped-def]
         network = build_model(config.model, len(config.data.classes))
+        network.compiled = config.compile
         if config.model.weights != "random":
             print(load_initial_weights(network, config.model.weights), flush=True)
         return network
@@ -106,7 +107,8 @@ def load_networks(
             network.load_state_dict(state["model"])
         return {_finite(state["network"], network, path): network}, state["iteration"]
     # trained weights replace the initial ones, whose file need not be there any more
-    method = build_method(replace(config, model=replace(config.model, weights="random")), device)
+    plain = replace(config, model=replace(config.model, weights="random"), compile=False)
+    method = build_method(plain, device)
     with checkpoint.fitting(path):
         method.load_state_dict(state["method"])
     networks, headline = method.networks(), method.headline_network()[0]

@@ -22,7 +22,8 @@ from gta.ops.optim import encoder_lr
 from gta.provenance.environment import commit
 from gta.provenance.monitor import SystemMonitor
 from gta.text import first_line
-from gta.train import checkpoint, divergence, order
+from gta.train import checkpoint, divergence, kernels, order
+from gta.train.ahead import on_device
 from gta.train.artifacts import write_artifacts
 from gta.train.control import Control, Request
 from gta.train.evaluate import Counts, count, examples, score
@@ -61,6 +62,7 @@ class Trainer:
         self.began = time.monotonic()
         self.system = SystemMonitor(device)
         self.waiting = Waiting()
+        self.agreement = distributed.Agreement()
 
     def run(self) -> bool:
         """Train to the end: True. False where the outside asked to stop; then everything is saved."""
@@ -76,14 +78,15 @@ class Trainer:
         loader = train_loader(
             self.config, split, distributed.world_size(), distributed.rank(), start,
             strong=self.method.strong_views, unlabeled=self.method.uses_unlabeled, orders=order.pairs(self.orders),
+            pinned=self.device.type == "cuda",
         )  # fmt: skip
-        batches = zip(range(start, schedule.iterations), self.waiting.over(loader), strict=True)
+        given = on_device(self.waiting.over(loader), self.device)
+        batches = zip(range(start, schedule.iterations), given, strict=True)
         steps = progress.steps(batches, "training", schedule.iterations, done=start, silent=True)
         for iteration, (labeled, unlabeled) in steps:
             torch.manual_seed(seeds.step(self.config.seed, iteration, distributed.rank()))
-            losses = self.method.step(
-                labeled.to(self.device), unlabeled.to(self.device) if unlabeled else None, iteration
-            )
+            with kernels.in_a_step(self.config):
+                losses = self.method.step(labeled, unlabeled, iteration)
             done = iteration + 1
             last = done == schedule.iterations
             if done % schedule.log_every == 0 or last:
@@ -91,7 +94,7 @@ class Trainer:
             self.waiting.step_ends()
             if done % schedule.eval_every == 0 and not last:
                 self._evaluate(done)
-            request = distributed.highest(self.control.request())
+            request = self.agreement.highest(self.control.request())
             if done % schedule.checkpoint_every == 0 or last or request >= Request.SAVE:
                 self._save(done)
                 self.control.saved(done)

@@ -76,6 +76,8 @@ class Drill:
     """The runs of a drill, and what came of them. Raises UserError where they could not be trained."""
 
     def __init__(self, cell: Cell, asked: Asked, say: Say):
+        if not cell.config.deterministic:
+            raise UserError("deterministic=false: no two runs agree in every bit, so there is nothing to drill.")
         self.cell, self.asked, self.say = cell, asked, say
         self.folder = Path(cell.config.paths.runs) / "drills" / cell.signature
         self.began = time.time()

@@ -15,7 +15,7 @@ from gta.methods import METHODS
 # Name of each field that came when there were cells already -> its default, which is in no signature and so for good.
 LATER: dict[str, object] = {
     "model.mask_predictor": "output", "model.register_tokens": 0, "model.dry": False, "model.patch": 0,
-    "schedule.scale_lr": False,
+    "schedule.scale_lr": False, "deterministic": True, "tf32": "convolutions", "compile": False,
     "schedule.optimizer": "sgd", "schedule.lr_schedule": "poly", "schedule.lr_warm_up": 0,
     "model.low_level_channels": 0, "model.head_kernel": 3, "schedule.ema_delay": 0, "schedule.ema_delay_epochs": 0,
     "data.augment.weak": [], "data.augment.strong": [], "data.augment.strong_draws": [],

@@ -23,6 +23,8 @@ def dino(**changes: Any) -> ModelConfig:
     ("values", "says"),
     [
         ({"precision": "fp8"}, "precision is 'fp8'; it must be fp32 or bf16"),
+        ({"tf32": "some"}, "tf32 is 'some'; it must be none, convolutions or all"),
+        ({"model": dino(recompute=True), "compile": True}, "compile and model.recompute do not go together"),
         ({"num_threads": 0}, "num_threads is 0; it must be a whole number, 1 to 1,024"),
         ({"site.device": "gpu"}, "site.device is 'gpu'; it must be auto, cpu or cuda"),
         ({"site.ranks": 3}, "do not divide over 3 ranks"),

@@ -168,6 +168,7 @@ def test_a_run_that_fails_is_said_with_its_error(gta: Run, words: list[str], tmp
     [
         (["method=gta,supervised"], "drill takes one cell, and this is a grid of 2: name one (gta"),
         (["--iterations", "4"], f"--iterations 4: a drill needs {FEWEST} or more"),
+        (["deterministic=false"], "so there is nothing to drill"),
         (["--points", "safe"], "safe is no point; did you mean save?"),
         (["--ranks", "1,two"], "give numbers of ranks"),
         (["--ranks", "1,\u00b2"], "give numbers of ranks"),
