@@ -167,6 +167,19 @@ class EvaluationConfig:
         count=(1, 32),
     )
     flip: bool = result(False, "Each image is seen mirrored as well; probabilities are averaged.")
+    batch: int = result(
+        1,
+        "Images of one shape, or windows of one size, that pass at once; fewer where they are large. The same maths, "
+        "rounded otherwise.",
+        within=(1, 1024),
+        later=True,
+    )
+    precision: str = result(
+        "fp32",
+        "Of the network's pass: fp32, or bf16 (autocast). That of training is another setting.",
+        choices=PRECISIONS,
+        later=True,
+    )
     by_image: bool = neutral(
         False,
         "The last evaluation keeps what was right and wrong in each image, for a bootstrap over images; `gta eval` "

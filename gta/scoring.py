@@ -1,9 +1,14 @@
-"""How networks are scored, in words: what `gta.train.inference` does, said without torch."""
+"""How networks are scored, in words and sizes: what `gta.train.inference` does, said without torch."""
 
 from __future__ import annotations
 
 from gta.config import CROP, CROP_BACKGROUND, ORIGINAL, SLIDING, Config
 from gta.encoders import patch_size
+
+# scores, classes times pixels, of one pass: 1 GiB of float32
+MOST_SCORES = 2**28
+# what a pass holds besides its scores is as much as the scores of so many classes
+LEAST_CLASSES = 64
 
 
 def describe(config: Config) -> str:
@@ -25,7 +30,33 @@ def describe(config: Config) -> str:
         text += f", sides rounded to multiples of {patch}"
     if list(evaluation.scales) != [1.0]:
         text += f", scales {' '.join(f'{scale:g}' for scale in evaluation.scales)}"
-    return text + (", flip" if evaluation.flip else "")
+    text += ", flip" if evaluation.flip else ""
+    text += f", {evaluation.precision}" if evaluation.precision != "fp32" else ""
+    # in brackets: how the passes were made, no other protocol than a published one without these words
+    return text + (f" (batches of {evaluation.batch})" if evaluation.batch > 1 else "")
+
+
+def at_once(config: Config, pixels: int) -> int:
+    """How many images, or windows, of so many pixels pass at once: `evaluation.batch`, or fewer, so that a pass of
+    several holds `MOST_SCORES` at most.
+    """
+    classes = max(LEAST_CLASSES, len(config.data.classes))
+    return max(1, min(config.evaluation.batch, MOST_SCORES // (classes * pixels)))
+
+
+def stacked(config: Config, height: int, width: int) -> int:
+    """How many images of that size, as their masks are, are read and scored together."""
+    evaluation = config.evaluation
+    seen = at_scale(height, width, config.data.input_scale)
+    sizes = [(height, width), *(at_scale(*seen, scale) for scale in evaluation.scales)]
+    if evaluation.protocol in (CROP, CROP_BACKGROUND):
+        sizes.append((evaluation.crop, evaluation.crop))
+    return at_once(config, max(high * wide for high, wide in sizes))
+
+
+def at_scale(height: int, width: int, scale: float) -> tuple[int, int]:
+    """(height, width) at `scale`, at least one pixel each."""
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def window_side(config: Config) -> int:

@@ -45,8 +45,9 @@ def command(words: Words, again: bool, **asked: str) -> int:
     it matched.
 
     The protocol is the cell's; another one for this once: evaluation.protocol, evaluation.crop, evaluation.window,
-    evaluation.stride, evaluation.scales, evaluation.flip. Several values, parted by commas, are several protocols: each
-    image is read once for all of them, and a pass that they share is made once.
+    evaluation.stride, evaluation.scales, evaluation.flip, evaluation.batch (images or windows that pass at once),
+    evaluation.precision. Several values, parted by commas, are several protocols: each image is read once for all of
+    them that have one batch, and a pass that they share is made once.
 
     What a cell that is done scores is recorded in its folder (evaluations/), with what was right and wrong in each
     image, and reaches MLflow by the next sync; what is there is not scored again. `gta table --protocol` shows it.

@@ -79,6 +79,10 @@ class SegmentationDataset:
         """The mask, and (256,) pixels of each label as its file has it (`gta.data.labels.Labels.mask`)."""
         return self._labels.mask(self._mask_path(index))
 
+    def mask_paths(self) -> tuple[Path, ...]:
+        """The masks' files, by index."""
+        return tuple(self._mask_path(index) for index in range(len(self)))
+
     def counted(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """(256,) pixels of each label as the mask's file has it, and (C + 1,) of each class, the last of what is
         ignored. Raises UserError as `mask` does.

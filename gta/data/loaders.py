@@ -55,6 +55,39 @@ def val_samples(config: Config, ids: list[str], rank: int, world_size: int) -> I
     return _load(_ValSamples(config, ids), indices, min(config.site.workers, len(indices)))
 
 
+def val_batches(
+    config: Config, ids: list[str], batches: Sequence[tuple[int, ...]], pinned: bool = False
+) -> Iterator[ValBatch]:
+    """Validation images by `batches` of indices into `ids` (`gta.data.valbatches`), in their order.
+
+    A worker makes whole batches, and at most two ahead. `pinned`: they lie in memory from which a GPU copies by itself.
+    Raises UserError, while iterating, for an image that cannot be used.
+    """
+    return _load(_ValBatches(config, ids, batches), range(len(batches)), min(config.site.workers, len(batches)), pinned)
+
+
+@dataclass(frozen=True)
+class ValBatch:
+    """Validation images of one shape: `indices` (N,) int64 into the list, `images` (N, h, w, 3) uint8 at `input_scale`,
+    `masks` (N, H, W) uint8 at original size.
+    """
+
+    indices: Tensor
+    images: Tensor
+    masks: Tensor
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def pin_memory(self) -> ValBatch:
+        return ValBatch(self.indices.pin_memory(), self.images.pin_memory(), self.masks.pin_memory())
+
+    def to(self, device: torch.device) -> ValBatch:
+        """The same there; from pinned memory it is copied while this process goes on."""
+        there = (one.to(device, non_blocking=True) for one in (self.indices, self.images, self.masks))
+        return ValBatch(*there)
+
+
 class _TrainStream(Dataset[Any]):
     """Item i is the batch of iteration i: a worker makes whole batches, so nothing is collated later."""
 
@@ -131,6 +164,26 @@ class _ValSamples(Dataset[Any]):
         image, mask = self.dataset.labeled(index)
         small = rescale(image, self.config.data.input_scale, labels=False)
         return index, normalise(np.stack([small]), self.config.data), torch.from_numpy(mask.astype(np.int64))
+
+
+class _ValBatches(Dataset[Any]):
+    def __init__(self, config: Config, ids: list[str], batches: Sequence[tuple[int, ...]]) -> None:
+        self.scale = config.data.input_scale
+        self.dataset = SegmentationDataset(config.data, ids, decoded=decoded_pictures(config.site))
+        self.batches = batches
+
+    def __getitem__(self, number: int) -> ValBatch:
+        indices = self.batches[number]
+        pairs = [self.dataset.labeled(index) for index in indices]
+        if len({mask.shape for _, mask in pairs}) > 1:  # their heads said otherwise
+            named = ", ".join(self.dataset.ids[index] for index in indices)
+            raise UserError(f"pictures changed their size while they were scored: some of {named}.")
+        images = [rescale(image, self.scale, labels=False) for image, _ in pairs]
+        return ValBatch(torch.tensor(indices), *(_stacked(arrays) for arrays in (images, [mask for _, mask in pairs])))
+
+
+def _stacked(arrays: Sequence[np.ndarray]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))
 
 
 @dataclass

@@ -107,9 +107,22 @@ def _padding_colour(config: DataConfig) -> np.ndarray:
 
 def normalise(images: np.ndarray, config: DataConfig) -> torch.Tensor:
     """(B, H, W, 3) uint8 -> (B, 3, H, W) float32, less the mean, over the standard deviation."""
-    mean = torch.tensor(config.mean).mul_(255).view(1, 3, 1, 1)
-    std = torch.tensor(config.std).mul_(255).view(1, 3, 1, 1)
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous().float().sub_(mean).div_(std)
+    return normalised(torch.from_numpy(images), config)
+
+
+def normalised(images: torch.Tensor, config: DataConfig) -> torch.Tensor:
+    """The same of a tensor, on its device; the numbers are the same on each."""
+    mean, std = _moments(tuple(config.mean), tuple(config.std), images.device)
+    return images.permute(0, 3, 1, 2).contiguous().float().sub_(mean).div_(std)
+
+
+@lru_cache(maxsize=8)  # made once: to copy them to a device is to wait for it
+def _moments(
+    mean: tuple[float, ...], std: tuple[float, ...], device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(1, 3, 1, 1) twice, of values 0 to 255."""
+    first, second = (torch.tensor(values).mul_(255).view(1, 3, 1, 1).to(device) for values in (mean, std))
+    return first, second
 
 
 def denormalise(images: torch.Tensor, config: DataConfig) -> np.ndarray:

@@ -3,58 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gta import progress
 from gta.cellfolder import Score
-from gta.config import CROP, CROP_BACKGROUND, Config
-from gta.data.loaders import val_samples
-from gta.data.spec import IGNORE
-from gta.data.transforms import denormalise
+from gta.config import Config
+from gta.data.loaders import val_batches, val_samples
+from gta.data.transforms import denormalise, normalised
+from gta.data.valbatches import Batches, batches_of, dealt
 from gta.errors import Diverged
 from gta.ops import distributed, metrics
-from gta.train import inference
+from gta.train import counting, inference
 from gta.train.artifacts import Example
-
-BACKGROUND = 0  # the class that the public code gives to padding
-
-
-@dataclass
-class Counts:
-    """Pixels of one network by one protocol: the confusion matrix `total` (C, C) int64, rows truth; and, where they are
-    asked for, `intersection` and `union` of each image and class, (N, C) int64.
-    """
-
-    total: Tensor
-    intersection: Tensor | None = None
-    union: Tensor | None = None
-
-    @classmethod
-    def none(cls, classes: int, images: int, device: torch.device) -> Counts:
-        """Of nothing yet; `images`: how many are kept apart."""
-
-        def zeros(*shape: int) -> Tensor:
-            return torch.zeros(shape, dtype=torch.int64, device=device)
-
-        total = zeros(classes, classes)
-        return cls(total, zeros(images, classes), zeros(images, classes)) if images else cls(total)
-
-    def add(self, index: int, matrix: Tensor) -> None:
-        """Add what image number `index` gave."""
-        self.total += matrix
-        if self.intersection is not None and self.union is not None:
-            self.intersection[index] = matrix.diagonal()
-            self.union[index] = matrix.sum(0) + matrix.sum(1) - matrix.diagonal()
-
-    def of_all_ranks(self) -> Counts:
-        """Their sum over the ranks, on the CPU."""
-        parts = (self.total, self.intersection, self.union)
-        return Counts(*(None if part is None else distributed.all_reduce_sum(part).cpu() for part in parts))  # type: ignore[arg-type]
+from gta.train.counting import Counts, scored_part
 
 
 def confusion_matrices(
@@ -76,42 +40,46 @@ def count(
     """What each network gets right and wrong by the protocol of each config, in their order; the configs differ in
     `evaluation` alone. An image is read once, and a pass that several protocols share is made once.
 
-    Images go through the network one by one at `data.input_scale` of their size, as `evaluation` says
-    (`gta.train.inference`); scores are brought to the original size (bilinear) before the argmax. No image is padded or
-    seen twice, so the sums are the same on any ranks. The center crops alone pad: an image smaller than the crop gets a
-    frame of the mean colour, whose pixels are ignored, or (`center_crop_padded_background`) count as class 0.
+    Images go through the network at `data.input_scale` of their size, as `evaluation` says (`gta.train.inference`), by
+    themselves or in batches (`gta.data.valbatches`); scores are brought to the original size (bilinear) before the
+    argmax. No image is padded or seen twice, so the sums are the same on any ranks. The center crops alone pad: an
+    image smaller than the crop gets a frame of the mean colour, whose pixels are ignored, or
+    (`center_crop_padded_background`) count as class 0. An image is read and copied to the device once for all networks,
+    and for all protocols that read the same batches; nothing in the loop waits for the device.
 
     Raises Diverged, on every rank, where the scores of a network are not finite: their argmax would be a class.
     """
     chosen, classes = chosen_ids(configs[0], ids), len(configs[0].data.classes)
     apart = len(chosen) if by_image else 0
     counts = [{name: Counts.none(classes, apart, device) for name in networks} for _ in configs]
-    unsound = {name: torch.zeros((), dtype=torch.int64, device=device) for name in networks}  # images
+    unsound = {name: torch.zeros(len(chosen), dtype=torch.int64, device=device) for name in networks}
     modes = {name: network.training for name, network in networks.items()}
     for network in networks.values():
         network.eval()
-    samples = val_samples(configs[0], chosen, distributed.rank(), distributed.world_size())
-    mine = len(range(distributed.rank(), len(chosen), distributed.world_size()))
-    for index, image, mask in progress.steps(samples, "scoring images", mine):
-        image, mask = image.to(device), mask.to(device)
-        parts = [_scored_part(image, mask, config) for config in configs]
-        seen = zip(configs, parts, strict=True)
-        sizes = [(config, _part(config), part.shape[-2], part.shape[-1]) for config, (part, _) in seen]
-        for name, network in networks.items():
-            shared = inference.Shared(sizes) if len(configs) > 1 else None
-            sound = torch.ones((), dtype=torch.bool, device=device)
-            for config, (part, truth), found in zip(configs, parts, counts, strict=True):
-                size = (truth.shape[0], truth.shape[1])
-                scores = inference.class_scores(network, part, size, config, shared, _part(config))
-                found[name].add(index, metrics.confusion(scores.argmax(1)[0], truth, classes, IGNORE))
-                sound &= scores.isfinite().all()
-            unsound[name] += ~sound
+    plans = _plans(configs, chosen)
+    with progress.work("scoring images", sum(len(batch) for batches, _ in plans for batch in batches)) as work:
+        for batches, numbers in plans:
+            together, found = [configs[number] for number in numbers], [counts[number] for number in numbers]
+            for batch in val_batches(together[0], chosen, batches, pinned=device.type == "cuda"):
+                there = batch.to(device)
+                images = normalised(there.images, together[0].data)
+                counting.count_batch(networks, together, images, there.masks, there.indices, found, unsound)
+                work.advance(len(batch))
     for name, network in networks.items():
         network.train(modes[name])
     for name, bad in unsound.items():
-        if images := int(distributed.all_reduce_sum(bad)):
-            raise Diverged(f"the scores of the {name} are not finite on {images} of {len(chosen)} images")
+        if broken := int((distributed.all_reduce_sum(bad) > 0).sum()):
+            raise Diverged(f"the scores of the {name} are not finite on {broken} of {len(chosen)} images")
     return [{name: one.of_all_ranks() for name, one in found.items()} for found in counts]
+
+
+def _plans(configs: Sequence[Config], chosen: list[str]) -> list[tuple[Batches, list[int]]]:
+    """This rank's batches, and the numbers of the configs that read the images in them."""
+    plans: dict[Batches, list[int]] = {}
+    for number, config in enumerate(configs):
+        plans.setdefault(batches_of(config, chosen), []).append(number)
+    rank, world_size = distributed.rank(), distributed.world_size()
+    return [(dealt(batches, rank, world_size), numbers) for batches, numbers in plans.items()]
 
 
 def chosen_ids(config: Config, ids: list[str]) -> list[str]:
@@ -126,34 +94,12 @@ def examples(network: nn.Module, config: Config, ids: list[str], device: torch.d
     mode = network.training
     network.eval()
     for index, image, mask in val_samples(config, chosen, 0, 1) if chosen else ():
-        image, mask = _scored_part(image.to(device), mask.to(device), config)
-        scores = inference.class_scores(network, image, (mask.shape[0], mask.shape[1]), config)
+        image, mask = scored_part(image.to(device), mask.to(device), config)
+        scores = inference.class_scores(network, image, (mask.shape[-2], mask.shape[-1]), config)
         seen = denormalise(image.cpu(), config.data)[0]
         truth, prediction = (labels.cpu().numpy().astype(np.uint8) for labels in (mask, scores.argmax(1)[0]))
         yield Example(index, chosen[index], seen, truth, prediction)
     network.train(mode)
-
-
-def _part(config: Config) -> inference.Key:
-    """Equal for configs by which the same part of an image is scored."""
-    evaluation = config.evaluation
-    return ("crop", evaluation.crop) if evaluation.protocol in (CROP, CROP_BACKGROUND) else ("whole",)
-
-
-def _scored_part(image: Tensor, mask: Tensor, config: Config) -> tuple[Tensor, Tensor]:
-    """Image (1, 3, h, w) and mask (H, W), whole or cut to the center crop, which is padded to its full side."""
-    protocol, side = config.evaluation.protocol, config.evaluation.crop
-    if protocol not in (CROP, CROP_BACKGROUND):
-        return image, mask
-    height, width = mask.shape
-    top, left = max(0, height - side) // 2, max(0, width - side) // 2
-    image = image[..., top : top + side, left : left + side]
-    mask = mask[top : top + side, left : left + side]
-    missing = (side - mask.shape[1], side - mask.shape[0])
-    frame = (missing[0] // 2, missing[0] - missing[0] // 2, missing[1] // 2, missing[1] - missing[1] // 2)
-    filler = BACKGROUND if protocol == CROP_BACKGROUND else IGNORE
-    # 0 is the mean colour of a normalised image
-    return F.pad(image, frame), F.pad(mask, frame, value=filler)
 
 
 def score(confusion: Tensor, iteration: int) -> Score:

@@ -10,6 +10,8 @@
 A network of patches (a vision transformer) sees an image or window with its sides rounded to multiples of the patch,
 resized bilinearly with aligned corners, and its logits are brought back to the size that it was given.
 With more than one scale, or `flip`, the probabilities of the passes are averaged at the original size.
+Images of one shape, and windows of one size, pass together: `evaluation.batch` of them, fewer where they are large
+(`gta.scoring.at_once`). What passes together follows from the images and the protocol alone.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from types import EllipsisType
 
 import torch
 import torch.nn.functional as F
@@ -25,25 +29,50 @@ from torch import Tensor, nn
 from gta.config import SLIDING, Config, EvaluationConfig
 from gta.encoders import patch_size
 from gta.models.segmentation import upsample
-from gta.scoring import window_side
+from gta.scoring import at_once, at_scale, window_side
 
-Key = tuple[Hashable, ...]  # which part of an image a pass saw, and how
+Key = tuple[Hashable, ...]  # which part of images a pass saw, and how
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What goes through the network at once: of images of one shape, the rectangles of `height` and `width` at `places`
+    (number of the image, top, left).
+    """
+
+    places: tuple[tuple[int, int, int], ...]
+    height: int
+    width: int
+
+    def of(self, images: Tensor) -> Tensor:
+        """(N, 3, h, w) -> (number of places, 3, height, width)."""
+        first, last = self.places[0][0], self.places[-1][0] + 1
+        if images.shape[-2:] == (self.height, self.width):
+            return images[first:last]
+        if len(self.places) == 1:
+            return images[first:last][self.within(*self.places[0])]
+        return torch.stack([images[image][self.within(image, top, left)] for image, top, left in self.places])
+
+    def within(self, image: int, top: int, left: int) -> tuple[EllipsisType, slice, slice]:
+        """Where a place is in an image (..., h, w)."""
+        return (..., slice(top, top + self.height), slice(left, left + self.width))
 
 
 class Shared:
-    """The passes of one network over one image that several protocols need: each is made once, and kept until the last
+    """The passes of one network over images that several protocols need: each is made once, and kept until the last
     of them has had it. `parts`: of each protocol, in the order in which they are asked for, its config, the name of the
-    part of the image that it sees, and that part's height and width.
+    part of the images that it sees, how many there are, and that part's height and width.
     """
 
-    def __init__(self, parts: Iterable[tuple[Config, Key, int, int]]):
-        self.left = Counter(key for config, part, h, w in parts for key in _passes(config, part, h, w))
+    def __init__(self, parts: Iterable[tuple[Config, Key, int, int, int]]):
+        self.left = Counter(key for config, part, n, h, w in parts for key in _keys(config, part, n, h, w))
         self.kept: dict[Key, Tensor] = {}
 
-    def logits(self, network: nn.Module, image: Tensor, config: Config, key: Key) -> Tensor:
+    def logits(self, network: nn.Module, images: Tensor, config: Config, part: Key, one: Pass) -> Tensor:
+        key = _key(config, part, one)
         found = self.kept.pop(key, None)
         if found is None:
-            found = logits(network, image, config)
+            found = logits(network, one.of(images), config)
         self.left[key] -= 1
         if self.left[key] > 0:
             self.kept[key] = found
@@ -53,90 +82,108 @@ class Shared:
 @torch.no_grad()
 def class_scores(
     network: nn.Module,
-    image: Tensor,
+    images: Tensor,
     size: tuple[int, int],
     config: Config,
     shared: Shared | None = None,
     part: Key = (),
 ) -> Tensor:
-    """(1, 3, h, w) -> (1, C, *size), whose argmax over C is the prediction. The network is in eval mode.
+    """(N, 3, h, w) -> (N, C, *size), whose argmax over C is the prediction. The network is in eval mode.
 
-    Logits for one look at the image, whole or by windows; else the mean of the looks' probabilities. `shared`: with
-    other protocols, of which `part` says which part of the image this is.
+    Logits for one look at the images, whole or by windows; else the mean of the looks' probabilities. `shared`: with
+    other protocols, of which `part` says which part of the images this is.
     """
     evaluation = config.evaluation
     if list(evaluation.scales) == [1.0] and not evaluation.flip:
-        return _at(_scores(network, image, config, shared, (*part, 1.0, False)), size)
-    total, passes = torch.zeros(()), 0
-    for scale, scaled in _scaled(image, evaluation):
+        return _at(_scores(network, images, config, shared, (*part, 1.0, False)), size)
+    total, looks = torch.zeros(()), 0
+    for scale, scaled in _scaled(images, evaluation):
         for mirrored in (False, True) if evaluation.flip else (False,):
             looked = scaled.flip(-1) if mirrored else scaled
             found = _probabilities(_scores(network, looked, config, shared, (*part, scale, mirrored)), config)
-            total, passes = _at(found.flip(-1) if mirrored else found, size) + total, passes + 1
-    return total / passes
+            found = _at(found.flip(-1) if mirrored else found, size)
+            total, looks = total.add_(found) if looks else found, looks + 1
+    return total.div_(looks)
 
 
 def _at(scores: Tensor, size: tuple[int, int]) -> Tensor:
     return scores if scores.shape[-2:] == size else upsample(scores, size)
 
 
-def _scaled(image: Tensor, evaluation: EvaluationConfig) -> Iterator[tuple[float, Tensor]]:
-    """Each scale, and the image at it, antialiased where it shrinks."""
+def _scaled(images: Tensor, evaluation: EvaluationConfig) -> Iterator[tuple[float, Tensor]]:
+    """Each scale, and the images at it, antialiased where they shrink."""
     for scale in evaluation.scales:
-        size = [max(1, round(side * scale)) for side in image.shape[-2:]]
+        size = at_scale(images.shape[-2], images.shape[-1], scale)
         yield (
             scale,
-            image
+            images
             if scale == 1
-            else F.interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=scale < 1),
+            else F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=scale < 1),
         )
 
 
 def _probabilities(scores: Tensor, config: Config) -> Tensor:
-    """Those of what `_scores` gives."""
+    """Those of what `_scores` gives: a tensor of its own, which no other protocol sees."""
     evaluation = config.evaluation
     if evaluation.protocol == SLIDING and evaluation.window_mean == "probabilities":
         return scores
     return scores.float().softmax(1)
 
 
-def _scores(network: nn.Module, image: Tensor, config: Config, shared: Shared | None, part: Key) -> Tensor:
-    """(1, 3, h, w) -> (1, C, h, w) by one pass, or by windows: logits, or the mean of windows' probabilities."""
-    height, width = image.shape[-2:]
+def _scores(network: nn.Module, images: Tensor, config: Config, shared: Shared | None, part: Key) -> Tensor:
+    """(N, 3, h, w) -> (N, C, h, w) by one look, or by windows: logits, or the mean of windows' probabilities."""
+    count, (height, width) = len(images), images.shape[-2:]
+    passes = _passes(config, count, height, width)
+    made = ((one, _pass(network, images, config, shared, part, one)) for one in passes)
     if config.evaluation.protocol != SLIDING:
-        return _pass(network, image, config, shared, (*part, 0, 0, height, width))
-    side, step = window_side(config), _step(config)
-    total, count = torch.zeros(()), torch.zeros(1, 1, height, width, device=image.device)
-    for top in window_starts(height, side, step):
-        for left in window_starts(width, side, step):
-            window = (..., slice(top, top + side), slice(left, left + side))
-            inside = image[window]
-            found = _pass(network, inside, config, shared, (*part, top, left, *inside.shape[-2:])).float()
-            if config.evaluation.window_mean == "probabilities":
-                found = found.softmax(1)
-            if not total.ndim:
-                total = found.new_zeros(1, found.shape[1], height, width)
-            total[window] += found
-            count[window] += 1
-    return total / count
+        whole = [found for _, found in made]
+        return whole[0] if len(whole) == 1 else torch.cat(whole)
+    total, seen = torch.zeros(()), torch.zeros(1, 1, height, width, device=images.device)
+    for one, found in made:
+        found = found.float()
+        if config.evaluation.window_mean == "probabilities":
+            found = found.softmax(1)
+        if not total.ndim:
+            total = found.new_zeros(count, found.shape[1], height, width)
+        for place, scores in zip(one.places, found, strict=True):
+            total[place[0]][one.within(*place)] += scores
+            if place[0] == 0:  # of the other images the windows are the same
+                seen[one.within(*place)] += 1
+    return total / seen
 
 
-def _pass(network: nn.Module, image: Tensor, config: Config, shared: Shared | None, key: Key) -> Tensor:
-    return logits(network, image, config) if shared is None else shared.logits(network, image, config, key)
+def _pass(network: nn.Module, images: Tensor, config: Config, shared: Shared | None, part: Key, one: Pass) -> Tensor:
+    if shared is None:
+        return logits(network, one.of(images), config)
+    return shared.logits(network, images, config, part, one)
 
 
-def _passes(config: Config, part: Key, height: int, width: int) -> Iterator[Key]:
-    """The passes that `class_scores` makes over an image of that size, by the keys that it gives them."""
-    evaluation, side = config.evaluation, window_side(config)
+def _passes(config: Config, count: int, height: int, width: int) -> list[Pass]:
+    """The passes of one look at so many images of that size, in the order in which they are made."""
+    if config.evaluation.protocol != SLIDING:
+        size, corners = (height, width), [(0, 0)]
+    else:
+        side, step = window_side(config), _step(config)
+        size = (min(side, height), min(side, width))
+        tops, lefts = window_starts(height, side, step), window_starts(width, side, step)
+        corners = [(top, left) for top in tops for left in lefts]
+    places = [(image, *corner) for image in range(count) for corner in corners]
+    most = at_once(config, size[0] * size[1])
+    return [Pass(tuple(places[first : first + most]), *size) for first in range(0, len(places), most)]
+
+
+def _keys(config: Config, part: Key, count: int, height: int, width: int) -> Iterator[Key]:
+    """Those of all passes that `class_scores` makes over so many images of that size."""
+    evaluation = config.evaluation
     for scale in evaluation.scales:
-        h, w = (max(1, round(length * scale)) for length in (height, width))
         for mirrored in (False, True) if evaluation.flip else (False,):
-            if evaluation.protocol != SLIDING:
-                yield (*part, scale, mirrored, 0, 0, h, w)
-                continue
-            for top in window_starts(h, side, _step(config)):
-                for left in window_starts(w, side, _step(config)):
-                    yield (*part, scale, mirrored, top, left, min(side, h - top), min(side, w - left))
+            for one in _passes(config, count, *at_scale(height, width, scale)):
+                yield _key(config, (*part, scale, mirrored), one)
+
+
+def _key(config: Config, part: Key, one: Pass) -> Key:
+    """Equal for passes of two protocols that are one."""
+    return (*part, config.evaluation.precision, one)
 
 
 def _step(config: Config) -> int:
@@ -144,12 +191,16 @@ def _step(config: Config) -> int:
     return max(1, math.ceil(window_side(config) * config.evaluation.stride - 1e-9))
 
 
-def logits(network: nn.Module, image: Tensor, config: Config) -> Tensor:
-    """(1, 3, h, w) -> (1, C, h, w), by one pass at the nearest size that the network can see."""
-    height, width = image.shape[-2:]
+def logits(network: nn.Module, images: Tensor, config: Config) -> Tensor:
+    """(N, 3, h, w) -> (N, C, h, w), by one pass at the nearest size that the network can see."""
+    height, width = images.shape[-2:]
     patch = patch_size(config.model)
     fitting = (_rounded(height, patch), _rounded(width, patch))
-    return _at(network(_at(image, fitting)), (height, width))
+    if config.evaluation.precision == "fp32":
+        return _at(network(_at(images, fitting)), (height, width))
+    with torch.autocast(images.device.type, torch.bfloat16):
+        found = network(_at(images, fitting))
+    return _at(found.float(), (height, width))
 
 
 def _rounded(side: int, patch: int) -> int:

@@ -34,7 +34,8 @@ def quality(
     if config.data.generator is None or not method.uses_unlabeled or iteration <= config.schedule.warm_up:
         return {}
     network = unwrap(method.models[method.labeling])
-    here = replace(config, site=replace(config.site, workers=0))
+    alone = replace(config.evaluation, batch=1, precision="fp32")
+    here = replace(config, site=replace(config.site, workers=0), evaluation=alone)
     mode = network.training
     network.eval()
     confidences, rights = [], []

@@ -19,6 +19,7 @@ LATER: dict[str, object] = {
     "schedule.optimizer": "sgd", "schedule.lr_schedule": "poly", "schedule.lr_warm_up": 0,
     "model.low_level_channels": 0, "model.head_kernel": 3, "schedule.ema_delay": 0, "schedule.ema_delay_epochs": 0,
     "data.augment.weak": [], "data.augment.strong": [], "data.augment.strong_draws": [],
+    "evaluation.batch": 1, "evaluation.precision": "fp32",
 }  # fmt: skip
 
 SCHEMAS = [Config, *(method.Config for method in METHODS.values())]

@@ -12,6 +12,8 @@ from gta.models import build_model
 from gta.ops import distributed
 from gta.train.evaluate import confusion_matrices, count
 from tests.helpers.configs import changed
+from tests.helpers.mixed_shapes import IDS as MIXED
+from tests.helpers.mixed_shapes import mixed, of_the_batch
 from tests.helpers.training import make, train_in
 
 
@@ -30,6 +32,9 @@ def main(folder: str, out: str) -> None:
     matrices |= {f"{name} by sliding window": matrix for name, matrix in sliding.items()}
     (counts,) = count({"student": networks["student"]}, [config], ids, device, by_image=True)
     matrices |= {"intersection": counts["student"].intersection, "union": counts["student"].union}
+    in_batches = mixed(Path(folder), batch=2, protocol="sliding_window", window=40)
+    (counts,) = count({"it": of_the_batch()}, [in_batches], MIXED, device, by_image=True)
+    matrices |= {"batches": counts["it"].total, "batches by image": counts["it"].intersection}
     if distributed.world_size() == 2:
         train_in(Path(out).with_name("cell"), make(Path(folder), "supervised"))
     if distributed.rank() == 0:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassJaccardIndex
 
-from gta.ops.metrics import confusion, iou, miou
+from gta.ops.metrics import confusion, confusions, finite, iou, miou, occurrences, predicted
 
 CLASSES = 6
 
@@ -59,3 +60,33 @@ def test_a_class_that_is_nowhere_is_nan_and_not_in_the_mean() -> None:
 
 def test_a_class_that_is_only_predicted_has_iou_zero() -> None:
     assert iou(torch.tensor([[3, 1], [0, 0]])).tolist() == [0.75, 0.0]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_predicted_class_is_the_first_of_the_highest(layout: torch.memory_format) -> None:
+    scores = torch.randn(2, 150, 7, 9, generator=torch.Generator().manual_seed(0)).mul(2).round()  # many ties
+    assert torch.equal(predicted(scores.to(memory_format=layout)).long(), scores.argmax(1))
+    assert torch.equal(predicted(torch.zeros(1, 3, 2, 2)).long(), torch.zeros(1, 2, 2, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_one_value_that_is_not_finite_is_found_in_its_image(value: float) -> None:
+    scores = torch.randn(3, 4, 5, 6)
+    assert finite(scores).tolist() == [True, True, True]
+    scores[1, 2, 3, 4] = value
+    assert finite(scores).tolist() == [True, False, True]
+
+
+def test_images_are_counted_apart() -> None:
+    pred, mask = example()
+    found = confusions(pred.to(torch.uint8), mask.to(torch.uint8), CLASSES)
+    assert found.dtype == torch.int64
+    for one, p, m in zip(found, pred, mask, strict=True):
+        assert torch.equal(one, confusion(p, m, CLASSES))
+    assert torch.equal(confusions(pred, mask, CLASSES), found)
+
+
+def test_occurrences_are_those_of_bincount() -> None:
+    """What a GPU counts by, as bincount would wait for it."""
+    cells = torch.randint(0, 90, (1000,), generator=torch.Generator().manual_seed(0))
+    assert torch.equal(occurrences(cells, 100), torch.bincount(cells, minlength=100))
