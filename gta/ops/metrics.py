@@ -11,7 +11,7 @@ def predicted(scores: Tensor) -> Tensor:
 
     C is at most 256. Scores that are not finite have no class that means anything (`finite`).
     """
-    if scores.device.type != "cpu" or not scores.is_contiguous():
+    if not (on_host(scores) and scores.is_contiguous()):
         return scores.max(1).indices
     # On a CPU argmax walks across the planes of classes; plane by plane it is 15 times as fast (21 classes).
     best = scores[:, 0].clone()
@@ -40,13 +40,13 @@ def confusions(pred: Tensor, mask: Tensor, num_classes: int, ignore_index: int =
     assert pred.shape == mask.shape, f"{tuple(pred.shape)} is not {tuple(mask.shape)}"
     images, rows = len(pred), num_classes + 1
     # Ignored pixels are counted in a row of their own, which is left out: to pick the others out would cost more.
-    truth = mask.int()
+    truth = mask.to(torch.int32, copy=True)
     cells = truth.masked_fill_(mask == ignore_index, num_classes).mul_(num_classes).add_(pred)
     if images > 1:
         first = torch.arange(images, dtype=torch.int32, device=pred.device) * (rows * num_classes)
         cells += first.view(-1, *[1] * (pred.dim() - 1))
     size = images * rows * num_classes
-    if pred.device.type == "cpu":
+    if on_host(pred):
         counts = torch.bincount(cells.flatten(), minlength=size)
     else:  # bincount would wait for the device
         counts = occurrences(cells.flatten().long(), size)
@@ -57,6 +57,11 @@ def occurrences(cells: Tensor, size: int) -> Tensor:
     """(size,) int64: how often each number is in `cells` (n,) int64; bincount, without asking for the highest one."""
     ones = torch.ones((), dtype=torch.int64, device=cells.device).expand(cells.shape)
     return torch.zeros(size, dtype=torch.int64, device=cells.device).scatter_add_(0, cells, ones)
+
+
+def on_host(tensor: Tensor) -> bool:
+    """Whether it lies in the memory of the CPU, which waits for nobody."""
+    return tensor.device.type == "cpu"
 
 
 def confusion(pred: Tensor, mask: Tensor, num_classes: int, ignore_index: int = 255) -> Tensor:

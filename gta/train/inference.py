@@ -149,7 +149,7 @@ def _scores(network: nn.Module, images: Tensor, config: Config, shared: Shared |
             total[place[0]][one.within(*place)] += scores
             if place[0] == 0:  # of the other images the windows are the same
                 seen[one.within(*place)] += 1
-    return total / seen
+    return total.div_(seen)
 
 
 def _pass(network: nn.Module, images: Tensor, config: Config, shared: Shared | None, part: Key, one: Pass) -> Tensor:

@@ -6,18 +6,17 @@ itself refuses them.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from gta.methods import METHODS, Method
 from gta.ops import quantiles
 from tests.helpers.methods import SCHEDULE, make_batch, make_method
+from tests.helpers.waits import Watched
 
 WARM_UP = SCHEDULE["warm_up"]
 # U2PL draws anchors and negatives by NumPy, which has to know how many there are; all other methods wait for nothing.
@@ -32,34 +31,6 @@ SCHEDULES: dict[str, dict[str, Any]] = {
         "lr_schedule": "cosine",
     },
 }
-READ_BACK = ("_local_scalar_dense", "is_nonzero", "equal")
-SIZED_BY_DATA = (
-    "nonzero",
-    "masked_select",
-    "_unique2",
-    "unique_dim",
-    "unique_consecutive",
-    "bincount",
-    "nonzero_numpy",
-)
-INDEXED = ("index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index")
-
-
-class Watched(TorchDispatchMode):
-    """Counts the operations that would wait for a GPU."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: Counter[str] = Counter()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = func.overloadpacket.__name__
-        by_mask = name in INDEXED and any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1])
-        if name in READ_BACK or name in SIZED_BY_DATA or by_mask:
-            self.found[name] += 1
-        if name == "repeat_interleave" and func._overloadname == "Tensor":
-            self.found[name] += 1
-        return func(*args, **(kwargs or {}))
 
 
 @pytest.fixture

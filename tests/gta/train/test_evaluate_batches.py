@@ -18,9 +18,12 @@ from gta.data.dataset import SegmentationDataset
 from gta.errors import Diverged, UserError
 from gta.models import build_model
 from gta.models.resnet import initialise
+from gta.ops import metrics
 from gta.train import inference
-from gta.train.evaluate import Counts, count
+from gta.train.counting import Counts, count_batch
+from gta.train.evaluate import count
 from tests.helpers.mixed_shapes import IDS, SHAPES, mixed, of_the_batch
+from tests.helpers.waits import Watched
 from tests.helpers.works import whole, works
 
 CPU = torch.device("cpu")
@@ -163,6 +166,27 @@ def test_networks_and_protocols_share_the_reading(
     configs = [mixed(folder, batch=2), mixed(folder, batch=2, protocol="center_crop", crop=36)]
     count({"student": network, "teacher": of_the_batch()}, configs, IDS, CPU)
     assert sorted(read) == list(range(7))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda one: " ".join(str(value) for value in one.values()))
+def test_nothing_waits_for_a_gpu_and_its_counts_are_those_of_a_cpu(
+    folder: Path, network: nn.Module, protocol: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = mixed(folder, **protocol)
+    found = {"it": Counts.none(5, 3, CPU)}, {"it": Counts.none(5, 3, CPU)}
+    generator = torch.Generator().manual_seed(0)
+    images, indices = torch.randn(3, 3, 48, 60, generator=generator), torch.tensor([2, 0, 1])
+    masks = torch.randint(0, 5, (3, 48, 60), generator=generator, dtype=torch.uint8)
+    masks[:, :9] = 255
+    unsound = {"it": torch.zeros(3, dtype=torch.int64)}
+    network.eval()
+    count_batch({"it": network}, [config], images, masks, indices, [found[0]], unsound)
+    monkeypatch.setattr(metrics, "on_host", lambda _: False)
+    with Watched() as watched:
+        count_batch({"it": network}, [config], images, masks, indices, [found[1]], unsound)
+    assert watched.found == {}
+    assert torch.equal(found[0]["it"].total, found[1]["it"].total)
+    assert torch.equal(found[0]["it"].union, found[1]["it"].union)  # type: ignore[arg-type]
 
 
 @torch.no_grad()
