@@ -1,11 +1,14 @@
 """Our step of GTA against the plain one (`benchmarks/plain.py`): the same maths, the same losses, other seconds.
 
 usage: python benchmarks/against_plain.py [encoder=resnet101] [crop=321] [batch=2] [rounds=5] [steps=1] [compared=10]
-       [threads=1] [classes=21] [device=cpu] [json=FILE]
+       [threads=1] [classes=21] [device=auto] [precision=auto] [free=auto] [compile=no] [json=FILE]
 
-Rows: the plain step; ours in contiguous memory; ours in channels_last, as the shipped ResNets train. Rounds go over
-all three in turn, so that a machine that slows down slows them all; medians and the spread count. First the losses of
-`compared` steps are held against each other, at a small size. It needs torch and numpy alone.
+Rows: the plain step; ours in contiguous memory; ours in channels_last, as the shipped ResNets train; all in float32 as
+PyTorch has it by itself. With precision=bf16 (auto: on a GPU) one more in channels_last and bf16, with free=yes (auto:
+on a GPU) whose kernels cuDNN chooses (`deterministic=false`), and with compile=yes the same with compiled regions. On a
+GPU the last one's ratio is held against the 5 that is asked for. Rounds go over all in turn, so that a machine that
+slows down slows them all; medians and the spread count. First the losses of `compared` steps are held against each
+other, at a small size, in float32. It needs torch and numpy alone (compile=yes: a C++ compiler; on a GPU Triton).
 """
 
 from __future__ import annotations
@@ -26,21 +29,22 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.options import parse
 from benchmarks.plain import PlainGTA
-from gta.config import ModelConfig, ScheduleConfig
+from gta.config import PRECISIONS, ModelConfig, ScheduleConfig
 from gta.methods import METHODS, Method
 from gta.models import SegmentationModel, build_model
 from gta.ops.batch import Labeled, Unlabeled
 
 DEFAULTS: dict[str, Any] = {
     "encoder": "resnet101", "crop": 321, "batch": 2, "rounds": 5, "steps": 1, "compared": 10, "threads": 1,
-    "classes": 21, "device": "cpu", "json": "",
+    "classes": 21, "device": "auto", "precision": "auto", "free": "auto", "compile": "no", "json": "",
 }  # fmt: skip
 SMALL = {"encoder": "tiny", "crop": 65, "batch": 4, "classes": 5}  # where losses are compared: seconds
 FORMATS = ("contiguous", "channels_last")
+ASKED = 5.0  # times the plain step on a GPU
 
 
 def main(arguments: list[str]) -> None:
-    options = parse(arguments, DEFAULTS, __doc__)
+    options = chosen(parse(arguments, DEFAULTS, __doc__))
     torch.set_num_threads(options["threads"])
     print(
         f"torch {torch.__version__}, Python {platform.python_version()}, {platform.machine()}, {options['threads']} "
@@ -56,19 +60,48 @@ def main(arguments: list[str]) -> None:
         far = f"{apart[name]:.1e}" if name in apart else "-"
         spread = f"{min(taken):.3f} to {max(taken):.3f}"
         print(f"| {name} | {median(taken):.3f} | {spread} | {plain / median(taken):.2f} | {far} |")
+    if options["device"].startswith("cuda"):
+        print(f"\nAsked for on a GPU: {ASKED:g} times the plain step. Reached: {plain / median(taken):.2f} ({name}).")
     if options["json"]:
         Path(options["json"]).write_text(json.dumps({"options": options, "seconds": seconds, "apart": apart}, indent=1))
 
 
+def chosen(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with what `auto` stands for here; exits with a sentence for a value that is none."""
+    device = options["device"]
+    options["device"] = device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    on_gpu = device.startswith("cuda")
+    if options["precision"] == "auto":
+        options["precision"] = "bf16" if on_gpu else "fp32"
+    if options["free"] == "auto":
+        options["free"] = "yes" if on_gpu else "no"
+    for name, known in (("precision", PRECISIONS), ("free", ("yes", "no")), ("compile", ("yes", "no"))):
+        if options[name] not in known:
+            sys.exit(f"{name}={options[name]}: use {' or '.join(known)}")
+    return options
+
+
 def measure(options: dict[str, Any]) -> dict[str, list[float]]:
-    """Seconds of a step in each round: of the plain one, and of ours in each memory format."""
+    """Seconds of a step in each round: of the plain one, of ours in each memory format, and of the faster ones."""
     plain = plain_one(options)
     ours = {form: our_one(options, form) for form in FORMATS}
-    seconds: dict[str, list[float]] = {"plain": [], **{form: [] for form in FORMATS}}
+    faster = {}
+    free = options["free"] == "yes"
+    if options["precision"] == "bf16" or free:
+        name = ", ".join(["channels_last", *(["bf16"] * (options["precision"] == "bf16")), *(["free"] * free)])
+        faster[name] = our_one(options, "channels_last", options["precision"])
+    if options["compile"] == "yes":
+        faster["the same, compiled" if faster else "channels_last, compiled"] = our_one(
+            options, "channels_last", options["precision"], compiled=True
+        )
+    ours |= faster
+    seconds: dict[str, list[float]] = {"plain": [], **{name: [] for name in ours}}
     batch = batches(options, 0)
     iteration = 1
     for number in range(options["rounds"] + 1):  # the first one chooses kernels and fills memory
         for name, taken in seconds.items():
+            torch.backends.cudnn.benchmark = free and name in faster
+            torch.backends.cudnn.deterministic = not torch.backends.cudnn.benchmark
             begin = now(options)
             for _ in range(options["steps"]):
                 plain.step(*batch, iteration) if name == "plain" else step(ours[name], batch, iteration)
@@ -97,12 +130,13 @@ def plain_one(options: dict[str, Any]) -> PlainGTA:
     return made
 
 
-def our_one(options: dict[str, Any], form: str) -> Method:
+def our_one(options: dict[str, Any], form: str, precision: str = "fp32", compiled: bool = False) -> Method:
     kind = METHODS["gta"]
     first = network(options, form)
+    first.compiled = compiled
     return kind(
         kind.Config(cutmix_probability=0.0), lambda: copy.deepcopy(first), schedule(options), 0,
-        torch.device(options["device"]), "fp32",
+        torch.device(options["device"]), precision,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Iterations a second and peak memory of one training step of each method, as a ratio to the supervised step.
+"""Iterations a second, peak memory and distance to the roofline of one training step of each method.
 
 usage: python benchmarks/step.py [method=gta,cutmix] [precision=fp32,bf16] [device=cuda] [encoder=resnet101] [crop=513]
        [batch=3] [accumulate=1] [classes=21] [rounds=5] [steps=3] [memory=yes]
@@ -10,6 +10,8 @@ whole published batch on one GPU, 3 + 3 images at a time). On a CPU it is the ti
 compare, not how fast a GPU is.
 Memory is the GPU's; on a CPU, with memory=yes, that of a process of its own for each method, PyTorch included.
 Rounds go over all methods in turn, so that a machine that slows down slows them all; the median round counts.
+The last columns: arithmetic of a step and the least bytes that it must move, and what share of the device's rates that
+is in the time it took (`benchmarks/roofline.py`). The nearer one of the two comes to 100, the less is left to gain.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import subprocess
 import sys
 import time
 from dataclasses import fields
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import median
@@ -30,6 +33,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.roofline import Work, rates_of, work_of
 from gta.config import ModelConfig, ScheduleConfig
 from gta.methods import METHODS, Method
 from gta.models import build_model
@@ -58,17 +62,29 @@ def main(arguments: list[str]) -> None:
         f"{options['accumulate']} parts; "
         f"medians of {options['rounds']} rounds of {options['steps']} steps\n"
     )
-    print(f"| precision | method | iterations/s | time, {BASELINE} = 1 | peak memory (MB) |")
-    print("| --- | --- | ---: | ---: | ---: |")
+    print(f"| precision | method | iterations/s | time, {BASELINE} = 1 | peak memory (MB) |", end="")
+    print(" GFLOP | of the device's (%) | GB at least | of the device's (%) |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
     names, precisions = options["method"].split(","), options["precision"].split(",")
     asked = device.type == "cpu" and options["memory"] == "yes"
     peaks = {pair: process_peak(*pair, options) for pair in product(precisions, names)} if asked else {}
+    rates = {precision: rates_of(device, precision) for precision in precisions}
     for precision in precisions:
-        seconds, memory = measure(options, precision, device)
+        seconds, memory, works = measure(options, precision, device)
         for name, taken in seconds.items():
             peak = memory.get(name) or peaks.get((precision, name))
             shown = f"{peak / 2**20:.0f}" if peak else "-"
-            print(f"| {precision} | {name} | {1 / taken:.3f} | {taken / seconds[BASELINE]:.2f} | {shown} |", flush=True)
+            work, (arithmetic, moved) = works[name], rates[precision].shares(works[name], taken)
+            print(
+                f"| {precision} | {name} | {1 / taken:.3f} | {taken / seconds[BASELINE]:.2f} | {shown} | "
+                f"{work.flops / 1e9:.4g} | {arithmetic:.1f} | {work.bytes / 1e9:.4g} | {moved:.1f} |",
+                flush=True,
+            )
+    print()
+    for precision, rate in rates.items():
+        print(
+            f"The device's, {precision}: {rate.flops / 1e12:.2f} TFLOP/s, {rate.bytes / 1e9:.0f} GB/s ({rate.source})."
+        )
 
 
 def parse(arguments: list[str]) -> dict[str, str]:
@@ -89,11 +105,14 @@ def parse(arguments: list[str]) -> dict[str, str]:
     return options
 
 
-def measure(options: dict[str, str], precision: str, device: torch.device) -> tuple[dict[str, float], dict[str, int]]:
-    """Median seconds of a step by method, and on a GPU its peak bytes (networks, optimizers and activations)."""
+def measure(
+    options: dict[str, str], precision: str, device: torch.device
+) -> tuple[dict[str, float], dict[str, int], dict[str, Work]]:
+    """Median seconds of a step by method, on a GPU its peak bytes (networks, optimizers, activations), and its work."""
     names = options["method"].split(",")
     seconds: dict[str, list[float]] = {name: [] for name in names}
     memory: dict[str, int] = {}
+    works: dict[str, Work] = {}
     labeled, unlabeled = batches(options, device)
     for _ in range(int(options["rounds"])):
         for name in names:
@@ -112,8 +131,10 @@ def measure(options: dict[str, str], precision: str, device: torch.device) -> tu
             seconds[name].append((time.perf_counter() - start) / int(options["steps"]))
             if device.type == "cuda":
                 memory[name] = max(memory.get(name, 0), torch.cuda.max_memory_allocated(device))
+            if name not in works:
+                works[name] = work_of(partial(method.step, labeled, given, 1 + int(options["steps"])))
             del method
-    return {name: median(taken) for name, taken in seconds.items()}, memory
+    return {name: median(taken) for name, taken in seconds.items()}, memory, works
 
 
 def make(name: str, options: dict[str, str], precision: str, device: torch.device) -> Method:

@@ -18,24 +18,10 @@ from gta.ranges import LINE, MISSING, NAME, PATH, SCRIPT, SEEDS, SIDES, WORD, WO
 from gta.scheduleconfig import ScheduleConfig
 
 __all__ = [
-    "CROP",
-    "CROP_BACKGROUND",
-    "MISSING",
-    "ORIGINAL",
-    "PRECISIONS",
-    "PROTOCOLS",
-    "SLIDING",
-    "AugmentConfig",
-    "Config",
-    "DataConfig",
-    "EvaluationConfig",
-    "MethodConfig",
-    "ModelConfig",
-    "PathsConfig",
-    "ScheduleConfig",
-    "ShapesConfig",
+    "CROP", "CROP_BACKGROUND", "MISSING", "ORIGINAL", "PRECISIONS", "PROTOCOLS", "SLIDING", "AugmentConfig", "Config",
+    "DataConfig", "EvaluationConfig", "MethodConfig", "ModelConfig", "PathsConfig", "ScheduleConfig", "ShapesConfig",
     "SiteConfig",
-]
+]  # fmt: skip
 
 PRECISIONS = ("fp32", "bf16")
 NONE, CONVOLUTIONS, ALL = TF32 = ("none", "convolutions", "all")

@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import against_plain
 
-TINY = ["encoder=tiny", "crop=33", "rounds=1", "compared=2", "classes=3"]
+TINY = ["encoder=tiny", "device=cpu", "crop=33", "rounds=1", "compared=2", "classes=3"]
 
 
 @pytest.mark.parametrize("form", against_plain.FORMATS)
@@ -18,9 +18,8 @@ def test_the_losses_are_those_of_the_plain_step(form: str) -> None:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        far = against_plain.deviation(
-            {**against_plain.DEFAULTS, **against_plain.SMALL, "crop": 33, "compared": 4}, form
-        )
+        options = {**against_plain.DEFAULTS, **against_plain.SMALL, "crop": 33, "compared": 4, "device": "cpu"}
+        far = against_plain.deviation(options, form)
     finally:
         torch.set_default_dtype(before)
     assert 0 < far < 1e-12, "two implementations, one result"
@@ -32,6 +31,15 @@ def test_every_step_has_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert rows[2:] == ["plain", "contiguous", "channels_last"]
     written = json.loads((tmp_path / "out.json").read_text())
     assert {name: len(taken) for name, taken in written["seconds"].items()} == dict.fromkeys(rows[2:], 1)
+
+
+def test_the_faster_variants_are_rows_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "out.json"
+    against_plain.main([*TINY, "compared=1", "precision=bf16", "free=yes", f"json={file}"])
+    seconds = json.loads(file.read_text())["seconds"]
+    assert list(seconds) == ["plain", "contiguous", "channels_last", "channels_last, bf16, free"]
+    with pytest.raises(SystemExit, match="precision=fp8: use fp32 or bf16"):
+        against_plain.main(["precision=fp8"])
 
 
 def test_an_unknown_word_is_a_sentence() -> None:

@@ -39,6 +39,15 @@ def test_every_method_runs_on_torch_and_numpy_alone() -> None:
     assert [(row[0], row[1]) for row in rows] == [(p, name) for p in ("fp32", "bf16") for name in METHODS]
     assert all(float(row[2]) > 0 and float(row[3]) > 0 for row in rows)
     assert all(row[3] == "1.00" for row in rows if row[1] == "supervised")
+    for row in rows:
+        gflop, share, gb, moved = (float(value) for value in row[5:9])
+        assert gflop > 0
+        assert gb > 0
+        assert share >= 0
+        assert moved >= 0
+    work = {(row[0], row[1]): float(row[5]) for row in rows}
+    assert work["bf16", "gta"] == work["fp32", "gta"] > 4 * work["fp32", "supervised"], "15 against 3 passes"
+    assert "measured here" in answer.stdout
 
 
 @pytest.mark.slow
