@@ -1,7 +1,7 @@
 """Iterations a second, peak memory and distance to the roofline of one training step of each method.
 
 usage: python benchmarks/step.py [method=gta,cutmix] [precision=fp32,bf16] [device=cuda] [encoder=resnet101] [crop=513]
-       [batch=3] [accumulate=1] [classes=21] [rounds=5] [steps=3] [memory=yes]
+       [batch=3] [accumulate=1] [classes=21] [rounds=3] [steps=3] [memory=yes]
 
 On made-up batches, so that nothing is loaded from disk; needs torch and numpy alone. Run it in the root of the project.
 On a GPU the default is the published VOC setting as one GPU sees it: ResNet-101, crop 513, 3 labeled and 3 unlabeled
@@ -16,6 +16,7 @@ is in the time it took (`benchmarks/roofline.py`). The nearer one of the two com
 
 from __future__ import annotations
 
+import copy
 import gc
 import platform
 import resource
@@ -36,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.roofline import Work, rates_of, work_of
 from gta.config import ModelConfig, ScheduleConfig
 from gta.methods import METHODS, Method
-from gta.models import build_model
+from gta.models import SegmentationModel, build_model
 from gta.ops.batch import Labeled, Unlabeled
 
 ON_GPU = {
@@ -45,7 +46,7 @@ ON_GPU = {
     "batch": "3",
     "accumulate": "1",
     "classes": "21",
-    "rounds": "5",
+    "rounds": "3",
     "steps": "3",
 }
 ON_CPU = {**ON_GPU, "encoder": "tiny", "crop": "65", "rounds": "5", "steps": "3"}
@@ -148,9 +149,20 @@ def make(name: str, options: dict[str, str], precision: str, device: torch.devic
         model = ModelConfig(encoder="tiny", width=4, decoder_channels=8, aspp_rates=[1, 2, 3])
     else:
         model = ModelConfig(encoder=options["encoder"], output_stride=8, aspp_rates=[12, 24, 36])
-    classes = int(options["classes"])
+    first = network(model, int(options["classes"]))
     kind = METHODS[name]
-    return kind(kind.Config(), lambda: build_model(model, classes), schedule, 0, device, precision)
+    return kind(kind.Config(), lambda: copy.deepcopy(first), schedule, 0, device, precision)
+
+
+def network(model: ModelConfig, classes: int) -> SegmentationModel:
+    """A network that is copied: drawing its weights anew for each method and round would take longer than the steps."""
+    key = (repr(model), classes)
+    if key not in _networks:
+        _networks[key] = build_model(model, classes)
+    return _networks[key]
+
+
+_networks: dict[tuple[str, int], SegmentationModel] = {}
 
 
 def batches(options: dict[str, str], device: torch.device) -> tuple[Labeled, Unlabeled]:

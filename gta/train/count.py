@@ -2,14 +2,14 @@
 
 The method itself takes its step, on PyTorch's fake tensors, which have shapes and no values. Every operation below
 autograd is seen, forward and backward, of losses, optimizers and moving averages too. What a method asks of values has
-no answer here: a condition is taken as true, a number as 1, a mask chooses every pixel, and different values there are
-one. So the count does not depend on the data; what a method does for each class that occurs (u2pl's contrast) is not
-in it.
+no answer here: a condition is taken as true, a number as 1, a mask chooses every pixel, different values there are
+one, and parts whose sizes were counted are equal. So the count does not depend on the data; what a method does for
+each class that occurs (u2pl's contrast) is not in it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -129,6 +129,8 @@ class _Counter(TorchDispatchMode):
             return args[0].new_empty(1), args[0].new_empty(args[0].shape, dtype=torch.int64), index
         if func in _MASKED:
             args = (args[0], [one for index in args[1] for one in _without_mask(index)], *args[2:])
+        if func is aten.split_with_sizes.default:
+            args = (args[0], _fitting(args[1], args[0].shape[args[2] if len(args) > 2 else 0]), *args[2:])
         made = func(*args, **kwargs)
         if not func.is_view and func not in _FREE:
             tensors = [one for one in tree_leaves((args, kwargs, made)) if isinstance(one, Tensor)]
@@ -143,3 +145,10 @@ def _without_mask(index: Tensor | None) -> list[Tensor | None]:
     if index is None or index.dtype is not torch.bool:
         return [index]
     return [index.new_empty(index.numel(), dtype=torch.int64) for _ in range(index.ndim)]
+
+
+def _fitting(sizes: Sequence[int], length: int) -> list[int]:
+    """The sizes of parts; where they were counted of values, and do not make up the length, equal ones that do."""
+    if sum(sizes) == length or not sizes:
+        return list(sizes)
+    return [length // len(sizes) + (number < length % len(sizes)) for number in range(len(sizes))]
