@@ -24,9 +24,10 @@ class TableCell:
 
     `column` is what is shown, such as "1/16 (662)"; `labels` orders the columns; `reason` says why there is
     no result, where there is none ("never run", "failed: out of memory"), and `fill` is the command that makes it.
-    `lists` is the name of the labeled list where it is a published one ("u2pl 662 (VOC blender, 1/16)"); `training` is
-    what `gta.recipe.parts` says of its config; `alike` is equal for cells that the sweep
-    declares to be trained alike; `paper` is what a paper calls the row; `protocols` are those that the table asks for.
+    `lists` is the name of the labeled list where it is a published one ("u2pl 662 (VOC blender, 1/16)"), `val_list`
+    that of the validation list, with how much of it is scored if not all; `training` is what `gta.recipe.parts` says
+    of its config; `alike` is equal for cells that the sweep declares to be trained alike; `paper` is what a paper calls
+    the row; `protocols` are those that the table asks for.
     """
 
     signature: str

@@ -11,6 +11,7 @@ from analysis.cells import TableCell
 from analysis.entry import SeedScore
 from analysis.published import TableProtocol
 from analysis.view import USUAL, View
+from gta.recipe import remarkable
 
 MEASURE = "mIoU in percent: mean ± sample standard deviation over (n) seeds, "  # + at which evaluation
 BEST = "In brackets the mean of each seed's best evaluation, picked on the validation set"
@@ -34,8 +35,8 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
         return [f"{note}." for note in text]
     wanted = {cell.signature: cell for cell in cells}
     used = used.sort_values(["labels", "seed"])
-    vals = {digest: _named(digest, cell.val_list) for digest, cell in _with(used, "digest_val", wanted)}
-    text.append(f"Data: {_several(used['dataset'])}; val list {_several(vals.values(), 'lists')}")
+    vals = [_named(digest, cell.val_list) for digest, cell in _with(used, "digest_val", wanted)]
+    text.append(f"Data: {_several(used['dataset'])}; val list {_several(vals, 'lists')}")
     labeled = [
         f"{name} {_several((_short(d) for d in digests), 'lists')}" for name, digests in _lists(used, wanted).items()
     ]
@@ -52,12 +53,14 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
     for cell in cells:
         if cell.signature in network_of:
             networks.setdefault(network_of[cell.signature], {})[cell.row] = None
-    parts = [f"{network} ({', '.join(rows)})" for network, rows in networks.items()]
+    parts = [f"{network} ({_listed(rows)})" for network, rows in networks.items()]
     named = ", ".join(parts if len(parts) > 1 else networks)
     text.append(f"Network: {'as each row says; the headline is ' if view.networks else ''}{named}")
     text.append("Seeds: " + ", ".join(str(seed) for seed in sorted({cell.seed for cell in cells})))
     if any(used["commit"]):
         text.append(f"Code: {_several(_commits(used), 'commits')}")
+    if versions := _timm(used):
+        text.append(f"timm: {_several(versions, 'versions')}")
     text += _orders(used, wanted)
     return [f"{note}." for note in text]
 
@@ -91,7 +94,7 @@ def scored_by(scores: Iterable[SeedScore]) -> list[str]:
 
 def _training(cells: Sequence[TableCell]) -> list[str]:
     """How the cells were trained; where they differ in a thing, with the rows or columns that have it."""
-    parts = [_by_whom(values, cells) for values in _by_part(cells)]
+    parts = [_by_whom(values, cells) for values in _by_part(cells) if remarkable(values)]
     return [f"Training: {'; '.join(parts)}"] if parts else []
 
 
@@ -102,8 +105,14 @@ def _by_whom(values: Sequence[str], cells: Sequence[TableCell]) -> str:
     for who in ([cell.row for cell in cells], [cell.column for cell in cells]):
         pairs = dict.fromkeys(zip(values, who, strict=True))
         if len(pairs) == len(set(who)):  # each row, or column, has one value
-            return ", ".join(f"{one} ({', '.join(w for value, w in pairs if value == one)})" for one in distinct)
+            return ", ".join(f"{one} ({_listed(w for value, w in pairs if value == one)})" for one in distinct)
     return " or ".join(distinct)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Names of rows or columns, of which some have commas in them."""
+    names = list(names)
+    return ("; " if any(", " in name for name in names) else ", ").join(names)
 
 
 def _orders(used: pd.DataFrame, wanted: dict[str, TableCell]) -> list[str]:
@@ -144,6 +153,7 @@ def mixed(
     wanted = {cell.signature: cell for cell in cells}
     groups = {
         "commits": _commits(used),
+        "versions of timm": _timm(used),
         "commits that scored once more": _scored_by(scores),
         **{
             f"evaluations by {name}" if name else "evaluations": [
@@ -151,7 +161,7 @@ def mixed(
             ]
             for name in view.protocols or ("",)
         },
-        "val lists": [_short(digest) for digest in used["digest_val"]],
+        "val lists": [_named(digest, cell.val_list) for digest, cell in _with(used, "digest_val", wanted)],
         "orders of the batches": [order or "the first" for order in used["order"]],
     }
     for name, digests in _lists(used, wanted, by_column=True).items():
@@ -228,6 +238,11 @@ def _commits(used: pd.DataFrame) -> list[str]:
 def _scored_by(scores: Iterable[SeedScore]) -> list[str]:
     """Short hashes of the code that scored once more, "" where that is unknown; of scores of training there is none."""
     return [short_commit(score.commit) for score in scores if score.commit is not None]
+
+
+def _timm(used: pd.DataFrame) -> list[str]:
+    """The versions of timm that made the networks, of those runs that name one."""
+    return [part.strip() for text in used["timm"] if text for part in str(text).split(",")]
 
 
 def short_commit(commit: str) -> str:

@@ -14,6 +14,7 @@
     status, error                      str: MLflow's (FINISHED, FAILED, RUNNING, KILLED); what stopped it
     seconds, gpu_hours                 float: training time; GPU-hours of all attempts, 0 on a CPU, NaN until known
     commit                             str: git commits that made it, parted by commas; +TREE: had uncommitted changes
+    timm                               str: versions of timm, parted by commas; "" without a backbone of it, or unknown
     order                              str: of the batches, if not the first alone: "order 1 from iteration 400"
     evaluations                        list of dict, what `gta eval` found out about the network: `which` (last, best),
                                        `iteration`, `evaluation` (the protocol in words), `images`, `miou`,
@@ -72,6 +73,7 @@ COLUMNS = {
     "seconds": "float64",
     "gpu_hours": "float64",
     "commit": "str",
+    "timm": "str",
     "order": "str",
     "digest_labeled": "str",
     "digest_unlabeled": "str",
@@ -205,6 +207,7 @@ def _row(tags: dict[str, str], run_id: str, status: str, classes: list[str]) -> 
         "seconds": float(tags.get(keys.SECONDS) or "nan"),
         "gpu_hours": float(tags.get(keys.GPU_SECONDS) or "nan") / 3600,
         "commit": tags.get(keys.COMMIT, ""),
+        "timm": tags.get(keys.TIMM, ""),
         "order": tags.get(keys.ORDER, ""),
         "classes": classes,
         "evaluations": evaluations_in(tags),

@@ -54,6 +54,11 @@ def check_model(config: ModelConfig) -> None:
         )
     if config.encoder == "tiny" and config.width < 1:
         raise UserError(f"model.width is {config.width}; the tiny encoder needs a width of at least 1 (8, say).")
+    if config.dry and config.weights != "random":
+        raise UserError(
+            f"model.dry=true puts a tiny network in the place of {config.encoder}, which no file of weights is of "
+            f"(model.weights={config.weights}): add model.weights=random, as schedule=dry does, or leave model.dry out."
+        )
 
 
 def idle(config: ModelConfig) -> dict[str, object]:

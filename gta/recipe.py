@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 from collections.abc import Iterable
+from dataclasses import fields
 from pathlib import Path
 
-from gta.config import Config, DataConfig, ScheduleConfig
+from gta.config import AugmentConfig, Config, DataConfig, ScheduleConfig
 from gta.encoders import title
+from gta.fields import default_of
 from gta.scheduleconfig import ADAMW, DECAY, MOMENTUM, POLY, POWER, SGD
 
 _OPTIMIZERS = {SGD: "SGD", ADAMW: "AdamW"}
 
 
 def parts(config: Config) -> tuple[str, ...]:
-    """How a cell is trained, a few words each on network, length, batch, crop and optimizer."""
+    """How a cell is trained, a few words each on network, length, batch, crop, optimizer and views."""
     model, schedule = config.model, config.schedule
     width = f" (width {model.width})" if model.width else ""
     weights = "random weights" if model.weights == "random" else f"weights {Path(model.weights).name}"
@@ -24,7 +29,36 @@ def parts(config: Config) -> tuple[str, ...]:
         f"{schedule.batch_size} + {schedule.batch_size} images a step{_more(config.data)}",
         f"crop {config.data.crop_size}",
         f"{_OPTIMIZERS[schedule.optimizer]}, lr {schedule.lr:g}{_course(schedule)}{decoder}{_unusual(schedule)}",
+        views(config.data.augment),
     )
+
+
+def views(config: AugmentConfig) -> str:
+    """The random views in a few words: "views augseg" of a shipped set, "plain views" at the defaults, else 8 digits of
+    a digest of the settings, which tell them apart from others.
+    """
+    changed = {item.name: value for item in fields(config) if (value := getattr(config, item.name)) != default_of(item)}
+    if not changed:
+        return _PLAIN
+    digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
+    return f"views {_SETS.get(digest, digest)}"
+
+
+def remarkable(words: Iterable[str]) -> bool:
+    """Whether what cells say of one part of their training is to be shown: of views that nobody chose by name it is
+    where cells differ.
+    """
+    distinct = list(dict.fromkeys(words))
+    return len(distinct) > 1 or not re.fullmatch(rf"{_PLAIN}|views [0-9a-f]{{8}}", distinct[0])
+
+
+_PLAIN = "plain views"
+_SETS = {  # digest of what a file in conf/augment sets -> its name; tests/gta/test_recipe.py makes them from the files
+    "6b141c8b": "augseg",
+    "64c20269": "augseg_cityscapes",
+    "8b2ea59a": "gta/u2pl",
+    "57bd182e": "unimatch",  # and unimatch_v2
+}
 
 
 def folder_of(data: DataConfig) -> str:
@@ -58,7 +92,7 @@ def line(configs: Iterable[Config]) -> str:
     crop 48; SGD, lr 0.1. Data: shapes.": what differs between them has "or" between.
     """
     configs = list(configs)
-    told = "; ".join(map(_distinct, zip(*map(parts, configs), strict=True)))
+    told = "; ".join(_distinct(words) for words in zip(*map(parts, configs), strict=True) if remarkable(words))
     return f"Training: {told}. Data: {_distinct(config.data.name for config in configs)}."
 
 

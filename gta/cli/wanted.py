@@ -46,7 +46,7 @@ def wanted(
             dataset=entry.cell.config.data.name,
             encoder=title(entry.cell.config.model),
             lists=known_name(entry.cell.digests.get("labeled", "")) or "",
-            val_list=known_name(entry.cell.digests.get("val", "")) or "",
+            val_list=_val_list(entry.cell),
             training=recipe.parts(entry.cell.config),
             alike=alike(entry.cell, axes),
             paper=entry.cell.paper_row,
@@ -54,6 +54,14 @@ def wanted(
         )
         for entry in entries
     ]
+
+
+def _val_list(cell: Cell) -> str:
+    """What the validation list is called where it is a published one, and how much of it is scored, if not all."""
+    from gta.data.splits.known import known_name
+
+    name, first = known_name(cell.digests.get("val", "")) or "", cell.config.schedule.eval_images
+    return f"first {first} images of {name}".rstrip() if 0 < first < (cell.sizes.val or first + 1) else name
 
 
 def _retry(entries: Sequence[Entry]) -> str:

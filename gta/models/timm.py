@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gta.config import ModelConfig
-from gta.encoders import timm_name
+from gta.encoders import TIMM, timm_name
 from gta.errors import UserError
 from gta.text import did_you_mean, first_line
 
@@ -55,6 +55,7 @@ def _made(config: ModelConfig) -> Any:
             f"model.encoder={config.encoder}: timm {timm.__version__} has no such model; "
             f"{did_you_mean(name, timm.list_models())}"
         )
+    _check_tag(timm, config.encoder)
     options = {"dynamic_img_size": True} if config.patch else {"output_stride": config.output_stride}
     try:
         model = timm.create_model(name, pretrained=False, num_classes=0, **options)
@@ -68,6 +69,20 @@ def _made(config: ModelConfig) -> Any:
     if not hasattr(model, "forward_intermediates") or not hasattr(model, "prune_intermediate_layers"):
         raise UserError(f"model.encoder={config.encoder}: timm's {name} does not hand out features: {_OTHER}")
     return model
+
+
+def _check_tag(timm: Any, encoder: str) -> None:
+    """Raise UserError for a name with a tag (timm's word for which weights) that timm does not know of the backbone."""
+    name, dot, tag = timm_name(encoder).partition(".")
+    known = sorted(full.partition(".")[2] for full in timm.models.get_arch_pretrained_cfgs(name))
+    if not dot or tag in known:
+        return
+    tags = [one for one in known if one]
+    choice = did_you_mean(tag, tags) if tags else "it has none"
+    raise UserError(
+        f"model.encoder={encoder}: timm {timm.__version__} has no tag {tag!r} of {name}; {choice} The weights are "
+        f"model.weights' in any case: {TIMM}{name} will do."
+    )
 
 
 _OTHER = "choose another backbone (timm.list_models())."

@@ -20,7 +20,7 @@ from gta.provenance import code
 # What a number can depend on, or the running of a cell.
 PACKAGES = (
     "torch", "numpy", "opencv-python-headless", "pillow", "hydra-core", "omegaconf", "submitit",
-    "hydra-submitit-launcher", "mlflow", "pandas",
+    "hydra-submitit-launcher", "mlflow", "pandas", "safetensors", "timm", "torchvision",
 )  # fmt: skip
 NVIDIA = Path("/proc/driver/nvidia/version")
 

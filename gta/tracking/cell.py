@@ -16,7 +16,7 @@ from gta.config import Config
 from gta.evaluations import Evaluation
 from gta.sweep import Sweep
 from gta.tracking import keys
-from gta.tracking.tags import attempt_tags, evaluation_tags, gpu, gpu_seconds, result_tags, started_by
+from gta.tracking.tags import attempt_tags, evaluation_tags, gpu, gpu_seconds, result_tags, started_by, timm
 
 _ERROR_LENGTH = 500  # characters of an error that are shown in a list of runs
 Found = TypeVar("Found")
@@ -168,6 +168,8 @@ class TrackedCell:
             tags |= attempt_tags(self.attempt)
         if names := gpu(self.records, self.attempt):
             tags[keys.GPU] = names
+        if versions := timm(self.records):
+            tags[keys.TIMM] = versions
         tags |= started_by(self.sweep, self.attempt)
         for path in (self.folder.previous_checkpoint_file, self.folder.checkpoint_file):
             if path.exists():

@@ -40,6 +40,7 @@ EVALUATION = "gta.evaluation"
 ITERATION = "gta.iteration"
 SECONDS = "gta.seconds"
 ORDER = "gta.order"  # of the batches, where it is not the first alone: "order 1 from iteration 400"
+TIMM = "gta.timm"  # of a network over a backbone of timm: the versions of timm that made it, parted by commas
 GPU_SECONDS = "gta.gpu_seconds"  # of all attempts
 COMMIT = "gta.commit"
 CLASSES = "gta.classes"  # JSON list of names; where MLflow takes no text so long, the artifact RESULT alone has it,

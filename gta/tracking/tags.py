@@ -56,6 +56,12 @@ def gpu(records: Iterable[journal.Record], attempt: Attempt | None) -> str:
     return "unknown" if device else "none" if seen is not None else ""
 
 
+def timm(records: Iterable[journal.Record]) -> str:
+    """The versions of timm that made the network, each attempt's, parted by commas; "" for a network without it."""
+    versions = [record.get("timm") for record in records if record["kind"] == "event" and record["event"] in _STARTS]
+    return ", ".join(dict.fromkeys(str(version) for version in versions if version))
+
+
 def result_tags(result: Result, attempt_tags: dict[str, str]) -> dict[str, str]:
     """What came of it; the commit that ended it is the result's."""
     tags = {

@@ -14,12 +14,13 @@ from gta import evaluations, progress, seeds
 from gta.cell import Cell
 from gta.cellfolder import NewOrder, Score
 from gta.data.loaders import train_loader
+from gta.encoders import timm_name
 from gta.errors import Diverged
 from gta.journal import CUT_BACK, Journal
 from gta.methods.base import Method
 from gta.ops import distributed
 from gta.ops.optim import encoder_lr
-from gta.provenance.environment import commit
+from gta.provenance.environment import commit, version_of
 from gta.provenance.monitor import SystemMonitor
 from gta.text import first_line
 from gta.train import checkpoint, divergence, kernels, order
@@ -111,6 +112,8 @@ class Trainer:
     def _resume(self) -> int:
         """The iteration that training goes on from."""
         place = {"world_size": distributed.world_size(), "device": str(self.device), "commit": self.commits[-1]}
+        if timm_name(self.config.model.encoder):
+            place["timm"] = version_of("timm")
         if self.device.type == "cuda":
             place["gpu"] = torch.cuda.get_device_name(self.device)
         state = self._last_good() if self.first else None

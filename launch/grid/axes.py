@@ -13,6 +13,7 @@ from gta.compose.filerules import OURS, PARAMS
 # A method and a data set bring settings of their own, and the length in epochs is by the split's number of images.
 _ROWS_AND_COLUMNS = ("method", "data.name", "data.split", "data.split_family")
 _BECOMES = {  # in a cell's config
+    "augment": ["data.augment"],
     "schedule.epochs": ["schedule.iterations"],
     "schedule.lr_batch_size": ["schedule.lr"],
     "schedule.scale_lr": ["schedule.lr"],

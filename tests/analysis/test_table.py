@@ -127,6 +127,41 @@ def test_a_run_that_diverged_and_went_on_with_other_batches_is_named():
     assert "other batches" not in " ".join(build(frame(rows[0]), [want("a")]).notes)
 
 
+def test_versions_of_timm_are_told_and_are_no_two():
+    rows = [run("a", 50.0, timm="1.0.9"), run("b", 60.0, seed=1, timm="1.0.9, 1.0.27"), run("c", 60.0, label="sup")]
+    made = build(frame(*rows), [want("a"), want("b", seed=1), want("c", "sup")])
+    assert "timm: 1.0.9, 1.0.27 (MIXED versions)." in made.notes, "of those that have a backbone of it"
+    assert made.mixed == ["2 versions of timm (1.0.9, 1.0.27)"]
+    assert "timm: 1.0.9." in build(frame(rows[0]), [want("a")]).notes
+    assert "timm" not in " ".join(build(frame(rows[2]), [want("c", "sup")]).notes)
+
+
+def test_the_footer_says_which_rows_have_other_views():
+    """The same by all, and by nobody's name, is not worth a word; a part of the list that is scored always is."""
+    rows = [run("a", 50.0), run("b", 40.0)]
+
+    def told(first: str, second: str, row: str = "u2pl, as code") -> list[str]:
+        cells = [want("a", training=("tiny", first)), want("b", row, training=("tiny", second))]
+        return [note for note in build(frame(*rows), cells).notes if note.startswith(("Training", "Network"))]
+
+    assert told("plain views", "plain views")[0] == told("views 0123abcd", "views 0123abcd")[0] == "Training: tiny."
+    assert told("views augseg", "views augseg")[0] == "Training: tiny; views augseg."
+    training, network = told("plain views", "views augseg")
+    assert training == "Training: tiny; plain views (gta), views augseg (u2pl, as code)."
+    assert network == "Network: teacher."
+    cells = [want("a", val_list="first 2 images of VOC val"), want("b", "u2pl, as code", val_list="VOC val")]
+    rows[1]["network"] = "student"
+    made = build(frame(*rows), [*cells, want("c", "u2pl")])
+    assert "Data: shapes; val list first 2 images of VOC val 33333333, VOC val 33333333 (MIXED lists)." in made.notes
+    assert made.mixed == ["2 val lists (first 2 images of VOC val 33333333, VOC val 33333333)"]
+
+
+def test_rows_with_commas_in_their_names_are_told_apart():
+    rows = [run("a", 50.0), run("b", 40.0), run("c", 40.0, network="student")]
+    cells = [want("a", "u2pl"), want("b", "u2pl, as code"), want("c", "sup")]
+    assert "Network: teacher (u2pl; u2pl, as code), student (sup)." in build(frame(*rows), cells).notes
+
+
 def test_two_cells_in_one_place_are_refused():
     with pytest.raises(UserError, match=r"method\.label"):
         build(frame(), [want("a"), want("b")])

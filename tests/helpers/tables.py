@@ -34,6 +34,7 @@ def run(signature: str, last: float, **changes: Any) -> dict[str, Any]:
         "digest_val": "3333333344444444",
         "commit": "abcdef1234567890",
         "order": "",
+        "timm": "",
     }
     return row | changes
 

@@ -59,6 +59,7 @@ def dino(**changes: Any) -> ModelConfig:
         ({"model": dino(stem="plain")}, "model.stem is plain, and dinov2_small has no such setting"),
         ({"model": dino(low_level_channels=48)}, "model.low_level_channels is 48, and dinov2_small has no such"),
         ({"model": dino(head_kernel=1)}, "model.head_kernel is 1, and dinov2_small has no such setting"),
+        ({"model.dry": True, "model.weights": "w.pth"}, "no file of weights is of .*add model.weights=random"),
         ({"model.head_kernel": 2}, "model.head_kernel is 2; it must be 1 or 3"),
         ({"model.register_tokens": 4}, "model.register_tokens is 4, and the tiny encoder has no such setting"),
         ({"model.mask_predictor": "fusion"}, "model.mask_predictor is fusion, and the tiny encoder has no such"),

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from gta.cellfolder import CellFolder
 from gta.compose.validate import check_idle
 from gta.config import ModelConfig
 from gta.encoders import check_model, has_batchnorm, patch_size
 from gta.errors import UserError
 from gta.models import build_model, check_weights, load_initial_weights
+from gta.tracking.cell import TrackedCell
 
 try:
     import timm
@@ -114,6 +116,8 @@ def test_a_file_that_would_leave_it_partly_random_is_refused(tmp_path: Path) -> 
         (vit("test_vit", patch=14), "use model.patch=16"),
         (vit("test_resnet"), "cannot be made for images of other sizes"),
         (conv("hf-hub:somebody/model"), "has no such model"),
+        (conv("test_resnet.wrong_tag"), "has no tag 'wrong_tag' of test_resnet; there are r160_in1k"),
+        (vit("test_vit.r160_in1"), "has no tag 'r160_in1' of test_vit; did you mean r160_in1k?"),
     ],
 )  # fmt: skip
 def test_a_backbone_that_does_not_fit_is_refused_before_a_cell_is_made(config: ModelConfig, said: str) -> None:
@@ -140,6 +144,9 @@ def test_a_cell_trains_on_it(words: list[str], tmp_path: Path, monkeypatch: pyte
         "data.allow_absent_classes=true",
     ]
     assert main(["train", "method=gta", "model.weights=random", *words, *short, *small, "site.device=cpu"]) == 0
+    (cell,) = (tmp_path / "runs/cells").iterdir()
+    tags = TrackedCell.read(CellFolder(cell)).tags()
+    assert tags["gta.timm"] == timm.__version__
 
 
 @pytest.mark.skipif(not WHY, reason="timm is there")

@@ -10,12 +10,13 @@ import pytest
 
 from analysis import runs
 from gta.cellfolder import CellFolder, NewOrder, Orders, Result
+from gta.data.lists import digest
 from gta.files import write_json, write_text
 from gta.journal import CUT_BACK, Journal, read
 from gta.tracking import keys
 from gta.tracking import sync as tracking
 from gta.tracking.cell import TrackedCell
-from tests.helpers.tracked import CLASSES, evaluated, expected, finish, history, in_tags, make_cell, run_of, train
+from tests.helpers.tracked import CLASSES, VAL, evaluated, expected, finish, history, in_tags, make_cell, run_of, train
 from tests.helpers.works import whole, works
 
 LISTS = ("labeled", "unlabeled", "val")
@@ -50,7 +51,8 @@ def test_a_finished_cell_is_one_complete_run(tmp_path, uri, client):
     iou = {name: value for name, value in run.data.metrics.items() if name.startswith(keys.CLASS_IOU)}
     assert iou == {"iou/background": 90.0, "iou/disc_ round": 50.12345}, "the third class is absent"
     lists = {(one.dataset.name, one.dataset.digest): in_tags(one)[keys.CONTEXT] for one in run.inputs.dataset_inputs}
-    assert lists == {(f"shapes {n}", n[0].replace("l", "a").replace("u", "b").replace("v", "c") * 36): n for n in LISTS}
+    digests = {"labeled": "a" * 36, "unlabeled": "b" * 36, "val": digest(VAL)[:36]}
+    assert lists == {(f"shapes {n}", digests[n]): n for n in LISTS}
     written = read(CellFolder(cell).journal_file)
     assert run.info.start_time == round(written[0]["time"] * 1000)
     times = [p.timestamp for p in client.get_metric_history(run.info.run_id, "lr")]
@@ -92,6 +94,16 @@ def test_an_evaluation_that_cannot_be_read_for_now_stays_in_the_run(tmp_path, ur
     path.write_text("{")
     assert tracking.sync([cell], uri).damaged == []
     assert keys.EVALUATED + made.name not in run_of(client, cell).data.tags, "a damaged one counts as absent"
+
+
+def test_every_version_of_timm_that_made_a_network_is_told(tmp_path):
+    cell = make_cell(tmp_path)
+    with Journal(CellFolder(cell).journal_file) as log:
+        log.event("started", iteration=0, timm="1.0.9")
+        log.event("resumed", iteration=4, timm="1.0.9")
+        log.event("resumed", iteration=8, timm="1.0.27")
+    assert TrackedCell.read(CellFolder(cell)).tags()[keys.TIMM] == "1.0.9, 1.0.27"
+    assert keys.TIMM not in TrackedCell.read(CellFolder(make_cell(tmp_path))).tags()
 
 
 def test_an_evaluation_that_somebody_changed_in_mlflow_costs_no_table(tmp_path, uri, client):

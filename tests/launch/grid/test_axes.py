@@ -83,3 +83,15 @@ def test_a_group_of_ones_own_that_the_file_varies_may_differ_and_nothing_within_
     assert found == axes
     assert said.startswith("training settings that no file of a sweep varies (SGD, lr 0.1 (")
     assert "SGD, lr 0.1, weight decay 0.01 (" in said
+
+
+def test_views_may_differ_where_the_file_varies_them(small: list[str], own: Callable[[str], list[str]]) -> None:
+    words = own(FILE.replace("schedule.iterations: 6,8", "augment: plain,gta"))
+    assert mixed([*words, "method=gta"]) == (("method", "data.split", "seed", "augment"), [])
+
+
+def test_views_that_the_file_does_not_vary_are_refused(small: list[str], own: Callable[[str], list[str]]) -> None:
+    words = own(FILE)
+    _, (said,) = mixed([*words, "method=gta", "schedule.iterations=6", "augment=plain,gta"])
+    assert "plain views (" in said
+    assert "views gta/u2pl (" in said

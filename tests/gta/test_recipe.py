@@ -1,0 +1,30 @@
+"""How cells are trained, in words: the views too, by the names that conf/augment gives them."""
+
+from __future__ import annotations
+
+import pytest
+
+from gta import recipe
+from gta.compose import compose
+from gta.compose.hydra import ConfigLoaderImpl
+from gta.config import AugmentConfig
+from tests.helpers.cells import config
+from tests.helpers.configs import changed
+
+SHIPPED = {path.stem for path in (compose.CONF / "augment").glob("*.yaml")}
+TOGETHER = {"gta": "gta/u2pl", "u2pl": "gta/u2pl", "unimatch": "unimatch", "unimatch_v2": "unimatch"}
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED - {"plain"}))
+def test_a_shipped_set_of_views_has_its_name(name: str, loader: ConfigLoaderImpl) -> None:
+    """A file that is changed has another digest: put what `views` says of it into `gta.recipe`."""
+    made = compose.Composer(loader).cell(["data=voc_classic", f"augment={name}"])
+    assert recipe.views(made.data.augment) == f"views {TOGETHER.get(name, name)}"
+
+
+def test_views_are_shown_where_somebody_chose_them_or_cells_differ() -> None:
+    plain, own = config(), changed(config(), {"data.augment.scale_max": 1.5})
+    assert recipe.views(AugmentConfig()) == "plain views"
+    assert "views" not in recipe.line([plain]) + recipe.line([own]), "the data set's own"
+    assert f"; plain views or {recipe.views(own.data.augment)}. Data" in recipe.line([plain, own])
+    assert recipe.remarkable(["views augseg"])
