@@ -27,6 +27,7 @@ _SHAPE = (
     "method.name", "model.encoder", "model.width", "model.output_stride", "model.decoder_channels", "model.auxiliary",
     "model.stem", "model.dry", "data.name", "data.crop_size", "data.input_scale", "schedule.batch_size",
     "schedule.group_size", "evaluation.protocol", "precision", "num_threads",
+    "deterministic", "tf32", "compile",
 )  # fmt: skip
 Shape = tuple[str, ...]
 
