@@ -6,6 +6,7 @@ sweep as declared has too is that sweep's: nothing is run twice.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -26,9 +27,11 @@ from gta.compose.paths import absolute
 from gta.config import Config
 from gta.errors import UserError
 from gta.fields import describe, result_fields
+from gta.ranges import LINE
 
 _GROUP = "sweep"
 _SWEEPER = "hydra/sweeper"
+_SHOWN = 3  # of more values than a text takes
 # of data and weights, what the signature knows by digests; the rest of what is neutral is so in any grid
 _LISTS = ("ids", "train_list", "val_list", "split", "unlabeled_root", "split_family", "split_dir")
 
@@ -104,7 +107,22 @@ def words(loader: ConfigLoaderImpl, changed: Sequence[Override], file: DictConfi
         elif sorted(values) != sorted(before.get(key) or [_composed(file, key)]):
             told[key] = f"{key}={','.join(values)}"
     places = {key: place for place, key in enumerate(before)}
-    return " ".join(told[key] for key in sorted(told, key=lambda key: (places.get(key, len(places)), key)))
+    return _in_a_line([told[key] for key in sorted(told, key=lambda key: (places.get(key, len(places)), key))])
+
+
+def _in_a_line(settings: Sequence[str]) -> str:
+    """The settings in a text that a config takes; of too many values the first ones, how many, and their digest."""
+    said = list(settings)
+    while not LINE.holds(text := " ".join(said)):
+        place = max(range(len(said)), key=lambda i: len(said[i]))
+        name, _, values = said[place].partition("=")
+        several = values.split(",")
+        digest = hashlib.sha256(values.encode()).hexdigest()[:8]
+        short = f"{name}={','.join(several[:_SHOWN])},...({len(several)} values, {digest})"
+        if len(short) >= len(said[place]):
+            break
+        said[place] = short
+    return text
 
 
 def _values(override: Override) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,17 @@ def test_a_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
             named(*words)
     with pytest.raises(UserError, match="leave it out"):
         named("sweep=shapes", "variant=mine")
+
+
+def test_more_values_than_a_text_takes_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["sweep=shapes", "method=supervised", "data.split=1/50"]
+    one, cells = named(*words, "seed=range(0,1200)")
+    assert re.fullmatch(r"method=supervised data.split=1/50 seed=0,1,2,\.\.\.\(1200 values, [0-9a-f]{8}\)", one)
+    assert len(cells) == 1200
+    assert cells[1199].variant == one
+    other, _ = named(*words, f"seed={','.join(str(seed) for seed in [*range(1199), 5000])}")
+    assert folder_name(one) != folder_name(other), "another grid, another table"
 
 
 def test_without_a_sweep_there_is_no_variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
