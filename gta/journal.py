@@ -13,7 +13,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +119,7 @@ def _cut_back_to(record: Record) -> int | None:
 
 def last(path: str | Path) -> Record | None:
     """The last metrics record, or None; errors as of `read`. A line that is no record is passed over."""
-    return _last(path)[0]
+    return _last(path, counting=False)[0]
 
 
 def look(path: str | Path) -> Record | None:
@@ -130,9 +130,9 @@ def look(path: str | Path) -> Record | None:
     return found
 
 
-def _last(path: str | Path) -> tuple[Record | None, int]:
-    """The last metrics record, and how many lines near it are JSON and no record. Reads the end of the file only: a
-    status board stays cheap.
+def _last(path: str | Path, counting: bool = True) -> tuple[Record | None, int]:
+    """The last metrics record, and, where that is to be counted, how many lines near it are JSON and no record. Reads
+    the end of the file only: a status board stays cheap.
     """
     descriptor = opened(Path(path), REPAIR)
     if descriptor is None:
@@ -145,10 +145,14 @@ def _last(path: str | Path) -> tuple[Record | None, int]:
             start = max(0, end - span)
             # The first line of the piece may be cut, also within a character; as a torn line it is left out.
             lines = os.pread(descriptor, end - start, start).split(b"\n")[1 if start else 0 :]
-            records = [_record(line) for line in lines]
-            strange = sum(_strange(line) for line, record in zip(lines, records, strict=True) if record is None)
-            if found := [record for record in records if record and record["kind"] == "metrics"]:
-                return found[-1], strange
+            # the latest line first: who does not count is done with the first that will do
+            records: Iterator[Record | None] = map(_record, reversed(lines))
+            if counting:
+                records = iter(kept := list(records))
+                pairs = zip(reversed(lines), kept, strict=True)
+                strange = sum(_strange(line) for line, record in pairs if record is None)
+            if (found := next((one for one in records if one and one["kind"] == "metrics"), None)) is not None:
+                return found, strange
             span *= 4
     finally:
         os.close(descriptor)

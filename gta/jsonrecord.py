@@ -7,9 +7,9 @@ import json
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, ClassVar, Self, Union, get_args, get_origin, get_type_hints
@@ -154,13 +154,16 @@ class JsonRecord:
         put(path, self.text())
 
 
+Check = Callable[[Any, str], Any]  # the value of a field of this name, where it is of its kind; else TypeError
+
+
 @cache
-def _fields(cls: type) -> dict[str, tuple[Any, bool]]:
-    """Name -> the declared kind, and whether a file must have the field."""
+def _fields(cls: type) -> dict[str, tuple[Check, bool]]:
+    """Name -> the check of its declared kind, and whether a file must have the field."""
     hints = get_type_hints(cls)
     absent = dataclasses.MISSING
     return {
-        item.name: (hints[item.name], item.default is absent and item.default_factory is absent)
+        item.name: (_check(hints[item.name]), item.default is absent and item.default_factory is absent)
         for item in dataclasses.fields(cls)
     }
 
@@ -168,36 +171,65 @@ def _fields(cls: type) -> dict[str, tuple[Any, bool]]:
 def _made(cls: type, values: Mapping[str, Any], prefix: str) -> Any:
     """The dataclass `cls` of the values of a JSON object."""
     known: dict[str, Any] = {}
-    for name, (kind, needed) in _fields(cls).items():
+    for name, (check, needed) in _fields(cls).items():
         if name in values:
-            known[name] = _checked(kind, values[name], prefix + name)
+            known[name] = check(values[name], prefix + name)
         elif needed:
             raise KeyError(prefix + name)
     return cls(**known)
 
 
-def _checked(kind: Any, value: Any, name: str) -> Any:
-    """The value of a field, where it is of the declared kind; else TypeError."""
-    if kind is Any:
-        return value
+@cache
+def _check(kind: Any) -> Check:
+    """What a value is held to, of a declared kind: made once, since a command over many cells asks a million times."""
     origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return lambda value, name: value
     if origin in (Union, UnionType):
-        if value is None and NoneType in inner:
-            return None
-        return _checked(next(one for one in inner if one is not NoneType), value, name)
-    expected = float if kind is float else (origin or kind)
-    if dataclasses.is_dataclass(kind) and isinstance(value, dict):
-        return _made(kind, value, f"{name}.")  # type: ignore[arg-type]
-    if origin is list and isinstance(value, list):
-        return [_checked(inner[0], one, name) for one in value]
-    if origin is dict and isinstance(value, dict):
-        return {key: _checked(inner[1], one, f"{name}.{key}") for key, one in value.items()}
+        optional, one = NoneType in inner, _check(next(one for one in inner if one is not NoneType))
+        return lambda value, name: None if value is None and optional else one(value, name)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return kind(value)
-    plain = isinstance(value, (int, float) if expected is float else expected)
-    if origin or not plain or (isinstance(value, bool) and expected is not bool) or not _sound(value, kind):
-        raise TypeError(f"{name} is {value!r:.80}")
-    return float(value) if expected is float else value
+        return lambda value, name: kind(value)
+    plain = _plain(kind)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        made = partial(_made, kind)
+        return lambda value, name: made(value, f"{name}.") if isinstance(value, dict) else plain(value, name)
+    if origin is list:
+        item = _check(inner[0])
+        return lambda value, name: [item(v, name) for v in value] if isinstance(value, list) else plain(value, name)
+    if origin is dict:
+        return _mapping(inner[1], plain)
+    return plain
+
+
+def _plain(kind: Any) -> Check:
+    origin = get_origin(kind)
+    expected = (int, float) if kind is float else (origin or kind)
+
+    def plain(value: Any, name: str) -> Any:
+        fits = isinstance(value, expected) and (kind is bool or not isinstance(value, bool))
+        if origin or not fits or not _sound(value, kind):
+            raise TypeError(f"{name} is {value!r:.80}")
+        return float(value) if kind is float else value
+
+    return plain
+
+
+def _mapping(kind: Any, otherwise: Check) -> Check:
+    check = _check(kind)
+
+    def of_texts(value: Any, name: str) -> Any:
+        if not isinstance(value, dict):
+            return otherwise(value, name)
+        sound = not any(type(one) is not str or _UNSOUND.search(one) for one in value.values())
+        return dict(value) if sound else of_any(value, name)
+
+    def of_any(value: Any, name: str) -> Any:
+        if not isinstance(value, dict):
+            return otherwise(value, name)
+        return {key: check(one, f"{name}.{key}") for key, one in value.items()}
+
+    return of_texts if kind is str else of_any
 
 
 def _sound(value: Any, kind: Any) -> bool:
