@@ -79,6 +79,7 @@ def count_batch(
             matrices = metrics.confusions(metrics.predicted(scores), truth, classes, IGNORE)
             found[name].add(indices, matrices)
             unsound[name].index_add_(0, indices, (~metrics.finite(scores)).long())
+            del scores  # they are large: the next pass takes their place
 
 
 def _part(config: Config) -> inference.Key:

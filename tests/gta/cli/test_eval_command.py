@@ -131,6 +131,18 @@ def test_one_cell_shows_its_classes_a_column_a_protocol(grid: list[str], say: Sa
     assert "not recorded, a part of the images was scored" in said
 
 
+def test_a_batch_makes_another_evaluation_of_the_same_numbers(grid: list[str], say: Say) -> None:
+    cell = folders(grid)["supervised"]
+    shown, _ = say("eval", str(cell.path), "evaluation.batch=1,4")
+    one, four = (line.partition(": ")[2] for line in shown.splitlines() if "mIoU" in line)
+    assert one.endswith("original size)")
+    assert four == one.removesuffix(")") + " (batches of 4))", "the mIoU too"
+    (kept,) = [one for one in evaluations.all_of(cell) if one.evaluation == "original size (batches of 4)"]
+    assert kept.settings["evaluation.batch"] == "4"
+    table, _ = say("table", *grid, "--protocol", "original_size+batch=4")
+    assert "Evaluation: original_size+batch=4: original size (batches of 4)." in " ".join(table.split())
+
+
 def test_weights_that_are_gone_are_a_sentence_and_cost_no_other_cell(grid: list[str], say: Say) -> None:
     cell = folders(grid)["gta"]
     kept = cell.checkpoint_file.rename(cell.path / "kept")
