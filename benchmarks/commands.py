@@ -8,7 +8,7 @@ hardly change; the ratio is that of the CPU seconds to those of the smallest gri
 `multirun --no-wait` of jobs that are held, and is left out (`submit=no`, or auto) where no Slurm controller answers
 (one of this machine's own: `tests/slurm/cluster start; eval "$(tests/slurm/cluster env)"`). `status` and `table` are of
 these cells: queued ones, or never run. `table, done` is of cells with a result, the first time, when all of them are
-sent to MLflow, and again (`done=no` leaves both out).
+sent to MLflow, again, and once more, when nobody has written to the store (`done=no` leaves these out).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SLURM = (
     "+site.sbatch.hold=true",
 )
 PER_SEED = 6  # cells of the sweep `shapes` for one seed
-ROWS = ("plan", "submit", "status", "table", "table, done", "again")
+ROWS = ("plan", "submit", "status", "table", "table, done", "again", "unchanged")
 
 Times = tuple[float, float]  # by the clock, and of the CPU
 
@@ -101,6 +101,7 @@ def one_round(size: int, submit: bool, done: bool) -> dict[str, Times]:
             finish(folder, grid)
             times["table, done"] = run(folder, "table", *grid)
             times["again"] = run(folder, "table", *grid)
+            times["unchanged"] = run(folder, "table", *grid)
     return times
 
 

@@ -17,5 +17,5 @@ def test_each_command_has_a_row(tmp_path: Path) -> None:
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert said.returncode == 0, said.stderr
     rows = [line.split("|")[1].strip() for line in said.stdout.splitlines() if line.startswith("| ")]
-    assert rows == ["", "---", "plan", "status", "table", "table, done", "again"]
+    assert rows == ["", "---", "plan", "status", "table", "table, done", "again", "unchanged"]
     assert list(tmp_path.iterdir()) == []
