@@ -14,6 +14,7 @@ from gta.cellfolder import CellFolder, JsonRecord
 from gta.certificate import Certificate
 from gta.evaluations import Evaluation
 from gta.files import write_text
+from gta.journal import Journal
 from gta.notices import Notified
 from gta.provenance.environment import environment
 from gta.tracking import store
@@ -68,6 +69,8 @@ def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_stor
         CellFolder(cell).checkpoint_file.touch()
     fail(cells[0], attempt=1)
     order = cellfolder.NewOrder(number=1, iteration=400)
+    with Journal(CellFolder(cells[1]).journal_file) as log_of_run:
+        log_of_run.event("resumed", iteration=400, timm="1.0.0")
     finish(cells[1], orders=[order])
     write_text(CellFolder(cells[1]).artifacts_folder / "confusion.json", "{}")
     write_text(CellFolder(cells[1]).artifacts_folder / "images/0_a.png", "a picture")
