@@ -36,10 +36,11 @@ def command(
     (GPU-seconds an iteration), else of the cost model, with their range, else unknown. Cells without a GPU count
     core-hours.
 
-    The cost model predicts from what a cell computes. --calibrate makes it: it counts that for the cells to run
-    (seconds for each method), and takes rates from cells that are done on such a device; where there are none, it times
-    a few steps of the smallest cell, on this machine, which therefore has to have such a device, and the data. It keeps
-    both in runs/costs.json. Once cells are done, how far the model was off on them is said here and by status.
+    The cost model predicts from what a cell computes. --calibrate makes it: it counts that for the cells to run (CPU
+    seconds for each method, 16 for a ResNet-101), and takes rates from cells that are done on such a device; where
+    there are none, it times a few steps of the smallest cell, on this machine, which therefore has to have such a
+    device, and the data. It keeps both in runs/costs.json. Once cells are done, how far the model was off on them is
+    said here and by status.
     """
     if overview.asked(words.overrides):
         return overview.show(words.overrides, "plan")

@@ -61,7 +61,7 @@ def counted(config: Config, size: tuple[int, int]) -> Counted:
     Takes seconds. Raises what the method raises where it cannot be followed without values (`torch.unique`, say).
     """
     schedule = replace(config.schedule, warm_up=1)
-    config = replace(config, schedule=schedule, model=replace(config.model, weights="random"))
+    config = replace(config, schedule=schedule, model=replace(config.model, weights="random"), compile=False)
     method = build_method(config, torch.device("cpu"))
     with _followed() as counter:
         method.step(*_batch(method, config), 0)

@@ -11,6 +11,7 @@ import torch
 from gta.config import Config
 from gta.data.loaders import train_loader
 from gta.data.splits.split import Split
+from gta.train import kernels
 from gta.train.evaluate import confusion_matrices
 from gta.train.run import build_method, prepare_device
 
@@ -31,11 +32,12 @@ class Timed:
 def timed(config: Config, split: Split) -> Timed:
     """Trains random weights for a few steps on this machine and keeps nothing; one process, whatever the ranks.
 
-    Raises UserError for data that cannot be read.
+    Raises UserError for data that cannot be read, and where `compile` has no compiler.
     """
     schedule = replace(config.schedule, warm_up=0, iterations=1 + STEPS)
     config = replace(config, schedule=schedule, model=replace(config.model, weights="random"))
     device = prepare_device(config)
+    kernels.compiling(config, device)
     method = build_method(config, device)
     loader = train_loader(config, split, 1, 0, 0, strong=method.strong_views, unlabeled=method.uses_unlabeled)
     clock = _clock(device, config.num_threads)
@@ -44,7 +46,8 @@ def timed(config: Config, split: Split) -> Timed:
         asked = time.monotonic()
         labeled, unlabeled = next(batches)
         came, began = time.monotonic(), clock()
-        method.step(labeled.to(device), unlabeled.to(device) if unlabeled else None, iteration)
+        with kernels.in_a_step(config):
+            method.step(labeled.to(device), unlabeled.to(device) if unlabeled else None, iteration)
         _finish(device)
         if iteration:
             stepped, waited = stepped + clock() - began, waited + came - asked

@@ -84,8 +84,8 @@ def key(settings: Mapping[str, str]) -> str:
 def group(config: Config, unit: str | None = None) -> str:
     """What rates of one cell hold for another by. `unit`: what it ran on, where that is known."""
     unit = unit or held(config).unit
-    threads = f" {config.num_threads} threads" if unit == "core" else ""
-    return f"{unit} {config.precision}{threads} /{config.site.cells_per_gpu}"
+    kernels = f"{config.num_threads} threads" if unit == "core" else f"tf32={config.tf32} {config.deterministic}"
+    return f"{unit} {config.precision} {kernels} {config.compile} /{config.site.cells_per_gpu}"
 
 
 def work(amount: Amount, group: str) -> float:

@@ -104,6 +104,13 @@ def test_what_cannot_change_the_count_shares_it(entry: Callable[..., Entry]) -> 
     ] * 4
 
 
+def test_rates_hold_for_one_kind_of_kernels(entry: Callable[..., Entry]) -> None:
+    first = costmodel.group(entry().cell.config)
+    assert costmodel.group(entry("gta", data__crop_size=40).cell.config) == first
+    for other in ({"num_threads": 2}, {"precision": "bf16"}, {"compile": True}, {"site__gpus_per_node": 1}):
+        assert costmodel.group(entry(**other).cell.config) != first, other
+
+
 def test_a_machine_that_others_use_does_not_make_a_cell_larger(entry: Callable[..., Entry]) -> None:
     """Of a process of one thread, the journal says which share of a core it had."""
     cell = entry().cell
