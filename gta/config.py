@@ -164,6 +164,11 @@ class SiteConfig(ContainerConfig, NotifyConfig):
         "the stacks of its ranks in their logs; the cell goes on by itself. 0: never.",
         within=(0, 1_000_000),
     )
+    save_behind: bool = neutral(
+        True,
+        "Checkpoints are written by a thread while training goes on, from a copy in the host's memory as large as the "
+        "file; false: training waits, without a copy.",
+    )
     rates: dict[str, float] = neutral(
         {},
         "GPU-seconds (without a GPU: core-seconds) an iteration by method, for prices: {gta: 1.9, any: 1.2}.",

@@ -27,4 +27,7 @@ class Control:
         """Training goes on from this iteration."""
 
     def saved(self, iteration: int) -> None:
-        """Everything up to this iteration is on disk."""
+        """Everything up to this iteration is on disk. Called by the thread that wrote it, of rank 0 alone."""
+
+    def answered(self) -> None:
+        """What `request` asked for is done: this rank's part of everything is on disk."""

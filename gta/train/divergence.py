@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import nn
 
+from gta.errors import Diverged
 from gta.methods.base import Method
 from gta.ops import distributed
 from gta.ops.distributed import unwrap
@@ -34,6 +35,17 @@ def of_networks(networks: Mapping[str, nn.Module]) -> str:
     for name, network in networks.items():
         words += _said(name, not_finite(unwrap(network).state_dict()))
     return _on_any_rank(words)
+
+
+def error(what: str, iteration: int, lr: float, saved: int | None) -> Diverged:
+    """What ends a run of which `what` was found. `saved`: iteration of the last checkpoint, if any."""
+    good, again = "there is no checkpoint yet", "begins again"
+    if saved is not None:
+        good, again = f"the last good checkpoint is of iteration {saved}", "goes on from it"
+    return Diverged(
+        f"Diverged at iteration {iteration}, learning rate {lr:.3g}: {what}; {good}. "
+        f"`gta retry --new-order` {again} with other batches; a lower schedule.lr is another cell."
+    )
 
 
 def _said(name: str, broken: Sequence[str]) -> list[str]:

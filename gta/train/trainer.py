@@ -14,13 +14,12 @@ from gta import evaluations, progress, seeds
 from gta.cell import Cell
 from gta.cellfolder import NewOrder, Score
 from gta.data.loaders import train_loader
-from gta.encoders import timm_name
 from gta.errors import Diverged
 from gta.journal import CUT_BACK, Journal
 from gta.methods.base import Method
 from gta.ops import distributed
 from gta.ops.optim import encoder_lr
-from gta.provenance.environment import commit, version_of
+from gta.provenance.environment import commit
 from gta.provenance.monitor import SystemMonitor
 from gta.text import first_line
 from gta.train import checkpoint, divergence, kernels, order
@@ -29,9 +28,11 @@ from gta.train.artifacts import write_artifacts
 from gta.train.control import Control, Request
 from gta.train.evaluate import Counts, count, examples, score
 from gta.train.outcome import result_of
+from gta.train.place import place
 from gta.train.pseudo import quality
 from gta.train.record import record_of
 from gta.train.waiting import Waiting
+from gta.train.writer import Writer
 
 
 class Trainer:
@@ -64,30 +65,34 @@ class Trainer:
         self.system = SystemMonitor(device)
         self.waiting = Waiting()
         self.agreement = distributed.Agreement()
+        self.writer = Writer(self.config.site.save_behind)
 
     def run(self) -> bool:
         """Train to the end: True. False where the outside asked to stop; then everything is saved."""
+        with self.writer:  # however it ends, no write is left half done
+            return self._run()
+
+    def _run(self) -> bool:
         schedule = self.config.schedule
         if self.first:  # an attempt that was killed in the middle of a save leaves a large file behind
             checkpoint.remove_what_a_kill_left(self.folder)
         start = self._resume()
         self.control.began(start)
         self._begin_order(start)
-        split = self.split
-        if self.method.uses_all_labels:
-            split = replace(split, labeled=split.labeled + split.unlabeled)
+        every = self.split.labeled + self.split.unlabeled
+        split = replace(self.split, labeled=every) if self.method.uses_all_labels else self.split
         loader = train_loader(
             self.config, split, distributed.world_size(), distributed.rank(), start,
             strong=self.method.strong_views, unlabeled=self.method.uses_unlabeled, orders=order.pairs(self.orders),
             pinned=self.device.type == "cuda",
         )  # fmt: skip
-        given = on_device(self.waiting.over(loader), self.device)
-        batches = zip(range(start, schedule.iterations), given, strict=True)
+        batches = zip(range(start, schedule.iterations), on_device(self.waiting.over(loader), self.device), strict=True)
         steps = progress.steps(batches, "training", schedule.iterations, done=start, silent=True)
         for iteration, (labeled, unlabeled) in steps:
             torch.manual_seed(seeds.step(self.config.seed, iteration, distributed.rank()))
             with kernels.in_a_step(self.config):
                 losses = self.method.step(labeled, unlabeled, iteration)
+            self.writer.check()
             done = iteration + 1
             last = done == schedule.iterations
             if done % schedule.log_every == 0 or last:
@@ -98,29 +103,28 @@ class Trainer:
             request = self.agreement.highest(self.control.request())
             if done % schedule.checkpoint_every == 0 or last or request >= Request.SAVE:
                 self._save(done)
-                self.control.saved(done)
+            if last or request >= Request.SAVE:
+                self.writer.wait()
+                self.control.answered()
             if request >= Request.STOP and not last:
                 self._event("stopped", iteration=done)
                 return False
         # all of the training is on disk: what fails from here on is tried again by itself
         counts = self._evaluate(schedule.iterations)
         self._save(schedule.iterations)
+        self.writer.wait()
         self._write_artifacts(schedule.iterations, counts)
         self._finish()
         return True
 
     def _resume(self) -> int:
         """The iteration that training goes on from."""
-        place = {"world_size": distributed.world_size(), "device": str(self.device), "commit": self.commits[-1]}
-        if timm_name(self.config.model.encoder):
-            place["timm"] = version_of("timm")
-        if self.device.type == "cuda":
-            place["gpu"] = torch.cuda.get_device_name(self.device)
+        here = place(self.config, self.device, self.commits[-1])
         state = self._last_good() if self.first else None
         if not distributed.broadcast_object(state is not None):  # one rank decides: a network file system may lag
             if self.first:
                 evaluations.forget(self.folder)  # of a training whose checkpoints somebody removed
-            self._event("started", iteration=0, **place)
+            self._event("started", iteration=0, **here)
             return 0
         path = self.folder.checkpoint_file
         if state is None:
@@ -134,7 +138,7 @@ class Trainer:
             self.commits = list(dict.fromkeys([*state["commits"], *self.commits]))
             self.orders = [NewOrder(**one) for one in state.get("orders", ())]
             self.saved = int(state["iteration"])
-        self._event("resumed", iteration=self.saved, **place)
+        self._event("resumed", iteration=self.saved, **here)
         return self.saved
 
     def _begin_order(self, start: int) -> None:
@@ -168,10 +172,13 @@ class Trainer:
         return state
 
     def _save(self, iteration: int) -> None:
-        """Write the checkpoint. Raises Diverged, and writes nothing, where something in it is not finite."""
+        """Write the checkpoint, behind the training. Raises Diverged, and writes nothing, where it is not finite."""
         if broken := divergence.of_state(self.method):
             raise self._diverged(f"not finite: {broken}", iteration)
-        if self.journal:
+        if not self.journal:
+            self.saved = iteration
+        else:
+            self.writer.wait()
             self.control.check()
             self.journal.flush()  # first: a resumed run does not make again what the checkpoint holds
             self.kept = {
@@ -183,19 +190,19 @@ class Trainer:
                 "commits": self.commits,
                 "orders": order.plain(self.orders),
             }
-            state = {**self.kept, "method": self.method.state_dict()}
-            checkpoint.save(self.folder.checkpoint_file, state, before=self.folder.previous_checkpoint_file)
-        self.saved = iteration
+            self.writer.write({**self.kept, "method": self.method.state_dict()}, self._write)
+
+    def _write(self, state: dict[str, Any]) -> None:
+        """In the writer's thread: the checkpoint, and the word that it is there."""
+        checkpoint.save(self.folder.checkpoint_file, state, before=self.folder.previous_checkpoint_file)
+        if self.saved != state["iteration"]:  # else the same once more, with the last scores
+            self.saved = state["iteration"]
+            self.control.saved(state["iteration"])
 
     def _diverged(self, what: str, iteration: int) -> Diverged:
         """What ends a run whose numbers are not finite any more, with what is known of it and what to do."""
-        good, again = "there is no checkpoint yet", "begins again"
-        if self.saved is not None:
-            good, again = f"the last good checkpoint is of iteration {self.saved}", "goes on from it"
-        return Diverged(
-            f"Diverged at iteration {iteration}, learning rate {self._lr(iteration):.3g}: {what}; {good}. "
-            f"`gta retry --new-order` {again} with other batches; a lower schedule.lr is another cell."
-        )
+        self.writer.wait()
+        return divergence.error(what, iteration, self._lr(iteration), self.saved)
 
     def _log(self, iteration: int, losses: dict[str, Tensor]) -> None:
         world = distributed.world_size()
@@ -218,6 +225,7 @@ class Trainer:
 
     def _evaluate(self, iteration: int) -> dict[str, Counts]:
         """Score the networks; what each got right and wrong. Raises Diverged for one that is not finite."""
+        self.writer.wait()  # it forks workers, and may write the best weights
         if broken := divergence.of_networks(self.method.networks()):
             raise self._diverged(f"not finite: {broken}", iteration)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,12 +116,15 @@ class Waiting(Signals):
             self._inside(Inside.BETWEEN, self.done)
         return super().request()
 
-    def saved(self) -> None:
+    def saved(self, iteration: int) -> None:
         if self.plan:
-            self._write_down()
-            if self.met:  # it saved at the signal of a requeue; what comes is Slurm's end of it
-                self._wait()
-        super().saved()
+            self._write_down(iteration)
+        super().saved(iteration)
+
+    def answered(self) -> None:
+        if self.plan and self.met:  # it saved at the signal of a requeue; what comes is Slurm's end of it
+            self._wait()
+        super().answered()
 
     def _forward(self, module: Any, inputs: Any) -> None:
         if self.met or module.training:
@@ -134,9 +138,9 @@ class Waiting(Signals):
     def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event != "os.rename" or self.met:
             return
-        target = os.fsdecode(arguments[1])
-        if target == str(self.folder.checkpoint_file):
-            self._inside(Inside.SAVE, self.done)
+        source, target = map(os.fsdecode, arguments[:2])
+        if target == str(self.folder.checkpoint_file):  # by the thread that writes, while steps may go on
+            self._inside(Inside.SAVE, _iteration(source))
         elif target == str(self.folder.best_file):
             self._inside(Inside.BEST, self.evaluated)
         elif target == str(self.folder.result_file):
@@ -151,6 +155,8 @@ class Waiting(Signals):
         if (inside, iteration) != (point.inside, point.iteration):
             return
         self.met = True
+        if inside is not Inside.SAVE:  # else it would be luck which checkpoint the run goes on from
+            _await_writer()
         print(f"drill: {point.words}", flush=True)
         Met(point=self.number, attempt=self._attempt(), pid=os.getpid(), started=process_start(os.getpid())).write(
             self.drill.met_file(self.number)
@@ -168,17 +174,33 @@ class Waiting(Signals):
             progress.tick()  # what interrupts has to answer for it
             time.sleep(0.05)
 
-    def _write_down(self) -> None:
+    def _write_down(self, iteration: int) -> None:
         from gta.train import checkpoint
         from launch.drill.tensors import digests
 
         found = digests(checkpoint.load(self.folder.checkpoint_file))
-        made = Saved(iteration=self.done, attempt=self._attempt(), digests=found)
+        made = Saved(iteration=iteration, attempt=self._attempt(), digests=found)
         made.write(self.drill.saved_file(made.iteration, made.attempt))
 
     def _attempt(self) -> int:
         last = self.folder.latest_attempt()
         return last.number if last else 0
+
+
+def _iteration(path: str) -> int:
+    """Of a checkpoint that is written, under whatever name."""
+    from gta.train import checkpoint
+
+    return int(checkpoint.load(Path(path))["iteration"])
+
+
+def _await_writer() -> None:
+    """Until what is written behind the training is on the disk."""
+    from gta.train.writer import THREAD
+
+    for thread in threading.enumerate():
+        if thread.name == THREAD:
+            thread.join()
 
 
 if __name__ == "__main__":

@@ -220,6 +220,9 @@ class _Control(Control):
             self.mine.began(iteration)
 
     def saved(self, iteration: int) -> None:
-        self.signals.saved()
+        self.signals.saved(iteration)
         if self.mine:
             self.mine.saved(iteration)
+
+    def answered(self) -> None:
+        self.signals.answered()

@@ -41,8 +41,11 @@ class Signals:
             return Request.STOP
         return Request.SAVE if self.came else Request.NONE
 
-    def saved(self) -> None:
-        """The run was saved: a warning that asked for no more than that is answered."""
+    def saved(self, iteration: int) -> None:
+        """The run is on disk up to this iteration. Called by whichever thread wrote it."""
+
+    def answered(self) -> None:
+        """The run was saved as asked: a warning that asked for no more than that is answered."""
         if self.in_slurm:
             self.came.discard(signal.SIGTERM)
 
