@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from gta.config import DataConfig
 from gta.data.cache import DecodedPictures
 from gta.data.labels import Labels, of_classes
-from gta.data.listing import image_files, image_path, mask_files, mask_path
+from gta.data.listing import Files, image_files, image_path, kept, mask_files, mask_path
 from gta.data.pictures import read_image, upright
 from gta.data.resample import rescale
 from gta.errors import UserError
@@ -138,10 +138,8 @@ class SegmentationDataset:
         return self._root / self.config.masks / found if found else mask_path(self.config, self.ids[index])
 
 
-def _chosen(
-    files: Callable[[DataConfig], Mapping[str, str]], config: DataConfig, folder: str, ids: list[str]
-) -> dict[str, str]:
+def _chosen(files: Callable[[DataConfig], Files], config: DataConfig, folder: str, ids: list[str]) -> dict[str, str]:
     if not (Path(config.root) / folder).is_dir():
         return {}  # images without masks, say; what is asked for all the same is said to be missing
-    found = files(config)
+    found = kept(files, config)
     return {item: found[item] for item in ids if item in found}

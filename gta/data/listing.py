@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +11,7 @@ from gta.config import DataConfig
 from gta.data.extra import extra_files
 from gta.data.lists import Entry, read_entries
 from gta.data.spec import list_paths, shown_suffix
-from gta.data.walk import below, files_in
+from gta.data.walk import below, changes, files_in
 from gta.errors import UserError
 
 
@@ -64,6 +64,35 @@ def mask_files(config: DataConfig) -> Files:
         if same == "mask":
             files.both[item] = files.pop(item)
     return files
+
+
+def kept(files: Callable[[DataConfig], Files], config: DataConfig) -> Mapping[str, str]:
+    """What `image_files` or `mask_files` finds, which is found once while folders and lists stay as they are: a cell
+    asks for each of its lists, and a large data set takes a second each time. Raises what they raise.
+    """
+    if config.unlabeled_root:  # its folders may be anywhere
+        return files(config)
+    state = files.__name__, repr(config), _state(config)
+    if state not in _KEPT:
+        for old in list(_KEPT)[: 1 - _MOST]:
+            del _KEPT[old]
+        _KEPT[state] = files(config)
+    return _KEPT[state]
+
+
+_KEPT: dict[tuple[object, ...], Files] = {}
+_MOST = 4  # images and masks of two data sets
+
+
+def _state(config: DataConfig) -> tuple[object, ...]:
+    """Another one wherever the folders of images and masks, or the lists, hold something else."""
+    deep = config.nested or config.ids == "path"
+    folders = [Path(config.root) / name for name in (config.images, config.masks)]
+    lists = [(str(path), path.stat()) for path in list_paths(config) if path.is_file()]
+    return (
+        *(changes(folder, deep) for folder in folders if folder.is_dir()),
+        *((path, status.st_mtime_ns, status.st_size) for path, status in lists),
+    )
 
 
 def _image_files(config: DataConfig) -> Files:
@@ -155,9 +184,11 @@ def _candidates(folder: Path, suffixes: tuple[str, ...], config: DataConfig) -> 
     found: dict[str, list[str]] = {}
     for wanted, change in ((suffixes, str), (tuple(suffix.lower() for suffix in suffixes), str.lower)):
         for name in names:
-            suffix = next((suffix for suffix in wanted if change(name).endswith(suffix)), None)
-            if suffix is None:
+            if not (changed := change(name)).endswith(wanted):
                 continue
+            if len(wanted) == 1 and change is not str and name.endswith(suffixes):
+                continue  # found already
+            suffix = next(suffix for suffix in wanted if changed.endswith(suffix))
             item = name[: len(name) - len(suffix)]
             item = item if config.ids == "path" else item.rpartition("/")[2]
             there = found.setdefault(item, [])

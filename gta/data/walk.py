@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,9 +16,18 @@ def below(folder: Path) -> list[str]:
 
     Raises UserError for an absent folder, and for one that cannot be read.
     """
-    names: list[str] = []
-    _collect(folder, "", (os.path.realpath(folder),), names)
-    return names
+    return [place + name for place in _places(folder) for name in _listed(folder / place)[0]]
+
+
+def changes(folder: Path, deep: bool) -> tuple[tuple[str, int], ...]:
+    """(place below it, when it last changed in ns) of a folder and, where `deep`, of all folders below it: what `below`
+    or `files_in` finds is another only where this is. Raises what these raise.
+    """
+    places = _places(folder) if deep else [""]
+    try:
+        return tuple((place, (folder / place).stat().st_mtime_ns) for place in places)
+    except OSError as error:
+        raise UserError(f"The folder {folder} cannot be read ({error}).") from None
 
 
 def files_in(folder: Path) -> list[str]:
@@ -25,14 +35,16 @@ def files_in(folder: Path) -> list[str]:
     return list(_listed(folder)[0])
 
 
-def _collect(top: Path, below: str, above: tuple[str, ...], found: list[str]) -> None:
-    """`above`: the folder itself and those that it was reached through, without links."""
-    names, folders = _listed(top / below)
-    found.extend(below + name for name in names)
-    for name, is_link in folders:
+def _places(top: Path, below: str = "", above: tuple[str, ...] = ()) -> Iterator[str]:
+    """The folder itself ("") and all below it ("a/", "a/b/"). `above`: those that it was reached through, and itself,
+    without links.
+    """
+    above = above or (os.path.realpath(top),)
+    yield below
+    for name, is_link in _listed(top / below)[1]:
         real = os.path.realpath(top / below / name) if is_link else f"{above[-1]}/{name}"
         if real not in above:
-            _collect(top, f"{below}{name}/", (*above, real), found)
+            yield from _places(top, f"{below}{name}/", (*above, real))
 
 
 def _listed(folder: Path) -> tuple[tuple[str, ...], tuple[tuple[str, bool], ...]]:

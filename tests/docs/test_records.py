@@ -67,6 +67,8 @@ def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_stor
         (log := tmp_path / "log.out").write_text("a line")
         attempt(cell, 1, job="7", log=str(log), environment=environment() | {"commit": "abc", "dirty": False})
         CellFolder(cell).checkpoint_file.touch()
+        with Journal(CellFolder(cell).journal_file) as journal:
+            journal.event("resumed", timm="1.0.9")
     fail(cells[0], attempt=1)
     order = cellfolder.NewOrder(number=1, iteration=400)
     with Journal(CellFolder(cells[1]).journal_file) as log_of_run:

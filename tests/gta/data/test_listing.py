@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from gta.compose.hydra import schema
 from gta.config import DataConfig
 from gta.data.check import check_dataset
 from gta.data.dataset import SegmentationDataset
-from gta.data.listing import image_files, mask_files
+from gta.data.listing import image_files, kept, mask_files
 from gta.data.spec import check_layout
 from gta.data.splits.split import load_split
 from gta.errors import UserError
@@ -231,3 +232,18 @@ def test_a_whole_cityscapes_checks_out(tmp_path: Path) -> None:
     assert report.problems == []
     assert (report.images, report.masks, report.sizes) == (7, 7, {(30, 40)})
     assert report.shown.tolist() == [7] * 20
+
+
+def test_what_is_listed_once_is_listed_again_where_the_folder_or_a_list_changes(tiny: Tiny) -> None:
+    config = tiny()
+    images = kept(image_files, config)
+    assert kept(image_files, config) is images
+    assert set(kept(mask_files, config)) == set(mask_files(config))
+    folder = Path(config.root) / config.images
+    (folder / "more.jpg").write_bytes(next(folder.iterdir()).read_bytes())
+    os.utime(folder, (2e9, 2e9))  # the clock of a file system may stand still for some milliseconds
+    assert set(kept(image_files, config)) == {*images, "more"}
+    assert kept(image_files, replace(config, image_suffix=".JPG .jpg")).keys() == {*images, "more"}
+    labeled = Path(config.split_dir) / "mine/labeled.txt"
+    labeled.write_text(f"{config.images}/b.jpg {config.masks}/f.png\na\n")
+    assert kept(mask_files, config)["b"] == mask_files(config)["b"] == "f.png"
