@@ -48,7 +48,7 @@ MINE = "name: mine\nclasses: [background, road, car, tree, sky]\nsplit: 1/8\ncro
 CELLS = {
     "shapes": 12,
     "camvid": 4,
-    "camvid_semi": 18,
+    "camvid_semi": 36,
     "ablation_gta": 40,
     **{name: cells for name, (_, cells) in SIZES.items()},
 }

@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from analysis.report.names import Tags, name_lines, short
 from analysis.report.series import Limits, mean_of, seeds_of
@@ -180,9 +181,15 @@ def svg(figure: Figure) -> str:
     out = io.StringIO()
     with matplotlib.rc_context(_FONT):
         undated = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        figure.savefig(out, format="svg", transparent=True, metadata=undated)
+        figure.savefig(out, format="svg", transparent=True, bbox_inches=whole(figure), metadata=undated)
     text = out.getvalue()
     return text[text.index("<svg") :]
+
+
+def whole(figure: Figure) -> Bbox:
+    """What to draw, in inches: the figure, and to its right as much as the longest name at a line's end needs."""
+    needed = figure.get_tightbbox()
+    return Bbox.from_extents(0, 0, max(figure.get_figwidth(), needed.x1 + 0.05), figure.get_figheight())
 
 
 def write_figure(figure: Figure, stem: Path) -> list[Path]:
@@ -191,7 +198,8 @@ def write_figure(figure: Figure, stem: Path) -> list[Path]:
     for path in paths:
         with replacing(path) as temporary, matplotlib.rc_context(_FONT):
             undated = {"Date": None} if path.suffix == ".svg" else {}  # the same file for the same figure
-            figure.savefig(temporary, format=path.suffix[1:], dpi=150, facecolor="white", metadata=undated)
+            look: dict[str, Any] = {"dpi": 150, "facecolor": "white", "bbox_inches": whole(figure)}
+            figure.savefig(temporary, format=path.suffix[1:], metadata=undated, **look)
     return paths
 
 

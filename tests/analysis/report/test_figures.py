@@ -92,6 +92,13 @@ def test_long_names_stay_apart():
     assert max(map(len, words(figure))) <= 17
 
 
+def test_a_name_at_a_lines_end_is_not_cut_off():
+    figure = figures.curves(points({"W" * 17: {0: [50.0, 60.0]}}), ["W" * 17])
+    drawn = figures.whole(figure)
+    assert drawn.x1 >= figure.get_tightbbox().x1 > figure.get_figwidth()
+    assert figures.whole(figures.curves(points({"gta": {0: [50.0, 60.0]}}), ["gta"])).x1 == figure.get_figwidth()
+
+
 def test_shares_are_shown_in_percent():
     figure = figures.curves(points({"gta": {0: [0.8, 0.9]}}), ["gta"], "kept (%)", share=True)
     assert list(figure.axes[0].lines[0].get_ydata()) == pytest.approx([80, 90])

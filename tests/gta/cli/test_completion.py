@@ -63,7 +63,7 @@ LINES = {
     "gta plan evaluation.flip=t": ["evaluation.flip=true"],
     "gta logs gt": ["gta/1/16/seed0"],
     "gta logs 0abd": ["0abd2222"],
-    "gta diff cps/1/16/seed0 c": [],
+    "gta diff cps/1/16/seed0 cp": [],
     "gta logs paths.runs=elsewhere gt": [],
     "gta table gt": [],
     "gta plan --cells c": ["cps/1/16/seed0"],

@@ -159,7 +159,8 @@ def test_several_old_words_are_said_in_one_line(ask: Callable[..., Asked], capsy
         ("plan data=vocc", "data=vocc: there is no such data; did you mean voc_blender or voc_classic?"),
         (
             "plan sweep=shapes -m",
-            "-m: there is no such option; there are --retry, --cells, --state, --method, --budget, --help.",
+            "-m: there is no such option; there are --retry, --cells, --state, --method, --budget, --calibrate, "
+            "--help.",
         ),
         ("status sweep=shapes --state qeued", "--state qeued: there is no such state; did you mean queued?"),
         ("plan shapes", "shapes: not an override; write name=value"),
@@ -218,7 +219,7 @@ def test_a_new_option_is_meant() -> None:
     network = "--network --which --device --checkpoint"
     resources = "--mem --time --gpus --cpus --partition --account --qos --constraint --exclude"
     assert found == {
-        "plan": f"--retry --cells {picked} --budget",
+        "plan": f"--retry --cells {picked} --budget --calibrate",
         "multirun": f"--retry --cells {picked} --wait --no-wait --budget --after {cfg}",
         "retry": f"--oom --new-order {picked} {resources} --wait --no-wait --budget",
         "doctor": "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,17 @@ def given_to(tmp_path: Path, cells: int, gpus: int, ranks: int = 1) -> list[str]
     cluster = LocalCluster(params, 0, 1, gpus)
     assert cluster.at_once == max(1, cluster.gpus // ranks)
     jobs = list(cluster.submit([ToSubmit(cell) for cell in of_seeds(cells, tmp_path / "runs")], []).values())
-    found = [Path(f"/proc/{job}/environ").read_text().split("\0") for job in jobs]  # a job is its controller's pid
+    found = [environment(job) for job in jobs]  # a job is its controller's pid
     cluster.cancel(jobs)
     return [line.partition("=")[2] for lines in found for line in lines if line.startswith("CUDA_VISIBLE_DEVICES=")]
+
+
+def environment(pid: str) -> list[str]:
+    """A process that is just being made has none for a moment."""
+    until = time.monotonic() + 60
+    while not (text := Path(f"/proc/{pid}/environ").read_text()) and time.monotonic() < until:
+        time.sleep(0.01)
+    return text.split("\0")
 
 
 @pytest.mark.slow
