@@ -23,15 +23,19 @@ def asked(overrides: Sequence[str]) -> bool:
     return all(word.startswith(_PATHS) for word in overrides)
 
 
-def show(overrides: Sequence[str], command: str, json: bool = False, unfit: Sequence[str] = ()) -> int:
-    """List the sweeps for a command that was given none. `unfit`: options that need one. Raises UserError for those."""
+def show(
+    overrides: Sequence[str], command: str, json: bool = False, unfit: Sequence[str] = (), options: Sequence[str] = ()
+) -> int:
+    """List the sweeps for a command that was given none. `unfit`: options that need one. Raises UserError for those;
+    `options`: others that were given, which the command that is shown keeps.
+    """
     if unfit:
         raise UserError(f"{' '.join(unfit)} {'is' if len(unfit) == 1 else 'are'} of a grid: say which, sweep=NAME.")
     if json:
         print(dumps({"sweeps": [sweep.as_dict() for sweep in found(overrides)]}, indent=1))
         return 0
     _list(found(overrides))
-    print(f"\nSay which: {composing.shell_line(command, 'sweep=NAME', *overrides)}")
+    print(f"\nSay which: {composing.shell_line(command, 'sweep=NAME', *overrides, *options)}")
     return 0
 
 

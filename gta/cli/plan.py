@@ -43,7 +43,7 @@ def command(
     said here and by status.
     """
     if overview.asked(words.overrides):
-        return overview.show(words.overrides, "plan")
+        return overview.show(words.overrides, "plan", options=["--calibrate"] * calibrate)
     master, grid = composing.grid(words.overrides, heard=True)
     from gta import recipe
     from gta.cli import status
@@ -64,8 +64,8 @@ def command(
         from launch.submit.calibrate import calibrate as make
 
         print("\n".join(make([entry.cell for entry in again or shown])))
-    print(price.describe(again, entries))
+    print(price.describe(again, entries, calibrate))
     for line in costmodel.said(entries):
         print(line)
-    price.refuse(again, budget, entries)
+    price.refuse(again, budget, entries, calibrate)
     return 0

@@ -33,12 +33,14 @@ def calibrate(cells: Sequence[Cell]) -> list[str]:
         before = Costs.read(costs_file(runs)) or Costs()
         counts, wrong = _counts(mine, before.counts)
         rates = _of_done(mine, runs, counts)
-        kept = [rate for rate in before.rates if not rate.cell and rate.group not in {one.group for one in rates}]
-        for group in sorted({costmodel.group(cell.config) for cell in mine} - {one.group for one in [*rates, *kept]}):
+        groups, found = {costmodel.group(cell.config) for cell in mine}, {rate.group for rate in rates}
+        kept = [r for r in before.rates if r.group not in groups or (not r.cell and r.group not in found)]
+        Costs(counts=counts, rates=[*kept, *rates]).write(costs_file(runs))  # minutes: whatever comes of the timing
+        for group in sorted(groups - {one.group for one in [*rates, *kept]}):
             made, said = _by_steps([cell for cell in mine if costmodel.group(cell.config) == group], counts, group)
             kept += made
             wrong += said
-        Costs(counts=counts, rates=[*kept, *rates]).write(costs_file(runs))
+            Costs(counts=counts, rates=[*kept, *rates]).write(costs_file(runs))
         lines += [_said(counts, [*kept, *rates]), *wrong]
     return lines
 
@@ -46,7 +48,7 @@ def calibrate(cells: Sequence[Cell]) -> list[str]:
 def _counts(cells: Sequence[Cell], known: dict[str, Amounts]) -> tuple[dict[str, Amounts], list[str]]:
     """The known counts and those of these cells, a shape once; and a sentence for each that cannot be counted."""
     counts, wrong = dict(known), []
-    missing = {name: cell for cell in cells if (name := costmodel.key(cell.params)) not in counts}
+    missing = {name: cell for cell in cells if (name := costmodel.key(cell)) not in counts}
     for name, cell in progress.steps(missing.items(), "counting what cells compute", len(missing)):
         try:
             counts[name] = count(cell)
@@ -73,9 +75,12 @@ def _of_done(cells: Sequence[Cell], runs: str, counts: dict[str, Amounts]) -> li
     shapes: dict[str, int] = {}
     for folder in price.newest(Path(runs) / "cells")[: price.MOST_READ]:
         cell = readable(lambda folder=folder: _done(folder), say=lambda _: None)  # type: ignore[misc]
-        if cell is None or (group := costmodel.group(cell.config, costmodel.unit_of(folder))) not in groups:
+        if cell is None:
             continue
-        name = costmodel.key(cell.params)
+        cell, unit = costmodel.as_it_ran(cell)
+        if (group := costmodel.group(cell.config, unit)) not in groups:
+            continue
+        name = costmodel.key(cell)
         shapes[name] = shapes.get(name, 0) + 1
         if shapes[name] > CELLS_OF_A_SHAPE or (name not in counts and len(shapes) > SHAPES):
             continue
@@ -100,12 +105,12 @@ def _done(folder: CellFolder) -> Cell | None:
 
 def _by_steps(cells: Sequence[Cell], counts: dict[str, Amounts], group: str) -> tuple[list[Rates], list[str]]:
     """Rates by a few steps of the smallest of these cells; or a sentence about why there are none."""
-    known = [cell for cell in cells if costmodel.key(cell.params) in counts]
+    known = [cell for cell in cells if costmodel.key(cell) in counts]
     if not known:
         return [], []
     from gta.train.timed import timed
 
-    smallest = min(known, key=lambda cell: costmodel.work(counts[costmodel.key(cell.params)].step, group))
+    smallest = min(known, key=lambda cell: costmodel.work(counts[costmodel.key(cell)].step, group))
     if held(smallest.config).unit == "GPU" and not _sees_gpu():
         return [], [
             "No step can be timed here: the cells use a GPU, and PyTorch sees none on this machine. Run the same "
@@ -115,18 +120,17 @@ def _by_steps(cells: Sequence[Cell], counts: dict[str, Amounts], group: str) -> 
     with progress.work("timing a few steps", 1):
         try:
             took = timed(config, smallest.split)
-        except UserError as error:
-            return [], [f"No step can be timed here: {error}"]
-    amounts, share = (
-        counts[costmodel.key(smallest.params)],
-        config.schedule.batch_size / smallest.config.schedule.batch_size,
-    )
+        except Exception as error:  # memory that is out, a user's own method
+            return [], [f"No step can be timed here: {first_line(error)}"]
+    amounts = counts[costmodel.key(smallest)]
+    share = config.schedule.batch_size / smallest.config.schedule.batch_size
+    packed = smallest.config.site.cells_per_gpu  # timed alone: that packing gains anything is not taken for granted
     made = Rates(
         group=group,
-        key=costmodel.key(smallest.params),
-        step=took.step / (share * costmodel.work(amounts.step, group)),
-        wait=took.wait / (share * amounts.step.mpixel),
-        scored=took.scored / costmodel.work(amounts.scored, group),
+        key=costmodel.key(smallest),
+        step=packed * took.step / (share * costmodel.work(amounts.step, group)),
+        wait=packed * took.wait / (share * amounts.step.mpixel),
+        scored=packed * took.scored / costmodel.work(amounts.scored, group),
         device=took.device,
     )
     return [made], []

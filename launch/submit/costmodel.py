@@ -9,7 +9,7 @@ torch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import islice, pairwise
 from pathlib import Path
@@ -50,7 +50,10 @@ class Seconds:
 def of_runs(runs: str | Path, entries: Sequence[Entry] = ()) -> Model:
     """The model of a folder of runs, held against those of the cells that are done. A broken record counts as none."""
     model = Model(readable(lambda: Costs.read(costs_file(runs)), say=lambda _: None) or Costs())
-    return replace(model, factor=_factor(list(islice(model.factors(entries), MOST_READ))))
+    by_group: dict[str, list[float]] = {}
+    for ran_as, factor in islice(model.factors(entries), MOST_READ):
+        by_group.setdefault(ran_as, []).append(factor)
+    return replace(model, ranges={ran_as: _range(factors) for ran_as, factors in by_group.items()})
 
 
 def said(entries: Sequence[Entry]) -> list[str]:
@@ -60,7 +63,7 @@ def said(entries: Sequence[Entry]) -> list[str]:
     found: list[float] = []
     for runs in sorted({entry.cell.config.paths.runs for entry in entries}):
         mine = [entry for entry in entries if entry.cell.config.paths.runs == runs]
-        found += islice(of_runs(runs).factors(mine), MOST_READ)
+        found += (factor for _, factor in islice(of_runs(runs).factors(mine), MOST_READ))
     if not found:
         return []
     many = f"{len(found)} cell{'s' * (len(found) != 1)}"
@@ -70,15 +73,17 @@ def said(entries: Sequence[Entry]) -> list[str]:
     return [f"The cost model was off by {typical} (median) and {worst} (worst) on {many} done{of}."]
 
 
-def _factor(factors: Sequence[float]) -> float:
+def _range(factors: Sequence[float]) -> float:
     """How far a prediction may be off either way: by as much as the worst so far, once enough were compared."""
     return UNCHECKED if len(factors) < ENOUGH else max(LEAST, *factors)
 
 
-def key(settings: Mapping[str, str]) -> str:
-    """Of what decides the counts. `settings`: dotted name -> text, as in cell.json."""
+def key(cell: Cell) -> str:
+    """Of what decides the counts: settings, and the source of a user's own method."""
+    settings = cell.params
     known = sorted(name for name in settings if name.startswith(_DECIDES) or name in _DECIDE)
-    return sha256("\n".join(f"{name}={settings[name]}" for name in known).encode()).hexdigest()[:12]
+    own = [source] if (source := cell.digests.get("method")) else []
+    return sha256("\n".join([*(f"{name}={settings[name]}" for name in known), *own]).encode()).hexdigest()[:12]
 
 
 def group(config: Config, unit: str | None = None) -> str:
@@ -96,10 +101,14 @@ def work(amount: Amount, group: str) -> float:
 
 @dataclass(frozen=True)
 class Model:
-    """The counts and rates of one folder of runs. `factor`: how far a prediction may be off either way."""
+    """The counts and rates of one folder of runs. `ranges`: by group, how far a prediction may be off either way."""
 
     costs: Costs
-    factor: float = UNCHECKED
+    ranges: Mapping[str, float] = field(default_factory=dict)
+
+    def factor(self, config: Config) -> float:
+        """How far the prediction of a cell of this config may be off either way: cells of other groups do not tell."""
+        return self.ranges.get(group(config), UNCHECKED)
 
     def seconds(self, cell: Cell, unit: str | None = None, of_others: bool = False) -> Seconds | None:
         """What the whole cell takes; None where its counts or a rate is not known. `unit`: what it ran on, where that
@@ -107,7 +116,7 @@ class Model:
         """
         if not self.costs.rates:
             return None
-        mine, here = key(cell.params), group(cell.config, unit)
+        mine, here = key(cell), group(cell.config, unit)
         rates = [rate for rate in self.costs.rates if rate.group == here]
         if of_others:
             rates = [rate for rate in rates if rate.key != mine or not rate.cell]
@@ -121,19 +130,34 @@ class Model:
             scored=amounts.scored * median(scored) if scored else 0.0,
         )
 
-    def factors(self, entries: Iterable[Entry]) -> Iterator[float]:
-        """How far it is off on those of the cells that are done and can be compared: 1, not at all. Reads journals."""
-        for cell in (entry.cell for entry in entries if self.costs.rates and entry.state is State.DONE):
-            guess = self.seconds(cell, unit_of(cell.folder), of_others=True)
+    def factors(self, entries: Iterable[Entry]) -> Iterator[tuple[str, float]]:
+        """Group, and how far it is off on a cell of it, for those that are done and can be compared: 1, not at all.
+        Reads journals.
+        """
+        for entry in entries if self.costs.rates else ():
+            if entry.state is not State.DONE:
+                continue
+            cell, unit = as_it_ran(entry.cell)
+            guess = self.seconds(cell, unit, of_others=True)
             took = measured(cell.folder, cell.config) if guess else None
             if guess and took and min(guess.total, took.total) > 0:
-                yield max(guess.total / took.total, took.total / guess.total)
+                yield group(cell.config, unit), max(guess.total / took.total, took.total / guess.total)
 
 
-def unit_of(folder: CellFolder) -> str | None:
-    """What a cell that has begun ran on, GPU or core."""
-    began = readable(lambda: journal.first(folder.journal_file), say=lambda _: None)
-    return None if began is None else "core" if str(began.get("device", "cpu")).startswith("cpu") else "GPU"
+def as_it_ran(cell: Cell) -> tuple[Cell, str | None]:
+    """A cell that has begun, with the ranks and the packing that it ran with, which today's words may not say; and what
+    it ran on, GPU or core. As it is, and None, where its journal has no beginning.
+    """
+    began = readable(lambda: journal.first(cell.folder.journal_file), say=lambda _: None)
+    if began is None:
+        return cell, None
+    unit = "core" if str(began.get("device", "cpu")).startswith("cpu") else "GPU"
+    asked = cell.config.site
+    frozen = (readable(cell.folder.settings, say=lambda _: None) or {}).get("site")
+    packed = frozen.get("cells_per_gpu") if isinstance(frozen, dict) else None
+    ranks = began.get("world_size") or asked.ranks * asked.nodes
+    site = replace(asked, ranks=ranks, nodes=1, cells_per_gpu=packed or asked.cells_per_gpu)
+    return replace(cell, config=replace(cell.config, site=site)), unit
 
 
 def amounts_of(cell: Cell, counts: Amounts, group: str) -> Seconds:
@@ -191,7 +215,7 @@ def rates_of(cell: Cell, counts: Amounts, took: Seconds, group: str) -> Rates | 
         return None
     scored = took.scored / amounts.scored if took.scored and amounts.scored else None
     return Rates(
-        group=group, key=key(cell.params), step=took.step / amounts.step, wait=took.wait / amounts.wait,
+        group=group, key=key(cell), step=took.step / amounts.step, wait=took.wait / amounts.wait,
         scored=scored, cell=cell.signature,
     )  # fmt: skip
 

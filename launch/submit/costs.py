@@ -47,7 +47,7 @@ class Rates:
 class Costs(JsonRecord):
     """runs/costs.json: key -> counts, and the rates so far."""
 
-    REMEDY: ClassVar[str] = "remove it; `gta plan --calibrate` makes it again"
+    REMEDY: ClassVar[str] = "remove it; `gta plan sweep=NAME --calibrate` makes it again"
 
     counts: dict[str, Amounts] = field(default_factory=dict)
     rates: list[Rates] = field(default_factory=list)

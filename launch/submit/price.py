@@ -66,20 +66,20 @@ def costs(entries: Sequence[Entry], beside: Sequence[Entry] = ()) -> list[Cost]:
             made.append(Cost(cell, unit, units, left * rate / 3600, "rate"))
         elif guess := model.seconds(cell):
             share = left / max(cell.config.schedule.iterations, 1)
-            made.append(Cost(cell, unit, units, share * guess.total * units / 3600, "model", model.factor))
+            made.append(Cost(cell, unit, units, share * guess.total * units / 3600, "model", model.factor(cell.config)))
         else:
             made.append(Cost(cell, unit, units, None))
     return made
 
 
-def describe(entries: Sequence[Entry], beside: Sequence[Entry] = ()) -> str:
+def describe(entries: Sequence[Entry], beside: Sequence[Entry] = (), calibrated: bool = False) -> str:
     """The price of running these cells, in a line for each kind of resource, and what is unknown in one more; `beside`
-    as of `costs`.
+    as of `costs`. `calibrated`: the cost model was made just now, so that is no advice.
     """
     if not entries:
         return "To run: nothing."
     found = costs(entries, beside)
-    return "\n".join([*(_line(found, unit) for unit in _units(found)), *_unknown(found)])
+    return "\n".join([*(_line(found, unit) for unit in _units(found)), *_unknown(found, calibrated)])
 
 
 def _line(found: Sequence[Cost], unit: str) -> str:
@@ -101,28 +101,31 @@ def _line(found: Sequence[Cost], unit: str) -> str:
     return text + f"{amount} {unit}-hours ({', '.join(parts)})."
 
 
-def _unknown(found: Sequence[Cost]) -> list[str]:
+def _unknown(found: Sequence[Cost], calibrated: bool) -> list[str]:
     """What would tell the price of the others."""
     methods = sorted({cost.cell.config.method.name for cost in found if cost.hours is None})
     if not methods:
         return []
     unit = next(cost.unit for cost in found if cost.hours is None)
+    model = "" if calibrated else " by `gta plan sweep=NAME --calibrate`,"
     return [
-        f"What {', '.join(methods)} costs here is unknown: it is known once one such cell is done, by "
-        f"`gta plan --calibrate`, or from site.rates.{methods[0]}=SECONDS ({unit}-seconds an iteration)."
+        f"What {', '.join(methods)} costs here is unknown: it is known once one such cell is done,{model} "
+        f"or from site.rates.{methods[0]}=SECONDS ({unit}-seconds an iteration)."
     ]
 
 
-def refuse(entries: Sequence[Entry], budget: float | None, beside: Sequence[Entry] = ()) -> None:
+def refuse(
+    entries: Sequence[Entry], budget: float | None, beside: Sequence[Entry] = (), calibrated: bool = False
+) -> None:
     """Raises UserError where these cells cost more than `budget` GPU-hours, or where nobody knows what they cost; a
-    range counts with its upper end. `beside` as of `costs`.
+    range counts with its upper end. `beside` and `calibrated` as of `describe`.
 
     Cells without a GPU count core-hours against it. None: no budget.
     """
     if budget is None or not entries:
         return
     found = costs(entries, beside)
-    if unknown := _unknown(found):
+    if unknown := _unknown(found, calibrated):
         raise UserError(f"--budget {budget:g} cannot be held. {unknown[0]} Or leave the budget out.")
     for unit in _units(found):
         mine = [cost for cost in found if cost.unit == unit]

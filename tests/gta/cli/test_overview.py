@@ -52,12 +52,13 @@ def test_status_without_a_sweep_lists_them(mine: list[Cell], say: Run) -> None:
     assert answer.stdout.splitlines()[1].startswith("mine "), "what was begun comes first"
 
 
-@pytest.mark.parametrize("command", ["plan", "table", ""])
+@pytest.mark.parametrize("command", ["plan --calibrate", "table", ""])
 def test_so_do_its_neighbours_and_nothing_is_made_for_it(command: str, say: Run, tmp_path: Path) -> None:
     answer = say(*command.split())
     assert answer.returncode == 0
     assert "0 of 12 done" in line(answer.stdout, "shapes")
-    assert (f"gta {command} sweep=NAME" if command else "gta multirun sweep=shapes") in answer.stdout
+    name, _, option = command.partition(" ")
+    assert (f"gta {name} sweep=NAME {option}".rstrip() if name else "gta multirun sweep=shapes") in answer.stdout
     assert list(tmp_path.iterdir()) == []
 
 

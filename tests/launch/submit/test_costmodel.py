@@ -70,7 +70,8 @@ def test_cells_that_are_done_price_other_methods_and_tell_the_error(
     every = [*done, entry("gta")]
     assert "on 3 cells done" in costmodel.said(every)[0]
     model = costmodel.of_runs(tmp_path / "runs", every)
-    assert model.factor == max(costmodel.LEAST, *model.factors(every)), "now it is known how far it may be off"
+    off = [factor for _, factor in model.factors(every)]
+    assert model.factor(waiting.cell.config) == max(costmodel.LEAST, *off), "now it is known how far it may be off"
     assert price.costs([entry("gta", seed=1)], every)[0].source == "measured", "its own shape goes first"
 
 
@@ -83,7 +84,7 @@ def test_where_nothing_was_measured_a_few_steps_are_timed(entry: Callable[..., E
     assert supervised.hours is not None
     assert gta.hours > supervised.hours > 0
     (rates,) = Costs.read(costs_file(tmp_path / "runs")).rates  # type: ignore[union-attr]
-    assert rates.key == costmodel.key(both[1].cell.params), "the smallest of them"
+    assert rates.key == costmodel.key(both[1].cell), "the smallest of them"
     shown = price.describe(both)
     low, high = shown.split("; ")[1].split(" core-hours")[0].split(" to ")
     assert float(low) < float(high)
@@ -96,12 +97,10 @@ def test_where_nothing_was_measured_a_few_steps_are_timed(entry: Callable[..., E
 
 
 def test_what_cannot_change_the_count_shares_it(entry: Callable[..., Entry]) -> None:
-    first = costmodel.key(entry("gta").cell.params)
+    first = costmodel.key(entry("gta").cell)
     same = [{"seed": 1}, {"schedule__iterations": 20}, {"schedule__lr": 0.5}, {"schedule__eval_every": 3}]
     other = [{"data__crop_size": 40}, {"model__width": 4}, {"schedule__batch_size": 16}, {"precision": "bf16"}]
-    assert [costmodel.key(entry("gta", **one).cell.params) == first for one in [*same, *other]] == [True] * 4 + [
-        False
-    ] * 4
+    assert [costmodel.key(entry("gta", **one).cell) == first for one in [*same, *other]] == [True] * 4 + [False] * 4
 
 
 def test_rates_hold_for_one_kind_of_kernels(entry: Callable[..., Entry]) -> None:
@@ -132,5 +131,7 @@ def test_a_record_that_is_broken_prices_nothing_and_says_how_to_mend_it(
     costs_file(tmp_path / "runs").parent.mkdir()
     costs_file(tmp_path / "runs").write_text("{")
     assert price.costs([entry()])[0].hours is None
-    with pytest.raises(Exception, match=r"costs\.json is not JSON: remove it; `gta plan --calibrate` makes it again"):
+    with pytest.raises(
+        Exception, match=r"costs\.json is not JSON: remove it; `gta plan sweep=NAME --calibrate` makes it again"
+    ):
         calibrate([entry().cell])

@@ -140,6 +140,8 @@ def test_unknown_is_said_and_no_budget_holds_it(entry: Callable[..., Entry]) -> 
     with pytest.raises(UserError, match=r"--budget 200 cannot be held.*gta.*unknown.*leave the budget out"):
         price.refuse(unknown, 200)
     assert price.describe([]) == "To run: nothing."
+    assert "done, by `gta plan sweep=NAME --calibrate`, or from site.rates" in price.describe(unknown)
+    assert "one such cell is done, or from site.rates" in price.describe(unknown, calibrated=True), "it was just made"
 
 
 def test_cells_without_a_gpu_count_core_hours(entry: Callable[..., Entry]) -> None:
