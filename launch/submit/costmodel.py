@@ -112,22 +112,22 @@ class Model:
 
     def seconds(self, cell: Cell, unit: str | None = None, of_others: bool = False) -> Seconds | None:
         """What the whole cell takes; None where its counts or a rate is not known. `unit`: what it ran on, where that
-        is known; `of_others`: by other shapes' rates, and by steps that were timed.
+        is known; `of_others`: by the rates of other shapes alone.
         """
         if not self.costs.rates:
             return None
         mine, here = key(cell), group(cell.config, unit)
         rates = [rate for rate in self.costs.rates if rate.group == here]
         if of_others:
-            rates = [rate for rate in rates if rate.key != mine or not rate.cell]
+            rates = [rate for rate in rates if rate.key != mine]
         if mine not in self.costs.counts or not rates:
             return None
         amounts = amounts_of(cell, self.costs.counts[mine], here)
-        scored = [rate.scored for rate in rates if rate.scored is not None]
+        apart = [rate for rate in rates if rate.scored is not None]  # in the others' steps and waits scoring is as well
         return Seconds(
-            step=amounts.step * _usual(rates, "step"),
-            wait=amounts.wait * _usual(rates, "wait"),
-            scored=amounts.scored * median(scored) if scored else 0.0,
+            step=amounts.step * _usual(apart or rates, "step"),
+            wait=amounts.wait * _usual(apart or rates, "wait"),
+            scored=amounts.scored * median(rate.scored for rate in apart if rate.scored) if apart else 0.0,
         )
 
     def factors(self, entries: Iterable[Entry]) -> Iterator[tuple[str, float]]:
@@ -191,7 +191,10 @@ def _parts(result: Result, records: Sequence[journal.Record], threads: int) -> S
     scored = [
         later["values"]["seconds"] - before["values"]["seconds"]
         for before, later in pairwise(lines)
-        if any(name.startswith("val/") for name in later["values"]) and before["iteration"] == later["iteration"]
+        if any(name.startswith("val/") for name in later["values"])
+        and before["iteration"] == later["iteration"]
+        and "seconds" in before["values"]
+        and "seconds" in later["values"]
     ]
     evaluations = sum(any(name.startswith("val/") for name in line["values"]) for line in lines)
     scoring = fmean(scored) * evaluations if scored else 0.0
@@ -209,11 +212,13 @@ def _own_share(lines: Sequence[journal.Record]) -> float:
 
 
 def rates_of(cell: Cell, counts: Amounts, took: Seconds, group: str) -> Rates | None:
-    """The rates of a cell that is done; None where it did nothing that can be divided by."""
+    """The rates of a cell that is done; None where it did nothing that can be divided by, or took no time that can be
+    multiplied.
+    """
     amounts = amounts_of(cell, counts, group)
-    if not amounts.step or not amounts.wait:
+    if not amounts.step or not amounts.wait or not took.step > 0 or not took.wait >= 0:
         return None
-    scored = took.scored / amounts.scored if took.scored and amounts.scored else None
+    scored = took.scored / amounts.scored if took.scored > 0 and amounts.scored else None
     return Rates(
         group=group, key=key(cell), step=took.step / amounts.step, wait=took.wait / amounts.wait,
         scored=scored, cell=cell.signature,

@@ -17,6 +17,9 @@ class Amount:
     gbyte: float
     mpixel: float
 
+    def __post_init__(self) -> None:
+        _refuse("counts", {name: value for name, value in vars(self).items() if not value >= 0})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Amounts:
@@ -32,6 +35,7 @@ class Rates:
     """What was measured on one cell. Seconds: `step`, `scored` for a unit of work, `wait` for a million pixels.
 
     `group`: what they hold for; `key`: of its counts; `cell`: its signature, empty for a few steps that were timed.
+    Raises ValueError for a rate by which work would cost nothing, or less; no wait may be.
     """
 
     group: str
@@ -41,6 +45,16 @@ class Rates:
     scored: float | None = None  # not known: it is in that of the steps
     cell: str = ""
     device: str = ""
+
+    def __post_init__(self) -> None:
+        paid = {"step": self.step} if self.scored is None else {"step": self.step, "scored": self.scored}
+        _refuse("rates", {name: value for name, value in paid.items() if not value > 0})
+        _refuse("rates", {} if self.wait >= 0 else {"wait": self.wait})
+
+
+def _refuse(of: str, wrong: dict[str, float]) -> None:
+    for name, value in wrong.items():
+        raise ValueError(f"{of}.{name} is {value!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from gta.cell import Cell
+from gta.cellfolder import BrokenRecord
 from gta.cli.composing import grid
 from gta.journal import Journal
 from gta.train import timed
@@ -97,6 +99,52 @@ def test_rates_of_other_cells_are_kept(cell: Callable[..., Cell], costs: Path) -
     first, second, measured = Costs.read(costs).rates  # type: ignore[union-attr]
     assert [first, second] == others
     assert (measured.group, measured.cell) == (here, ran.signature), "no timed steps beside it"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("step", -0.5), ("step", 0.0), ("step", "NaN"), ("scored", 0.0), ("wait", -1.0)]
+)
+def test_rates_by_which_work_costs_nothing_are_refused(costs: Path, name: str, value: float | str) -> None:
+    Costs(rates=[rates("core", wait=0.0, scored=0.5)]).write(costs)
+    assert Costs.read(costs) is not None, "no wait may be"
+    text = json.loads(costs.read_text())
+    text["rates"][0][name] = float(value)
+    costs.write_text(json.dumps(text))
+    with pytest.raises(
+        BrokenRecord, match=rf"does not hold what it should \(rates.{name} is {float(value)}\): remove it"
+    ):
+        Costs.read(costs)
+
+
+def test_scoring_that_is_within_the_steps_is_not_counted_twice(cell: Callable[..., Cell]) -> None:
+    one = cell()
+    group = costmodel.group(one.config)
+    mixed = rates(group, key="logs at other iterations", step=9.0, wait=9.0)
+    apart = rates(group, step=0.5, wait=0.1, scored=2.0)
+    counts = {costmodel.key(one): COUNTS}
+    alone = costmodel.Model(Costs(counts=counts, rates=[apart])).seconds(one)
+    both = costmodel.Model(Costs(counts=counts, rates=[mixed, apart])).seconds(one)
+    assert both == alone
+    assert both is not None
+    assert both.scored > 0
+
+
+def test_a_cell_is_held_against_other_shapes_alone(cell: Callable[..., Cell], costs: Path) -> None:
+    one = done(cell(), device="cpu")
+    group = costmodel.group(one.cell.config)
+    counts = {costmodel.key(one.cell): COUNTS}
+    timed_here = rates(group, key=costmodel.key(one.cell), cell="")
+    assert list(costmodel.Model(Costs(counts=counts, rates=[timed_here])).factors([one])) == []
+    others = rates(group, cell="")
+    assert len(list(costmodel.Model(Costs(counts=counts, rates=[timed_here, others])).factors([one]))) == 1
+
+
+def test_a_line_of_scores_without_seconds_is_passed_over(cell: Callable[..., Cell]) -> None:
+    one = done(cell()).cell
+    with Journal(one.folder.journal_file) as journal:
+        journal.metrics(8, {"val/student/miou": 1.0})
+        journal.metrics(8, {"val/teacher/miou": 1.0, "seconds": SECONDS})
+    assert costmodel.measured(one.folder, one.config) == costmodel.Seconds(SECONDS, 0.0, 0.0)
 
 
 @pytest.mark.slow
