@@ -24,13 +24,16 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def replacing(path: str | Path, flush: bool = True, parents: bool = True) -> Iterator[Path]:
+def replacing(
+    path: str | Path, flush: bool = True, parents: bool = True, check: Callable[[], None] | None = None
+) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well, what is there takes `path`'s place.
 
     The data reach the disk before the rename, so that a crash leaves the old file or the new one, never half
     of either (without `flush`: for what may be lost). When the block raises, the temporary file is removed and
     `path` is as it was. The folder is made where it is missing (with `parents`). Raises FileNotFoundError when the
-    block wrote nothing.
+    block wrote nothing. `check` is called after the flush, which may take long, directly before the rename; it may
+    raise as the block may.
     """
     path = Path(path)
     if parents:
@@ -40,6 +43,8 @@ def replacing(path: str | Path, flush: bool = True, parents: bool = True) -> Ite
         yield temporary
         if flush:
             to_disk(temporary)
+        if check is not None:
+            check()
         os.replace(temporary, path)
     except BaseException as error:
         temporary.unlink(missing_ok=True)

@@ -44,19 +44,22 @@ class Damaged(UserError):
         self.reason = reason
 
 
-def save(path: Path, state: dict[str, Any], before: Path | None = None) -> None:
+def save(
+    path: Path, state: dict[str, Any], before: Path | None = None, check: Callable[[], None] | None = None
+) -> None:
     """Write `state` (tensors and plain Python) to `path`, atomically; what was there is kept as `before`.
 
+    `check` is called directly before a file takes its place: where it raises, none does any more.
     Raises RuntimeError or OSError where its folder is gone: somebody deleted it meanwhile, and it is not made anew.
     """
-    with replacing(path, parents=False) as temporary:
+    with replacing(path, parents=False, check=check) as temporary:
         with open(temporary, "wb") as file:
             sealing = _Sealing(file)
             torch.save({"format": FORMAT, **state}, sealing)  # type: ignore[arg-type]
             sealing.seal()
         kept = before is not None and before.exists() and path.exists() and before.samefile(path)
         if before is not None and path.exists() and not kept:  # kept: the last save was killed between its two renames
-            with replacing(before, parents=False) as linked:  # at no moment is there none
+            with replacing(before, parents=False, check=check) as linked:  # at no moment is there none
                 os.link(path, linked)
 
 

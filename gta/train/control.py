@@ -21,7 +21,9 @@ class Control:
         return Request.NONE
 
     def check(self) -> None:
-        """Raises where this process must not write into the cell's folder any more."""
+        """Raises where this process must not write into the cell's folder any more; from then on, always. Also called
+        by the thread that writes.
+        """
 
     def began(self, iteration: int) -> None:
         """Training goes on from this iteration."""

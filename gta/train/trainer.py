@@ -173,12 +173,12 @@ class Trainer:
 
     def _save(self, iteration: int) -> None:
         """Write the checkpoint, behind the training. Raises Diverged, and writes nothing, where it is not finite."""
+        self.writer.wait()  # first: what went wrong there is told before any rank says that it diverged
         if broken := divergence.of_state(self.method):
             raise self._diverged(f"not finite: {broken}", iteration)
         if not self.journal:
             self.saved = iteration
         else:
-            self.writer.wait()
             self.control.check()
             self.journal.flush()  # first: a resumed run does not make again what the checkpoint holds
             self.kept = {
@@ -194,7 +194,7 @@ class Trainer:
 
     def _write(self, state: dict[str, Any]) -> None:
         """In the writer's thread: the checkpoint, and the word that it is there."""
-        checkpoint.save(self.folder.checkpoint_file, state, before=self.folder.previous_checkpoint_file)
+        checkpoint.save(self.folder.checkpoint_file, state, self.folder.previous_checkpoint_file, self.control.check)
         if self.saved != state["iteration"]:  # else the same once more, with the last scores
             self.saved = state["iteration"]
             self.control.saved(state["iteration"])
@@ -243,7 +243,7 @@ class Trainer:
                 self.control.check()
                 weights = self.method.networks()[name].state_dict()
                 state = {"signature": self.signature, "iteration": iteration, "network": name, "model": weights}
-                checkpoint.save(self.folder.best_file, state)
+                checkpoint.save(self.folder.best_file, state, check=self.control.check)
         if self.journal:
             values = {f"val/{name}/miou": scored.miou for name, scored in self.scores.items()}
             values |= quality(self.method, self.config, self.split.unlabeled, iteration, self.device)

@@ -97,7 +97,7 @@ class Claim:
         self.attempt = attempt
         self.path = folder.attempt_file(attempt.number)
         self._next = folder.attempt_file(attempt.number + 1)
-        self.lost: Superseded | None = None  # what the heartbeat found out
+        self.lost: Superseded | None = None  # what `check` found out
         self.cancelled = False  # likewise: somebody wants the cell to end
         self._folder, self._since = folder, since
         # a job begins only where nobody cancelled the cell; who trains it by hand means it all the same
@@ -120,20 +120,24 @@ class Claim:
                 os.utime(self.path)
                 word = readable(self._folder.cancelled, say=lambda _: None)
                 self.cancelled = word is not None and word != self._known and word.time > self._since
-            except Superseded as error:
-                self.lost = error
+            except Superseded:
                 return
             except OSError:  # a hiccup of the file system; the next beat may pass
                 continue
 
     def check(self) -> None:
         """Raises Superseded when a later attempt exists (we were taken for dead, and another process has the cell), and
-        when our record is gone: whoever deleted the cell's folder does not want it written anew.
+        when our record is gone: whoever deleted the cell's folder does not want it written anew. What one thread was
+        told holds for all of them, and for good.
         """
-        if self._next.exists():
-            raise Superseded(f"attempt {self.number} was taken for dead; attempt {self.number + 1} has the cell now")
-        if self.gone():
-            raise Superseded(f"{self.path} {GONE}")
+        if self.lost is None and self._next.exists():
+            self.lost = Superseded(
+                f"attempt {self.number} was taken for dead; attempt {self.number + 1} has the cell now"
+            )
+        if self.lost is None and self.gone():
+            self.lost = Superseded(f"{self.path} {GONE}")
+        if self.lost is not None:
+            raise self.lost
 
     def gone(self) -> bool:
         """Whether our record is not there, also when we look again."""

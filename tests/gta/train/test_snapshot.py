@@ -11,7 +11,7 @@ import torch
 
 from gta.train import checkpoint
 from gta.train.run import build_method
-from gta.train.snapshot import snapshot
+from gta.train.snapshot import copied_bytes, snapshot
 from tests.helpers.method_contract import same
 from tests.helpers.training import make
 
@@ -76,12 +76,22 @@ def test_odd_tensors_stay_what_they_are(tmp_path: Path) -> None:
     assert (tmp_path / "again.pt").read_bytes() == (tmp_path / "state.pt").read_bytes()
 
 
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 16, 29])
+def test_bytes_go_through_a_smaller_piece_of_memory(size: int) -> None:
+    there, staging = torch.arange(size, dtype=torch.uint8), torch.full((8,), 99, dtype=torch.uint8)
+    here = copied_bytes(there, staging)
+    staging.zero_()
+    assert torch.equal(here, there)
+    assert here.untyped_storage().nbytes() == size
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
-def test_of_a_gpu_it_lies_in_pinned_memory() -> None:
-    tensor = torch.rand(1000, device="cuda")
+def test_of_a_gpu_it_takes_no_more_memory_than_its_file() -> None:
+    tensor = torch.rand(2**24 + 1000, device="cuda")  # of two pieces
     taken = snapshot({"a": tensor, "b": tensor[10:20]})
     expected = tensor.cpu()
     tensor.zero_()
-    assert taken["a"].is_pinned()
+    assert not taken["a"].is_pinned()
+    assert taken["a"].untyped_storage().nbytes() == tensor.untyped_storage().nbytes()
     assert torch.equal(taken["a"], expected)
     assert torch.equal(taken["b"], expected[10:20])

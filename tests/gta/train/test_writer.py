@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 import torch
 
-from gta import journal
+from gta import files, journal
 from gta.cellfolder import CellFolder
 from gta.train import checkpoint
 from gta.train.control import Control, Request
 from gta.train.writer import THREAD, Writer
+from launch.job.attempt import _Control
 from launch.job.signals import Signals
+from launch.state.attempts import Superseded, claim
 from tests.helpers.configs import changed
 from tests.helpers.method_contract import same
 from tests.helpers.program import ROOT
@@ -194,6 +196,46 @@ def test_a_run_that_fails_leaves_no_write_half_done(
     with pytest.raises(KeyboardInterrupt):
         train_in(tmp_path, make(folder), control=DieAfter(4))
     assert checkpoint.load(tmp_path / "checkpoint.pt")["iteration"] == 3
+    assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [4, 99], ids=["it knows", "the thread finds out"])
+def test_who_lost_the_cell_puts_nothing_in_its_place(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    """The write of iteration 3 reaches the disk after another attempt has the cell."""
+    cell, flushing, lost = CellFolder(tmp_path), threading.Event(), threading.Event()
+    mine = claim(cell)
+    assert mine is not None
+    to_disk = files.to_disk
+
+    def held(path: Path) -> None:
+        to_disk(path)
+        if path.name.startswith(".checkpoint.pt"):
+            flushing.set()
+            assert lost.wait(SECONDS)
+
+    class Losing(_Control):
+        steps = 0
+
+        def request(self) -> Request:
+            self.steps += 1
+            if self.steps == 4:
+                assert flushing.wait(SECONDS)
+                cell.checkpoint_file.write_text("of the attempt that has it now")
+                cell.attempt_file(2).write_text("{}")
+                if steps == 4:
+                    threading.Timer(0.2, lost.set).start()  # while the end of the run waits for the thread
+                    mine.check()
+                lost.set()
+            return super().request()
+
+    monkeypatch.setattr(files, "to_disk", held)
+    with pytest.raises(Superseded, match="attempt 2 has the cell now"):
+        train_in(tmp_path, make(folder), control=Losing(mine, Signals()))
+    assert cell.checkpoint_file.read_text() == "of the attempt that has it now"
+    assert not cell.previous_checkpoint_file.exists()
     assert not list(tmp_path.glob(".*"))
 
 
