@@ -233,8 +233,9 @@ class Config:
     precision: str = result("fp32", "fp32, or bf16 (autocast).", choices=PRECISIONS)
     deterministic: bool = result(
         True,
-        "On a GPU cuDNN takes deterministic kernels alone. false: it tries several and takes the fastest, so that two "
-        "runs of one config, and a resumed one, differ in their last digits.",
+        "On a GPU steps take deterministic kernels, cuDNN's and PyTorch's; an operation that has none may still vary "
+        "in last digits. false: the fastest, which cuDNN finds by trying, so that two runs of one config, and a "
+        "resumed one, differ in last digits.",
         later=True,
     )
     tf32: str = result(

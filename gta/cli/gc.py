@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 )
 @grammar.words("CELL")
 @option("--best", is_flag=True, help="The best models of cells that are done go as well.")
-@option("--cache", is_flag=True, help="Decoded pictures on this machine (site.cache) go as well.")
+@option(
+    "--cache",
+    is_flag=True,
+    help="Decoded pictures (site.cache) and compiled code (compile) on this machine go as well.",
+)
 @option("--list", "every", is_flag=True, help="Name every file and folder.")
 @options.yes
 def command(words: Words, best: bool, cache: bool, every: bool, yes: bool) -> int:
@@ -56,10 +60,13 @@ def command(words: Words, best: bool, cache: bool, every: bool, yes: bool) -> in
         plan.keep("hide which logs are theirs, so that all folders of jobs stay", str(error))
     gc.of_drills(runs, {cell.signature for cell in cells}, held, plan)
     decoded = list(gc.of_caches(cell.config.site for cell in cells))
-    plan.pieces += decoded if cache else ()
+    compiled = list(gc.of_compiled([cell.config for cell in cells]))
+    plan.pieces += decoded + compiled if cache else ()
     _print(sweep, len(cells), plan, every, best)
     for piece in () if cache else decoded:
         print(f"  keep     {human_bytes(piece.size)} of decoded pictures in {piece.path} (--cache removes them too)")
+    for piece in () if cache else compiled:
+        print(f"  keep     {human_bytes(piece.size)} of compiled code in {piece.path} (--cache removes it too)")
     if held is None and not names:
         print("  left     folders of jobs: cells were sent to Slurm, which does not answer here")
     if not yes:

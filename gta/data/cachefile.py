@@ -81,7 +81,7 @@ def _head(path: Path, key: str, page: bytes) -> tuple[tuple[int, ...], str]:
         said = json.loads(page)
         found = said["format"], said["key"]
         shape, digest = tuple(int(side) for side in said["shape"]), str(said["digest"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise Damaged(f"{path} has no head") from error
     if found != (FORMAT, key) or min(shape, default=0) < 1:
         raise Damaged(f"{path} is another picture's")

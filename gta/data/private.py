@@ -10,6 +10,7 @@ from pathlib import Path
 from gta.errors import UserError
 
 STAGE = "site.stage"
+COMPILED = "compiled"  # the folder in one's own that keeps what `compile` made
 
 
 def place(text: str, setting: str = STAGE) -> Path:

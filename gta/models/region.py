@@ -6,6 +6,8 @@ parts of one shape share what was compiled, and compiling takes a fraction of th
 
 from __future__ import annotations
 
+from functools import cache
+
 from torch import Tensor, nn
 
 BACKEND = "inductor"
@@ -28,12 +30,21 @@ class Stage(Region, nn.Sequential):
 def compile_regions(network: nn.Module) -> int:
     """Have every region of a network compiled when it first passes; how many there are.
 
-    A copy of the network is not compiled. This imports PyTorch's compiler, which takes a second or more.
+    A region with a SyncBatchNorm, at which the compiler breaks, is left as it is, and that is said once. A copy of the
+    network is not compiled. This imports PyTorch's compiler, which takes a second or more.
     """
     import torch._dynamo
 
     torch._dynamo.config.recompile_limit = MOST  # type: ignore[attr-defined]
-    regions = [part for part in network.modules() if isinstance(part, Region)]
+    every = [part for part in network.modules() if isinstance(part, Region)]
+    regions = [part for part in every if not any(isinstance(below, nn.SyncBatchNorm) for below in part.modules())]
+    if left := len(every) - len(regions):
+        _say(f"compile: {left} of {len(every)} parts have a SyncBatchNorm, and are not compiled")
     for region in regions:
         region.compile(backend=BACKEND, dynamic=False)  # batches have two or three sizes in all
     return len(regions)
+
+
+@cache
+def _say(text: str) -> None:
+    print(text, flush=True)

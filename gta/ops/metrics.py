@@ -35,7 +35,8 @@ def confusions(pred: Tensor, mask: Tensor, num_classes: int, ignore_index: int =
     """(N, H, W) twice -> (N, C, C) int64 counts of the pixels of each image, row = true class, column = predicted
     class; ignored pixels are left out. On the tensors' device, which is not waited for unless it is the CPU.
 
-    pred holds 0 to C - 1, mask also `ignore_index`; both are integer tensors.
+    pred holds 0 to C - 1, mask also `ignore_index`; both are integer tensors. Nothing looks for another label, which
+    would be counted in another row, or image: the masks of a data set are checked where they are read.
     """
     assert pred.shape == mask.shape, f"{tuple(pred.shape)} is not {tuple(mask.shape)}"
     images, rows = len(pred), num_classes + 1

@@ -34,7 +34,9 @@ def percentile_of(values: Tensor, counted: Tensor, percent: float) -> Tensor:
         chosen = values[counted]
         return percentile(chosen, percent) if chosen.numel() else values.new_zeros(())
     ordered, number = _ordered(values, counted)
-    position = (number - 1).clamp(min=0).double() * percent / 100.0
+    # A GPU divides by a number of Python's as it multiplies by its reciprocal, which may be another last bit.
+    hundred = torch.full((), 100.0, dtype=torch.float64, device=values.device)
+    position = (number - 1).clamp(min=0).double() * percent / hundred
     below = position.long()
     above = torch.minimum(below + 1, (number - 1).clamp(min=0))
     low, high = ordered.gather(0, torch.stack([below, above]))

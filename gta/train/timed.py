@@ -46,7 +46,7 @@ def timed(config: Config, split: Split) -> Timed:
         asked = time.monotonic()
         labeled, unlabeled = next(batches)
         came, began = time.monotonic(), clock()
-        with kernels.in_a_step(config):
+        with kernels.in_a_step(config, device):
             method.step(labeled.to(device), unlabeled.to(device) if unlabeled else None, iteration)
         _finish(device)
         if iteration:

@@ -90,7 +90,7 @@ class Trainer:
         steps = progress.steps(batches, "training", schedule.iterations, done=start, silent=True)
         for iteration, (labeled, unlabeled) in steps:
             torch.manual_seed(seeds.step(self.config.seed, iteration, distributed.rank()))
-            with kernels.in_a_step(self.config):
+            with kernels.in_a_step(self.config, self.device):
                 losses = self.method.step(labeled, unlabeled, iteration)
             self.writer.check()
             done = iteration + 1

@@ -19,7 +19,9 @@ import psutil
 
 from gta import locks
 from gta.cellfolder import DEAD_SECONDS, BrokenRecord, CellFolder, readable
-from gta.config import SiteConfig
+from gta.config import Config, SiteConfig
+from gta.data.private import COMPILED as COMPILED_FOLDER
+from gta.data.private import STAGE, place, private_folder_seen
 from gta.errors import UserError
 from gta.files import age
 from gta.tracking.sync_cache import sweeps_of
@@ -36,6 +38,7 @@ TEMPORARY = "temporary files that a killed process left"
 JOBS = "folders of jobs that are over, with the logs of earlier attempts"
 PICKLES = "submitit's files of jobs that are over"
 SUBMISSIONS = "submissions whose jobs are over"
+COMPILED = "code that compile=true made on this machine; the next run that wants it compiles anew"
 DECODED = "folders of decoded pictures on this machine (site.cache); who wants them decodes them again"
 DRILLS = "drills that are over: runs that were kept since they differ, or that a killed drill left"
 
@@ -160,6 +163,18 @@ def of_caches(sites: Iterable[SiteConfig]) -> Iterator[Removable]:
             continue
         if folder is not None:
             yield from _existing([folder], DECODED, None)
+
+
+def of_compiled(configs: Sequence[Config]) -> Iterator[Removable]:
+    """What `compile` made on this machine, of whichever sweep. It may go while cells train: they hold what they run."""
+    stages, runs = {(STAGE, at) for config in configs if (at := config.site.stage)}, "paths.runs"
+    for setting, given in sorted(stages | {(runs, config.paths.runs) for config in configs}):
+        try:
+            mine = private_folder_seen(Path(given).absolute() if setting == runs else place(given), setting)
+        except UserError:  # it means a folder of other machines, or is not safe to touch
+            continue
+        if mine is not None and not (mine / COMPILED_FOLDER).is_symlink():
+            yield from _existing([mine / COMPILED_FOLDER], COMPILED, None)
 
 
 def _logs(folder: CellFolder) -> set[Path]:

@@ -86,3 +86,11 @@ def test_a_stage_is_a_sequential() -> None:
     assert torch.equal(Stage(*parts)(x), torch.nn.Sequential(*parts)(x))
     assert Stage(*parts).state_dict().keys() == torch.nn.Sequential(*parts).state_dict().keys()
     assert compile_regions(torch.nn.Sequential(*parts)) == 0
+
+
+def test_a_region_with_batchnorm_over_ranks_is_left_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    synchronised, plain = (Stage(layer(4)) for layer in (torch.nn.SyncBatchNorm, torch.nn.BatchNorm2d))
+    for _ in range(2):
+        assert compile_regions(torch.nn.ModuleList([synchronised, plain])) == 1
+    assert (synchronised._compiled_call_impl, plain._compiled_call_impl is None) == (None, False)
+    assert capsys.readouterr().out.count("1 of 2 parts have a SyncBatchNorm") == 1

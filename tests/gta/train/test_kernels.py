@@ -17,6 +17,8 @@ from gta.train import kernels
 from tests.helpers.cells import config
 from tests.helpers.configs import changed
 
+CPU = torch.device("cpu")
+
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
@@ -32,7 +34,7 @@ def flags() -> tuple[bool, bool, bool, bool]:
 def test_the_defaults_are_pytorchs_and_deterministic_kernels() -> None:
     kernels.choose(config())
     assert flags() == (True, False, True, False)
-    with kernels.in_a_step(config()):
+    with kernels.in_a_step(config(), CPU):
         assert flags() == (True, False, True, False)
 
 
@@ -40,9 +42,27 @@ def test_kernels_are_tried_out_within_a_step_alone() -> None:
     free = changed(config(), {"deterministic": False})
     kernels.choose(free)
     assert flags()[:2] == (False, False)
-    with kernels.in_a_step(free):
+    with kernels.in_a_step(free, CPU):
         assert flags()[:2] == (False, True)
     assert flags()[:2] == (False, False), "images that are scored have many sizes"
+
+
+def test_other_operations_are_deterministic_within_a_step_on_a_gpu_alone() -> None:
+    def now() -> tuple[bool, bool, bool]:
+        filled = torch.utils.deterministic.fill_uninitialized_memory
+        return (
+            torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled(),
+            filled,
+        )
+
+    before, gpu = now(), torch.device("cuda")
+    with kernels.in_a_step(config(), gpu):
+        assert now() == (True, True, False)
+    assert now() == before
+    for asked, device in ((config(), CPU), (changed(config(), {"deterministic": False}), gpu)):
+        with kernels.in_a_step(asked, device):
+            assert now() == before
 
 
 @pytest.mark.parametrize(("tf32", "found"), [("none", (False, False)), ("all", (True, True))])
@@ -64,8 +84,23 @@ def test_what_can_change_a_result_is_in_the_signature() -> None:
 def test_compiling_without_a_compiler_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(UserError, match=r"compile=true needs a compiler \(no-such-compiler\)"):
-        kernels.compiling(changed(config(), {"compile": True}), torch.device("cpu"))
-    kernels.compiling(config(), torch.device("cpu"))
+        kernels.compiling(changed(config(), {"compile": True}), CPU)
+    kernels.compiling(config(), CPU)
+
+
+def test_nobody_else_writes_where_compiled_code_is_loaded_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "true")
+    monkeypatch.setenv(kernels.CACHE, "")
+    asked = changed(config(), {"compile": True, "site.stage": None, "paths.runs": str(tmp_path)})
+    mine = tmp_path / f"gta-{os.getuid()}"
+    mine.mkdir()
+    mine.chmod(0o770)
+    with pytest.raises(UserError, match=r"paths.runs: .* may be written to by others"):
+        kernels.compiling(asked, CPU)
+    mine.rmdir()
+    mine.parent.joinpath("file").touch()
+    with pytest.raises(UserError, match="cannot be kept"):
+        kernels.compiling(changed(asked, {"paths.runs": str(tmp_path / "file")}), CPU)
 
 
 @pytest.mark.slow
@@ -73,15 +108,15 @@ def test_what_is_compiled_is_kept_for_all_cells_and_runs_in_steps_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(kernels.CACHE, "")
-    monkeypatch.delenv(kernels.CACHE)
+    monkeypatch.setenv("NODES_DISK", str(tmp_path))
     monkeypatch.setenv("CXX", "true")
-    asked = changed(config(), {"compile": True, "site.stage": str(tmp_path)})
+    asked = changed(config(), {"compile": True, "site.stage": "$NODES_DISK"})
     try:
-        kernels.compiling(asked, torch.device("cpu"))
+        kernels.compiling(asked, CPU)
         double = torch.compile(lambda x: 2 * x, backend=lambda graph, inputs: lambda x: (torch.full_like(x, 7.0),))
         assert os.environ[kernels.CACHE] == str(tmp_path / f"gta-{os.getuid()}" / "compiled")
         assert double(torch.ones(1)) == 2, "images that are scored pass as they are"
-        with kernels.in_a_step(asked):
+        with kernels.in_a_step(asked, CPU):
             assert double(torch.ones(1)) == 7
         assert double(torch.ones(1)) == 2
     finally:

@@ -11,14 +11,16 @@ import pytest
 from gta import locks
 from gta.cell import Cell
 from gta.cellfolder import DEAD_SECONDS, BrokenRecord, CellFolder, Submitted
-from gta.config import SiteConfig
+from gta.config import Config, SiteConfig
 from gta.data.cache import decoded_pictures
+from gta.data.private import COMPILED, private_folder
 from gta.files import write_json
 from launch.show import drills
 from launch.show import gc as garbage
 from launch.state.jobs import HeldJob
 from launch.state.ledger import ledger
-from tests.helpers.cells import attempt, of_seeds, submitted
+from tests.helpers.cells import attempt, config, of_seeds, submitted
+from tests.helpers.configs import changed
 from tests.helpers.fake_slurm import FakeSlurm
 
 
@@ -124,6 +126,22 @@ def test_the_cache_of_decoded_pictures_goes_where_it_is_on_this_machine(tmp_path
     assert garbage.remove([piece]) == (1000, [])
     assert list(garbage.of_caches(sites)) == []
     assert not (tmp_path / "absent").exists()
+
+
+def test_what_was_compiled_goes_where_it_is_ones_own(tmp_path: Path) -> None:
+    def kept_in(runs: str, stage: str | None) -> Config:
+        return changed(config(), {"paths.runs": str(tmp_path / runs), "site.stage": stage})
+
+    asked = [kept_in("runs", None), kept_in("runs", str(tmp_path / "node")), kept_in("open", "$NOWHERE")]
+    kept = [private_folder(tmp_path / name) / COMPILED for name in ("node", "runs", "open")]
+    for folder in kept:
+        folder.mkdir()
+        (folder / "code").write_bytes(b"0" * 1000)
+    kept[-1].parent.chmod(0o770)
+    pieces = list(garbage.of_compiled(asked))
+    assert {piece.path for piece in pieces} == set(kept[:2])
+    assert garbage.remove(pieces) == (2000, [])
+    assert list(garbage.of_compiled(asked)) == []
 
 
 def drilled(cell: Cell, runs: Path) -> Path:
