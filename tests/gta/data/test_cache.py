@@ -220,6 +220,13 @@ def _as_another(file: Path) -> None:
     file.write_bytes(content)
 
 
+def _begin(file: Path, head: bytes) -> None:
+    """Another head, which is JSON where it is closed and all it needs is there."""
+    if head.startswith(b"{"):
+        head += b', "format": 0, "key": "", "digest": ""}'
+    file.write_bytes(head.ljust(cachefile.HEAD) + file.read_bytes()[cachefile.HEAD :])
+
+
 def _link(file: Path) -> None:
     file.rename(file.with_name("elsewhere"))
     file.symlink_to(file.with_name("elsewhere"))
@@ -229,6 +236,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a pixel": lambda file: _flip(file, cachefile.HEAD + 5000),
     "the last pixel": lambda file: _flip(file, FILE - 1),
     "the shape": lambda file: file.write_bytes(file.read_bytes().replace(b"[64, 64, 3]", b"[32, 128, 3]", 1)),
+    "an endless side": lambda file: _begin(file, b'{"shape": [1e400]'),
+    "endless lists": lambda file: _begin(file, b"[" * cachefile.HEAD),
     "the head": lambda file: _flip(file, 0),
     "its end": lambda file: os.truncate(file, FILE - 1),
     "all but the head": lambda file: os.truncate(file, cachefile.HEAD),
