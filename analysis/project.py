@@ -7,6 +7,7 @@ wherever below the project it is opened. `MLFLOW_TRACKING_URI` names another sto
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -45,7 +46,7 @@ def load(sweep: str, variant: str = "", baseline: str = "") -> tuple[pd.DataFram
     uri = tracking_uri()
     declared = own.sweep_run(uri, sweep)
     chosen = _variant(uri, sweep, variant) if variant else declared
-    frame = runs.load(uri, chosen.grid or None, chosen.tag)
+    frame = runs.load(uri, chosen.grid or None, chosen.tag, lambda why: warnings.warn(why, stacklevel=2))
     if frame.empty:
         there = f"; {told}" if (told := _there_are(uri, sweep)) else ""
         raise UserError(

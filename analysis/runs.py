@@ -44,7 +44,7 @@ from gta.text import first_line
 from gta.tracking import answers, keys, store
 from gta.tracking.answers import KeptRun
 from gta.tracking.cell import TrackedCell
-from gta.tracking.tags import evaluations_in
+from gta.tracking.tags import evaluations_in, is_by_class
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -86,12 +86,18 @@ COLUMNS = {
 _PAGE = 1000
 
 
-def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None = None) -> pd.DataFrame:
+def load(
+    uri: str,
+    signatures: Collection[str] | None = None,
+    sweep: str | None = None,
+    say: Callable[[str], None] | None = None,
+) -> pd.DataFrame:
     """The runs of a sweep, of these signatures, of both conditions, or (neither given) all; see above.
 
     Give the sweep where there is one: MLflow then finds its runs by one query. A run without scores yet has
-    one row, its network "". An empty frame with all columns where there is no store. Raises UserError for a
-    tracking URI that cannot be used or a store that does not answer.
+    one row, its network "". An empty frame with all columns where there is no store. A run whose tags somebody changed
+    so that they cannot be read is left out; `say` is told, a sentence a run. Raises UserError for a tracking URI that
+    cannot be used or a store that does not answer.
     """
     uri = store.normal(uri)
     if not store.exists(uri):
@@ -112,7 +118,15 @@ def load(uri: str, signatures: Collection[str] | None = None, sweep: str | None 
         # One run a signature, unless writers shared no lock: then the one that finished, then the later.
         if signature not in best or _rank(run) > _rank(best[signature]):
             best[signature] = run
-    return _frame([row for run in best.values() for row in _rows(client, run)])
+    rows = []
+    for signature, run in best.items():
+        try:
+            rows += _rows(client, run)
+        except (ValueError, TypeError, RecursionError) as error:  # one run must not end the table of the others
+            if say is not None:
+                why = first_line(error) or type(error).__name__
+                say(masked(f"MLflow's run {run.info.run_id} of cell {signature[:8]} has tags that are none ({why})."))
+    return _frame(rows)
 
 
 def unread(uri: str, error: Exception) -> UserError:
@@ -197,11 +211,11 @@ def _row(tags: dict[str, str], run_id: str, status: str, classes: list[str]) -> 
     row |= {f"digest_{name}": tags.get(keys.DIGEST + name, "") for name in ("labeled", "unlabeled", "val")}
     return row | {
         "run_id": run_id,
-        "labels": int(row["labels"] or 0),
-        "seed": int(row["seed"] or 0),
+        "labels": _whole(row["labels"]),
+        "seed": _whole(row["seed"]),
         "digest_weights": tags.get(keys.DIGEST + "weights", ""),
         "evaluation": tags.get(keys.EVALUATION, ""),
-        "iteration": int(tags.get(keys.ITERATION, 0)),
+        "iteration": _whole(tags.get(keys.ITERATION, "")),
         "status": status,
         "error": tags.get(keys.ERROR, ""),
         "seconds": float(tags.get(keys.SECONDS) or "nan"),
@@ -212,6 +226,14 @@ def _row(tags: dict[str, str], run_id: str, status: str, classes: list[str]) -> 
         "classes": classes,
         "evaluations": evaluations_in(tags),
     }
+
+
+def _whole(text: str) -> int:
+    """A tag's whole number, 0 where it is empty. Raises ValueError, also for one that no column holds."""
+    value = int(text or 0)
+    if abs(value) >= 2**63:
+        raise ValueError(f"{text[:20]}... is no number of anything")
+    return value
 
 
 def _by_network(
@@ -238,6 +260,11 @@ def _class_iou(
     wanted = [keys.CLASSES, *(keys.IOU + network for network in networks)]
     if not networks or all(name in tags for name in wanted):
         found = {name: json.loads(tags.get(name, "[]")) for name in wanted}
+        names, *values = found.values()
+        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise ValueError(f"{keys.CLASSES} is no list of names")
+        if not all(map(is_by_class, values)):
+            raise ValueError(f"{keys.IOU}... is no list of percentages")
         return found[keys.CLASSES], {network: found[keys.IOU + network] for network in networks}
     result = _result(client, run)
     if result is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gta.cellfolder import CellFolder
 from gta.cli import composing, grammar, options, outputs
-from gta.cli.evaluating import Scoring, check_labeled
+from gta.cli.evaluating import Scoring, check_labeled, failure
 from gta.cli.grammar import Words, option
 from gta.cli.trained import HERE, load, val_ids
 from gta.errors import UserError
@@ -59,13 +59,14 @@ def command(words: Words, again: bool, **asked: str) -> int:
         return _of_checkpoint([Words(words.names, (*rest, *one)) for one in protocols], **asked)
     scoring = Scoring(protocols, asked["network"], asked["which"], asked["device"], again)
     cells = _cells(Words(words.names, tuple(word for word in words.overrides if word not in mine)))
-    if len(cells) == 1 and words.names:
-        ((title, folder),) = cells.items()
-        _show_classes(scoring.of(folder, title), scoring)
-    else:
-        _of_several(cells, scoring)
-    for sentence in (*scoring.remarks, *scoring.problems):
-        print(sentence, file=sys.stderr)
+    try:
+        if len(cells) == 1 and words.names:
+            _of_one(cells, scoring)
+        else:
+            _of_several(cells, scoring)
+    finally:  # whatever ends it, Ctrl-C too: what was not recorded is said
+        for sentence in (*scoring.remarks, *scoring.problems):
+            print(sentence, file=sys.stderr)
     return int(bool(scoring.problems))
 
 
@@ -115,6 +116,15 @@ def _of_checkpoint(each: Sequence[Words], **asked: str) -> int:
     return 0
 
 
+def _of_one(cells: dict[str, CellFolder], scoring: Scoring) -> None:
+    ((title, folder),) = cells.items()
+    try:
+        found = scoring.of(folder, title)
+    except (RuntimeError, MemoryError) as error:
+        raise UserError(f"{title}: {failure(error)}.") from error
+    _show_classes(found, scoring)
+
+
 def _of_several(cells: dict[str, CellFolder], scoring: Scoring) -> None:
     """Score cells one after the other; one that cannot be scored does not keep the others out."""
     scoring.check(folder for folder in cells.values() if folder.frozen)
@@ -129,6 +139,8 @@ def _of_several(cells: dict[str, CellFolder], scoring: Scoring) -> None:
             scoring.problems.append(f"{title}: {error}")
         except OSError as error:
             scoring.problems.append(f"{title}: {outputs.said(error)}")
+        except (RuntimeError, MemoryError) as error:
+            scoring.problems.append(f"{title}: {failure(error)}.")
         else:
             for one in found:
                 print(f"{title}: {_line(one, scoring)}", flush=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from gta.cellfolder import CellFolder, readable
 from gta.cli.trained import changed, val_ids
-from gta.errors import UserError
+from gta.errors import UserError, chain
+from gta.text import first_line
 
 if TYPE_CHECKING:
     from gta.cellfolder import Result
@@ -251,3 +252,15 @@ def check_labeled(config: Config, ids: list[str]) -> None:
     from gta.data.present import check_any_labeled, scored_crop
 
     check_any_labeled(config.data, ids[: config.schedule.eval_images or None], scored_crop(config.evaluation))
+
+
+def failure(error: RuntimeError | MemoryError) -> str:
+    """One sentence: why scoring ended, and, where it was for memory, what to do."""
+    import torch
+
+    why = first_line(error) or type(error).__name__
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in why:
+        return "out of memory; lower evaluation.batch"
+    if any("is killed by signal: Killed" in str(one) for one in chain(error)):  # torch's words
+        return "a process that loads images was killed, as where the machine is out of memory; lower evaluation.batch"
+    return why

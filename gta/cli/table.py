@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,7 +208,7 @@ def build(
 ) -> tuple[pd.DataFrame, Table, Unread]:
     """The runs of a grid, the table of them, and what MLflow could not tell; arguments and errors as of `show`."""
     from analysis import own, runs, table
-    from gta.cli.wanted import OWN, unrecorded, wanted
+    from gta.cli.wanted import OWN, otherwise, unrecorded, wanted
     from gta.tracking import store
     from launch.grid.recorded import told
     from launch.state.damage import damage
@@ -218,13 +218,15 @@ def build(
     tagged = [one.tag for one in named(sweep)]  # one query; a grid without a name is asked for cell by cell
     unread = Unread()
     order: list[str] = []
+    odd: list[str] = []
     try:
-        frame = runs.load(paths.tracking_uri, None if tagged else [entry.cell.signature for entry in entries], *tagged)
+        signatures = None if tagged else [entry.cell.signature for entry in entries]
+        frame = runs.load(paths.tracking_uri, signatures, tagged[0] if tagged else None, odd.append)
         order = own.row_order(paths.tracking_uri, sweep.name) if tagged else []
     except UserError as error:
         frame = runs.of_folders([])
         unread.store = str(error)
-    if others := _otherwise(frame, entries, evaluated=bool(shown.protocols)):
+    if others := otherwise(frame, entries, evaluated=bool(shown.protocols)):
         lost: list[str] = []
         instead = runs.of_folders((entry.cell.folder for entry in others), lost.append)
         frame = runs.joined(frame, instead)
@@ -237,6 +239,7 @@ def build(
         unread.damaged = "\n".join(filter(None, [unread.damaged, *(f"Not counted: {why}" for why in lost)]))
         if unread.numbers and not unread.store:
             unread.numbers += " " + (store.damage(paths.tracking_uri) or _AGAIN)
+    unread.numbers = " ".join(filter(None, [*odd[:_NAMED], unread.numbers]))
     asked = [*shown.protocols, *([OWN] if shown.bootstrap and OWN not in shown.protocols else [])]
     cells = wanted(entries, overrides or [f"sweep={sweep.name}"], sweep.axes, asked)
     made = table.build(
@@ -255,34 +258,6 @@ def build(
     if text := told(entry.cell for entry in entries):
         made.notes += [f"{text}.", *unrecorded(cells, paths.runs)]
     return frame, made, unread
-
-
-def _otherwise(frame: pd.DataFrame, entries: Sequence[Entry], evaluated: bool) -> list[Entry]:
-    """The cells that are done by their own records, and not, or with another number, by MLflow's; where it is asked for
-    what was `evaluated` by other protocols, also those of which MLflow knows less of that, or more.
-    """
-    from gta import evaluations
-
-    headline = frame[frame["headline"] & (frame["status"] == "FINISHED")]
-    told = dict(zip(headline["signature"], headline["miou_last"], strict=True))
-    done = [entry for entry in entries if entry.miou is not None]
-    found = [entry for entry in done if told.get(entry.cell.signature) != entry.miou]
-    if evaluated:
-        known: dict[str, set[tuple[Any, ...]]] = {}
-        for _, run in frame.iterrows():
-            known.setdefault(run["signature"], set()).update(_evaluation(one) for one in run["evaluations"])
-        own = {
-            entry.cell.signature: {_evaluation(one.as_dict()) for one in evaluations.all_of(entry.cell.folder)}
-            for entry in done
-        }
-        unlike = {signature for signature, scores in own.items() if scores != known.get(signature, set())}
-        found = [entry for entry in done if entry in found or entry.cell.signature in unlike]
-    return found
-
-
-def _evaluation(values: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What tells two evaluations of a cell apart: which one it is, and what a table shows of it."""
-    return tuple(values.get(name) for name in ("network", "which", "evaluation", "iteration", "miou", "commit"))
 
 
 def _from_folders(others: Sequence[Entry]) -> str:

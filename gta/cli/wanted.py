@@ -1,9 +1,11 @@
-"""The cells that the table of a grid should hold, and the commands that make those which are missing."""
+"""The cells that the table of a grid should hold, the commands that make those which are missing, and whose numbers
+MLflow does not have.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from gta.cli import composing
 from gta.errors import UserError
@@ -11,6 +13,8 @@ from gta.masking import masked
 from gta.text import some
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.cells import Protocol, TableCell
     from gta.cell import Cell
     from launch.state.ledger import Entry
@@ -118,3 +122,31 @@ def unrecorded(cells: Sequence[TableCell], runs: str) -> list[str]:
         f"No cell of {some(named, _NAMED)} has a record in {masked(runs)}, and its lists are not at hand: a copy of "
         "the folder of runs needs these cells too, if they ever ran."
     ]
+
+
+def otherwise(frame: pd.DataFrame, entries: Sequence[Entry], evaluated: bool) -> list[Entry]:
+    """The cells that are done by their own records, and not, or with another number, by MLflow's; where it is asked for
+    what was `evaluated` by other protocols, also those of which MLflow knows less of that, or more.
+    """
+    from gta import evaluations
+
+    headline = frame[frame["headline"] & (frame["status"] == "FINISHED")]
+    told = dict(zip(headline["signature"], headline["miou_last"], strict=True))
+    done = [entry for entry in entries if entry.miou is not None]
+    found = [entry for entry in done if told.get(entry.cell.signature) != entry.miou]
+    if evaluated:
+        known: dict[str, set[tuple[Any, ...]]] = {}
+        for _, run in frame.iterrows():
+            known.setdefault(run["signature"], set()).update(_evaluation(one) for one in run["evaluations"])
+        own = {
+            entry.cell.signature: {_evaluation(one.as_dict()) for one in evaluations.all_of(entry.cell.folder)}
+            for entry in done
+        }
+        unlike = {signature for signature, scores in own.items() if scores != known.get(signature, set())}
+        found = [entry for entry in done if entry in found or entry.cell.signature in unlike]
+    return found
+
+
+def _evaluation(values: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells two evaluations of a cell apart: which one it is, and what a table shows of it."""
+    return tuple(values.get(name) for name in ("network", "which", "evaluation", "iteration", "miou", "commit"))

@@ -87,7 +87,8 @@ def _stamp(uri: str) -> list[Any] | None:
     cannot be told.
     """
     path = store.sqlite_path(uri)
-    if path is None or any(os.path.lexists(f"{path}-{kind}") for kind in ("journal", "wal")):
+    # SQLite has them beside the file that a link leads to
+    if path is None or any(os.path.lexists(f"{os.path.realpath(path)}-{kind}") for kind in ("journal", "wal")):
         return None
     try:
         with open(path, "rb") as file:  # opened first: a network file system then asks its server

@@ -100,11 +100,29 @@ def evaluations_in(tags: Mapping[str, str]) -> list[dict[str, Any]]:
     """
     found = []
     for _, text in sorted((name, text) for name, text in tags.items() if name.startswith(keys.EVALUATED)):
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             one = json.loads(text)
-            if isinstance(one, dict) and one.keys() >= set(EVALUATION_FIELDS) and isinstance(one["miou"], int | float):
+            if isinstance(one, dict) and one.keys() >= set(EVALUATION_FIELDS) and _is_evaluation(one):
                 found.append(one)
     return found
+
+
+def _is_evaluation(one: Mapping[str, Any]) -> bool:
+    """Whether the values are of the types, and the percentages in the range, that `Evaluation` has."""
+    texts = all(isinstance(one[name], str) for name in ("network", "which", "evaluation"))
+    whole = all(type(one[name]) is int for name in ("iteration", "images"))
+    commit = one["commit"] is None or isinstance(one["commit"], str)
+    return texts and whole and commit and is_percent(one["miou"]) and is_by_class(one.get("iou", []))
+
+
+def is_percent(value: object) -> bool:
+    """Whether what JSON gave is a number of percent: neither a truth value, nor NaN, nor beyond 0 to 100."""
+    return type(value) in (int, float) and 0 <= value <= 100  # type: ignore[operator]
+
+
+def is_by_class(value: object) -> bool:
+    """Whether what JSON gave is a list of percentages, None for a class that is absent."""
+    return isinstance(value, list) and all(one is None or is_percent(one) for one in value)
 
 
 def _commit_tags(commit: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
@@ -15,7 +16,7 @@ from gta.errors import UserError
 from gta.journal import Journal
 from gta.tracking import keys, store
 from gta.tracking import sync as tracking
-from gta.tracking.tags import gpu_seconds
+from gta.tracking.tags import EVALUATION_FIELDS, evaluations_in, gpu_seconds
 from tests.helpers import tracked
 from tests.helpers.tracked import fail
 
@@ -228,3 +229,54 @@ def test_one_damaged_cell_ends_neither_a_table_nor_a_sync(tmp_path, empty_store)
     assert report.created == 1
     assert len(report.damaged) == len(hurt)
     assert report.problems == [], "the store is well"
+
+
+DEEP = "[" * 5000
+
+
+@pytest.mark.parametrize(
+    ("tag", "text"),
+    [
+        (keys.ITERATION, "x"),
+        (keys.SECONDS, "x"),
+        ("gta.labels", "x"),
+        ("gta.labels", "9" * 30),
+        (keys.CLASSES, "x"),
+        (keys.CLASSES, "5"),
+        (f"{keys.IOU}student", DEEP),
+        (f"{keys.IOU}student", '[["x"], 3]'),
+    ],
+)
+def test_a_changed_tag_costs_that_run_alone(uri, tmp_path, tag, text):
+    """The run is left out and named; `gta table` has its number from the cell's folder then."""
+    own = f"sqlite:///{shutil.copy(store.sqlite_path(uri), tmp_path / 'mlflow.db')}"
+    whole = runs.load(own, sweep="shapes")
+    run = whole[whole["headline"]].iloc[0]
+    store.connect(own).set_tag(run["run_id"], tag, text)
+    said: list[str] = []
+    frame = runs.load(own, sweep="shapes", say=said.append)
+    assert set(frame["signature"]) == set(whole["signature"]) - {run["signature"]}
+    (sentence,) = said
+    assert run["run_id"] in sentence
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"network": [1]},
+        {"commit": {}},
+        {"iou": None},
+        {"iou": 5},
+        {"iou": [[1.0]]},
+        {"miou": float("nan")},
+        {"miou": True},
+        {"miou": 10**400},
+        {"iteration": "800"},
+        DEEP,
+    ],
+)
+def test_an_evaluation_that_somebody_changed_is_none(changed):
+    sound = dict.fromkeys(EVALUATION_FIELDS, "x") | {"iteration": 8, "images": 2, "miou": 5, "by_image": True}
+    text = changed if isinstance(changed, str) else json.dumps({**sound, **changed})
+    tags = {f"{keys.EVALUATED}a": text, f"{keys.EVALUATED}b": json.dumps({**sound, "iou": [1.5, None]})}
+    assert [one["iou"] for one in evaluations_in(tags)] == [[1.5, None]]

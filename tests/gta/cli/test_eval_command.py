@@ -162,6 +162,37 @@ def test_weights_that_are_gone_are_a_sentence_and_cost_no_other_cell(grid: list[
         kept.rename(cell.checkpoint_file)
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"),
+            "out of memory; lower evaluation.batch",
+        ),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "lower evaluation.batch"),
+        (RuntimeError("an operator is not there\nand more"), "an operator is not there."),
+    ],
+)
+def test_scoring_that_fails_costs_no_other_cell(
+    grid: list[str], say: Say, monkeypatch: pytest.MonkeyPatch, error: RuntimeError, sentence: str
+) -> None:
+    real, crop = evaluate.count, ["evaluation.protocol=center_crop", "evaluation.crop=16"]
+
+    def count(networks, *rest, **asked):
+        if "teacher" in networks:  # the one of gta
+            raise error
+        return real(networks, *rest, **asked)
+
+    monkeypatch.setattr(evaluate, "count", count)
+    shown, said = say("eval", *grid, *crop, "--again", code=1)
+    assert len(shown.splitlines()) == 1, "the other cell"
+    (line,) = said.splitlines()
+    assert sentence in line
+    _, said = say("eval", str(folders(grid)["gta"].path), *crop, "--again", code=2)
+    assert sentence in said.strip()
+    assert "Traceback" not in said
+
+
 def test_a_damaged_record_is_made_anew(grid: list[str], say: Say) -> None:
     cell = folders(grid)["supervised"]
     say("eval", str(cell.path))

@@ -72,6 +72,22 @@ def test_a_store_that_may_have_more_than_its_file_is_asked(uri, sweep, asked, ki
     assert asked
 
 
+def test_a_link_to_a_store_has_its_journal_beside_the_target(uri, sweep, asked, tmp_path):
+    link = tmp_path / "elsewhere" / "linked.db"
+    link.parent.mkdir()
+    link.symlink_to(store.sqlite_path(uri))
+    linked = f"sqlite:///{link}"
+    runs.load(linked, sweep=sweep)
+    asked.clear()
+    runs.load(linked, sweep=sweep)
+    assert asked == []
+    beside = Path(f"{store.sqlite_path(uri)}-journal")
+    beside.touch()
+    runs.load(linked, sweep=sweep)
+    beside.unlink(missing_ok=True)
+    assert asked
+
+
 def test_another_file_in_its_place_is_asked(uri, sweep, asked, tmp_path):
     """As a backup that is put back: it may have counted as many transactions."""
     path = store.sqlite_path(uri)
