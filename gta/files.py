@@ -49,6 +49,8 @@ def replacing(
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         _name(error, path)
+        if check is not None and isinstance(error, OSError):
+            check()  # whoever has the place now may have removed what was being written: that is the reason to give
         raise
     if flush:
         to_disk(path.parent)

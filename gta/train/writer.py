@@ -34,10 +34,15 @@ class Writer:
         if not self.behind:
             work(state)
             return
-        # no daemon: an interpreter that ends waits for it
-        thread = threading.Thread(target=self._run, args=(work, snapshot(state)), name=THREAD, daemon=False)
-        thread.start()
-        self._thread = thread
+        try:
+            # no daemon: an interpreter that ends waits for it
+            thread = threading.Thread(target=self._run, args=(work, snapshot(state)), name=THREAD, daemon=False)
+            thread.start()
+        except (MemoryError, RuntimeError) as trouble:  # no room for the copy, or the system gives no thread
+            print(f"Training waits for this checkpoint: {first_line(trouble)}", flush=True)
+            work(state)
+        else:
+            self._thread = thread
 
     @property
     def writing(self) -> bool:
@@ -69,7 +74,7 @@ class Writer:
         except Exception as trouble:
             if error is None:
                 raise
-            print(f"The last checkpoint was not written: {type(trouble).__name__}: {first_line(trouble)}", flush=True)
+            print(f"The last save did not end well: {type(trouble).__name__}: {first_line(trouble)}", flush=True)
 
     def _run(self, work: Callable[[dict[str, Any]], None], state: dict[str, Any]) -> None:
         try:

@@ -62,6 +62,19 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path):
     assert {item.name for item in tmp_path.iterdir()} == others
 
 
+def test_who_lost_the_place_says_so_also_where_its_file_was_removed(tmp_path):
+    class Lost(Exception):
+        pass
+
+    def check() -> None:
+        raise Lost
+
+    with pytest.raises(Lost), replacing(tmp_path / "checkpoint.pt", check=check) as temporary:
+        temporary.write_text("all")
+        temporary.unlink()  # by whoever has the place now
+    assert not list(tmp_path.iterdir())
+
+
 def test_nan_is_no_json(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"x": float("nan")})

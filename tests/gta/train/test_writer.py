@@ -112,7 +112,7 @@ def test_another_error_stays_the_first_one_and_the_writers_is_said(capsys: pytes
 
     with pytest.raises(KeyboardInterrupt):
         fail()
-    assert "The last checkpoint was not written: OSError: [Errno 30] Read-only file system" in capsys.readouterr().out
+    assert "The last save did not end well: OSError: [Errno 30] Read-only file system" in capsys.readouterr().out
 
 
 def test_without_it_nothing_is_copied_and_training_waits() -> None:
@@ -123,6 +123,20 @@ def test_without_it_nothing_is_copied_and_training_waits() -> None:
 
 
 @pytest.mark.slow
+def test_a_system_that_gives_no_thread_costs_time_and_not_the_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none)
+    written = list[float]()
+    with Writer() as writer:
+        writer.write({"x": torch.tensor(3.0)}, lambda state: written.append(float(state["x"])))
+        assert written == [3.0]
+    assert "Training waits for this checkpoint: can't start new thread" in capsys.readouterr().out
+
+
 def test_steps_go_on_meanwhile_and_it_is_the_run_that_waits(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
