@@ -212,7 +212,7 @@ class Trainer:
         values = dict(zip(losses, means, strict=True))
         for name, value in values.items():
             if name.startswith("loss") and not math.isfinite(value):
-                self.writer.wait()  # first: its error is rank 0's alone, and the other ranks wait for it in the next line
+                self.writer.wait()  # its error is rank 0's alone: the other ranks wait for it in the next line
                 where = divergence.of_state(self.method)
                 raise self._diverged(
                     f"{name} is {value}, " + (f"not finite: {where}" if where else "all networks are finite"), iteration

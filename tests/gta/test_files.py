@@ -69,9 +69,13 @@ def test_who_lost_the_place_says_so_also_where_its_file_was_removed(tmp_path):
     def check() -> None:
         raise Lost
 
-    with pytest.raises(Lost), replacing(tmp_path / "checkpoint.pt", check=check) as temporary:
-        temporary.write_text("all")
-        temporary.unlink()  # by whoever has the place now
+    def write() -> None:
+        with replacing(tmp_path / "checkpoint.pt", check=check) as temporary:
+            temporary.write_text("all")
+            temporary.unlink()  # by whoever has the place now
+
+    with pytest.raises(Lost):
+        write()
     assert not list(tmp_path.iterdir())
 
 
