@@ -165,14 +165,17 @@ def counts(score: SeedScore, which: str, cells: Path) -> ByImage | Lack:
     asked = (score.network, which, score.evaluation)
     found = [one for one in evaluations.all_of(folder) if (one.network, one.which, one.evaluation) == asked]
     fitting = [one for one in found if abs(one.miou - (score.value(which) or 0.0)) < 1e-6]
+    otherwise = False
     for one in fitting:
         try:
             if (by_image := evaluations.read_by_image(folder, one)) is not None:
                 return by_image
-        except BrokenRecord:  # `gta eval` makes it again
-            continue
+        except BrokenRecord as error:  # `gta eval` makes it again
+            otherwise |= error.reason == evaluations.OTHER_LIST
     if which == BEST and (headline := _headline(folder)) not in ("", score.network):
         return Lack(f"the best weights are kept of the {headline} alone", None)
+    if otherwise:
+        return Lack(_OTHER_LIST)
     return Lack(_OTHERWISE, " --again") if found and not fitting else Lack()
 
 
@@ -180,6 +183,9 @@ _OTHERWISE = (
     "`gta eval` came to another number than training, as another device, or other code, rounds otherwise, and counts "
     "of another number are not used; a cell that is trained with evaluation.by_image=true keeps its own"
 )
+
+
+_OTHER_LIST = "counted on another val list than the cell's; put that list back first, or nothing is recorded"
 
 
 def _headline(folder: CellFolder) -> str:

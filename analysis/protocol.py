@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import pandas as pd
 
@@ -153,7 +153,7 @@ def mixed(
     wanted = {cell.signature: cell for cell in cells}
     groups = {
         "commits": _commits(used),
-        "versions of timm": _timm(used),
+        "versions of timm": _timm(used, {cell.signature for cell in cells if cell.encoder.startswith("timm:")}),
         "commits that scored once more": _scored_by(scores),
         **{
             f"evaluations by {name}" if name else "evaluations": [
@@ -208,6 +208,7 @@ def of_table(used: pd.DataFrame, cells: Sequence[TableCell]) -> TableProtocol:
         evaluations=frozenset(used["evaluation"]),
         lists=lists,
         networks=networks,
+        part=next((cell.val_list for cell in cells if cell.val_list.startswith("first ")), ""),
     )
 
 
@@ -240,9 +241,12 @@ def _scored_by(scores: Iterable[SeedScore]) -> list[str]:
     return [short_commit(score.commit) for score in scores if score.commit is not None]
 
 
-def _timm(used: pd.DataFrame) -> list[str]:
-    """The versions of timm that made the networks, of those runs that name one."""
-    return [part.strip() for text in used["timm"] if text for part in str(text).split(",")]
+def _timm(used: pd.DataFrame, backbones: Collection[str] = ()) -> list[str]:
+    """The versions of timm that made the networks, of those runs that name one; "" of a run of `backbones` (signatures
+    of cells with an encoder of timm's) that names none.
+    """
+    named = [text for text, run in zip(used["timm"], used["signature"], strict=True) if text or run in backbones]
+    return [part.strip() for text in named for part in str(text).split(",")]
 
 
 def short_commit(commit: str) -> str:

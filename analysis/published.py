@@ -53,7 +53,8 @@ class PublishedRow:
 @dataclass(frozen=True)
 class TableProtocol:
     """What a table's own numbers are. `lists`: label count -> families that share the list (none: unknown); `scored`:
-    last, or best; `networks`: those that are scored where a method has several (none: unknown).
+    last, or best; `networks`: those that are scored where a method has several (none: unknown); `part`: of which
+    validation images alone the numbers are, in words, where not of all.
     """
 
     dataset: str
@@ -62,6 +63,7 @@ class TableProtocol:
     lists: Mapping[int, frozenset[str]]
     scored: str = "last"
     networks: frozenset[str] = frozenset()
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,8 @@ def differences(number: PublishedNumber, count: int, protocol: TableProtocol) ->
         found.append("the source does not state the evaluation")
     elif protocol.evaluations and _plain(number.evaluation) not in {_plain(one) for one in protocol.evaluations}:
         found.append(f"another evaluation: {number.evaluation}")
+    if protocol.part:
+        found.append(f"scored on all validation images (ours: {protocol.part})")
     if number.scored == NOT_STATED:
         found.append("the source does not state which network and which epoch were scored")
     else:

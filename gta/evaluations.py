@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 _AGAIN = "`gta eval CELL` makes it again"
+OTHER_LIST = "has other images than the val list that the cell was frozen with"  # the reason of a `BrokenRecord`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +157,7 @@ def read_by_image(folder: CellFolder, evaluation: Evaluation) -> ByImage | None:
     if len(ids) != shape[0] or found.intersection.shape != shape or found.union.shape != shape:
         raise BrokenRecord(path, "has other images or classes than its evaluation", _AGAIN)
     if _of_another_list(folder, ids):
-        raise BrokenRecord(path, "has other images than the val list that the cell was frozen with", _AGAIN)
+        raise BrokenRecord(path, OTHER_LIST, _AGAIN)
     with np.errstate(invalid="ignore"):
         miou = 100 * float(np.nanmean(found.intersection.sum(0) / found.union.sum(0)))
     if not abs(miou - evaluation.miou) < 1e-6:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 VERSION = 1  # of the files
 MOST = 5000  # runs in an answer: reading more takes as long as importing MLflow
+ANSWERS = 20  # kept beside a store, the newest: a grid under other settings is another question
 _HEAD = 100  # bytes of SQLite's head, the count of transactions among them
 
 
@@ -137,3 +138,15 @@ def _keep(uri: str, question: str, stamp: list[Any], found: list[KeptRun]) -> No
     with suppress(OSError), replacing(path, flush=False) as temporary:
         temporary.write_text(json.dumps({"stamp": stamp, "question": question, "runs": told}), encoding="utf-8")
         os.chmod(temporary, 0o666 & os.stat(store.sqlite_path(uri) or path).st_mode)  # who reads the store reads this
+    _remove_old(path.parent)
+
+
+def _remove_old(folder: Path) -> None:
+    """All but the newest answers. Another process may do the same, or write one meanwhile: it is asked once more."""
+    written: list[tuple[int, Path]] = []
+    for path in folder.glob("[0-9a-f]*.json"):
+        with suppress(OSError):
+            written.append((path.stat().st_mtime_ns, path))
+    for _, path in sorted(written, reverse=True)[ANSWERS:]:
+        with suppress(OSError):
+            path.unlink()

@@ -156,7 +156,7 @@ def test_counts_of_another_list_are_not_used_and_do_not_end_the_table(tmp_path: 
     made = evaluated(tmp_path / uncounted)
     counts = evaluations.read_by_image(CellFolder(tmp_path / uncounted), made)
     assert counts is not None
-    for ids, why in ((["a", "x"], ""), (["b", "a"], "its seeds were scored on different images")):
+    for ids, why in ((["a", "x"], bootstrap._OTHER_LIST), (["b", "a"], "its seeds were scored on different images")):
         other = ByImage(ids, counts.intersection, counts.union)
         evaluations.write(CellFolder(tmp_path / uncounted), made, other)
         table.count_images(tmp_path)

@@ -217,3 +217,10 @@ def test_another_network_than_the_headline_is_marked():
         if (row.method, row.encoder) == ("SupOnly (UniMatch V2's logs, last epoch)", "dinov2_base")
     ]
     assert not any(text.startswith("scored") for text in differences(supervised, 316, teacher))
+
+
+def test_a_score_on_a_part_of_the_images_is_another_than_published_ones():
+    (row,) = [row for row in load_rows("voc_classic") if row.method == "GTA-Seg"]
+    whole, part = ours("voc_classic"), replace(ours("voc_classic"), part="first 50 images of VOC 2012 val")
+    more = set(differences(row.numbers[366], 366, part)) - set(differences(row.numbers[366], 366, whole))
+    assert more == {"scored on all validation images (ours: first 50 images of VOC 2012 val)"}

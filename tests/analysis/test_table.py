@@ -132,6 +132,9 @@ def test_versions_of_timm_are_told_and_are_no_two():
     made = build(frame(*rows), [want("a"), want("b", seed=1), want("c", "sup")])
     assert "timm: 1.0.9, 1.0.27 (MIXED versions)." in made.notes, "of those that have a backbone of it"
     assert made.mixed == ["2 versions of timm (1.0.9, 1.0.27)"]
+    cells = [want("a", encoder="timm:resnet18"), want("b", seed=1, encoder="timm:resnet18"), want("c", "sup")]
+    unknown = build(frame(rows[0], run("b", 60.0, seed=1), rows[2]), cells)
+    assert unknown.mixed == ["2 versions of timm (1.0.9, unknown)"], "the row without a backbone of it has none"
     assert "timm: 1.0.9." in build(frame(rows[0]), [want("a")]).notes
     assert "timm" not in " ".join(build(frame(rows[2]), [want("c", "sup")]).notes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -86,6 +87,15 @@ def test_a_link_to_a_store_has_its_journal_beside_the_target(uri, sweep, asked, 
     runs.load(linked, sweep=sweep)
     beside.unlink(missing_ok=True)
     assert asked
+
+
+def test_the_newest_answers_are_kept(uri, sweep, monkeypatch):
+    monkeypatch.setattr(answers, "ANSWERS", 3)
+    for number in range(6):
+        runs.load(uri, sweep=f"question {number}")
+    path = store.sqlite_path(uri)
+    kept = [json.loads(file.read_bytes())["question"] for file in Path(f"{path}.answers").iterdir()]
+    assert {number for number in range(6) if any(f"question {number}" in question for question in kept)} == {3, 4, 5}
 
 
 def test_another_file_in_its_place_is_asked(uri, sweep, asked, tmp_path):
