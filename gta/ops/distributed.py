@@ -109,18 +109,21 @@ class Agreement:
     def __init__(self) -> None:
         self._asked: tuple[Tensor, torch.cuda.Event] | None = None
 
-    def highest(self, value: int) -> int:
-        """The highest value of any rank, on every rank, as `highest`; of several GPUs, of the step before. For all
-        ranks at once. What was asked for beside an answer above 0 is dropped: who still wants it asks again.
+    def highest(self, value: int, now: bool) -> int:
+        """The highest value of any rank, on every rank, as `highest`; of several GPUs, of the step before, and, where
+        it is to be `now`, of this one too. For all ranks at once. What was asked for beside an answer above 0 is
+        dropped: who still wants it asks again.
         """
         if world_size() == 1 or _wire().type == "cpu":
             return highest(value)
-        before, self._asked = self._asked, self._ask(value)
-        if before is None:
-            return 0
-        answer, answered = before
-        answered.synchronize()
-        found = int(answer)
+        before, self._asked = self._asked, None if now else self._ask(value)
+        found = 0
+        if before is not None:
+            answer, answered = before
+            answered.synchronize()
+            found = int(answer)
+        if now:
+            found = max(found, highest(value))
         if found:
             self._asked = None
         return found

@@ -93,14 +93,14 @@ class Trainer:
             with kernels.in_a_step(self.config, self.device):
                 losses = self.method.step(labeled, unlabeled, iteration)
             self.writer.check()
-            done = iteration + 1
-            last = done == schedule.iterations
+            done, last = iteration + 1, iteration + 1 == schedule.iterations
             if done % schedule.log_every == 0 or last:
                 self._log(done, losses)
             self.waiting.step_ends()
             if done % schedule.eval_every == 0 and not last:
                 self._evaluate(done)
-            request = self.agreement.highest(self.control.request())
+            scored_next = (done + 1) % schedule.eval_every == 0 or done + 1 == schedule.iterations  # takes long
+            request = self.agreement.highest(self.control.request(), now=scored_next)
             if done % schedule.checkpoint_every == 0 or last or request >= Request.SAVE:
                 self._save(done)
             if last or request >= Request.SAVE:

@@ -30,3 +30,26 @@ def test_cuda_without_a_gpu_is_a_user_error() -> None:
     with pytest.raises(UserError, match="no GPU"):
         distributed.init_from_env("cuda")
     assert distributed.init_from_env("auto").type == "cpu"
+
+
+class Came:
+    """Stands for a GPU's event, which this machine has not."""
+
+    def synchronize(self) -> None:
+        pass
+
+
+def test_ranks_agree_a_step_later_but_where_it_is_to_be_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "_wire", lambda: torch.device("cuda"))
+    monkeypatch.setattr(distributed, "highest", lambda value: value)
+    monkeypatch.setattr(distributed.Agreement, "_ask", lambda self, value: (torch.tensor(value), Came()))
+
+    def answers(*asked: tuple[int, bool]) -> list[int]:
+        agreement = distributed.Agreement()
+        return [agreement.highest(value, now) for value, now in asked]
+
+    assert answers((0, False), (2, False), (2, False), (0, False)) == [0, 0, 2, 0]
+    assert answers((0, False), (2, True), (0, False)) == [0, 2, 0], "the step before an evaluation"
+    assert answers((2, False), (1, True), (0, False)) == [0, 2, 0], "what the step before asked for counts as well"
+    assert answers((0, True), (1, False), (0, False)) == [0, 0, 1]

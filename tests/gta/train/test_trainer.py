@@ -14,6 +14,7 @@ import torch
 from gta.cellfolder import CellFolder
 from gta.data.splits.split import load_split
 from gta.errors import Diverged, UserError
+from gta.ops.distributed import Agreement
 from gta.train import checkpoint
 from gta.train.control import Control
 from gta.train.run import build_method
@@ -205,3 +206,19 @@ def test_unimatch_trains_on_two_strong_views(folder: Path, tmp_path: Path) -> No
     train_in(tmp_path, make(folder, "unimatch"))
     assert set(result(tmp_path)["networks"]) == {"student"}
     assert ("loss/unsupervised", 10) in points(tmp_path)
+
+
+@pytest.mark.slow
+def test_ranks_wait_for_each_others_word_before_a_step_that_is_followed_by_an_evaluation(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[bool] = []
+
+    def highest(self: Agreement, value: int, now: bool) -> int:
+        waited.append(now)
+        return value
+
+    monkeypatch.setattr(Agreement, "highest", highest)
+    config = make(folder, "supervised", iterations=5, warm_up=0, eval_every=3, checkpoint_every=5)
+    assert train_in(tmp_path / "cell", config)
+    assert waited[:4] == [False, True, False, True], "evaluated after steps 3 and 5"
