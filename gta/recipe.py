@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -34,8 +33,8 @@ def parts(config: Config) -> tuple[str, ...]:
 
 
 def views(config: AugmentConfig) -> str:
-    """The random views in a few words: "views augseg" of a shipped set, "plain views" at the defaults, else 8 digits of
-    a digest of the settings, which tell them apart from others.
+    """The random views in a few words: "views augseg" of a shipped set or data set, "plain views" at the defaults, else
+    8 digits of a digest of the settings, which tell them apart from others.
     """
     changed = {item.name: value for item in fields(config) if (value := getattr(config, item.name)) != default_of(item)}
     if not changed:
@@ -45,11 +44,11 @@ def views(config: AugmentConfig) -> str:
 
 
 def remarkable(words: Iterable[str]) -> bool:
-    """Whether what cells say of one part of their training is to be shown: of views that nobody chose by name it is
-    where cells differ.
+    """Whether what cells say of one part of their training is to be shown: of views that are the default, or a
+    shipped data set's own, it is where cells differ.
     """
     distinct = list(dict.fromkeys(words))
-    return len(distinct) > 1 or not re.fullmatch(rf"{_PLAIN}|views [0-9a-f]{{8}}", distinct[0])
+    return len(distinct) > 1 or distinct[0] not in _USUAL
 
 
 _PLAIN = "plain views"
@@ -58,7 +57,10 @@ _SETS = {  # digest of what a file in conf/augment sets -> its name; tests/gta/t
     "64c20269": "augseg_cityscapes",
     "8b2ea59a": "gta/u2pl",
     "57bd182e": "unimatch",  # and unimatch_v2
+    "778ac53a": "shapes",  # of conf/data
+    "6dbd035e": "camvid",
 }
+_USUAL = {_PLAIN, "views shapes", "views camvid"}
 
 
 def folder_of(data: DataConfig) -> str:

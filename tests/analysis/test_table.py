@@ -140,14 +140,15 @@ def test_versions_of_timm_are_told_and_are_no_two():
 
 
 def test_the_footer_says_which_rows_have_other_views():
-    """The same by all, and by nobody's name, is not worth a word; a part of the list that is scored always is."""
+    """The same by all is not worth a word where it is the usual; a part of the list that is scored always is."""
     rows = [run("a", 50.0), run("b", 40.0)]
 
     def told(first: str, second: str, row: str = "u2pl, as code") -> list[str]:
         cells = [want("a", training=("tiny", first)), want("b", row, training=("tiny", second))]
         return [note for note in build(frame(*rows), cells).notes if note.startswith(("Training", "Network"))]
 
-    assert told("plain views", "plain views")[0] == told("views 0123abcd", "views 0123abcd")[0] == "Training: tiny."
+    assert told("plain views", "plain views")[0] == told("views shapes", "views shapes")[0] == "Training: tiny."
+    assert told("views 0123abcd", "views 0123abcd")[0] == "Training: tiny; views 0123abcd."
     assert told("views augseg", "views augseg")[0] == "Training: tiny; views augseg."
     training, network = told("plain views", "views augseg")
     assert training == "Training: tiny; plain views (gta), views augseg (u2pl, as code)."

@@ -22,9 +22,17 @@ def test_a_shipped_set_of_views_has_its_name(name: str, loader: ConfigLoaderImpl
     assert recipe.views(made.data.augment) == f"views {TOGETHER.get(name, name)}"
 
 
+@pytest.mark.parametrize("name", ["shapes", "camvid"])
+def test_a_data_sets_own_views_are_not_worth_a_word(name: str, loader: ConfigLoaderImpl) -> None:
+    made = compose.Composer(loader).cell([f"data={name}"])
+    assert recipe.views(made.data.augment) == f"views {name}"
+    assert "views" not in recipe.line([made])
+
+
 def test_views_are_shown_where_somebody_chose_them_or_cells_differ() -> None:
     plain, own = config(), changed(config(), {"data.augment.scale_max": 1.5})
     assert recipe.views(AugmentConfig()) == "plain views"
-    assert "views" not in recipe.line([plain]) + recipe.line([own]), "the data set's own"
+    assert "views" not in recipe.line([plain])
+    assert f"; {recipe.views(own.data.augment)}. Data" in recipe.line([own]), "nobody else has these"
     assert f"; plain views or {recipe.views(own.data.augment)}. Data" in recipe.line([plain, own])
     assert recipe.remarkable(["views augseg"])
