@@ -14,6 +14,7 @@ from gta.config import ModelConfig
 from gta.encoders import VITS, check_model, has_dpt, timm_name, vit_size
 from gta.models.deeplab import DeepLabV3Plus
 from gta.models.dpt import DPT
+from gta.models.pointwise import make_pointwise
 from gta.models.resnet import BasicBlock, Bottleneck, ResNet
 from gta.models.segmentation import SegmentationModel
 from gta.models.timm import TimmEncoder
@@ -87,6 +88,8 @@ def build_model(config: ModelConfig, num_classes: int) -> SegmentationModel:
     check_model(config)
     config = _dry(config) if config.dry else config
     network = _decoded(_encoder(config), config, num_classes)
+    if config.memory_format == "channels_last":  # the format of large networks: in the tiny one it costs time
+        make_pointwise(network)
     # images need no conversion: a convolution's output follows its weights
     return network.to(memory_format=MEMORY_FORMATS[config.memory_format])  # type: ignore[call-overload,no-any-return]
 
