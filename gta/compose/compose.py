@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,13 @@ from gta.compose.hydra import (
     group_options,
     outside_resolvers,
     schema,
+    sections_set_by,
     to_yaml,
 )
 from gta.compose.overrides import clear_words
 from gta.compose.ownmethods import MethodSource, config_of
-from gta.compose.plainvalues import Alike, is_plain, texts
+from gta.compose.pieces import Pieces
+from gta.compose.plainvalues import Alike, Composed, is_choice, is_plain, texts
 from gta.compose.sources import SweepSource, UserSource, yaml_files
 from gta.compose.yamlfile import read_settings
 from gta.config import Config, MethodConfig
@@ -78,7 +80,8 @@ class Composer:
     """Composes cells that differ in values quickly: groups are composed once, values are applied to a copy.
 
     That is what Hydra does inside one composition (defaults list first, value overrides after), so the outcome is
-    Hydra's own; a test compares the two. Cells that differ in plain values alone are typed once (`plainvalues`).
+    Hydra's own; a test compares the two. Cells that differ in plain values alone are typed once (`plainvalues`), and
+    those that differ in files take their sections from each other (`pieces`).
     """
 
     def __init__(self, loader: ConfigLoaderImpl, hydra_overrides: Sequence[str] = (), bases: Bases | None = None):
@@ -87,6 +90,7 @@ class Composer:
         self.hydra_overrides = list(hydra_overrides)
         self._bases: Bases = {} if bases is None else bases
         self._alike: dict[tuple[tuple[str, ...], ...], Alike] = {}
+        self._pieces: dict[tuple[tuple[str, ...], ...], Pieces] = {}
         self._parser = Parser.create(config_loader=loader)
         self._is_group = cache(lambda key: bool(group_options(loader, key)))
 
@@ -112,21 +116,27 @@ class Composer:
         """The typed config of one cell, with its fields in their ranges; raises what `compose` and `checked` raise."""
         parsed = self._parser.parse_overrides(list(overrides))
         names = [one.key_or_group for one in parsed]
-        plain = {
-            one.key_or_group: one.value() for one in parsed if not self._is_group(one.key_or_group) and is_plain(one)
-        }
-        if not plain or len(set(names)) < len(names):
+        if len(set(names)) < len(names):
             return checked(self.compose(overrides))
+        groups = [one for one in parsed if self._is_group(one.key_or_group)]
+        plain = {one.key_or_group: one.value() for one in parsed if one not in groups and is_plain(one)}
         others = (tuple(str(one.input_line) for one in parsed if one.key_or_group not in plain), tuple(sorted(plain)))
         if others not in self._alike:
-            composed = self.compose(overrides)
-            self._alike[others] = Alike(composed, checked(composed), plain)
-            return self._alike[others].config
+            choices = {one.key_or_group: str(one.value()) for one in groups if is_choice(one)}
+            rest = tuple(str(one.input_line) for one in parsed if one.key_or_group not in {*plain, *choices})
+            pieces = self._pieces.setdefault((rest, tuple(sorted(choices)), others[1]), self._new_pieces())
+            if (made := pieces.made_of(choices)) is None:
+                composed = self.compose(overrides)
+                made = pieces.add(Composed(composed, checked(composed), plain, choices))
+            self._alike[others] = made
         with suppress(OmegaConfBaseException, LookupError):  # the long way says what is wrong
-            made = self._alike[others].with_values(plain)
-            check_values(made)
-            return made
+            config = self._alike[others].with_values(plain)
+            check_values(config)
+            return config
         return checked(self.compose(overrides))
+
+    def _new_pieces(self) -> Pieces:
+        return Pieces(partial(sections_set_by, self.loader))
 
 
 def checked(config: DictConfig) -> Config:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from hydra.core.override_parser.types import Override, OverrideType
@@ -24,27 +25,50 @@ def is_plain(override: Override) -> bool:
     return override.type is OverrideType.CHANGE and override.package is None and known
 
 
+def is_choice(override: Override) -> bool:
+    """Whether an override of a group chooses one of its files."""
+    return override.type is OverrideType.CHANGE and override.package is None and isinstance(override.value(), str)
+
+
 def depends(composed: DictConfig, names: Collection[str]) -> bool:
     """Whether something in a composed, unresolved config follows from a setting of these dotted names, or may: by a
     resolver, or by a reference inside a reference.
     """
+    return _follow(references(OmegaConf.to_container(composed, resolve=False)), names)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a `${...}` asks for: the names on the way; of a `relative` one the end is known, and not where it begins."""
+
+    names: tuple[str, ...]
+    relative: bool
+
+    def meets(self, setting: list[str]) -> bool:
+        """Whether the one is the other or holds it."""
+        if self.relative:
+            return bool(set(self.names) & set(setting)) or not self.names[0]
+        return all(one == other for one, other in zip(self.names, setting, strict=False))
+
+
+def references(written: Any) -> list[Reference] | None:
+    """What the texts of a config in plain Python refer to; None where that cannot be told."""
+    found = []
+    for text in texts(written):
+        inner = re.findall(r"\$\{([^{}]*)\}", text)
+        if text.count("${") > len(inner) or any(":" in reference for reference in inner):
+            return None
+        for reference in map(str.strip, inner):
+            names = tuple(re.split(r"[.\[\]]+", reference.strip(".[]")))
+            found.append(Reference(names, reference.startswith(".")))
+    return found
+
+
+def _follow(known: list[Reference] | None, names: Collection[str]) -> bool:
+    if not names:
+        return False
     settings = [name.split(".") for name in names]
-    for text in texts(OmegaConf.to_container(composed, resolve=False)):
-        references = re.findall(r"\$\{([^{}]*)\}", text)
-        if text.count("${") > len(references):
-            return True
-        for reference in map(str.strip, references):
-            asked = re.split(r"[.\[\]]+", reference.strip(".[]"))
-            if ":" in reference or any(_meet(asked, setting, reference.startswith(".")) for setting in settings):
-                return True
-    return False
-
-
-def _meet(asked: list[str], setting: list[str], relative: bool) -> bool:
-    """Whether the one is the other or holds it. Of a relative reference the end is known, and not where it begins."""
-    if relative:
-        return bool(set(asked) & set(setting)) or not asked[0]
-    return all(one == other for one, other in zip(asked, setting, strict=False))
+    return known is None or any(one.meets(setting) for one in known for setting in settings)
 
 
 def texts(written: Any) -> Iterator[str]:
@@ -56,32 +80,30 @@ def texts(written: Any) -> Iterator[str]:
             yield from texts(below)
 
 
-class Alike:
-    """A cell that was composed and typed, of which others are made that differ in plain values (by dotted names)."""
+class Composed:
+    """A cell that was composed and typed, with its plain `values` (by dotted names) and the `choices` of files by which
+    it was (by groups).
+    """
 
-    def __init__(self, composed: DictConfig, config: Config, values: dict[str, Any]):
+    def __init__(self, composed: DictConfig, config: Config, values: dict[str, Any], choices: dict[str, str]):
         self.composed = composed
         self.config = config
         self.values = values
-        self._depends: dict[frozenset[str], bool] = {}
+        self.choices = choices
         self._sections: dict[tuple[Any, ...], Any] = {}  # those that some value made another
 
-    def with_values(self, values: dict[str, Any]) -> Config:
-        """The typed config with these values for the same names. Raises what OmegaConf raises where a field takes no
-        such value, and LookupError where the whole has to be composed.
-        """
-        other = {name: value for name, value in values.items() if _other(value, self.values[name])}
-        names = frozenset(other)
-        if names not in self._depends:
-            self._depends[names] = depends(self.composed, names)
-        if self._depends[names]:
-            raise LookupError(", ".join(names))
-        by_section: dict[str, dict[str, Any]] = {}
-        for name, value in other.items():
-            by_section.setdefault(name.partition(".")[0], {})[name] = value
-        return replace(self.config, **{name: self._section(name, values) for name, values in by_section.items()})
+    @cached_property
+    def references(self) -> dict[str, list[Reference] | None]:
+        """Field of the config -> what it refers to."""
+        written = OmegaConf.to_container(self.composed, resolve=False)
+        assert isinstance(written, dict)
+        return {str(name): references(value) for name, value in written.items()}
 
-    def _section(self, section: str, values: dict[str, Any]) -> Any:
+    def depends(self, names: Collection[str]) -> bool:
+        """As the function of that name."""
+        return any(_follow(known, names) for known in self.references.values())
+
+    def section(self, section: str, values: dict[str, Any]) -> Any:
         """A field of the config with these values in it; the same object for the same ones, so that what is asked of it
         once (`gta.fields.by_object`) need not be asked for every seed.
         """
@@ -94,7 +116,44 @@ class Alike:
         return self._sections[key]
 
 
-def _other(one: Any, two: Any) -> bool:
+class Alike:
+    """A cell that was composed, or put together of sections of several, of which others are made that differ in plain
+    values.
+    """
+
+    def __init__(self, config: Config, of: dict[str, Composed]):
+        """`of`: field of the config -> the cell that it is of."""
+        self.config = config
+        self.of = of
+        self._depends: dict[frozenset[str], bool] = {}
+
+    @classmethod
+    def itself(cls, one: Composed) -> Alike:
+        return cls(one.config, {item.name: one for item in fields(one.config)})
+
+    def depends(self, names: frozenset[str]) -> bool:
+        """Whether something in it may follow from a setting of these names."""
+        if names not in self._depends:
+            self._depends[names] = any(one.depends(names) for one in set(self.of.values()))
+        return self._depends[names]
+
+    def with_values(self, values: dict[str, Any]) -> Config:
+        """The typed config with these values for the same names. Raises what OmegaConf raises where a field takes no
+        such value, and LookupError where the whole has to be composed.
+        """
+        by_section: dict[str, dict[str, Any]] = {}
+        for name, value in values.items():
+            section = name.partition(".")[0]
+            if differ(value, self.of[section].values[name]):
+                by_section.setdefault(section, {})[name] = value
+        if self.depends(names := frozenset(name for section in by_section.values() for name in section)):
+            raise LookupError(", ".join(names))
+        made = {name: self.of[name].section(name, others) for name, others in by_section.items()}
+        return replace(self.config, **made)
+
+
+def differ(one: Any, two: Any) -> bool:
+    """Whether two plain values are not the same: 1 is neither 1.0 nor True."""
     return type(one) is not type(two) or one != two
 
 
