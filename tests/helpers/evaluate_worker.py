@@ -1,8 +1,9 @@
-"""One rank of tests/gta/test_evaluate.py, under torchrun or alone: writes its confusion matrices, and trains a cell."""
+"""The ranks of tests/gta/train/test_evaluate.py: 1, 2 and 3 write their confusion matrices, and 2 train a cell."""
 
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,12 +15,18 @@ from gta.train.evaluate import confusion_matrices, count
 from tests.helpers.configs import changed
 from tests.helpers.mixed_shapes import IDS as MIXED
 from tests.helpers.mixed_shapes import mixed, of_the_batch
+from tests.helpers.ranks import forked
 from tests.helpers.training import make, train_in
 
 
 def main(folder: str, out: str) -> None:
-    device = distributed.init_from_env("cpu")
     torch.set_num_threads(1)
+    for world in (1, 2, 3):
+        forked(world, partial(rank, folder, f"{out}/{world}.pt"))
+
+
+def rank(folder: str, out: str) -> None:
+    device = distributed.init_from_env("cpu")
     torch.manual_seed(0)
     config = make(Path(folder))
     config = changed(config, {"data.input_scale": 0.5})

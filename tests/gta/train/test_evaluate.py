@@ -60,11 +60,9 @@ def test_the_matrix_equals_a_plain_loop_over_pixels(folder: Path) -> None:
 def ranks(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with what 1, 2 and 3 ranks found (evaluate_worker.py), and the cell that 2 of them trained."""
     tmp_path = tmp_path_factory.mktemp("ranks")
-    for ranks in (1, 2, 3):
-        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
-        out = tmp_path / f"{ranks}.pt"
-        command = [sys.executable, *torchrun, str(ROOT / "tests/helpers/evaluate_worker.py"), str(folder), str(out)]
-        subprocess.run(command, check=True, cwd=ROOT, capture_output=True, timeout=900)
+    command = [sys.executable, "-m", "tests.helpers.evaluate_worker", str(folder), str(tmp_path)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert ended.returncode == 0, ended.stderr[-4000:]
     return tmp_path
 
 
