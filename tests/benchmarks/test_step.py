@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from benchmarks import step
 from gta.methods import METHODS
 from tests.helpers.program import ROOT
 
@@ -24,19 +25,23 @@ runpy.run_path("benchmarks/step.py", run_name="__main__")
 TINY = ("device=cpu", "encoder=tiny", "crop=17", "batch=2", "classes=3", "rounds=1", "steps=1")
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", ALONE, *TINY, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+def rows_of(printed: str) -> list[list[str]]:
+    return [line.strip("| ").split(" | ") for line in printed.splitlines() if line.startswith(("| fp32", "| bf16"))]
+
+
+@pytest.fixture(scope="module")
+def alone() -> str:
+    """What it prints of every method, in a process that has torch and numpy alone."""
+    command = [sys.executable, "-c", ALONE, *TINY, "precision=fp32"]
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
 
 
 @pytest.mark.slow
-def test_every_method_runs_on_torch_and_numpy_alone() -> None:
-    answer = run()
-    assert answer.returncode == 0, answer.stderr
-    rows = [
-        line.strip("| ").split(" | ") for line in answer.stdout.splitlines() if line.startswith(("| fp32", "| bf16"))
-    ]
-    assert [(row[0], row[1]) for row in rows] == [(p, name) for p in ("fp32", "bf16") for name in METHODS]
+def test_every_method_runs_on_torch_and_numpy_alone(alone: str) -> None:
+    rows = rows_of(alone)
+    assert [(row[0], row[1]) for row in rows] == [("fp32", name) for name in METHODS]
     assert all(float(row[2]) > 0 and float(row[3]) > 0 for row in rows)
     assert all(row[3] == "1.00" for row in rows if row[1] == "supervised")
     for row in rows:
@@ -45,23 +50,25 @@ def test_every_method_runs_on_torch_and_numpy_alone() -> None:
         assert gb > 0
         assert share >= 0
         assert moved >= 0
-    work = {(row[0], row[1]): float(row[5]) for row in rows}
-    assert work["bf16", "gta"] == work["fp32", "gta"] > 4 * work["fp32", "supervised"], "15 against 3 passes"
-    assert "measured here" in answer.stdout
+    assert "measured here" in alone
 
 
 @pytest.mark.slow
-def test_one_method_brings_its_baseline_and_says_its_memory_also_in_parts() -> None:
-    answer = run("method=gta", "precision=fp32", "memory=yes", "batch=4", "accumulate=2")
-    rows = [line.strip("| ").split(" | ") for line in answer.stdout.splitlines() if line.startswith("| fp32")]
-    assert [row[1] for row in rows] == ["supervised", "gta"]
+def test_one_method_brings_its_baseline_and_says_its_memory_also_in_parts(
+    alone: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step.main([*TINY, "method=gta", "precision=bf16", "memory=yes", "batch=4", "accumulate=2"])
+    rows = rows_of(capsys.readouterr().out)
+    assert [row[:2] for row in rows] == [["bf16", "supervised"], ["bf16", "gta"]]
     if sys.platform == "linux":
         assert all(50 < float(row[4]) < 5000 for row in rows), "a process with torch in it"
+    work = {row[1]: float(row[5]) for row in rows}
+    assert work["gta"] > 4 * work["supervised"], "15 against 3 passes"
+    half = {row[1]: float(row[5]) for row in rows_of(alone)}
+    assert work == pytest.approx({name: 2 * half[name] for name in work}, rel=1e-3), "arithmetic knows no precision"
 
 
 @pytest.mark.parametrize("word", ["method=gtb", "crap=17"])
-@pytest.mark.slow
 def test_an_unknown_word_is_said(word: str) -> None:
-    answer = run(word)
-    assert answer.returncode == 1
-    assert "unknown: " in answer.stderr
+    with pytest.raises(SystemExit, match="unknown: "):
+        step.parse([*TINY, word])
