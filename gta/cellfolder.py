@@ -87,7 +87,9 @@ class CellFolder(CellPaths):
     @property
     def signature(self) -> str:
         """The folder's name; a record inside that says another is of another cell."""
-        return self.path.resolve().name
+        name = self.path.name
+        # resolving looks at every folder on the way, and a command over many cells asks for each of them several times
+        return self.path.resolve().name if name in ("", "..") or os.path.islink(self.path) else name
 
     @property
     def done(self) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from gta import journal
-from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder, readable
+from gta.cellfolder import Attempt, BrokenRecord, Cancelled, CellFolder, Identity, readable
 from gta.jsonrecord import REPAIR, text_in
 from gta.tracking.sync_cache import stores
 
@@ -30,8 +30,7 @@ def damaged_files(folder: CellFolder, attempts: Sequence[Attempt] | None = None)
     looks: list[Callable[[], object]] = [
         folder.check_places,
         lambda: look_at_config(folder),
-        folder.identity,
-        lambda: look_at_method(folder),
+        lambda: look_at_method(folder, folder.identity()),
         folder.submitted,
         folder.failure,
         lambda: Cancelled.read(folder.cancelled_file),
@@ -64,9 +63,8 @@ def look_at_config(folder: CellFolder) -> None:
         raise BrokenRecord(folder.config_file, "is not the whole config of a cell", REPAIR)
 
 
-def look_at_method(folder: CellFolder) -> None:
-    """Raises BrokenRecord where the source that was frozen with a cell is not that which it is known by."""
-    cell = readable(folder.identity, say=lambda _: None)
+def look_at_method(folder: CellFolder, cell: Identity | None) -> None:
+    """Raises BrokenRecord where the source that was frozen with a cell is not that which the `cell` is known by."""
     digest = cell.digests.get("method") if cell else None
     try:
         if digest and hashlib.sha256(folder.method_file.read_bytes()).hexdigest() != digest:

@@ -181,15 +181,32 @@ def _measured(cells: Sequence[Cell], candidates: Sequence[list[Shape]]) -> dict[
     """Shape -> seconds an iteration of finished cells in the same runs folders; a few are enough."""
     wanted = {shape for mine in candidates for shape in mine}
     exact = {mine[0] for mine in candidates}
+    alike = {(mine[1][0].rpartition(" /")[0], *mine[1][1:]) for mine in candidates}
     found: dict[Shape, list[float]] = {}
     for runs in sorted({cell.config.paths.runs for cell in cells}):
         for folder in newest(Path(runs) / "cells")[:MOST_READ]:
             if all(len(found.get(shape, ())) >= SAMPLES for shape in exact):
                 break
-            done = finished(folder)
+            done = finished(folder) if _loosely(folder) in alike else None  # its config takes the longest to read
             for shape in set(done[0]) & wanted if done else ():
                 found.setdefault(shape, []).append(done[1])  # type: ignore[index]
     return found
+
+
+def _loosely(folder: CellFolder) -> Shape | None:
+    """The looser shape of a cell, but for how it is packed; None where its records do not say."""
+    where, identity = _ran_on(folder), readable(folder.identity, say=lambda _: None)
+    return tuple(shapes(identity.params, where)[1]) if where and identity else None
+
+
+def _ran_on(folder: CellFolder) -> str | None:
+    """Such as "core x1", by the beginning of its journal; None where that does not say."""
+    try:
+        began = journal.first(folder.journal_file) or {}
+        unit = "core" if str(began["device"]).startswith("cpu") else "GPU"
+        return f"{unit} x{began['world_size']}"
+    except (KeyError, TypeError, BrokenRecord):
+        return None
 
 
 def newest(folder: Path) -> list[CellFolder]:
@@ -215,15 +232,13 @@ def finished(folder: CellFolder) -> tuple[list[Shape], float] | None:
 @cache
 def _finished(folder: CellFolder, changed: int) -> tuple[list[Shape], float] | None:
     result, identity, settings = folder.result(), folder.identity(), folder.settings()
-    if result is None or identity is None or settings is None:
+    if result is None or identity is None or settings is None or (where := _ran_on(folder)) is None:
         return None
     try:
-        began = journal.first(folder.journal_file) or {}
-        unit = "core" if str(began["device"]).startswith("cpu") else "GPU"
-        where = f"{unit} x{began['world_size']} /{settings['site']['cells_per_gpu']}"
-    except (KeyError, TypeError):  # a journal without its beginning, a config without a site
+        packed = settings["site"]["cells_per_gpu"]
+    except (KeyError, TypeError):  # a config without a site
         return None
-    return shapes(identity.params, where), result.seconds / max(result.iteration, 1)
+    return shapes(identity.params, f"{where} /{packed}"), result.seconds / max(result.iteration, 1)
 
 
 def _many(count: int, word: str) -> str:
