@@ -64,8 +64,9 @@ test-fast: .venv/.tests-installed  ## the tests that take no training and no pro
 test-slurm: .venv/.tests-installed  ## the tests on a real Slurm, which they start and stop (skipped where it is not installed)
 	@$(BIN)/python -m pytest -m slurm
 
-bench: .venv/.installed  ## our step of GTA, data path and scoring against plain ones, large pictures with and without the cache, a save behind the training, each method's step against supervised, cells side by side (ARGS: words of the first)
+bench: .venv/.installed  ## our step of GTA and of every method, data path and scoring against plain ones, large pictures with and without the cache, a save behind the training, each method's step against supervised, cells side by side (ARGS: words of the first)
 	@$(BIN)/python benchmarks/against_plain.py $(ARGS) && echo
+	@$(BIN)/python benchmarks/against_plain.py method=all && echo
 	@$(BIN)/python benchmarks/views.py && echo
 	@$(BIN)/python benchmarks/cache.py rounds=3 && echo
 	@$(BIN)/python benchmarks/evaluate.py rounds=3 && echo

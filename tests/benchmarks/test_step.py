@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
 
 from benchmarks import step
 from gta.methods import METHODS
-from tests.helpers.program import ROOT
+from tests.helpers.program import run_alone
 
-# Everything that the project installs beside torch and numpy; an import of it fails in the child.
-BLOCKED = (
-    "hydra", "omegaconf", "mlflow", "submitit", "cv2", "PIL", "pandas", "tabulate", "rich", "torchmetrics", "yaml",
-)  # fmt: skip
-ALONE = f"""
-import runpy, sys
-
-sys.modules.update(dict.fromkeys({BLOCKED!r}))  # as if they were not installed
-sys.argv = ["step.py", *sys.argv[1:]]
-runpy.run_path("benchmarks/step.py", run_name="__main__")
-"""
 TINY = ("device=cpu", "encoder=tiny", "crop=17", "batch=2", "classes=3", "rounds=1", "steps=1")
 
 
@@ -32,8 +20,7 @@ def rows_of(printed: str) -> list[list[str]]:
 @pytest.fixture(scope="module")
 def alone() -> str:
     """What it prints of every method, in a process that has torch and numpy alone."""
-    command = [sys.executable, "-c", ALONE, *TINY, "precision=fp32"]
-    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
+    answer = run_alone("benchmarks/step.py", *TINY, "precision=fp32")
     assert answer.returncode == 0, answer.stderr
     return answer.stdout
 

@@ -37,3 +37,22 @@ def run_gta(*arguments: str, cwd: Path, **environment: str) -> subprocess.Comple
         text=True,
         timeout=900,  # of a hang, not of a slow machine
     )
+
+
+# Everything that the project installs beside torch and numpy.
+BLOCKED = (
+    "hydra", "omegaconf", "mlflow", "submitit", "cv2", "PIL", "pandas", "tabulate", "rich", "torchmetrics", "yaml",
+)  # fmt: skip
+
+
+def run_alone(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A script of the project (its path from the root) where imports fail of all but torch and numpy."""
+    program = f"""
+import runpy, sys
+
+sys.modules.update(dict.fromkeys({BLOCKED!r}))  # as if they were not installed
+sys.argv = [{script!r}, *sys.argv[1:]]
+runpy.run_path({script!r}, run_name="__main__")
+"""
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
