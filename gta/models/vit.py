@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gta.encoders import ViTSize
 from gta.models.region import Region
+from gta.ops.attention import attention
 
 EPS = 1e-6
 OFFSET = 0.1  # of a patch: how DINOv2 asks for another size of the position embedding
@@ -125,8 +126,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, 2))
-        seen = F.scaled_dot_product_attention(query, key, value)  # scaled by (width / heads)^-0.5
-        return self.proj(seen.transpose(1, 2).flatten(2))
+        return self.proj(attention(query, key, value).transpose(1, 2).flatten(2))
 
 
 class MLP(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
+from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import torch
@@ -16,6 +17,8 @@ from gta.errors import UserError
 from gta.ops.transfer import to_device
 
 T = TypeVar("T")
+# Of a rank for the others: gloo's own. NCCL's is 10 minutes, less than a node may take to copy its data (site.stage).
+PATIENCE = timedelta(minutes=30)
 
 
 def init_from_env(device: str = "auto") -> torch.device:
@@ -29,7 +32,7 @@ def init_from_env(device: str = "auto") -> torch.device:
     if int(os.environ.get("WORLD_SIZE", 1)) > 1 and not dist.is_initialized():
         if chosen.type == "cuda":
             torch.cuda.set_device(chosen)
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=PATIENCE)
     return chosen
 
 
@@ -57,7 +60,8 @@ def world_size() -> int:
 def barrier() -> None:
     """Wait until every rank is here."""
     if world_size() > 1:
-        dist.barrier()
+        index = _wire().index  # which GPU PyTorch would guess, and say so in a warning
+        dist.barrier(device_ids=None if index is None else [index])
 
 
 def shutdown() -> None:

@@ -95,13 +95,16 @@ def in_a_step(config: Config, device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def deterministic() -> Iterator[None]:
-    """Deterministic kernels within; an operation that has none runs as ever, and PyTorch warns of it once."""
+    """Deterministic kernels within; an operation that has none runs as ever, and PyTorch warns of it once.
+
+    Not by PyTorch's own function, which imports its compiler: a second or more of every cell's start.
+    """
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     filled = torch._C._get_deterministic_fill_uninitialized_memory()
     torch._C._set_deterministic_fill_uninitialized_memory(False)  # what is made empty is written before it is read
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch._C._set_deterministic_algorithms(True, warn_only=True)
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        torch._C._set_deterministic_algorithms(before[0], warn_only=before[1])
         torch._C._set_deterministic_fill_uninitialized_memory(filled)

@@ -53,3 +53,20 @@ def test_ranks_agree_a_step_later_but_where_it_is_to_be_now(monkeypatch: pytest.
     assert answers((0, False), (2, True), (0, False)) == [0, 2, 0], "the step before an evaluation"
     assert answers((2, False), (1, True), (0, False)) == [0, 2, 0], "what the step before asked for counts as well"
     assert answers((0, True), (1, False), (0, False)) == [0, 0, 1]
+
+
+def test_a_rank_names_its_gpu_before_and_in_all_it_does_with_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    gpu = torch.device("cuda", 1)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(distributed, "_device", lambda name, local_rank: gpu)
+    monkeypatch.setattr(torch.cuda, "set_device", asked.append)
+    monkeypatch.setattr(distributed.dist, "init_process_group", lambda *words, **more: asked.append((*words, more)))
+    assert distributed.init_from_env("cuda") == gpu
+    assert asked == [gpu, ("nccl", {"timeout": distributed.PATIENCE})]
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed.dist, "barrier", lambda **more: asked.append(more))
+    for wire in (gpu, torch.device("cpu")):
+        monkeypatch.setattr(distributed, "_wire", lambda wire=wire: wire)
+        distributed.barrier()
+    assert asked[2:] == [{"device_ids": [1]}, {"device_ids": None}]
