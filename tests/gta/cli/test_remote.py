@@ -166,11 +166,16 @@ def test_a_connection_of_the_users_own_is_used(server: sshd.Sshd, project: Path,
 
 
 @pytest.mark.slow
-def test_a_table_from_there(server: sshd.Sshd, generated: Path, gta: Run, tmp_path: Path) -> None:
+def test_a_table_from_there(
+    server: sshd.Sshd, generated: Path, gta: Run, say: Run, empty_store: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "there"
     program(folder, f'PYTHONPATH={ROOT} OMP_NUM_THREADS=1 exec {sys.executable} -m gta "$@"')
     grid = ["sweep=shapes", "method=supervised", "data.split=1/5", "seed=0", *SMALL_SHAPES, *SMALL_SCHEDULE]
     grid.append(f"paths.data={generated}")
+    (folder / "runs").mkdir()
+    shutil.copy(empty_store, folder / "runs/mlflow.db")
+    assert say("train", *grid, f"paths.runs={folder}/runs", f"paths.splits={folder}/splits").returncode == 0
     answer = gta("remote", "--ssh", server.ssh, f"{sshd.HOST}:{folder}", "multirun", *grid)
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "1 cell: 1 done" in answer.stdout

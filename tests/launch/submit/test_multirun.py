@@ -36,6 +36,13 @@ def results(runs: Path) -> dict[str, Any]:
     return {name: (result["networks"], result["iteration"]) for name, result in found.items()}
 
 
+@pytest.fixture
+def stored(empty_store: Path, tmp_path: Path) -> None:
+    """A store that is there already: making it takes MLflow longer than a cell takes to train."""
+    (tmp_path / "runs").mkdir()
+    shutil.copy(empty_store, tmp_path / "runs/mlflow.db")
+
+
 def attempts(runs: Path) -> dict[str, int]:
     return {path.name: len(list(path.glob("attempts/*.json"))) for path in runs.glob("cells/*")}
 
@@ -72,10 +79,12 @@ def test_a_grid_runs_once_and_prints_its_table(gta: Run, say: Run, small: list[s
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("stored")
 def test_kill_9_of_launcher_and_cells_loses_nothing(say: Run, small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=mean_teacher,gta", "seed=0", *small, *LONGER]
-    undisturbed = say(*words, f"paths.runs={tmp_path / 'other'}")
-    assert undisturbed.returncode == 0, undisturbed.stdout + undisturbed.stderr
+    for method in ("mean_teacher", "gta"):
+        alone = ["train", f"method={method}", "seed=0", *small, *LONGER, f"paths.runs={tmp_path / 'other'}"]
+        assert say(*alone).returncode == 0
 
     command = [sys.executable, "-m", "gta", *words]
     launcher = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, start_new_session=True)
@@ -92,6 +101,7 @@ def test_kill_9_of_launcher_and_cells_loses_nothing(say: Run, small: list[str], 
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("stored")
 def test_a_cell_that_is_killed_goes_on(small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, *LONGER]
     launcher = subprocess.Popen([sys.executable, "-m", "gta", *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
@@ -104,6 +114,7 @@ def test_a_cell_that_is_killed_goes_on(small: list[str], tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("stored")
 def test_a_launcher_that_dies_alone_leaves_its_cells_to_the_next(say: Run, small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, *LONGER]
     words.append(f"site.notify={script(tmp_path)!r}")
@@ -130,6 +141,7 @@ def test_two_launchers_at_once_run_each_cell_once(small: list[str], tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("stored")
 def test_a_failing_cell_stops_no_other(say: Run, small: list[str], generated: Path, tmp_path: Path) -> None:
     data = tmp_path / "broken"
     shutil.copytree(generated / "shapes", data / "shapes")
@@ -168,6 +180,7 @@ def test_a_failing_cell_stops_no_other(say: Run, small: list[str], generated: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("stored")
 def test_ctrl_c_saves_and_leaves(say: Run, small: list[str], tmp_path: Path) -> None:
     words = ["multirun", "sweep=shapes", "method=gta", "seed=0", *small, "schedule.iterations=400", "--retry", "failed"]
     words.append("schedule.checkpoint_every=1000")  # what is saved was saved because of the signal
