@@ -27,6 +27,8 @@ from statistics import median
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+# a Python that keeps no bytecode compiles the program at each start
+AS_USERS = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 SLURM = (
     "hydra/launcher=slurm",
     "site=slurm",
@@ -34,6 +36,7 @@ SLURM = (
     "site.cpus_per_rank=1",
     "+site.sbatch.hold=true",
 )
+SMALL = ("data.generator.train=80", "data.generator.val=4")
 PER_SEED = 6  # cells of the sweep `shapes` for one seed
 ROWS = ("plan", "submit", "status", "table", "table, done", "again", "unchanged")
 
@@ -86,7 +89,7 @@ def one_round(size: int, submit: bool, done: bool) -> dict[str, Times]:
     """Row -> its times, over `size` new cells in a folder that is removed afterwards."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        grid = ["sweep=shapes", f"seed=range(0,{size // PER_SEED})", "data.generator.train=80", "data.generator.val=4"]
+        grid = ["sweep=shapes", f"seed=range(0,{size // PER_SEED})", *SMALL]
         site = SLURM if submit else ()
         run(folder, "plan", *grid)  # generates the embedded data set
         times = {"plan": run(folder, "plan", *grid, *site)}
@@ -108,7 +111,7 @@ def one_round(size: int, submit: bool, done: bool) -> dict[str, Times]:
 def run(folder: Path, *words: str, codes: tuple[int, ...] = (0,)) -> Times:
     """How long the program takes for these words."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**AS_USERS, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "gta", *words]
     answer = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -116,13 +119,14 @@ def run(folder: Path, *words: str, codes: tuple[int, ...] = (0,)) -> Times:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def finish(folder: Path, grid: list[str]) -> None:
-    """Give every cell a result, as a run leaves it."""
+def finish(folder: Path, grid: list[str], lines: int = 1) -> None:
+    """Give every cell a result and a journal of so many lines, as a run leaves it."""
     program = (
         "import sys; from status import make, line; from gta.cli import composing\n"
-        "for cell in composing.grid(sys.argv[1:])[1]: make(cell, 2, [line(0)])"
+        f"lines = [line(i) for i in range({lines})]\n"
+        "for cell in composing.grid(sys.argv[1:])[1]: make(cell, 2, lines)"
     )
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'benchmarks'}"}
+    environment = {**AS_USERS, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'benchmarks'}"}
     subprocess.run([sys.executable, "-c", program, *grid], cwd=folder, check=True, env=environment)
 
 
