@@ -143,7 +143,7 @@ network = together(
            help="Which network: student, teacher, or, of eval, all. Default: the one that the method is scored by."),
     option("--which", type=click.Choice(["last", "best"]), default="last", old="which",
            help="Weights of the last iteration (the default), or of the best evaluation."),
-    option("--device", metavar="DEVICE", default="auto", old="device", help="auto (the default), cpu, cuda, ..."),
+    option("--device", metavar="DEVICE", default="auto", old="device", help="auto (the default), cpu or cuda."),
     option("--checkpoint", metavar="FILE", type=click.Path(), default="", old="checkpoint",
            help="A checkpoint of the public GTA-Seg, U2PL or UniMatch V2 code, in place of a cell."),
 )  # fmt: skip

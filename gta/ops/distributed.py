@@ -17,8 +17,9 @@ from gta.errors import UserError
 from gta.ops.transfer import to_device
 
 T = TypeVar("T")
-# Of a rank for the others: gloo's own. NCCL's is 10 minutes, less than a node may take to copy its data (site.stage).
-PATIENCE = timedelta(minutes=30)
+# Of a rank for the others, longer than `site.stuck_minutes`, whose watcher says more. NCCL's own 10 minutes are less
+# than another node may take to copy its data (site.stage).
+PATIENCE = timedelta(hours=1)
 
 
 def init_from_env(device: str = "auto") -> torch.device:

@@ -20,14 +20,16 @@ PEER_SECONDS = 10.0  # for the rank that failed first to say why
 _PEER = ("gloo", "nccl", "Connection closed by peer", "Connection reset by peer", "Broken pipe", "recvValue failed")
 # what torch says where a worker that loads data was killed with -9: by the system, which ran out of memory, or by hand
 _WORKER = "is killed by signal: Killed"
+# what CUDA says of a GPU that is broken, or that another holds for itself
+_GPU = ("uncorrectable ECC error", "uncorrectable NVLink error", "busy or unavailable")
 
 
 def record(folder: CellFolder, number: int | None, error: BaseException, mine: Claim | None, log: str | None) -> None:
     """Say why the attempt failed, unless a later one has the cell by now, or its folder is gone.
 
     The rank that failed first writes it: the others only see a lost connection. Where none does, a rank was killed,
-    and the attempt is lost: it is not the cell's fault, and it goes on by itself; so it is where a worker was killed.
-    What cannot be written (a full disk) is a line in the log: the cell counts as lost then.
+    and the attempt is lost: it is not the cell's fault, and it goes on by itself; so it is where a worker was killed or
+    a GPU is broken. What cannot be written (a full disk) is a line in the log: the cell counts as lost then.
     """
     if not folder.path.is_dir():  # deleted; what is written would make it anew
         print(f"{folder.path} {GONE}.", flush=True)
@@ -45,8 +47,8 @@ def _record(folder: CellFolder, number: int | None, error: BaseException, mine: 
         return
     if number is None:  # failed before rank 0 could say which attempt this is
         number = last.number if last else 0
-    if killed := _killed_worker(error):
-        _lost(mine, killed, log)
+    if elsewhere := _fault_of_the_machine(error):
+        _lost(mine, elsewhere, log)
         return
     first = _of(folder, number)
     if _lost_a_peer(error):
@@ -113,8 +115,11 @@ def _lost_a_peer(error: BaseException) -> bool:
     return distributed.world_size() > 1 and isinstance(error, RuntimeError) and any(w in str(error) for w in _PEER)
 
 
-def _killed_worker(error: BaseException) -> str | None:
-    """What to say of a worker that was killed; None where that is not what ended the attempt."""
-    if any(_WORKER in str(one) for one in chain(error)):
-        return "a process that loads data was killed (signal 9), as the system does where memory runs out"
+def _fault_of_the_machine(error: BaseException) -> str | None:
+    """What to say of a worker that was killed, or of a broken GPU; None where neither ended the attempt."""
+    for one in chain(error):
+        if _WORKER in str(one):
+            return "a process that loads data was killed (signal 9), as the system does where memory runs out"
+        if "CUDA" in str(one) and any(word in str(one) for word in _GPU):
+            return f"the GPU is broken or taken ({first_line(one)})"
     return None

@@ -252,6 +252,30 @@ def test_a_worker_that_is_killed_is_the_machines_fault(
     assert look(cell).cause is Death.GAVE_UP, "bounded"
 
 
+@pytest.mark.parametrize(
+    ("said", "lost"),
+    [
+        ("CUDA error: uncorrectable ECC error encountered\nCUDA kernel errors might be reported later", True),
+        ("CUDA error: CUDA-capable device(s) is/are busy or unavailable", True),
+        ("CUDA error: device-side assert triggered", False),
+    ],
+)
+def test_a_broken_gpu_is_the_machines_fault(
+    cell: Cell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], said: str, lost: bool
+) -> None:
+    def fail(self: _Control, iteration: int) -> None:
+        raise RuntimeError(said)
+
+    cell.write()
+    monkeypatch.setattr(_Control, "began", fail)
+    with pytest.raises(RuntimeError, match="CUDA error"):
+        run_cell(cell.folder)
+    first = said.partition("\n")[0]
+    assert (f"The attempt is lost: the GPU is broken or taken ({first})" in capsys.readouterr().out) == lost
+    assert (cell.folder.failure() is None) == lost
+    assert look(cell).state is (State.RESUMABLE if lost else State.FAILED)
+
+
 def test_a_failure_that_cannot_be_written_down_is_one_line(
     cell: Cell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
