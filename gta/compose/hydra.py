@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.config_repository import CachingConfigRepository, IConfigRepository
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.defaults_list import _create_interpolation_map
 from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra._internal.utils import create_config_search_path
@@ -184,6 +186,14 @@ def _by_choice(default: InputDefault) -> bool:
     """Whether an entry of a list of defaults has a `${...}`."""
     words = (getattr(default, name, None) for name in ("path", "group", "value", "package"))
     return any("${" in str(word) for word in words)
+
+
+def _choices_where_asked(overrides: Any, defaults: list[InputDefault], self_added: bool) -> DictConfig | None:
+    """What a `${...}` in a list of defaults may ask for. Hydra makes it for every file, a third of its time."""
+    return _create_interpolation_map(overrides, defaults, self_added) if any(map(_by_choice, defaults)) else None
+
+
+defaults_list._create_interpolation_map = _choices_where_asked  # type: ignore[assignment]
 
 
 def _same_for_all(default: ResultDefault) -> bool:
