@@ -7,7 +7,7 @@ On made-up batches, so that nothing is loaded from disk; needs torch and numpy a
 On a GPU the default is the published VOC setting as one GPU sees it: ResNet-101, crop 513, 3 labeled and 3 unlabeled
 images, one group. With accumulate=K the batch is K groups that pass one after the other (batch=12 accumulate=4: the
 whole published batch on one GPU, 3 + 3 images at a time). On a CPU it is the tiny encoder at crop 65: how the methods
-compare, not how fast a GPU is.
+compare, not how fast a GPU is. Kernels are PyTorch's own choice: with `deterministic=true` a GPU's step takes longer.
 Memory is the GPU's; on a CPU, with memory=yes, that of a process of its own for each method, PyTorch included.
 Rounds go over all methods in turn, so that a machine that slows down slows them all; the median round counts.
 The last columns: arithmetic of a step and the least bytes that it must move, and what share of the device's rates that

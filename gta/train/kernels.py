@@ -16,6 +16,7 @@ from gta.data.private import COMPILED, check_no_link, place, private_folder
 from gta.errors import UserError
 
 CACHE = "TORCHINDUCTOR_CACHE_DIR"  # where PyTorch keeps what it compiled, for the next process
+BF16 = 8  # compute capability from which NVIDIA's GPUs compute in bfloat16
 WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"  # of matrix products on a GPU: with a fixed one two runs agree
 
 
@@ -29,6 +30,20 @@ def choose(config: Config) -> None:
     torch.backends.cuda.matmul.allow_tf32 = config.tf32 == ALL
     if config.deterministic and torch.cuda.is_available():
         os.environ.setdefault(WORKSPACE, ":4096:8")  # cuBLAS reads it at its first product
+
+
+def emulated(config: Config, device: torch.device) -> str | None:
+    """What to say where this GPU has no arithmetic in the precision that was asked for; None where it has."""
+    if config.precision != "bf16" or device.type != "cuda" or torch.version.hip:
+        return None
+    major, minor = torch.cuda.get_device_capability(device)
+    if major >= BF16:
+        return None
+    name = torch.cuda.get_device_name(device)
+    return (
+        f"precision=bf16: {name} (compute capability {major}.{minor}) has no bfloat16, as from {BF16}.0 on. PyTorch "
+        "computes it by other kernels, which may be slower than precision=fp32."
+    )
 
 
 def compiling(config: Config, device: torch.device) -> None:

@@ -35,6 +35,8 @@ def train(cell: Cell, control: Control | None = None) -> bool:
     result. Raises UserError for what the user can mend.
     """
     device = prepare_device(cell.config)
+    if slow := kernels.emulated(cell.config, device):
+        print(slow, flush=True)
     check_batch(cell.config.schedule, distributed.world_size(), has_batchnorm(cell.config.model))
     cell = replace(cell, config=staged(cell.config, cell.split))
     if not cell.folder.has_checkpoint:  # else they were looked at when it began

@@ -65,6 +65,20 @@ def test_other_operations_are_deterministic_within_a_step_on_a_gpu_alone() -> No
             assert now() == before
 
 
+def test_a_gpu_without_bfloat16_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    capability = [(7, 5)]
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability[0])
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    asked, gpu = changed(config(), {"precision": "bf16"}), torch.device("cuda")
+    said = kernels.emulated(asked, gpu)
+    assert said is not None
+    assert said.startswith("precision=bf16: Tesla T4 (compute capability 7.5) has no bfloat16")
+    assert kernels.emulated(config(), gpu) is None
+    assert kernels.emulated(asked, CPU) is None
+    capability[0] = (9, 0)
+    assert kernels.emulated(asked, gpu) is None
+
+
 @pytest.mark.parametrize(("tf32", "found"), [("none", (False, False)), ("all", (True, True))])
 def test_tf32(tf32: str, found: tuple[bool, bool]) -> None:
     kernels.choose(changed(config(), {"tf32": tf32}))
