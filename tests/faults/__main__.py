@@ -162,8 +162,11 @@ def summary(outcomes: list[Outcome], wanted: int) -> str:
     rows.append(f"{'all':45} {len(outcomes):6} {total['well']:6} {total['failed']:6} {total['not here']:8}")
     missed = sum(not one.happened for one in outcomes)
     rows.append(f"{missed} of them did not happen: the process was over before the drawn moment came.")
-    left = sum(one.left > 0 for one in outcomes)
-    rows.append(f"After {left} of them a temporary file was left in a cell's folder.")
+    left = Counter(name for one in outcomes for name in set(one.leftovers))
+    rows.append(
+        f"After {sum(bool(one.leftovers) for one in outcomes)} of them a temporary file was left in a cell's folder, "
+        f"for `gta gc` to remove ({', '.join(f'{name} {count}' for name, count in left.most_common()) or 'none'})."
+    )
     if len(outcomes) < wanted:
         rows.append(f"{wanted - len(outcomes)} of {wanted} are still to be done: the same command goes on.")
     failed = [one for one in outcomes if one.outcome == "failed"]

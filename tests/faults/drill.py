@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 
-from tests.faults import expected, process, user
+from tests.faults import expected, inject, process, user
 from tests.faults.kinds import KINDS, Kind, NotHere
 from tests.faults.kinds.kind import NOT_REACHED, Did
 from tests.faults.world import World
@@ -30,7 +31,7 @@ class Outcome:
     typed: list[str] = field(default_factory=list)  # what was typed afterwards, until all was well
     why: str = ""  # it failed, or cannot be had here
     happened: bool = True  # False where the process was over before the drawn moment came
-    left: int = 0  # temporary files in the cells' folders
+    leftovers: list[str] = field(default_factory=list)  # what temporary files in the cells' folders were to become
     seconds: float = 0.0
 
 
@@ -53,10 +54,10 @@ def one(world: World, seed: int, number: int, kind: Kind) -> Outcome:
     did = Did("")
     typed: list[str] = []
 
-    def made(outcome: str, why: str = "", left: int = 0) -> Outcome:
+    def made(outcome: str, why: str = "", leftovers: Sequence[str] = ()) -> Outcome:
         seconds = time.monotonic() - began
         happened = not did.what.endswith(NOT_REACHED)
-        return Outcome(seed, number, kind.name, outcome, did.what, typed, why, happened, left, seconds)
+        return Outcome(seed, number, kind.name, outcome, did.what, typed, why, happened, list(leftovers), seconds)
 
     try:
         did = kind.do(world, Random(f"{seed}:{number}"))
@@ -66,7 +67,9 @@ def one(world: World, seed: int, number: int, kind: Kind) -> Outcome:
         typed = user.settle(world)
         found = _again(world) if number % AGAIN == 0 else []
         found += expected.troubles(world.path, world.wanted, did.losing)
-        return made("failed" if found else "well", "; ".join(found), _leftovers(world))
+        left = _leftovers(world)
+        found += _removed(world, left)
+        return made("failed" if found else "well", "; ".join(found), [_becoming(path) for path in left])
     except NotHere as error:
         return made("not here", str(error))
     except (process.Hang, user.Unfinished) as error:
@@ -90,8 +93,26 @@ def _attempts(world: World) -> list[str]:
     return sorted(str(path) for path in world.runs.glob(f"cells/*/{expected.ATTEMPTS}"))
 
 
-def _leftovers(world: World) -> int:
-    return sum(1 for path in (world.runs / "cells").rglob(".*") if path.name.endswith(".tmp") or ".claim" in path.name)
+def _leftovers(world: World) -> list[Path]:
+    """Temporary files in the cells' folders."""
+    found = (world.runs / "cells").rglob(".*")
+    return sorted(path for path in found if path.name.endswith(".tmp") or path.name.startswith(".claim"))
+
+
+def _becoming(path: Path) -> str:
+    """The name of the file that a temporary one was to become."""
+    return Path(inject.final(path)).name if path.name.endswith(".tmp") else "a claim"
+
+
+def _removed(world: World, left: Sequence[Path]) -> list[str]:
+    """What is wrong with `gta gc` after temporary files were left: it must remove all of them."""
+    if not left:
+        return []
+    for path in left:  # of one who may be at work it waits for two minutes
+        seen = path.stat()
+        os.utime(path, (seen.st_atime - 130, seen.st_mtime - 130))
+    user.refuse_trace(world.gta("gc", "--yes"))
+    return [f"gta gc leaves {path.relative_to(world.runs)}" for path in _leftovers(world)]
 
 
 class Book:

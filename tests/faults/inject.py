@@ -241,7 +241,7 @@ def _saving(save: Callable[..., None]) -> Callable[..., None]:
     def torn(state: Any, place: Any, *rest: Any, **given: Any) -> None:
         file = getattr(place, "file", place)
         path = str(getattr(file, "name", file))
-        tears = _tears(_final(path))
+        tears = _tears(final(path))
         save(state, place, *rest, **given)
         if tears:
             assert _plan is not None
@@ -252,7 +252,7 @@ def _saving(save: Callable[..., None]) -> Callable[..., None]:
     return torn
 
 
-def _final(path: Any) -> str:
+def final(path: Any) -> str:
     """The place of a temporary file: .checkpoint.pt.PID-ID.tmp is checkpoint.pt."""
     folder, name = os.path.split(str(path))
     return os.path.join(folder, name[1:].rsplit(".", 2)[0]) if name.endswith(".tmp") else str(path)

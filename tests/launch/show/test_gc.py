@@ -11,6 +11,7 @@ import pytest
 from gta import locks
 from gta.cell import Cell
 from gta.cellfolder import DEAD_SECONDS, BrokenRecord, CellFolder, Submitted
+from gta.cellpaths import CellPaths
 from gta.config import Config, SiteConfig
 from gta.data.cache import decoded_pictures
 from gta.data.private import COMPILED, private_folder
@@ -67,6 +68,22 @@ def test_what_an_eval_or_a_sync_is_writing_stays_until_it_is_old(grid: list[Cell
         os.utime(path, (before, before))
     found = [piece.path for piece in garbage.plan(ledger(grid), "toy").pieces]
     assert set(written) <= set(found)
+
+
+def test_what_a_kill_left_of_any_file_of_a_cell_goes(grid: list[Cell]) -> None:
+    done = grid[0].folder
+    named = [name for name, made in vars(CellPaths).items() if name.endswith("_file") and isinstance(made, property)]
+    made = [getattr(done, name) for name in named]
+    made += [done.attempt_file(1), done.silence_file(1, 0), done.evaluation_file("a"), done.by_image_file("a")]
+    made += [done.artifacts_folder / "images/0.png", done.artifacts_folder / "confusion.json"]
+    left = [path.with_name(f".{path.name}.17-0123abcd.tmp") for path in made]
+    for path in [*left, claim := done.attempts_folder / ".claim-17-0123abcd"]:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"0")
+        os.utime(path, (0, 0))
+    assert len(left) > 15
+    found = {piece.path for piece in garbage.plan(ledger(grid), "toy").pieces if piece.kind == garbage.TEMPORARY}
+    assert {*left, claim} <= found
 
 
 def test_what_another_sweep_has_stays_unless_it_is_named(grid: list[Cell]) -> None:
