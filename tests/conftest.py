@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # one intra-op thread in this process and every child: what the shipped sweeps use, and what two cores can bear
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# what is imported is compiled once, not in each process that tests start, as images of containers ask for
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # a shell's background jobs ignore Ctrl-C, and so would every program that a test starts and stops
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # what is imported and collected stays: Python's collector need not go through it again and again

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gta.cellfolder import CellFolder
 from gta.cli import composing, grammar, options, outputs
-from gta.cli.evaluating import Scoring, check_labeled, failure
+from gta.cli.evaluating import Scoring, check_labeled, of_the_machine
 from gta.cli.grammar import Words, option
 from gta.cli.trained import HERE, load, val_ids
 from gta.errors import UserError
+from gta.text import first_line
 
 if TYPE_CHECKING:
     from gta.evaluations import Evaluation
@@ -121,7 +123,9 @@ def _of_one(cells: dict[str, CellFolder], scoring: Scoring) -> None:
     try:
         found = scoring.of(folder, title)
     except (RuntimeError, MemoryError) as error:
-        raise UserError(f"{title}: {failure(error)}.") from error
+        if why := of_the_machine(error):
+            raise UserError(f"{title}: {why}.") from error
+        raise
     _show_classes(found, scoring)
 
 
@@ -140,7 +144,11 @@ def _of_several(cells: dict[str, CellFolder], scoring: Scoring) -> None:
         except OSError as error:
             scoring.problems.append(f"{title}: {outputs.said(error)}")
         except (RuntimeError, MemoryError) as error:
-            scoring.problems.append(f"{title}: {failure(error)}.")
+            why = of_the_machine(error)
+            if why is None:
+                traceback.print_exception(error)
+                why = f"{type(error).__name__}: {first_line(error)}, an error of the program: its stack trace is above"
+            scoring.problems.append(f"{title}: {why}.")
         else:
             for one in found:
                 print(f"{title}: {_line(one, scoring)}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from gta.evaluations import ByImage, Evaluation
 
 ALL = "all"  # of the networks
+_OF_A_GPU = re.compile(r"CUDA|cuDNN|CUBLAS|NCCL|Triton Error")  # in what PyTorch says of a GPU and its libraries
 
 
 @dataclass
@@ -254,13 +256,17 @@ def check_labeled(config: Config, ids: list[str]) -> None:
     check_any_labeled(config.data, ids[: config.schedule.eval_images or None], scored_crop(config.evaluation))
 
 
-def failure(error: RuntimeError | MemoryError) -> str:
-    """One sentence: why scoring ended, and, where it was for memory, what to do."""
-    import torch
+def of_the_machine(error: RuntimeError | MemoryError) -> str | None:
+    """One sentence: why the machine ended the scoring, and, where it was for memory, what to do. None where it was the
+    program: its stack trace says more.
+    """
+    from launch.state.ledger import Death
+    from launch.state.policy import of_exception
 
-    why = first_line(error) or type(error).__name__
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "DefaultCPUAllocator" in why:
+    if of_exception(error) is Death.MEMORY:
         return "out of memory; lower evaluation.batch"
     if any("is killed by signal: Killed" in str(one) for one in chain(error)):  # torch's words
         return "a process that loads images was killed, as where the machine is out of memory; lower evaluation.batch"
-    return why
+    if _OF_A_GPU.search(said := first_line(error)):
+        return f"{type(error).__name__}: {said}"
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -170,20 +171,18 @@ def test_weights_that_are_gone_are_a_sentence_and_cost_no_other_cell(grid: list[
             "out of memory; lower evaluation.batch",
         ),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "lower evaluation.batch"),
-        (RuntimeError("an operator is not there\nand more"), "an operator is not there."),
+        (
+            torch.AcceleratorError("CUDA error: unspecified launch failure\nmore"),
+            ": AcceleratorError: CUDA error: unsp",
+        ),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), ": RuntimeError: cuDNN error: CUDNN_STATUS_EX"),
     ],
 )
 def test_scoring_that_fails_costs_no_other_cell(
     grid: list[str], say: Say, monkeypatch: pytest.MonkeyPatch, error: RuntimeError, sentence: str
 ) -> None:
-    real, crop = evaluate.count, ["evaluation.protocol=center_crop", "evaluation.crop=16"]
-
-    def count(networks, *rest, **asked):
-        if "teacher" in networks:  # the one of gta
-            raise error
-        return real(networks, *rest, **asked)
-
-    monkeypatch.setattr(evaluate, "count", count)
+    crop = ["evaluation.protocol=center_crop", "evaluation.crop=16"]
+    fail_on_gta(monkeypatch, error)
     shown, said = say("eval", *grid, *crop, "--again", code=1)
     assert len(shown.splitlines()) == 1, "the other cell"
     (line,) = said.splitlines()
@@ -191,6 +190,30 @@ def test_scoring_that_fails_costs_no_other_cell(
     _, said = say("eval", str(folders(grid)["gta"].path), *crop, "--again", code=2)
     assert sentence in said.strip()
     assert "Traceback" not in said
+
+
+def fail_on_gta(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    real = evaluate.count
+
+    def count(networks, *rest, **asked):
+        if "teacher" in networks:
+            raise error
+        return real(networks, *rest, **asked)
+
+    monkeypatch.setattr(evaluate, "count", count)
+
+
+def test_an_error_of_the_program_has_its_trace(grid: list[str], say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    crop = ["evaluation.protocol=center_crop", "evaluation.crop=16"]
+    fail_on_gta(monkeypatch, error := RuntimeError("size of a (3) must match b (4)"))
+    shown, said = say("eval", *grid, *crop, "--again", code=1)
+    assert len(shown.splitlines()) == 1, "the other cell"
+    assert "Traceback" in said
+    assert said.splitlines()[-1].endswith(
+        "RuntimeError: size of a (3) must match b (4), an error of the program: its stack trace is above."
+    )
+    with pytest.raises(RuntimeError, match=re.escape(str(error))):
+        main(["eval", str(folders(grid)["gta"].path), *crop, "--again"])
 
 
 def test_a_damaged_record_is_made_anew(grid: list[str], say: Say) -> None:
