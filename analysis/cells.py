@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -26,8 +27,9 @@ class TableCell:
     no result, where there is none ("never run", "failed: out of memory"), and `fill` is the command that makes it.
     `lists` is the name of the labeled list where it is a published one ("u2pl 662 (VOC blender, 1/16)"), `val_list`
     that of the validation list, with how much of it is scored if not all; `training` is what `gta.recipe.parts` says
-    of its config; `alike` is equal for cells that the sweep declares to be trained alike; `paper` is what a paper calls
-    the row; `protocols` are those that the table asks for.
+    of its config; `alike` is equal for cells that the sweep declares to be trained alike; `settings` are all that can
+    change a result, but the seed, which the seeds of one mean should share; `paper` is what a paper calls the row;
+    `protocols` are those that the table asks for.
     """
 
     signature: str
@@ -43,6 +45,7 @@ class TableCell:
     val_list: str = ""
     training: tuple[str, ...] = ()
     alike: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict, compare=False)
     paper: str = ""
     protocols: tuple[Protocol, ...] = ()
 

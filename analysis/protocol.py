@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import pandas as pd
 
+from analysis import unlike
 from analysis.cells import TableCell
 from analysis.entry import SeedScore
 from analysis.published import TableProtocol
@@ -47,7 +48,10 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
     else:
         text.append(f"Evaluation: {_how(used['evaluation'])}")
     network_of = dict(zip(used["signature"], used["network"], strict=True))
-    text += _training([cell for cell in cells if cell.signature in network_of])
+    with_numbers = [cell for cell in cells if cell.signature in network_of]
+    text += _training(with_numbers)
+    if told := unlike.settings(with_numbers):
+        text.append(f"Seeds of one mean differ (MIXED settings): {unlike.few(told)}")
     text += [] if view.protocols else _absent(used)  # of others `scored_by` says it
     networks: dict[str, dict[str, None]] = {}
     for cell in cells:
@@ -56,7 +60,7 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
     parts = [f"{network} ({_listed(rows)})" for network, rows in networks.items()]
     named = ", ".join(parts if len(parts) > 1 else networks)
     text.append(f"Network: {'as each row says; the headline is ' if view.networks else ''}{named}")
-    text.append("Seeds: " + ", ".join(str(seed) for seed in sorted({cell.seed for cell in cells})))
+    text.append(_seeds(cells, set(network_of)))
     if any(used["commit"]):
         text.append(f"Code: {_several(_commits(used), 'commits')}")
     if versions := _timm(used):
@@ -96,6 +100,14 @@ def _training(cells: Sequence[TableCell]) -> list[str]:
     """How the cells were trained; where they differ in a thing, with the rows or columns that have it."""
     parts = [_by_whom(values, cells) for values in _by_part(cells) if remarkable(values)]
     return [f"Training: {'; '.join(parts)}"] if parts else []
+
+
+def _seeds(cells: Sequence[TableCell], with_numbers: set[str]) -> str:
+    """The seeds that have numbers, and those of which no cell has one yet."""
+    have = {cell.seed for cell in cells if cell.signature in with_numbers}
+    lack = sorted({cell.seed for cell in cells} - have)
+    text = f"Seeds: {', '.join(map(str, sorted(have)))}"
+    return text + (f" (no number yet of {', '.join(map(str, lack))})" if lack else "")
 
 
 def _by_whom(values: Sequence[str], cells: Sequence[TableCell]) -> str:
@@ -168,8 +180,10 @@ def mixed(
         groups[f"labeled lists of {name}"] = [_short(digest) for digest in digests]
     found = {name: list(dict.fromkeys(values)) for name, values in groups.items()}
     told = [f"{len(v)} {name} ({', '.join(x or 'unknown' for x in v)})" for name, v in found.items() if len(v) > 1]
-    with_numbers = set(used["signature"])
-    return told + _trained_otherwise([cell for cell in cells if cell.signature in with_numbers])
+    with_numbers = [cell for cell in cells if cell.signature in set(used["signature"])]
+    if differing := unlike.settings(with_numbers):
+        told.append(f"settings that differ between the seeds of one mean ({unlike.few(differing)})")
+    return told + _trained_otherwise(with_numbers)
 
 
 def _trained_otherwise(cells: Sequence[TableCell]) -> list[str]:

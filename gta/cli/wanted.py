@@ -53,11 +53,19 @@ def wanted(
             val_list=_val_list(entry.cell),
             training=recipe.parts(entry.cell.config),
             alike=alike(entry.cell, axes),
+            settings=_settings(entry.cell),
             paper=entry.cell.paper_row,
             protocols=tuple(protocol(name, entry.cell, overrides) for name in protocols),
         )
         for entry in entries
     ]
+
+
+def _settings(cell: Cell) -> dict[str, str]:
+    """All that makes the cell but its seed, and the lists that a table compares by themselves."""
+    digests = {"unlabeled": "unlabeled list", "weights": "file of initial weights", "method": "source of the method"}
+    told = {title: cell.digests[name][:8] for name, title in digests.items() if name in cell.digests}
+    return {name: text for name, text in cell.params.items() if name != "seed"} | told
 
 
 def _val_list(cell: Cell) -> str:

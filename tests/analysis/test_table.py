@@ -249,6 +249,36 @@ def test_strict_refuses_training_that_the_sweep_does_not_vary():
     assert unfinished.mixed == [], "of numbers that are there"
 
 
+def test_seeds_of_one_mean_that_differ_in_a_setting_are_told_and_refused():
+    def made(*cells):
+        return build(frame(*(run(c.signature, 50.0, label=c.row, seed=c.seed) for c in cells)), cells, "mine")
+
+    def cell(row, seed, **settings):
+        return want(f"{row}{seed}", row, seed=seed, settings={"schedule.lr": "0.1", **settings})
+
+    other = {"schedule.dropped": "0.5"}
+    one = made(cell("gta", 0), cell("gta", 1, **other), cell("gta", 2), cell("sup", 0, **other), cell("sup", 1, **other))
+    told = "schedule.dropped its default (seeds 0, 2), 0.5 (seed 1) of gta 1/67 (6)"
+    assert f"Seeds of one mean differ (MIXED settings): {told}." in one.notes
+    assert one.mixed == [f"settings that differ between the seeds of one mean ({told})"]
+    with pytest.raises(UserError, match="its runs have settings that differ between the seeds"):
+        one.refuse_gaps()
+    alike = made(cell("gta", 0), cell("gta", 1), cell("sup", 0, **other), cell("sup", 1, **other))
+    assert "MIXED" not in " ".join(alike.notes), "rows may differ from each other"
+    alike.refuse_gaps()
+    every = made(*(cell(row, seed, **{"schedule.lr": f"0.{seed}1"}) for row in ("gta", "sup") for seed in (0, 1)))
+    assert every.mixed == [
+        "settings that differ between the seeds of one mean (schedule.lr 0.01 (seed 0), 0.11 (seed 1) of every mean)"
+    ]
+
+
+def test_only_seeds_with_numbers_are_called_seeds_of_the_table():
+    cells = [want("a"), want("b", seed=1), want("c", "sup", seed=1), want("d", seed=2)]
+    notes = build(frame(run("a", 50.0), run("c", 40.0, seed=1)), cells).notes
+    assert "Seeds: 0, 1 (no number yet of 2)." in notes
+    assert "Seeds: 0." in build(frame(run("a", 50.0)), cells[:1]).notes
+
+
 def test_strict_has_nothing_against_a_whole_table():
     rows = [run("a", 50.0), run("b", 60.0, labels=50, digest_labeled="f" * 16)]
     build(frame(*rows), [want("a"), want("b", column="1/8 (50)", labels=50)]).refuse_gaps()

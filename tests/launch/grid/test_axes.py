@@ -95,3 +95,17 @@ def test_views_that_the_file_does_not_vary_are_refused(small: list[str], own: Ca
     _, (said,) = mixed([*words, "method=gta", "schedule.iterations=6", "augment=plain,gta"])
     assert "plain views (" in said
     assert "views gta/u2pl (" in said
+
+
+def test_seeds_of_one_mean_are_trained_alike_whatever_the_file_varies(
+    small: list[str], own: Callable[[str], list[str]]
+) -> None:
+    """Also in settings of which the footer has no words; columns may differ by what they are."""
+    words = [*own(FILE.replace("seed: 0", "seed: 0,1").replace("6,8", "6")), "method=gta"]
+    assert mixed([*words, "data.split=1/5,1/2", "schedule.iterations=0", "schedule.epochs=6"])[1] == []
+    _, said = mixed([*words, "schedule.lr=0.${seed}1", "schedule.warm_up=${seed}", "schedule.lr_warm_up=${seed}"])
+    (told,) = said
+    assert told.startswith("settings that differ between the seeds of one mean (")
+    assert "schedule.lr 0.01 (seed 0), 0.11 (seed 1) of gta 1/5 (8)" in told
+    assert "schedule.warm_up 0 (seed 0), 1 (seed 1) of gta 1/5 (8)" in told
+    assert "schedule.lr_warm_up " in told
