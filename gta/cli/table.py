@@ -103,9 +103,9 @@ def command(
     (results/NAME/table-networks-best.csv) and leaves the sweep's page in MLflow as it is.
 
     --strict refuses a table with cells missing; one whose runs are of several commits, evaluations, lists, versions of
-    timm or orders of the batches; and one whose cells differ in how they are trained (encoder, weights, iterations,
+    timm or orders of the batches; one whose cells differ in how they are trained (encoder, weights, iterations,
     batch, crop, optimizer, views) otherwise than by method, data set, split and what the sweep's file varies
-    (hydra.sweeper.params).
+    (hydra.sweeper.params); and one where seeds of one mean differ in any setting that can change a result.
 
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected; and below the table, over all columns, interquartile means and
