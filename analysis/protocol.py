@@ -12,6 +12,7 @@ from analysis.cells import TableCell
 from analysis.entry import SeedScore
 from analysis.published import TableProtocol
 from analysis.view import USUAL, View
+from gta.provenance.environment import TREE
 from gta.recipe import remarkable
 
 MEASURE = "mIoU in percent: mean ± sample standard deviation over (n) seeds, "  # + at which evaluation
@@ -61,8 +62,7 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
     named = ", ".join(parts if len(parts) > 1 else networks)
     text.append(f"Network: {'as each row says; the headline is ' if view.networks else ''}{named}")
     text.append(_seeds(cells, set(network_of)))
-    if any(used["commit"]):
-        text.append(f"Code: {_several(_commits(used), 'commits')}")
+    text.append(f"Code: {_several(_commits(used), 'commits')}")
     if versions := _timm(used):
         text.append(f"timm: {_several(versions, 'versions')}")
     text += _orders(used, wanted)
@@ -93,7 +93,7 @@ def scored_by(scores: Iterable[SeedScore]) -> list[str]:
         for words in dict.fromkeys(words for words, _ in absent)
     ]
     commits = _scored_by(scores)
-    return text + ([f"Scored once more by code: {_several(commits, 'commits')}."] if any(commits) else [])
+    return text + ([f"Scored once more by code: {_several(commits, 'commits')}."] if commits else [])
 
 
 def _training(cells: Sequence[TableCell]) -> list[str]:
@@ -264,8 +264,12 @@ def _timm(used: pd.DataFrame, backbones: Collection[str] = ()) -> list[str]:
 
 
 def short_commit(commit: str) -> str:
-    """9 digits of a commit, and, after a `+`, the digest of a tree with uncommitted changes."""
+    """9 digits of a commit, and, after a `+`, the digest of a tree with uncommitted changes; of code without a commit
+    what it is called by, the digest of its tree ("tree:01234567").
+    """
     name, plus, tree = commit.partition("+")
+    if name.startswith(TREE):
+        return commit
     return name[:9] + plus + tree
 
 

@@ -149,9 +149,13 @@ def _git(root: Path, *arguments: str) -> bytes | None:
 
 @cache
 def running() -> dict[str, Any]:
-    """Of the code that this process started with: `commit`, `dirty`, `tree`, and the `snapshot` it is, if any."""
+    """Of the code that this process started with: `commit`, `dirty`, `tree`, and the `snapshot` it is, if any. Without
+    a commit nobody knows whether the code differs from one: `dirty` is None.
+    """
     record = recorded()
     if record is not None:
-        return {name: record[name] for name in ("commit", "dirty", "tree")} | {"snapshot": str(ROOT)}
-    found = read_code()
-    return {"commit": found.commit, "dirty": found.dirty, "tree": found.tree, "snapshot": None}
+        found = {name: record[name] for name in ("commit", "dirty", "tree")} | {"snapshot": str(ROOT)}
+    else:
+        read = read_code()
+        found = {"commit": read.commit, "dirty": read.dirty, "tree": read.tree, "snapshot": None}
+    return found if found["commit"] else found | {"dirty": None}

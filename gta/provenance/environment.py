@@ -22,6 +22,7 @@ PACKAGES = (
     "torch", "numpy", "opencv-python-headless", "pillow", "hydra-core", "omegaconf", "submitit",
     "hydra-submitit-launcher", "mlflow", "pandas", "safetensors", "timm", "torchvision",
 )  # fmt: skip
+TREE = "tree:"  # before the digest of code that git tells no commit of
 NVIDIA = Path("/proc/driver/nvidia/version")
 
 
@@ -29,16 +30,18 @@ def commit() -> str | None:
     """The git commit of this code; where the code differs from it, `+` and 8 digits of the code's own digest follow:
     two runs of one commit with different uncommitted changes must not pass for runs of the same code.
 
-    None outside a checkout. In a snapshot that was made when a job was submitted it is the commit of then.
+    Where git tells no commit (a tarball, a checkout of another user's, no git) it is `tree:` and these 8 digits. In a
+    snapshot that was made when a job was submitted it is the commit of then.
     """
     return commit_of(code.running())
 
 
 def commit_of(found: Mapping[str, Any]) -> str | None:
-    """As `commit`, of the code that an `environment` names."""
+    """As `commit`, of the code that an `environment` names; None where that has neither commit nor digest."""
+    tree = str(found.get("tree") or "")[:8]
     if found.get("commit") is None:
-        return None
-    return f"{found['commit']}+{str(found.get('tree'))[:8]}" if found.get("dirty") else str(found["commit"])
+        return f"{TREE}{tree}" if tree else None
+    return f"{found['commit']}+{tree}" if found.get("dirty") else str(found["commit"])
 
 
 def environment() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from gta import journal
 from gta.cellfolder import Attempt, Result
 from gta.evaluations import Evaluation
+from gta.provenance.environment import TREE, commit_of
 from gta.sweep import Sweep
 from gta.tracking import keys
 
@@ -22,9 +23,9 @@ def attempt_tags(attempt: Attempt) -> dict[str, str]:
     tags = {keys.ATTEMPT: str(attempt.number), keys.HOST: attempt.host}
     if attempt.job:
         tags[keys.JOB] = attempt.job
-    if attempt.commit:
-        tags |= _commit_tags(attempt.commit)
-    if (dirty := attempt.environment.get("dirty")) is not None:
+    if code := attempt.commit or commit_of(attempt.environment):
+        tags |= _commit_tags(code)
+    if attempt.commit and (dirty := attempt.environment.get("dirty")) is not None:
         tags[keys.DIRTY] = str(bool(dirty)).lower()
     return tags
 
@@ -72,7 +73,7 @@ def result_tags(result: Result, attempt_tags: dict[str, str]) -> dict[str, str]:
     }
     if result.commit:
         tags |= _commit_tags(result.commit)
-        if keys.DIRTY not in attempt_tags:
+        if keys.DIRTY not in attempt_tags and not result.commit.startswith(TREE):
             tags[keys.DIRTY] = str("+" in result.commit).lower()
     lists: dict[str, list[str] | list[float | None]] = {keys.CLASSES: result.classes}
     for network, scores in result.networks.items():
@@ -126,7 +127,8 @@ def is_by_class(value: object) -> bool:
 
 
 def _commit_tags(commit: str) -> dict[str, str]:
-    return {keys.COMMIT: commit, keys.SOURCE_COMMIT: commit}
+    """Ours, and MLflow's own for what is a commit of git."""
+    return {keys.COMMIT: commit} | ({} if commit.startswith(TREE) else {keys.SOURCE_COMMIT: commit})
 
 
 def gpu_seconds(records: Iterable[journal.Record]) -> float | None:

@@ -23,7 +23,7 @@ def about(attempts: Sequence[Attempt]) -> dict[str, Any]:
 
 
 def _code(environment: Mapping[str, Any]) -> str:
-    return commit_of(environment) or f"outside git, tree {str(environment.get('tree'))[:8]}"
+    return commit_of(environment) or "unknown"
 
 
 def _machine(environment: Mapping[str, Any]) -> str:

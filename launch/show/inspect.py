@@ -76,6 +76,8 @@ class CellDetails:
     def code(self) -> Values:
         """Of the last attempt: commit, dirty, tree, snapshot."""
         last = self._environment()
+        if not last.get("commit"):  # of a record of before, which calls code that git tells nothing of clean
+            last = {**last, "dirty": None}
         return {name: last[name] for name in _CODE if last.get(name) is not None}
 
     def maths(self) -> Values:

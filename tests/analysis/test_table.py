@@ -82,6 +82,18 @@ def test_the_footer_says_how_the_cells_were_trained():
     assert not said((), (), "gta", "1/8 (50)"), "of runs whose config is not at hand nothing is said"
 
 
+def test_code_without_commits_is_told_by_its_digests():
+    def made(*commits):
+        rows = [run(f"s{seed}", 50.0, seed=seed, commit=commit) for seed, commit in enumerate(commits)]
+        return build(frame(*rows), [want(f"s{seed}", seed=seed) for seed in range(len(commits))])
+
+    mixed = made("tree:01234567", "tree:89abcdef")
+    assert "Code: tree:01234567, tree:89abcdef (MIXED commits)." in mixed.notes
+    assert mixed.mixed == ["2 commits (tree:01234567, tree:89abcdef)"]
+    assert "Code: tree:01234567." in made("tree:01234567", "tree:01234567").notes
+    assert "Code: unknown." in made("", "").notes, "of records of before: the line is there all the same"
+
+
 def test_a_run_that_was_not_asked_for_stays_out():
     table = build(frame(run("a", 50.0), run("b", 90.0, seed=1, evaluation="center crop")), [want("a")])
     assert table.entries["gta", "1/67 (6)"].mean == 50.0
@@ -204,6 +216,7 @@ def test_known_lists_are_named():
     [
         ({"commit": "f" * 16}, "2 commits (abcdef123, fffffffff)"),
         ({"commit": ""}, "2 commits (abcdef123, unknown)"),
+        ({"commit": "tree:01234567"}, "2 commits (abcdef123, tree:01234567)"),
         ({"commit": "abcdef1234567890+01234567"}, "2 commits (abcdef123, abcdef123+01234567)"),
         ({"commit": "abcdef1234567890, " + "f" * 16}, "2 commits (abcdef123, fffffffff)"),
         ({"evaluation": "center crop"}, "2 evaluations (original size, center crop)"),

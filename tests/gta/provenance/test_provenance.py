@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from gta.cli.version import described
 from gta.provenance import code
 from gta.provenance import environment as provenance
 from gta.provenance.code import read_code
@@ -35,7 +36,21 @@ def test_commit_says_whether_the_code_differs(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(code, "running", lambda: {**state, "dirty": True})
     assert provenance.commit() == "abc+01234567"
     monkeypatch.setattr(code, "running", lambda: {**state, "commit": None})
-    assert provenance.commit() is None
+    assert provenance.commit() == "tree:01234567"
+    assert provenance.commit_of({}) is None, "of a record that says nothing"
+
+
+def test_code_that_git_tells_no_commit_of_goes_by_its_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git is not there; a checkout of another user's ("dubious ownership") and a tarball answer as little."""
+    monkeypatch.setenv("PATH", "")
+    code.running.cache_clear()
+    try:
+        found = code.running()
+        assert (found["commit"], found["dirty"]) == (None, None), "nobody knows whether there are changes"
+        assert provenance.commit() == f"tree:{found['tree'][:8]}"
+        assert described().endswith(f"(tree:{found['tree'][:8]})")
+    finally:
+        code.running.cache_clear()
 
 
 def test_a_part_that_fails_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from mlflow.tracking import MlflowClient
 
 from gta.cellfolder import Attempt, CellFolder
-from gta.provenance.environment import environment
+from gta.provenance.environment import commit_of, environment
 from gta.tracking import keys
 from gta.tracking import sync as tracking
 from gta.tracking.tags import gpu, started_by
@@ -86,8 +86,19 @@ def test_code_and_gpus_are_those_that_an_attempt_finds(tmp_path, uri, client, mo
     tags = run_of(client, cell).data.tags
     assert tags["gta.gpu"] == "NVIDIA A100-SXM4-80GB, NVIDIA H200"
     assert tags["gta.host"] == socket.gethostname()
-    assert tags.get("gta.commit") == found["commit"]
-    assert tags["gta.dirty"] == str(found["dirty"]).lower()
+    assert tags["gta.commit"] == (found["commit"] or commit_of(found))
+    assert tags.get("gta.dirty") == (str(found["dirty"]).lower() if found["commit"] else None)
+
+
+def test_code_without_a_commit_is_told_by_its_digest_and_never_called_clean(tmp_path, uri, client):
+    """Also of a record of before, which calls it clean; MLflow's own tag is for commits of git."""
+    cell = make_cell(tmp_path)
+    attempt(cell, 1, environment={"commit": None, "dirty": False, "tree": "0123456789abcdef"})
+    tracking.sync([cell], uri)
+    tags = run_of(client, cell).data.tags
+    assert tags["gta.commit"] == "tree:01234567"
+    assert "gta.dirty" not in tags
+    assert "mlflow.source.git.commit" not in tags
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ print(json.dumps([*files, there, environment.commit(), here["tree"], here["snaps
     *places, data_files, commit, tree, snapshot = json.loads(answer.stdout)
     assert all(Path(place).is_relative_to(taken.path) for place in places), places
     assert data_files, "YAML and JSON of the packages came along"
-    assert commit == (taken.commit + f"+{taken.tree[:8]}" * taken.dirty if taken.commit else None)
+    assert commit == (taken.commit + f"+{taken.tree[:8]}" * taken.dirty if taken.commit else f"tree:{taken.tree[:8]}")
     assert (tree, snapshot) == (taken.tree, str(taken.path))
     helped = subprocess.run(
         [sys.executable, "-m", "gta", "help"], cwd=ROOT, env={**os.environ, **from_there}, capture_output=True
