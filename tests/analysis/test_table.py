@@ -270,13 +270,14 @@ def test_seeds_of_one_mean_that_differ_in_a_setting_are_told_and_refused():
         return want(f"{row}{seed}", row, seed=seed, settings={"schedule.lr": "0.1", **settings})
 
     other = {"schedule.dropped": "0.5"}
-    one = made(cell("gta", 0), cell("gta", 1, **other), cell("gta", 2), cell("sup", 0, **other), cell("sup", 1, **other))
+    sup = cell("sup", 0, **other), cell("sup", 1, **other)
+    one = made(cell("gta", 0), cell("gta", 1, **other), cell("gta", 2), *sup)
     told = "schedule.dropped its default (seeds 0, 2), 0.5 (seed 1) of gta 1/67 (6)"
     assert f"Seeds of one mean differ (MIXED settings): {told}." in one.notes
     assert one.mixed == [f"settings that differ between the seeds of one mean ({told})"]
     with pytest.raises(UserError, match="its runs have settings that differ between the seeds"):
         one.refuse_gaps()
-    alike = made(cell("gta", 0), cell("gta", 1), cell("sup", 0, **other), cell("sup", 1, **other))
+    alike = made(cell("gta", 0), cell("gta", 1), *sup)
     assert "MIXED" not in " ".join(alike.notes), "rows may differ from each other"
     alike.refuse_gaps()
     every = made(*(cell(row, seed, **{"schedule.lr": f"0.{seed}1"}) for row in ("gta", "sup") for seed in (0, 1)))
