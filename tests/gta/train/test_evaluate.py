@@ -83,11 +83,21 @@ def test_the_matrix_is_the_same_on_1_2_and_3_ranks(ranks: Path) -> None:
     assert torch.equal(found[1]["intersection"].sum(0), found[1]["student by sliding window"].diagonal())
 
 
+@pytest.mark.slow
 def test_two_ranks_leave_the_artifacts_of_one(ranks: Path) -> None:
     matrix = json.loads((ranks / "cell/artifacts/confusion.json").read_text())["matrix"]
     assert np.sum(matrix) == 5 * 48 * 48, "the images of both ranks"
     pictures = sorted(path.name for path in (ranks / "cell/artifacts/images").iterdir())
     assert pictures == [f"{i}_val_{i:05d}.png" for i in range(len(IDS))], "though rank 1 scored half of them"
+
+
+@pytest.mark.slow
+def test_a_full_disk_of_rank_0_is_not_taken_for_a_divergence_of_the_others(ranks: Path) -> None:
+    """In the step in which both see NaN: the first cause is told, by the rank that knows it."""
+    first, second = ((ranks / f"failed{rank}.txt").read_text() for rank in (0, 1))
+    assert first.startswith("OSError: [Errno 28] No space left on device")
+    assert "Diverged" not in second
+    assert any(word in second for word in ("gloo", "closed", "reset", "Broken pipe")), f"it lost its peer: {second}"
 
 
 def test_a_class_that_occurs_nowhere_has_no_iou() -> None:
