@@ -5,7 +5,7 @@ Tensors have the names of Meta's files (facebookresearch/dinov2), so that these 
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -79,11 +79,10 @@ class VisionTransformer(nn.Module):
         if (rows, columns) == (self.grid, self.grid):
             return self.pos_embed
         grid = self.pos_embed[:, 1:].unflatten(1, (self.grid, self.grid)).permute(0, 3, 1, 2)
-        if self.register_tokens is None:
-            factors = ((rows + OFFSET) / self.grid, (columns + OFFSET) / self.grid)
-            grid = F.interpolate(grid, scale_factor=factors, mode="bicubic")
-        else:
-            grid = F.interpolate(grid, size=(rows, columns), mode="bicubic", antialias=True)
+        size, offset = (rows, columns), OFFSET if self.register_tokens is None else None
+        # a GPU sums the gradient of bicubic resizing in any order
+        exact = torch.are_deterministic_algorithms_enabled()
+        grid = cast(Tensor, _Resized.apply(grid, size, offset)) if exact else resized(grid, size, offset)
         return torch.cat([self.pos_embed[:, :1], grid.flatten(2).transpose(1, 2)], dim=1)
 
     def _initialise(self) -> None:
@@ -96,6 +95,36 @@ class VisionTransformer(nn.Module):
         for token in (self.cls_token, self.register_tokens):
             if token is not None:
                 nn.init.normal_(token, std=1e-6)
+
+
+def resized(grid: Tensor, size: tuple[int, int], offset: float | None) -> Tensor:
+    """(N, D, h, w) -> (N, D, *size), bicubic: by the factors that ask for `offset` more, or (None) antialiased."""
+    if offset is None:
+        return F.interpolate(grid, size=size, mode="bicubic", antialias=True)
+    factors = [(to + offset) / length for to, length in zip(size, grid.shape[2:], strict=True)]
+    return F.interpolate(grid, scale_factor=factors, mode="bicubic")
+
+
+class _Resized(torch.autograd.Function):
+    """`resized`; its gradient by two matrix products, which are deterministic: the rows are a linear map of the rows,
+    the columns of the columns.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, grid: Tensor, size: tuple[int, int], offset: float | None) -> Tensor:
+        ctx.lengths, ctx.size, ctx.offset = grid.shape[2:], size, offset
+        return resized(grid, size, offset)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        maps = []
+        for length, to in zip(ctx.lengths, ctx.size, strict=True):
+            unit = torch.eye(length, dtype=gradient.dtype, device=gradient.device)
+            # of as many columns, all alike: with one column PyTorch's antialiasing on a CPU is wrong
+            alike = unit[None, :, :, None].expand(1, length, length, length).contiguous()
+            maps.append(resized(alike, (to, length), ctx.offset)[0, :, :, 0])  # (length, to)
+        rows, columns = maps
+        return rows @ gradient @ columns.T, None, None
 
 
 class Block(Region):

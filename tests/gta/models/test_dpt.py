@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import gta
 from gta.config import ModelConfig
@@ -19,6 +21,7 @@ from gta.models import SegmentationModel, build_model
 from gta.models.dpt import CUTS
 from gta.models.public import load_public_checkpoint
 from gta.models.vit import VisionTransformer
+from gta.train import kernels
 from tests.helpers.dpt import PLANES, SIZE, drawn, encoder_shapes, head_shapes, public_state, shuffled, small_dpt
 from tests.helpers.reference_dpt import Reference
 
@@ -203,3 +206,33 @@ def test_planes_of_the_fused_maps_follow_the_config() -> None:
     network = shipped("dinov2_small", decoder_channels=32)
     assert network.mask_predictor[0].conv.weight.shape == (32, 32, 3, 3)
     assert small_dpt(3).mask_predictor[0].conv.weight.shape[0] == PLANES
+
+
+class Names(TorchDispatchMode):
+    """Names of the operations within."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.found.add(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("registers", [0, 2])
+def test_the_gradient_of_resized_positions_needs_no_sum_in_any_order(registers: int) -> None:
+    network = VisionTransformer(SIZE, registers).double()
+    weights = torch.randn(1, 1 + 7 * 4, SIZE.width, dtype=torch.float64)
+
+    def gradient() -> Tensor:
+        network.zero_grad()
+        (network.positions(7, 4) * weights).sum().backward()
+        assert network.pos_embed.grad is not None
+        return network.pos_embed.grad
+
+    plain, values = gradient().clone(), network.positions(7, 4)
+    with kernels.deterministic(), Names() as asked:
+        assert torch.equal(network.positions(7, 4), values)
+        torch.testing.assert_close(gradient(), plain)
+    assert not any("bicubic" in name and "backward" in name for name in asked.found)
