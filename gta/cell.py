@@ -132,7 +132,7 @@ class Cell:
             )
         names = {
             "labeled": "labeled list", "unlabeled": "unlabeled list", "val": "val list", "weights": "weights",
-            "method": "source of the method",
+            "method": "source of the method", "files": "lists' choice of files",
         }  # fmt: skip
         now = self.digests
         if lists := [title for name, title in names.items() if frozen.digests.get(name) != now.get(name)]:

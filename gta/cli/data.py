@@ -141,6 +141,9 @@ def _print(config: DataConfig, report: DataReport) -> None:
         )
     if report.kind:
         print(f"  {report.kind}")
+    if report.left_out:
+        kinds = "images of the lists, or copies of validation images"
+        print(f"  {report.left_out} pictures of data.unlabeled_root are {kinds}, and are left out")
     if report.turned:
         print(f"  {report.turned} images have an EXIF orientation, and are turned by it")
     total = max(int(report.pixels.sum()), 1)

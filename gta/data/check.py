@@ -15,6 +15,7 @@ from gta.config import MISSING, DataConfig
 from gta.data.advice import Advice, Written, advice
 from gta.data.conventions import said as kind_of_masks
 from gta.data.dataset import SegmentationDataset
+from gta.data.extra import is_extra
 from gta.data.labels import StrayColour, StrayLabels, of_classes
 from gta.data.listing import image_files, image_path, list_ids, mask_files, mask_path
 from gta.data.masks import ColourMask
@@ -53,7 +54,8 @@ class DataReport:
     """What a walk found. `lists`: name -> ids; `pixels` (C + 1,) and `shown` (C + 1,): pixels of each class, and images
     that show it, over all masks; the last entry is what is ignored. `problems`: a sentence each. `advice`: what the
     files probably are, and how they would be read so. `kind`: of which kind masks are, where a data set has several.
-    `turned`: images with an EXIF orientation, which is applied.
+    `turned`: images with an EXIF orientation, which is applied. `left_out`: pictures of data.unlabeled_root that are
+    images of the lists, or copies of validation images.
     """
 
     lists: dict[str, list[str]]
@@ -63,6 +65,7 @@ class DataReport:
     masks: int = 0
     without_mask: int = 0
     turned: int = 0
+    left_out: int = 0
     by_list: dict[str, Counted] = field(default_factory=dict)
     advice: list[Advice] = field(default_factory=list)
     kind: str = ""
@@ -83,7 +86,9 @@ def check_dataset(config: DataConfig) -> DataReport:
     report = DataReport(lists, np.zeros(classes + 1, np.int64), np.zeros(classes + 1, np.int64), problems=problems)
     images, masks = image_files(config), mask_files(config)
     if config.unlabeled_root:
-        lists["unlabeled_root"] = extra_ids(config, images, {item for ids in lists.values() for item in ids})
+        listed = {item for ids in lists.values() for item in ids}
+        lists["unlabeled_root"] = extra_ids(config, images, listed, lists.get("val", []))
+        report.left_out = sum(map(is_extra, images.values())) - len(lists["unlabeled_root"])
     ids = sorted({item for name in lists for item in lists[name]})
     must = {item for name in ("labeled", "val") for item in lists.get(name, ())}
     must |= set() if "labeled" in lists else set(lists.get("train", ()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from gta.errors import UserError
 MARK = "+"
 LOOKED_INTO = 64  # files whose contents are digested
 BYTES = 2**20  # of each of these
+PROBE = 2**12  # bytes that tell most pictures of one size apart
 _WILD = re.compile(r"[*?\[]")
 _TOKENS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
@@ -61,12 +62,60 @@ def files_digest(files: Mapping[str, str]) -> str:
     some = ids[:: max(1, -(-len(ids) // LOOKED_INTO))]
     try:
         with ThreadPoolExecutor(THREADS) as pool:
-            states = dict(zip(ids, pool.map(lambda item: state_of(files[item]), ids), strict=True))
+            states = _states(pool, {item: files[item] for item in ids})
             contents = list(pool.map(lambda item: _begin(files[item], *_version(states[item])), some))
     except OSError as error:
         raise UserError(f"data.unlabeled_root: {error.filename} cannot be read ({error.strerror}).") from None
     lines = [f"{item} {state.st_size}\n" for item, state in states.items()]
     return hashlib.sha256("".join([*lines, *contents]).encode()).hexdigest()
+
+
+def twins(found: Mapping[str, str], listed: Mapping[str, str], val: Collection[str]) -> set[str]:
+    """Ids of the files of `found` that are one of `listed` under another name (a link, a hard one too), or that are
+    copies of one whose id is in `val`: of its size, with its bytes up to the first MiB. Raises UserError for a file
+    that cannot be read.
+    """
+    try:
+        with ThreadPoolExecutor(THREADS) as pool:
+            mine, theirs = _states(pool, found), _states(pool, listed)
+            files = {(state.st_dev, state.st_ino, state.st_size) for state in theirs.values()}
+            paths = {os.path.realpath(path) for path in listed.values()}
+            same = {item for item, state in mine.items() if (state.st_dev, state.st_ino, state.st_size) in files}
+            same |= {item for item in found if os.path.realpath(found[item]) in paths}
+            sizes = {theirs[item].st_size for item in val if item in theirs}
+            alike = [item for item, state in mine.items() if state.st_size in sizes and item not in same]
+            wanted = [item for item in val if item in theirs and alike]
+            for look in (_middle, _begin):  # a few bytes first: all pictures of a raw format have one size
+                known = set(_looks(pool, look, wanted, listed, theirs))
+                looks = _looks(pool, look, alike, found, mine)
+                alike = [item for item, seen in zip(alike, looks, strict=True) if seen in known]
+    except OSError as error:
+        raise UserError(f"data.unlabeled_root: {error.filename} cannot be read ({error.strerror}).") from None
+    return same | set(alike)
+
+
+def _states(pool: ThreadPoolExecutor, files: Mapping[str, str]) -> dict[str, os.stat_result]:
+    return dict(zip(files, pool.map(state_of, files.values()), strict=True))
+
+
+def _looks(
+    pool: ThreadPoolExecutor,
+    look: Callable[[str, int, int, int], str],
+    ids: Sequence[str],
+    files: Mapping[str, str],
+    states: Mapping[str, os.stat_result],
+) -> list[tuple[int, str]]:
+    """The size of each file, and what a look into it shows."""
+    seen = pool.map(lambda item: look(files[item], *_version(states[item])), ids)
+    return [(states[item].st_size, text) for item, text in zip(ids, seen, strict=True)]
+
+
+@lru_cache(maxsize=2**18)
+def _middle(path: str, inode: int, size: int, changed: int) -> str:
+    """A digest of a few bytes at a file's middle."""
+    with regular(Path(path)) as file:
+        file.seek(size // 2)
+        return hashlib.sha256(file.read(PROBE)).hexdigest()
 
 
 def _version(state: os.stat_result) -> tuple[int, int, int]:

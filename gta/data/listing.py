@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from gta.config import DataConfig
 from gta.data.extra import extra_files
-from gta.data.lists import Entry, read_entries
+from gta.data.lists import Entry, digest, read_entries
 from gta.data.spec import list_paths, shown_suffix
 from gta.data.walk import below, changes, files_in
 from gta.errors import UserError
 
 
 class Files(dict[str, str]):
-    """Id -> path below its folder. `doubles`: id -> the files that it may mean, where no list says which; `both`: id ->
-    the one file that would be its image and its mask.
+    """Id -> path below its folder. `chosen`: of those ids, the ones whose file a list chose by its path; `doubles`:
+    id -> the files that it may mean, where no list says which; `both`: id -> the one file that would be its image and
+    its mask.
     """
 
     def __init__(self, folder: Path):
         super().__init__()
         self.folder = folder
+        self.chosen: set[str] = set()
         self.doubles: dict[str, list[str]] = {}
         self.both: dict[str, str] = {}
 
@@ -108,10 +110,14 @@ def _mask_files(config: DataConfig) -> Files:
     images = _images(config) if config.ids == "path" else {}
     named = {item: entry.mask for item, entry in _named(config, images).items() if entry.mask}
     every = {name: [name] for names in found.values() for name in names} if named else {}
+    other = set()
     for item, path in named.items():
         if (name := _tail(path, every)) and name not in found.get(item, []):
             found[item] = [name]
-    return _decided(folder, found, named)
+            other.add(item)
+    files = _decided(folder, found, named)
+    files.chosen |= other
+    return files
 
 
 def _shared(config: DataConfig) -> bool:
@@ -137,6 +143,20 @@ def _missing(entry: Entry | None, image: str, mask: str) -> str:
     as_mask = entry is not None and _tail(entry.mask, {mask: []}) != ""
     as_image = entry is not None and _tail(entry.image, {image: []}) != ""
     return "image" if as_mask and not as_image else "mask"
+
+
+def chosen_digest(images: Files, masks: Files, ids: Iterable[str]) -> str:
+    """sha256 in hex over the files that lists choose for these ids by their paths, where the names of the ids mean
+    others or several; empty where there are none, as with most data sets.
+    """
+    named = [(kind, files) for kind, files in (("image", images), ("mask", masks)) if files.chosen]
+    lines = [
+        f"{kind} {item} {files[item]}"
+        for item in ids
+        for kind, files in named
+        if item in files.chosen and item in files
+    ]
+    return digest(lines) if lines else ""
 
 
 def image_path(config: DataConfig, item: str) -> Path:
@@ -206,13 +226,15 @@ def _decided(folder: Path, found: Mapping[str, list[str]], named: Mapping[str, s
     """One file an id: the only one, else the one that a list names, else the one right below the folder."""
     files = Files(folder)
     for item, names in found.items():
-        chosen = names[0] if len(names) == 1 else _tail(named.get(item, ""), {name: [name] for name in names})
         top = [name for name in names if "/" not in name]
-        chosen = chosen or (top[0] if len(top) == 1 else "")
-        if chosen:
-            files[item] = chosen
+        usual = names[0] if len(names) == 1 else top[0] if len(top) == 1 else ""
+        by_list = _tail(named.get(item, ""), {name: [name] for name in names}) if len(names) > 1 else ""
+        if by_list or usual:
+            files[item] = by_list or usual
         else:
             files.doubles[item] = names
+        if by_list and by_list != usual:
+            files.chosen.add(item)
     return files
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import torch
 
 from gta.config import Config
+from gta.data.extra import MARK
 from gta.data.loaders import val_samples
 from gta.data.spec import IGNORE
 from gta.methods.base import Method
@@ -27,11 +28,14 @@ def quality(
 ) -> dict[str, float]:
     """{"pseudo/accuracy": share (0 to 1) of the kept pseudo-labels that are right}, or {} where none can be judged.
 
-    Of the network that labels, on the first 32 unlabeled images, whole and without augmentation. Kept is what the
-    method keeps by the confidence, taken over these images together. {} for data that were not generated, during the
-    warm-up, and for a method without pseudo-labels.
+    Of the network that labels, on the first 32 unlabeled images with masks, whole and without augmentation. Kept is
+    what the method keeps by the confidence, taken over these images together. {} for data that were not generated,
+    during the warm-up, and for a method without pseudo-labels.
     """
     if config.data.generator is None or not method.uses_unlabeled or iteration <= config.schedule.warm_up:
+        return {}
+    judged = [item for item in unlabeled if not item.startswith(MARK)]  # what data.unlabeled_root found has no masks
+    if not judged:
         return {}
     network = unwrap(method.models[method.labeling])
     alone = replace(config.evaluation, batch=1, precision="fp32")
@@ -39,7 +43,7 @@ def quality(
     mode = network.training
     network.eval()
     confidences, rights = [], []
-    for _, image, mask in val_samples(here, list(unlabeled[:IMAGES]), 0, 1):
+    for _, image, mask in val_samples(here, judged[:IMAGES], 0, 1):
         scores = upsample(inference.logits(network, image.to(device), here), (mask.shape[0], mask.shape[1]))
         confidence, label = scores.softmax(1).max(1)
         valid = mask.to(device) != IGNORE

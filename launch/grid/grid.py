@@ -99,7 +99,20 @@ def of_jobs(loader: ConfigLoaderImpl, master: DictConfig, jobs: Sequence[Sequenc
         for sentence in filter(None, dict.fromkeys(said)):
             print(sentence, file=sys.stderr, flush=True)
     made = [Cell.prepare(config, splits) for config in progress.steps(found, "preparing the cells", len(found))]
+    if first_rank() and (same := _equal_splits(made)):
+        print(same, file=sys.stderr, flush=True)
     return _by(jobs, made)
+
+
+def _equal_splits(cells: Sequence[Cell]) -> str:
+    """What to say of splits of other names with the same lists, whose cells are one; empty where there are none."""
+    names: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        data = cell.config.data
+        names.setdefault(cell.signature, {})[f"{data.split} ({data.split_family})"] = None
+    found = dict.fromkeys(tuple(splits) for splits in names.values() if len(splits) > 1)
+    told = "; ".join(" and ".join(splits) for splits in found)
+    return f"note: these splits have the same lists, and are one column of the table: {told}" if told else ""
 
 
 def _by(jobs: Sequence[Sequence[str]], cells: Sequence[Cell]) -> list[Cell]:

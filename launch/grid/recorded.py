@@ -19,7 +19,7 @@ from gta.config import Config, DataConfig
 from gta.data.lists import digest
 from gta.data.prepare import prepare
 from gta.data.spec import ALL, layout
-from gta.data.splits.split import Sizes, Split, list_files, lists_alone, load_split
+from gta.data.splits.split import FILES, Sizes, Split, list_files, lists_alone, load_split
 from gta.errors import UserError
 from gta.methods import METHODS
 
@@ -65,10 +65,13 @@ def _found(configs: Sequence[Config]) -> tuple[list[Config], dict[str, Lists], l
 
 @dataclass(frozen=True)
 class Lists:
-    """What is at hand of the lists of a config: all of them, or the digests of some."""
+    """What is at hand of the lists of a config: all of them, or the digests of some. `files`: whether it is known that
+    no list chooses a file, or which it chooses: images and masks alone tell.
+    """
 
     split: Split | None
     digests: Mapping[str, str]
+    files: bool = True
 
     @classmethod
     def at_hand(cls, config: Config) -> Lists:
@@ -86,18 +89,22 @@ class Lists:
         alone = lists_alone(data)
         if set(alone) == set(LISTS):
             split = Split(alone["labeled"], alone["unlabeled"], alone["val"], ratio_base=data.ratio_base)
-            return cls(split, split.digests())
+            return cls(split, split.digests(), files=False)
         return cls(None, {name: digest(ids) for name, ids in alone.items()})
 
 
 def _cell(config: Config, lists: Lists, records: dict[str, Records]) -> Cell | None:
     """By the lists and the weights, or else by the one record that can be meant; None where there is none."""
-    if lists.split is not None and _weights(config) and METHODS.at_hand(config.method):
-        return Cell.of(of_length(config, len(lists.split.unlabeled)), lists.split)
-    runs = config.paths.runs
-    if runs not in records:
-        records[runs] = Records(Path(runs))
-    return records[runs].cell(config, _known(config, lists))
+    whole = lists.split is not None and bool(_weights(config)) and METHODS.at_hand(config.method)
+    if not whole or not lists.files:
+        runs = config.paths.runs
+        if runs not in records:
+            records[runs] = Records(Path(runs))
+        if (found := records[runs].cell(config, _known(config, lists))) is not None:
+            return found
+    if not whole or lists.split is None:
+        return None
+    return Cell.of(of_length(config, len(lists.split.unlabeled)), lists.split)
 
 
 def _weights(config: Config) -> str:
@@ -211,7 +218,9 @@ def _folder_name(split: str) -> str:
 
 
 def _refusal(found: Sequence[Cell]) -> str:
-    differing = [name for name in (*LISTS, WEIGHTS, METHOD) if len({cell.digests.get(name) for cell in found}) > 1]
+    differing = [
+        name for name in (*LISTS, FILES, WEIGHTS, METHOD) if len({cell.digests.get(name) for cell in found}) > 1
+    ]
     named = " and ".join(f"{cell.signature[:8]} ({_digests([cell], differing)})" for cell in found)
     return (
         f"{found[0].title} could be {named} in {found[0].folder.path.parent}, and what would tell is not at hand here "
@@ -225,10 +234,13 @@ def told(cells: Iterable[Cell]) -> str:
     a sentence without its full stop; empty where there is no such cell.
     """
     without = [cell for cell in cells if cell.not_at_hand]
-    absent = [name for name in (*LISTS, WEIGHTS, METHOD) if any(name in cell.not_at_hand for cell in without)]
+    absent = [name for name in (*LISTS, FILES, WEIGHTS, METHOD) if any(name in cell.not_at_hand for cell in without)]
     if not absent:
         return ""
-    words = [f"{name} lists" if name in LISTS else {METHOD: "sources of methods"}.get(name, name) for name in absent]
+    words = [
+        f"{name} lists" if name in LISTS else {METHOD: "sources of methods", FILES: "choices of files"}.get(name, name)
+        for name in absent
+    ]
     return (
         f"Not at hand: {', '.join(words)}; cells are those of the same settings in the folder of runs, whose records "
         f"say {_digests(without, absent)}"

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gta.config import DataConfig
-from gta.data.extra import files_digest, is_extra
-from gta.data.listing import image_files, image_path, list_lines, mask_files, mask_path
+from gta.data.extra import files_digest, is_extra, twins
+from gta.data.listing import chosen_digest, image_files, image_path, list_lines, mask_files, mask_path
 from gta.data.lists import digest
 from gta.data.spec import LABELED, UNLABELED, all_labeled, split_folder, train_path, val_path
 from gta.data.splits.known import counted, incomplete, known_name, set_by_number
 from gta.errors import UserError
 
+FILES = "files"  # of the digests
 ROUNDED_UP = 128  # shares so small that rounding up to a whole image makes them others: a power of two is meant
 
 
@@ -39,6 +39,7 @@ class Split:
     val: list[str]
     extra: str = ""  # digest of what data.unlabeled_root found, where it was asked for
     extra_n: int = 0  # how many of the unlabeled images these are
+    files: str = ""  # digest of the files that lists choose by their paths, where there are such
     ratio_base: int = 0  # what `ratio` is a share of; 0: of the images that the lists name
 
     def __post_init__(self) -> None:
@@ -46,11 +47,11 @@ class Split:
             object.__setattr__(self, name, sorted(getattr(self, name)))
 
     def digests(self) -> dict[str, str]:
-        """sha256 of each list, by its name; of the unlabeled one also over `extra`."""
+        """sha256 of each list, by its name; of the unlabeled one also over `extra`; `files`, where there are such."""
         found = {name: digest(getattr(self, name)) for name in ("labeled", "unlabeled", "val")}
         if self.extra:
             found["unlabeled"] = digest([found["unlabeled"], self.extra])
-        return found
+        return found | ({FILES: self.files} if self.files else {})
 
     @property
     def ratio(self) -> str:
@@ -121,20 +122,22 @@ def load_split(config: DataConfig) -> Split:
         raise UserError(
             f"{folder}: the labeled list is {known}, but {wrong}: take the unlabeled list that was published with it."
         )
-    extra = extra_ids(config, images, seen)
+    extra = extra_ids(config, images, seen, ids["val"])
     ids["unlabeled"] += extra
     if not ids["unlabeled"]:
         raise UserError(f"data.unlabeled_root={config.unlabeled_root} holds nothing but images that the lists name.")
     found = files_digest({item: images[item] for item in extra}) if extra else ""
-    return Split(**ids, extra=found, extra_n=len(extra), ratio_base=config.ratio_base)
+    chosen = chosen_digest(images, masks, seen)
+    return Split(**ids, extra=found, extra_n=len(extra), files=chosen, ratio_base=config.ratio_base)
 
 
-def extra_ids(config: DataConfig, images: Mapping[str, str], listed: Iterable[str]) -> list[str]:
-    """The ids of what `data.unlabeled_root` found, without the images that the lists name (the validation images are
-    among them).
+def extra_ids(config: DataConfig, images: Mapping[str, str], listed: Iterable[str], val: Collection[str]) -> list[str]:
+    """The ids of what `data.unlabeled_root` found, without the images that the lists name, and without copies of those
+    of the validation list, `val`. Raises UserError for a file that cannot be read.
     """
     if not config.unlabeled_root:
         return []
     folder = Path(config.root) / config.images
-    known = {os.path.realpath(folder / images[item]) for item in listed if item in images}
-    return [item for item in images if is_extra(images[item]) and os.path.realpath(images[item]) not in known]
+    found = {item: path for item, path in images.items() if is_extra(path)}
+    same = twins(found, {item: str(folder / images[item]) for item in listed if item in images}, val)
+    return [item for item in found if item not in same]

@@ -131,3 +131,18 @@ def test_the_signature_sees_other_pictures_under_the_same_names(tiny: Tiny, more
     os.mkfifo(more / "x.jpg")
     with pytest.raises(UserError, match=r"x\.jpg is a FIFO"):
         digest()
+
+
+def test_copies_of_validation_images_are_left_out(tiny: Tiny, more: Path) -> None:
+    """And links to listed images; a picture of the same size with other contents stays."""
+    config = tiny(unlabeled_root=str(more))
+    before = set(load_split(config).unlabeled)
+    images = Path(config.root) / "JPEGImages"
+    content = (images / "f.jpg").read_bytes()
+    (more / "copy of f.jpg").write_bytes(content)
+    os.link(images / "f.jpg", more / "day 1/hard.jpg")
+    os.link(images / "a.jpg", more / "labeled.jpg")
+    (more / "soft.jpg").symlink_to(images / "f.jpg")
+    (more / "as large.jpg").write_bytes(content[:-1] + b"x")
+    assert set(load_split(config).unlabeled) - before == {"+as large.jpg"}
+    assert check_dataset(config).left_out == 4

@@ -247,3 +247,45 @@ def test_what_is_listed_once_is_listed_again_where_the_folder_or_a_list_changes(
     labeled = Path(config.split_dir) / "mine/labeled.txt"
     labeled.write_text(f"{config.images}/b.jpg {config.masks}/f.png\na\n")
     assert kept(mask_files, config)["b"] == mask_files(config)["b"] == "f.png"
+
+
+def test_the_digests_see_which_file_a_list_chooses(tiny: Tiny) -> None:
+    """A list may name another mask, or one of two images; where it names the usual ones, digests are those of ids."""
+    config = tiny()
+    root, split = Path(config.root), Path(config.split_dir) / "mine"
+    plain = load_split(config).digests()
+    assert set(plain) == {"labeled", "unlabeled", "val"}
+    (split / "labeled.txt").write_text("JPEGImages/a.jpg SegmentationClass/a.png\nb\n")
+    assert load_split(config).digests() == plain
+    masks = root / "SegmentationClass"
+    for name in ("a_alt", "f_alt", "c_alt"):
+        (masks / f"{name}.png").write_bytes((masks / "b.png").read_bytes())
+    seen = []
+    for file, line in (
+        (split / "labeled.txt", "a.jpg SegmentationClass/a_alt.png\nb\n"),
+        (root / config.val_list, "f.jpg SegmentationClass/f_alt.png\n"),
+        (root / config.train_list, "a\nb\nc.jpg SegmentationClass/c_alt.png\nd\ne\n"),  # no list of the split
+    ):
+        before = file.read_text()
+        file.write_text(line)
+        digests = load_split(config).digests()
+        assert {name: digests[name] for name in plain} == plain
+        seen.append(digests["files"])
+        file.write_text(before)
+    assert len(set(seen)) == 3
+    assert load_split(config).digests() == plain
+
+
+def test_the_digests_see_which_of_two_images_a_list_means(tiny: Tiny) -> None:
+    config = tiny(nested=True)
+    images = Path(config.root) / "JPEGImages"
+    seen = []
+    for folder in ("one", "two"):
+        (images / folder).mkdir()
+        (images / folder / "f.jpg").write_bytes((images / "a.jpg").read_bytes())
+    (images / "f.jpg").unlink()
+    for folder in ("one", "two"):
+        (Path(config.root) / config.val_list).write_text(f"JPEGImages/{folder}/f.jpg\n")
+        seen.append(load_split(config).digests())
+    assert seen[0]["val"] == seen[1]["val"]
+    assert seen[0]["files"] != seen[1]["files"]

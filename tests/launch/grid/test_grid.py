@@ -65,6 +65,19 @@ def test_folders_of_unlabeled_images_are_told_by_their_names(cells) -> None:  # 
     ]
 
 
+def test_splits_with_the_same_lists_are_one_column_and_that_is_said(cells, capsys) -> None:  # type: ignore[no-untyped-def]
+    (cell,) = cells("method=gta", "seed=0", "data.split=1/5")
+    folder = Path(cell.config.data.split_dir)
+    shutil.copytree(folder / "1_5", folder / "copy")
+    capsys.readouterr()
+    assert len(cells("method=gta", "seed=0", "data.split=1/5,copy")) == 1
+    told = capsys.readouterr().err
+    assert "the same lists" in told
+    assert "1/5 (seed0) and copy (seed0)" in told
+    assert len(cells("method=gta", "seed=0", "data.split=1/5,1/5")) == 1
+    assert "the same lists" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("word", ["schedule.lr=interval(0.01,0.1)", "seed=int(interval(0,4))", "method=interval(0,1)"])
 def test_an_interval_is_no_grid(cells, word: str) -> None:  # type: ignore[no-untyped-def]
     """On the command line, and in a sweep file."""

@@ -120,6 +120,23 @@ def test_lists_alone_tell_the_cell(tmp_path: Path) -> None:
     assert recorded.told([found]) == ""
 
 
+def test_what_lists_choose_is_told_by_the_record_where_images_are_not_here(tmp_path: Path) -> None:
+    """Lists name files by their paths; whether these are other files than their ids say, the images alone tell."""
+    mine = changed(made(tmp_path / "others")[0], {"paths.runs": str(tmp_path / "runs")})
+    mine = changed(mine, {"paths.splits": str(tmp_path), "data.split_dir": str(tmp_path / "lists")})
+    mine = changed(mine, {"data.val_list": "{split_dir}/val.txt"})
+    for name, item in (("1_8/labeled", "a"), ("1_8/unlabeled", "b\nc"), ("val", "d")):
+        write_text(tmp_path / f"lists/{name}.txt", f"{item}\n")
+    plain = Split(labeled=["a"], unlabeled=["b", "c"], val=["d"])
+    assert recorded.read([mine])[0].signature == Cell.of(mine, plain).signature
+    cell = Cell.of(mine, replace(plain, files="of other masks"))
+    cell.write()
+    finish(cell)
+    (found,) = recorded.read([mine])
+    assert found.signature == cell.signature != Cell.of(mine, plain).signature
+    assert look(found).state is State.DONE
+
+
 @pytest.mark.slow
 def test_a_copy_of_the_runs_reprints_everything(say: Run, small: list[str], tmp_path: Path) -> None:
     from gta.cli.composing import grid
