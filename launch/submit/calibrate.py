@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,8 +18,8 @@ from launch.slurm.resources import held
 from launch.submit import costmodel, price
 from launch.submit.costs import Amount, Amounts, Costs, Rates, costs_file
 
-CELLS_OF_A_SHAPE = 3  # done ones whose journals are read
-SHAPES = 8  # of other cells, which are counted for their rates
+CELLS_OF_A_SHAPE = 3  # done ones whose journals are read, of each group
+SHAPES = 8  # of other cells, which are counted for their rates; a group that has no rate yet gets one all the same
 
 
 def calibrate(cells: Sequence[Cell]) -> list[str]:
@@ -71,8 +72,8 @@ def count(cell: Cell) -> Amounts:
 
 def _of_done(cells: Sequence[Cell], runs: str, counts: dict[str, Amounts]) -> list[Rates]:
     """Rates of cells that are done, of the groups of these cells; counts of their shapes are added."""
-    groups, found = {costmodel.group(cell.config) for cell in cells}, []
-    shapes: dict[str, int] = {}
+    groups, found = {costmodel.group(cell.config) for cell in cells}, list[Rates]()
+    seen: Counter[tuple[str, str]] = Counter()
     for folder in price.newest(Path(runs) / "cells")[: price.MOST_READ]:
         cell = readable(lambda folder=folder: _done(folder), say=lambda _: None)  # type: ignore[misc]
         if cell is None:
@@ -81,8 +82,9 @@ def _of_done(cells: Sequence[Cell], runs: str, counts: dict[str, Amounts]) -> li
         if (group := costmodel.group(cell.config, unit)) not in groups:
             continue
         name = costmodel.key(cell)
-        shapes[name] = shapes.get(name, 0) + 1
-        if shapes[name] > CELLS_OF_A_SHAPE or (name not in counts and len(shapes) > SHAPES):
+        seen[group, name] += 1
+        enough = len({shape for _, shape in seen}) > SHAPES and any(rate.group == group for rate in found)
+        if seen[group, name] > CELLS_OF_A_SHAPE or (name not in counts and enough):
             continue
         if name not in counts:
             more, _ = _counts([cell], {})

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from itertools import islice, pairwise
+from itertools import islice, pairwise, zip_longest
 from pathlib import Path
 from statistics import fmean, median
 
@@ -132,16 +132,24 @@ class Model:
 
     def factors(self, entries: Iterable[Entry]) -> Iterator[tuple[str, float]]:
         """Group, and how far it is off on a cell of it, for those that are done and can be compared: 1, not at all.
-        Reads journals.
+        Reads journals; groups take turns, so that whoever takes some has some of each.
         """
-        for entry in entries if self.costs.rates else ():
-            if entry.state is not State.DONE:
-                continue
+        for entry in _in_turn(entries) if self.costs.rates else ():
             cell, unit = as_it_ran(entry.cell)
             guess = self.seconds(cell, unit, of_others=True)
             took = measured(cell.folder, cell.config) if guess else None
             if guess and took and min(guess.total, took.total) > 0:
                 yield group(cell.config, unit), max(guess.total / took.total, took.total / guess.total)
+
+
+def _in_turn(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Those that are done: the first of each group (by today's words, for which no journal is read), the second, ..."""
+    by_group: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.state is State.DONE:
+            by_group.setdefault(group(entry.cell.config), []).append(entry)
+    for row in zip_longest(*by_group.values()):
+        yield from (entry for entry in row if entry is not None)
 
 
 def as_it_ran(cell: Cell) -> tuple[Cell, str | None]:

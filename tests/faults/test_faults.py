@@ -17,7 +17,8 @@ from tests.faults.world import World
 from tests.helpers.program import ROOT
 
 SEED = "501"  # by which all of these come to grids of one cell, which are the quickest: `make drill` has the others
-SELECTION = ("kill -9 of a cell", "inside a save", "kill -9 of the launcher", "a record broken", "mlflow.db broken")
+# one that kills, one within a write, one of damage; tests beside those of multirun, of the ledger and of the store
+SELECTION = ("kill -9 of a cell", "inside a save of the best", "a record broken")
 
 
 @pytest.mark.slow
@@ -28,7 +29,7 @@ def test_a_selection_of_faults_comes_right(tmp_path: Path) -> None:
         [*command, "--folder", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, env={**os.environ}, check=False
     )
     outcomes = json.loads(done.stdout)["outcomes"]
-    assert {one["kind"] for one in outcomes} >= {"kill -9 of a cell", "a record broken", "mlflow.db broken"}
+    assert {one["kind"] for one in outcomes} >= {"kill -9 of a cell", "a record broken"}
     assert [one for one in outcomes if one["outcome"] != "well"] == []
     assert done.returncode == 0, done.stderr
 

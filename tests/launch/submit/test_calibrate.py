@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from gta.journal import Journal
 from gta.train import timed
 from launch.state.ledger import Entry, look
 from launch.submit import costmodel, price
-from launch.submit.calibrate import calibrate
+from launch.submit.calibrate import CELLS_OF_A_SHAPE, calibrate
 from launch.submit.costs import Amount, Amounts, Costs, Rates, costs_file
 from tests.helpers.cells import finish
 from tests.helpers.configs import changed
@@ -83,6 +84,27 @@ def test_ranks_and_packing_are_those_that_a_cell_ran_with(cell: Callable[..., Ce
     assert model.factor(cell(**ran).config) == costmodel.LEAST
     assert model.factor(cell(**GPU).config) == costmodel.UNCHECKED, "not packed: none was compared"
     assert model.factor(cell().config) == costmodel.UNCHECKED, "a core"
+
+
+def test_each_group_has_its_share_of_what_is_read(
+    cell: Callable[..., Cell], costs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a grid whose first cells are all of one group, and by a record of cells of which the newest are."""
+    monkeypatch.setattr(costmodel, "MOST_READ", 2 * costmodel.ENOUGH)
+    packed = {**GPU, "site.cells_per_gpu": 2}
+    last = [done(cell(**packed, seed=seed)) for seed in range(3)]  # the oldest folders
+    first = [done(cell(**GPU, seed=seed)) for seed in range(10, 20)]
+    groups = [costmodel.group(entry.cell.config) for entry in (first[0], last[0])]
+    Costs(counts={costmodel.key(cell()): COUNTS}, rates=[rates(group) for group in groups]).write(costs)
+    assert {costmodel.key(entry.cell) for entry in [*first, *last]} == {costmodel.key(cell())}, "one shape"
+    model = costmodel.of_runs(costs.parent, [*first, *last])
+    assert model.ranges.keys() == set(groups)
+    assert all(factor != costmodel.UNCHECKED for factor in model.ranges.values())
+
+    calibrate([entry.cell for entry in (first[0], last[0])])
+    found = Costs.read(costs)
+    assert found is not None
+    assert Counter(rate.group for rate in found.rates) == dict.fromkeys(groups, CELLS_OF_A_SHAPE)
 
 
 def test_rates_of_other_cells_are_kept(cell: Callable[..., Cell], costs: Path) -> None:
