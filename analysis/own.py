@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from analysis.runs import unread
 from gta.errors import UserError
@@ -11,13 +12,14 @@ from gta.tracking import answers, keys, store
 
 @dataclass(frozen=True)
 class SweepRun:
-    """What a sweep's own run says: the `rows` of its table in the sweep's order, the signatures of its cells (`grid`),
-    and, of a variant, what differs from the sweep as declared. Empty where it does not say.
+    """What a sweep's own run says: the `rows` of its table in the sweep's order, the signatures of its cells, each
+    with its row and column (`grid`; `keys.NOWHERE` where the store is of an older version), and, of a variant, what
+    differs from the sweep as declared. Empty where it does not say.
     """
 
     tag: str
     rows: tuple[str, ...] = ()
-    grid: tuple[str, ...] = ()
+    grid: Mapping[str, keys.Place] = field(default_factory=dict)
     variant: str = ""
 
 
@@ -55,7 +57,7 @@ def _sweep_runs(uri: str, condition: str) -> list[SweepRun]:
         SweepRun(
             run.data.tags[keys.SWEEP_RUN],
             tuple(keys.rows_of(run)),
-            tuple(keys.grid_of(run)),
+            keys.grid_of(run),
             run.data.tags.get(keys.VARIANT, ""),
         )
         for run in found

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from analysis import own, runs, table
-from analysis.cells import cells_of
+from analysis.cells import TableCell, cells_of
 from analysis.report.history import RunHistory
 from gta.errors import UserError
 from gta.masking import masked
 from gta.sweep import Sweep
+from gta.tracking import keys
 
 STORE = Path("runs/mlflow.db")
 
@@ -41,7 +44,9 @@ def load(sweep: str, variant: str = "", baseline: str = "") -> tuple[pd.DataFram
     The sweep is the one that its file declares; `variant` names one of its variants instead, by its folder's name
     (seed-0) or by what differs (seed=0). `baseline` is the row that the others are compared with. Cells that never
     started are not in MLflow, and so not in this table, whose footer says how many these are; `gta table` names them.
-    Raises UserError where there is no store, no such variant or row, or no run of it.
+    Rows and columns are called as `gta table` calls them in this sweep, whatever another one called a cell; where
+    MLflow does not say how, as an older version wrote it, the footer and `mixed` do. Raises UserError where there is no
+    store, no such variant or row, or no run of it.
     """
     uri = tracking_uri()
     declared = own.sweep_run(uri, sweep)
@@ -53,7 +58,8 @@ def load(sweep: str, variant: str = "", baseline: str = "") -> tuple[pd.DataFram
             f"no run of the sweep {sweep!r} is in {masked(uri)}: run it, or `gta sync sweep={sweep}`{there}."
         )
     places = {row: place for place, row in enumerate(chosen.rows)}
-    cells = sorted(cells_of(frame), key=lambda cell: places.get(cell.row, len(places)))
+    cells = [_placed(cell, chosen.grid) for cell in cells_of(frame)]
+    cells.sort(key=lambda cell: places.get(cell.row, len(places)))
     if not chosen.grid and len({(cell.row, cell.column, cell.seed) for cell in cells}) < len(cells):
         raise UserError(
             f"{masked(uri)} has runs of {sweep!r} and of try-outs, and does not say which are which, as an older "
@@ -64,7 +70,17 @@ def load(sweep: str, variant: str = "", baseline: str = "") -> tuple[pd.DataFram
     if absent := set(chosen.grid) - set(frame["signature"]):
         count = f"{len(absent)} of the sweep's {len(chosen.grid)} cells have"
         made.notes.append(f"{count} no run in this store, and no place in this table.")
+    if unplaced := sum(chosen.grid.get(cell.signature, keys.NOWHERE) == keys.NOWHERE for cell in cells):
+        named = f"{unplaced} of {len(cells)} cells in rows that may be called by other sweeps, and mix settings"
+        made.notes.append(f"MIXED: {named}; `gta sync sweep={sweep}` tells MLflow how this sweep calls them.")
+        made.mixed.append(named)
     return frame, made, RunHistory(uri, frame, made)
+
+
+def _placed(cell: TableCell, grid: Mapping[str, keys.Place]) -> TableCell:
+    """The cell in the sweep's own row and column; a run itself has what the sweep that froze it last called them."""
+    row, column = grid.get(cell.signature, keys.NOWHERE)
+    return replace(cell, row=row, column=column) if row else cell
 
 
 def _variant(uri: str, sweep: str, name: str) -> own.SweepRun:

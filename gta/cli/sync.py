@@ -22,11 +22,11 @@ def command(words: Words) -> int:
 
     if any(word.startswith("sweep=") for word in words.overrides):
         from launch.grid.grid import sweep_of
-        from launch.submit.recorder import named, signatures
+        from launch.submit.recorder import named, places
 
         master, cells = composing.recorded_grid(words.overrides)
         folders = [cell.folder.path for cell in cells if cell.folder.frozen]
-        rows, grid = list(dict.fromkeys(cell.row for cell in cells)), signatures(cells)
+        rows, grid = list(dict.fromkeys(cell.row for cell in cells)), places(cells)
         sweeps, uri = named(sweep_of(master)), cells[0].config.paths.tracking_uri
     else:
         from pathlib import Path
@@ -37,7 +37,7 @@ def command(words: Words) -> int:
         overrides = composing.protected(words.overrides)
         paths = paths_of(master_config(composing.start(), overrides, composing.own_options()))
         folders = [folder.path for folder in cell_folders(Path(paths.runs))]
-        sweeps, rows, grid, uri = [], [], [], paths.tracking_uri
+        sweeps, rows, grid, uri = [], [], {}, paths.tracking_uri
     from gta.tracking import sync as tracking
 
     report = tracking.sync(folders, uri, sweeps, alive=alive, check=True, rows=rows, grid=grid)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
+Place = tuple[str, str]  # row and column of a table
+NOWHERE: Place = ("", "")  # of a cell of which neither is known
+
 EXPERIMENT = "gta"
 LONGEST = 5000  # characters of a tag, or a note, that MLflow takes
 
@@ -73,7 +76,7 @@ CURSOR = "gta.cursor"  # how many of its points (doubles left out) were sent
 SWEEP = "gta.sweep."  # + tag of a sweep, or of a variant, that has the cell; the value is "1"
 SWEEP_RUN = "gta.sweep"  # of a sweep's own run, the parent of its cells' runs: its name; shapes/seed-0 of a variant
 VARIANT = "gta.variant"  # of a variant's own run: what differs from the sweep as declared, in settings
-GRID = "gta.grid."  # + number, of a sweep's own run: JSON list of the signatures of its cells, a part of it
+GRID = "gta.grid."  # + number, of a sweep's own run: JSON, row -> column -> signatures of its cells, a part of it
 ROWS = "gta.rows"  # of a sweep's own run: JSON list of the rows of its table, in the sweep's order
 FILES = "gta.files"  # of a sweep's own run: JSON, name of an artifact -> the digest of what was sent
 PARENT = "mlflow.parentRunId"  # of a cell's run: the run of the sweep that had it first
@@ -124,20 +127,32 @@ def rows_of(run: HasTags) -> list[str]:
     return _strings(run.data.tags.get(ROWS, "[]"))
 
 
-def grid_of(run: HasTags) -> list[str]:
-    """The signatures of a sweep's cells, from the sweep's own run; empty where that does not say."""
+def grid_of(run: HasTags) -> dict[str, Place]:
+    """The signatures of a sweep's cells, each with its place in the sweep's table, from the sweep's own run; empty
+    where that does not say, and `NOWHERE` where it has a list of signatures alone, as older versions wrote it.
+    """
     names = [name for name in run.data.tags if name.startswith(GRID)]
-    found = [_strings(run.data.tags[name]) for name in sorted(names, key=lambda name: (len(name), name))]
-    return [signature for part in found for signature in part]
+    found: dict[str, Place] = {}
+    for name in sorted(names, key=lambda name: (len(name), name)):
+        found |= dict.fromkeys(_strings(run.data.tags[name]), NOWHERE)
+        part = _loaded(run.data.tags[name])
+        for row, columns in part.items() if isinstance(part, dict) else ():
+            for column, signatures in columns.items() if isinstance(columns, dict) else ():
+                found |= dict.fromkeys(map(str, signatures), (row, column)) if isinstance(signatures, list) else {}
+    return found
 
 
 def _strings(text: str) -> list[str]:
     """A JSON list of texts; empty where it is none."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return []
+    found = _loaded(text)
     return [str(one) for one in found] if isinstance(found, list) else []
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def networks(metrics: dict[str, float]) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +54,7 @@ def sync(
     partial: bool = False,
     patience: float | None = None,
     rows: Sequence[str] = (),
-    grid: Sequence[str] = (),
+    grid: Mapping[str, keys.Place] | None = None,
 ) -> SyncReport:
     """Bring MLflow up to date with these cell folders; their runs are tagged with, and below, the `sweeps`.
 
@@ -65,13 +65,13 @@ def sync(
     `force` looks at everything again, whatever the caches say. `partial`: these are not all cells of their sweeps,
     whose own status is left as it is. `patience`: seconds for another writer of the store (None: a minute), whose name
     is a problem else. `rows`: of the table of the sweeps, in their order, told to the sweeps' own runs, as is the
-    `grid`: the signatures of all their cells (empty: not known). Raises UserError for a tracking URI or a sweep name
-    that cannot be used.
+    `grid`: the signatures of all their cells, each with its row and column (empty: not known). Raises UserError
+    for a tracking URI or a sweep name that cannot be used.
     """
     started = time.perf_counter()
     uri = store.normal(uri)
     asked = [sweeps] if isinstance(sweeps, str) else list(sweeps)
-    told = Told([Sweep(one) if isinstance(one, str) else one for one in asked], list(rows), list(grid))
+    told = Told([Sweep(one) if isinstance(one, str) else one for one in asked], list(rows), grid or {})
     for sweep in told.sweeps:
         if sweep.tag != keys.metric(sweep.tag):
             raise UserError(f"sweep name {sweep.name!r}: use letters, digits and _ - . only")

@@ -1,10 +1,10 @@
-"""What the own runs of sweeps are told: the rows of their tables, and which cells their grids have."""
+"""What the own runs of sweeps are told: the rows of their tables, and where which cells of their grids stand."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
     from gta.tracking.sync_cache import Sent
 
-_CELLS = 200  # signatures in one
+_LONG = 1000  # characters of a name that leaves a tag no room
 
 
 @dataclass(frozen=True)
 class Told:
-    """The sweeps of one sync; `rows` of their tables, in order, and the signatures of their whole `grid`: none of these
-    is where it is not known.
+    """The sweeps of one sync; `rows` of their tables, in order, and their whole `grid`, the signature of each cell ->
+    the row and the column that these sweeps have it in: none of these is where it is not known.
     """
 
     sweeps: list[Sweep]
     rows: list[str] = field(default_factory=list)
-    grid: list[str] = field(default_factory=list)
+    grid: Mapping[str, keys.Place] = field(default_factory=dict)
 
     @property
     def tags(self) -> list[str]:
@@ -58,13 +58,20 @@ class Told:
         return {name: text for name, text in wanted.items() if run.data.tags.get(name) != text}
 
 
-def digest(grid: Sequence[str]) -> str:
-    """Equal for grids of the same cells."""
-    return hashlib.sha256(",".join(sorted(set(grid))).encode()).hexdigest()[:16]
+def digest(grid: Mapping[str, keys.Place]) -> str:
+    """Equal for grids of the same cells in the same places."""
+    return hashlib.sha256(json.dumps(sorted(grid.items())).encode()).hexdigest()[:16]
 
 
-def _parts(grid: Sequence[str]) -> dict[str, str]:
-    """The signatures in tags, as one takes no more than some thousand characters."""
-    cells = list(dict.fromkeys(grid))
-    parts = [cells[start : start + _CELLS] for start in range(0, len(cells), _CELLS)]
+def _parts(grid: Mapping[str, keys.Place]) -> dict[str, str]:
+    """The cells by row and column in tags, as many in one as MLflow takes. A row of too long a name has none there."""
+    parts: list[dict[str, dict[str, list[str]]]] = []
+    room = 0
+    for signature, names in grid.items():
+        row, column = names if len(json.dumps(names)) < _LONG else keys.NOWHERE
+        if room < (most := len(json.dumps({row: {column: [signature]}})) + 2):
+            parts.append({})
+            room = keys.LONGEST
+        parts[-1].setdefault(row, {}).setdefault(column, []).append(signature)
+        room -= most
     return {f"{keys.GRID}{number}": json.dumps(part) for number, part in enumerate(parts)}

@@ -29,7 +29,7 @@ def sync(
     for uri in sorted({cell.config.paths.tracking_uri for cell in present}):
         folders = [cell.folder.path for cell in present if cell.config.paths.tracking_uri == uri]
         report = tracking.sync(
-            folders, uri, named(sweep), alive=alive, patience=patience, rows=rows, grid=signatures(cells)
+            folders, uri, named(sweep), alive=alive, patience=patience, rows=rows, grid=places(cells)
         )
         for note in report.notes:
             say(note)
@@ -37,9 +37,9 @@ def sync(
     return problems
 
 
-def signatures(cells: Sequence[Cell]) -> list[str]:
-    """Of a whole grid; empty where one is not known."""
-    return [cell.signature for cell in cells] if all(cell.recorded for cell in cells) else []
+def places(cells: Sequence[Cell]) -> dict[str, tuple[str, str]]:
+    """Signature -> row and column of a whole grid; empty where one signature is not known."""
+    return {cell.signature: (cell.row, cell.column) for cell in cells} if all(cell.recorded for cell in cells) else {}
 
 
 def alive(folder: Path) -> bool | None:

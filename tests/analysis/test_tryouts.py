@@ -106,14 +106,47 @@ def test_a_store_of_before_is_told_which_runs_are_the_sweeps(tmp_path: Path, mon
     assert tracking.sync(folders, uri, "shapes").problems == []
     with pytest.raises(UserError, match="`gta sync sweep=shapes` tells it"):
         project.load("shapes")
-    assert tracking.sync(folders[:1], uri, "shapes", rows=["gta"], grid=[first.signature]).updated == 1
-    assert tracking.sync(folders[:1], uri, "shapes", rows=["gta"], grid=[first.signature]).unchanged == 1
+    assert tracking.sync(folders[:1], uri, "shapes", rows=["gta"], grid=of_gta(first.signature)).updated == 1
+    assert tracking.sync(folders[:1], uri, "shapes", rows=["gta"], grid=of_gta(first.signature)).unchanged == 1
     frame, made, _ = project.load("shapes")
     assert list(frame["signature"]) == [first.signature]
     assert "no run in this store" not in " ".join(made.notes)
-    assert tracking.sync(folders[:1], uri, "shapes", rows=["gta"], grid=[first.signature, "f" * 16]).updated == 1
+    assert tracking.sync(folders[:1], uri, "shapes", rows=["gta"], grid=of_gta(first.signature, "f" * 16)).updated == 1
     assert project.load("shapes")[1].notes[-1].startswith("1 of the sweep's 2 cells have no run in this store")
     assert len(runs.load(uri, sweep="shapes")) == 2, "nothing was taken out of the store"
+
+
+def test_rows_are_called_as_this_sweep_calls_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two cells of one label, which another sweep gave each: here they are two rows; and the other way round."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri := f"sqlite:///{tmp_path}/runs/mlflow.db")
+    first, other = cells.of_seeds(2, tmp_path / "runs")
+    second = Cell.of(changed(other.config, {"method.label": "gta transfer_decay=None"}), cells.split())
+    for cell, miou in ((first, 50.0), (second, 70.0)):
+        scored(cell, miou)
+    folders = [cell.folder.path for cell in (first, second)]
+    apart = {first.signature: ("gta", "1/8 (1)"), second.signature: ("gta iterations=9", "1/8 (1)")}
+    together = dict.fromkeys(apart, ("gta", "1/3 (1)"))
+    for placed, means in ((apart, [50.0, 70.0]), (together, [60.0])):
+        rows = list(dict.fromkeys(row for row, _ in placed.values()))
+        assert tracking.sync(folders, uri, "shapes", rows=rows, grid=placed).problems == []
+        _, made, _ = project.load("shapes")
+        assert (made.rows, made.columns) == (rows, list(dict.fromkeys(column for _, column in placed.values())))
+        assert [made.entries[row, made.columns[0]].mean for row in rows] == means
+        assert made.mixed == []
+
+    # as an older version left it: signatures alone, the rows as whichever sweep ran a cell called them
+    client = store.connect(uri)
+    parent = keys.sweep_run(client, client.get_experiment_by_name(keys.EXPERIMENT).experiment_id, "shapes")
+    client.set_tag(parent.info.run_id, f"{keys.GRID}0", f'["{first.signature}"]')
+    _, made, _ = project.load("shapes")
+    assert made.entries["gta", "1/3 (1)"].mean == 50.0
+    assert "`gta sync sweep=shapes` tells MLflow how this sweep calls them" in made.notes[-1]
+    with pytest.raises(UserError, match="1 of 1 cells in rows that may be called by other sweeps"):
+        made.refuse_gaps()
+
+
+def of_gta(*signatures: str) -> dict[str, keys.Place]:
+    return dict.fromkeys(signatures, ("gta", "1/3 (1)"))
 
 
 def test_a_grid_of_more_cells_than_a_tag_holds(tmp_path: Path) -> None:
@@ -122,6 +155,7 @@ def test_a_grid_of_more_cells_than_a_tag_holds(tmp_path: Path) -> None:
     scored(cell, 50.0)
     many = [f"{number:016x}" for number in range(1501)]
     for signatures in (many, many[:300]):
-        assert tracking.sync([cell.folder.path], uri, [Sweep("shapes", "seed=0")], grid=signatures).problems == []
-        assert list(own.sweep_run(uri, "shapes/seed-0").grid) == signatures
+        placed = of_gta(*signatures)
+        assert tracking.sync([cell.folder.path], uri, [Sweep("shapes", "seed=0")], grid=placed).problems == []
+        assert own.sweep_run(uri, "shapes/seed-0").grid == placed
     assert own.variants(uri, "shape") == [], "of the sweep of that whole name alone"
