@@ -9,6 +9,7 @@ where else it belongs.
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import sys
@@ -111,7 +112,11 @@ def styled(stream: TextIO) -> TextIO:
 
 
 def mask_output() -> None:
-    """From now on nothing that this process prints shows a password or steers the terminal; nor what others raise."""
+    """From now on nothing that this process prints shows a password or steers the terminal; nor what others raise. A
+    letter that the terminal's encoding does not have is printed as a question mark.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # of stderr, Python spells such letters out
     for name in ("stdout", "stderr"):
         if not isinstance(stream := getattr(sys, name), _Masked) and stream is not None:
             setattr(sys, name, _Masked(stream))

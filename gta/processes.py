@@ -25,7 +25,7 @@ def first_rank() -> bool:
 def process_letter(pid: int) -> str:
     """The kernel's letter for what a process does (R, S, D, T, t ...); empty where there is none."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
     except (OSError, IndexError):
         return ""
 
@@ -37,7 +37,7 @@ def process_start(pid: int) -> str | None:
     taken for dead.
     """
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except OSError:
         return None
     fields = text.rpartition(")")[2].split()

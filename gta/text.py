@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def did_you_mean(word: str, known: Iterable[str] | Mapping[str, str], most: int = 1, cutoff: float = 0.6) -> str:
-    """`did you mean X?` for the known names nearest to a wrong one; where none is near, `there are A, B, ...`.
+    """`did you mean X?` for the known names nearest to a wrong one; where none is near, `there are A, B.`
 
     A mapping says how each name is shown.
     """
@@ -30,9 +30,9 @@ def did_you_mean(word: str, known: Iterable[str] | Mapping[str, str], most: int 
 
 
 def there_are(names: Iterable[str]) -> str:
-    """`there are A, B.`, or the first of many."""
+    """`there are A, B.`, or the first of many, with how many more there are."""
     names = list(names)
-    return f"there are {', '.join(names[:MOST_NAMED])}" + (", ..." if len(names) > MOST_NAMED else ".")
+    return f"there are {some(names, MOST_NAMED if len(names) > MOST_NAMED + 1 else len(names))}."
 
 
 def some(names: Sequence[str], most: int) -> str:

@@ -75,7 +75,7 @@ def command(
             raise UserError(
                 f"{log.path} is not there: the job has not begun, or the file was removed; -f waits for it."
             )
-        with open(log.path, errors="replace") as file:
+        with open(log.path, encoding="utf-8", errors="replace") as file:
             for line in file if lines is None else deque(file, lines):
                 _write(line)
         return 0
@@ -98,7 +98,7 @@ def _ends(cells: Sequence[Named], lines: int) -> int:
         print(f"==> {cell}")
         try:
             log = logs.find(cell.folder)
-            with open(log.path, errors="replace") as file:
+            with open(log.path, encoding="utf-8", errors="replace") as file:
                 for line in deque(file, lines):
                     _write(line)
         except (UserError, OSError) as error:

@@ -87,6 +87,7 @@ def main(arguments: Sequence[str], program: str = "gta") -> int:
     """Run one command; its exit code (0: well, 1: a cell failed, 2: the user can mend it, 130: interrupted)."""
     if asked := os.environ.get(shells.ASKED):
         return shells.complete(cli, asked)
+    outputs.stand_in()
     mask_output()
     words = [*arguments[1:], "--help"] if arguments[:1] == ["help"] else list(arguments)
     if words and words[0].partition("=")[0] in ("--cfg", "-c"):  # where Hydra's programs have it

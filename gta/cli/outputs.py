@@ -15,6 +15,20 @@ from gta.files import full_disk
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
+def stand_in() -> None:
+    """Open to nowhere what this process was started without (`>&-`): Python has no stream there, and the next file that
+    is opened would be what other programs print into.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, number)
+            os.set_inheritable(number, True)  # dup2 leaves a file alone that has its number already
+            if nowhere != number:
+                os.close(nowhere)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def closed(error: BaseException) -> bool:
     """Whether an error says that nobody reads what is printed any more (`... | head -1`), and is of no other pipe or
     socket. (rich leaves by SystemExit then, and has put nowhere in the pipe's place.)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,9 +23,9 @@ def command(word: str | None) -> int:
     rows = every()
     chosen = {name: row for name, row in rows.items() if not word or word.lower() in f"{name} {row['help']}".lower()}
     if not chosen:
-        from gta.text import did_you_mean
-
-        raise UserError(f"{word}: no setting has this in its name or description; {did_you_mean(str(word), rows)}")
+        close = difflib.get_close_matches(str(word), {name.partition(" ")[0].rpartition(".")[2] for name in rows}, n=3)
+        meant = f"did you mean {' or '.join(close)}?" if close else "`gta settings` lists all."
+        raise UserError(f"{word}: no setting has this in its name or description; {meant}")
     for name, row in chosen.items():
         click.echo(f"{name} = {row['default']}\n    {row['help']}{' (neutral)' * row['neutral']}")
         click.echo(f"    It must be {row['values']}.")

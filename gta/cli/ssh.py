@@ -32,7 +32,11 @@ class Connection:
     def ask(self, script: str) -> str:
         """What a line of bash writes there, in a login shell. Raises UserError where it cannot be run."""
         answer = subprocess.run(
-            self.command(script, login=True), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+            self.command(script, login=True),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
         )
         if answer.returncode:
             why = _reason(answer.stderr) or f"exit code {answer.returncode}"
@@ -76,7 +80,7 @@ def _open(words: Sequence[str], host: str, said: Path) -> None:
         code = subprocess.run(
             [*words, *alive, "-N", "-f", host], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
         ).returncode
-    text = said.read_text(errors="replace")
+    text = said.read_text(encoding="utf-8", errors="replace")
     if code:
         raise UserError(
             f"{host} cannot be reached: {_reason(text) or f'ssh ended with {code}'}. First let `ssh {host}` work."

@@ -13,7 +13,6 @@ from omegaconf import DictConfig
 from gta.compose.hydra import ConfigLoaderImpl, group_options
 from gta.compose.overrides import given
 from gta.errors import UserError
-from gta.text import there_are
 
 PARTS = {"model": ("encoder",), "schedule": ("iterations", "epochs")}  # group -> settings that choose as much
 _PARAMS = "hydra.sweeper.params"
@@ -116,8 +115,8 @@ def _sentence(
     for sweep, fitting in trained.items():
         if fitting.keys() == have.keys():
             return f"{begun}; the sweep {sweep} trains it with {_words(fitting)}."
-    groups = "; ".join(f"{part}: {there_are(group_options(loader, part)).rstrip('.')}" for part in left)
-    return f"{begun}. {groups[0].upper()}{groups[1:]}. Choose with {_words(dict.fromkeys(left, 'NAME'))}."
+    groups = "; ".join(f"of {part}, {', '.join(group_options(loader, part))}" for part in left)
+    return f"{begun}. There are {groups}. Choose with {_words(dict.fromkeys(left, 'NAME'))}."
 
 
 def _words(chosen: dict[str, str]) -> str:

@@ -112,7 +112,7 @@ def _check_inside(names: Sequence[str]) -> None:
 def _trusted(mine: Path, index: Path, digests: bool) -> Path | None:
     """The copy, where it was compared with its source lately (with `digests`: by contents), and all is there still."""
     try:
-        record = json.loads(index.read_text())
+        record = json.loads(index.read_text(encoding="utf-8"))
         age = time.time() - record["checked"]
         folder = mine / Path(record["folder"]).name
         as_asked = not digests or record.get("digests") is True

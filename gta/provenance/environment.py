@@ -91,7 +91,7 @@ def _machine() -> dict[str, Any]:
 def cpu_model() -> str | None:
     """Such as "AMD EPYC 7742 64-Core Processor"."""
     try:
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(errors="replace"), re.MULTILINE)
     except OSError:
         found = None
     return found[1].strip() if found else (platform.processor() or platform.machine() or None)
@@ -119,7 +119,7 @@ def driver_version() -> str | None:
         pass
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=5)
+        answer = subprocess.run(command, capture_output=True, errors="replace", timeout=5)
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.split("\n")[0].strip() or None if answer.returncode == 0 else None

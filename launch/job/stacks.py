@@ -36,7 +36,9 @@ def show(pid: int) -> None:
 def shown_by(pid: int) -> bool:
     """Whether a process catches the signal: it would kill any other."""
     with contextlib.suppress(OSError):
-        caught = re.search(r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+        caught = re.search(
+            r"^SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text(errors="replace"), re.MULTILINE
+        )
         return caught is not None and bool(int(caught[1], 16) >> (DUMP - 1) & 1)
     return False
 

@@ -127,7 +127,7 @@ def _text(asked: float, known: Known) -> str:
 def _read(path: Path) -> tuple[float, Known | None]:
     """When it was asked, and the answer; None where there is none, or one that cannot be read."""
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
         asked = float(found["asked"])
         if "unknown" in found:
             return asked, Unknown(**found["unknown"])

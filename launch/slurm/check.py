@@ -153,7 +153,9 @@ def _test_only(script: str) -> Finding:
     command = ["sbatch", "--test-only"]
     try:
         with slurm.outside_of_jobs():
-            answer = subprocess.run(command, input=script, capture_output=True, text=True, timeout=SBATCH_SECONDS)
+            answer = subprocess.run(
+                command, input=script, capture_output=True, errors="replace", timeout=SBATCH_SECONDS
+            )
     except (OSError, subprocess.SubprocessError) as error:
         return problem("sbatch", f"does not answer ({type(error).__name__})", "Try again; the controller may be busy.")
     said = " ".join(answer.stderr.replace("sbatch: ", "").split())

@@ -136,7 +136,7 @@ def ask(*command: str) -> str | None:
 def _asked(command: tuple[str, ...], path: str, slurm_conf: str) -> str:
     """Raises where there is no answer, so that only answers are kept."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_DEFAULTS)}
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, env=environment)
+    answer = subprocess.run(command, capture_output=True, errors="replace", timeout=ASK_SECONDS, env=environment)
     if answer.returncode:
         raise subprocess.CalledProcessError(answer.returncode, command)
     return answer.stdout

@@ -36,7 +36,7 @@ def available() -> bool:
     if not installed():
         return False
     try:
-        answer = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=10)
+        answer = subprocess.run(["scontrol", "ping"], capture_output=True, errors="replace", timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return " UP" in answer.stdout
@@ -213,7 +213,9 @@ def _squeue(columns: str, count: int, *options: str) -> list[list[str]] | Unknow
     """The columns of this user's jobs, a list a job."""
     command = ["squeue", "--noheader", "--array", "--me", *options, columns]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, env=_plain_environment())
+        answer = subprocess.run(
+            command, capture_output=True, errors="replace", timeout=ASK_SECONDS, env=_plain_environment()
+        )
     except FileNotFoundError:
         return Unknown("no Slurm on this machine", silent=True)
     except (OSError, subprocess.TimeoutExpired):
@@ -252,7 +254,9 @@ def _parsed(line: str) -> EndedJob:
 def _run(command: list[str]) -> subprocess.CompletedProcess[str] | None:
     """One of Slurm's commands; None where it is not there or does not answer."""
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=ASK_SECONDS, env=_plain_environment())
+        return subprocess.run(
+            command, capture_output=True, errors="replace", timeout=ASK_SECONDS, env=_plain_environment()
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
 

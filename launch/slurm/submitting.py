@@ -58,7 +58,7 @@ def send(script: Path) -> Answer:
     try:
         with outside_of_jobs():
             answer = subprocess.run(
-                ["sbatch", "--parsable", str(script)], capture_output=True, text=True, timeout=SBATCH_SECONDS
+                ["sbatch", "--parsable", str(script)], capture_output=True, errors="replace", timeout=SBATCH_SECONDS
             )
     except subprocess.TimeoutExpired as error:
         said = error.stderr.decode(errors="replace") if isinstance(error.stderr, bytes) else error.stderr or ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
@@ -187,6 +188,18 @@ def test_no_name_and_no_error_steers_the_terminal(capsys: pytest.CaptureFixture[
     assert third == "\x1b[1mours\x1b[0m \x1b[2K https://***@host"
     assert r"\x1b]0;title\x07" in shown.err
     assert "\x1b" not in shown.err
+
+
+def test_a_letter_that_the_terminal_does_not_have_is_a_question_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    for encoding, shown in (
+        ("ascii", b"72.02 ? 2.08 ?"),
+        ("latin-1", b"72.02 \xb1 2.08 ?"),
+        ("utf-8", "72.02 ± 2.08 …".encode()),
+    ):
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written := io.BytesIO(), encoding))
+        mask_output()
+        print("72.02 ± 2.08 …", end="", flush=True)
+        assert written.getvalue() == shown
 
 
 def test_a_record_and_a_journal_hold_none(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from gta.text import did_you_mean, first_line, human_bytes, no_formula, printabl
 def test_a_wrong_name_is_answered_with_the_nearest_or_with_all() -> None:
     assert did_you_mean("supervise", ["gta", "supervised"]) == "did you mean supervised?"
     assert did_you_mean("x", ["gta", "supervised"]) == "there are gta, supervised."
+    assert did_you_mean("x", [*"abcdefghijklm"]) == "there are a, b, c, d, e, f, g, h, i, j, k, l, m."
+    assert did_you_mean("xx", [*"abcdefghijklmn"]) == "there are a, b, c, d, e, f, g, h, i, j, k, l and 2 more."
 
 
 def test_an_error_in_one_line_and_a_size_in_one_unit() -> None:

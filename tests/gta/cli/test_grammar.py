@@ -185,6 +185,8 @@ def test_several_old_words_are_said_in_one_line(ask: Callable[..., Asked], capsy
         ("predict CELL --out o --format voc", "'voc' is not one of 'pictures', 'cityscapes'."),
         ("splits import --family u2pl", "import takes one place"),
         ("splits make --split-seed x", "'--split-seed'"),
+        ("settings zzz", "zzz: no setting has this in its name or description; `gta settings` lists all."),
+        ("settings thresold", "did you mean threshold or "),
         ("completion", "bash"),
         ("completion tcsh", "'tcsh' is not one of 'bash', 'zsh', 'fish'."),
     ],

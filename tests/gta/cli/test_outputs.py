@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,21 @@ def test_a_full_device_is_said_also_of_the_last_words(tmp_path: Path) -> None:
         )
     assert ended.returncode == 2
     assert ended.stderr == "error: No space left on device; make room, then run the same command again\n"
+
+
+_CHILD = """
+import subprocess
+from gta.cli.main import main
+code = main(["--version"])
+raise SystemExit(code or subprocess.run(["test", "/dev/null", "-ef", "/proc/self/fd/1"]).returncode)
+"""
+
+
+@pytest.mark.slow
+def test_a_closed_output_is_nowhere_for_other_programs_too() -> None:
+    line = shlex.join([sys.executable, "-c", _CHILD])
+    for closed in (">&-", "<&- >&- 2>&-"):
+        assert subprocess.run(["bash", "-c", f"{line} {closed}"], cwd=ROOT, timeout=300).returncode == 0
 
 
 @pytest.mark.parametrize(
