@@ -65,6 +65,12 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
     text.append(f"Code: {_several(_commits(used), 'commits')}")
     if versions := _timm(used):
         text.append(f"timm: {_several(versions, 'versions')}")
+    if told := unlike.computed_by(used):
+        text.append(f"Not computed alike, so that rounding may differ: {'; '.join(told)}")
+    if told := unlike.computing(used, cells):
+        text.append(f"Seeds of one mean differ (MIXED computing): {unlike.few(told)}")
+    if told := unlike.roots(used, cells):
+        text.append(f"Several data roots, whose pictures nobody compared: {'; '.join(told)}")
     text += _orders(used, wanted)
     return [f"{note}." for note in text]
 
@@ -183,6 +189,8 @@ def mixed(
     with_numbers = [cell for cell in cells if cell.signature in set(used["signature"])]
     if differing := unlike.settings(with_numbers):
         told.append(f"settings that differ between the seeds of one mean ({unlike.few(differing)})")
+    if differing := unlike.computing(used, cells):
+        told.append(f"devices or versions that differ between the seeds of one mean ({unlike.few(differing)})")
     return told + _trained_otherwise(with_numbers)
 
 

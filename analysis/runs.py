@@ -14,6 +14,10 @@
     status, error                      str: MLflow's (FINISHED, FAILED, RUNNING, KILLED); what stopped it
     seconds, gpu_hours                 float: training time; GPU-hours of all attempts, 0 on a CPU, NaN until known
     commit                             str: git commits that made it, parted by commas; +TREE: had uncommitted changes
+    gpu, cpu                           str: kinds of GPU that it trained on, "none" on a CPU; the model of the CPU
+    versions                           str: of what computes, "torch 2.11.0+cpu, numpy 2.3.4, ..."; all three of the
+                                       latest attempt, "" where that does not say
+    data_root                          str: the folder of the pictures; "" where that is not known
     timm                               str: versions of timm, parted by commas; "" without a backbone of it, or unknown
     order                              str: of the batches, if not the first alone: "order 1 from iteration 400"
     evaluations                        list of dict, what `gta eval` found out about the network: `which` (last, best),
@@ -73,6 +77,10 @@ COLUMNS = {
     "seconds": "float64",
     "gpu_hours": "float64",
     "commit": "str",
+    "gpu": "str",
+    "cpu": "str",
+    "versions": "str",
+    "data_root": "str",
     "timm": "str",
     "order": "str",
     "digest_labeled": "str",
@@ -221,6 +229,7 @@ def _row(tags: dict[str, str], run_id: str, status: str, classes: list[str]) -> 
         "seconds": float(tags.get(keys.SECONDS) or "nan"),
         "gpu_hours": float(tags.get(keys.GPU_SECONDS) or "nan") / 3600,
         "commit": tags.get(keys.COMMIT, ""),
+        **{name: tags.get(keys.tag(name), "") for name in ("gpu", "cpu", "versions", "data_root")},
         "timm": tags.get(keys.TIMM, ""),
         "order": tags.get(keys.ORDER, ""),
         "classes": classes,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import aggregate, bootstrap, protocol, published, scored, significance
+from analysis import aggregate, bootstrap, protocol, published, scored, significance, unlike
 from analysis.aggregate import Aggregate
 from analysis.bootstrap import OverImages, Uncounted
 from analysis.cells import TableCell
@@ -39,6 +39,7 @@ class Table:
     missing: list[str]
     fill: dict[str, list[str]] = field(default_factory=dict)
     mixed: list[str] = field(default_factory=list)
+    roots: list[str] = field(default_factory=list)  # of each data set whose pictures are in several folders, which
     published: list[PlacedRow] = field(default_factory=list)
     footnotes: list[str] = field(default_factory=list)
     baseline: str = ""
@@ -122,8 +123,10 @@ class Table:
         """Add what a bootstrap over images says of each entry; `cells`: the folder of the cells' folders."""
         self.over_images, self.uncounted = bootstrap.of_table(self.entries, self.facets, cells, self.baseline)
 
-    def refuse_gaps(self) -> None:
-        """Raise UserError for a table that has missing cells, or runs that do not belong together (--strict)."""
+    def refuse_gaps(self, other_roots: bool = False) -> None:
+        """Raise UserError for a table that has missing cells, or runs that do not belong together (--strict);
+        `other_roots`: pictures in several folders are known to be the same (--other-roots).
+        """
         wrong = []
         if self.missing:
             count = len(self.missing)
@@ -131,6 +134,11 @@ class Table:
             commands = ", ".join(f"`{command}`" for command in self.fill)
             wrong.append(f"cells are missing ({shown})" + (f", which {commands} makes" if commands else ""))
         wrong += [f"its runs have {text}" for text in self.mixed]
+        if self.roots and not other_roots:
+            wrong.append(
+                f"its cells have several data roots ({'; '.join(self.roots)}), whose pictures nobody compared: where "
+                "they are copies of the same, accept them with --other-roots"
+            )
         if wrong:
             raise UserError(f"--strict refuses the table {self.title}: {'; '.join(wrong)}.")
 
@@ -178,6 +186,7 @@ def build(
     table.facets = {column: facet for column, (_, facet) in columns.items()}
     scores = [score for entry in entries.values() for score in entry.done]
     table.mixed = protocol.mixed(used, cells, view, scores)
+    table.roots = unlike.roots(used, cells)
     table.notes += protocol.scored_by(scores)
     _name_missing(table)
     if baseline:

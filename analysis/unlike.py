@@ -1,22 +1,19 @@
-"""What the seeds of one mean have unlike, though they should differ in the seed alone."""
+"""What cells of one table have unlike, and the seeds of one mean, which should differ in the seed alone: settings, what
+computed them, the folders of their pictures.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import pandas as pd
 
 from analysis.cells import TableCell
 from gta.text import some
 
-_NAMED = 3  # settings, or means, in a sentence
+_NAMED = 3  # settings, means or cells in a sentence
 _LONGEST = 40  # characters of a value
-
-
-def means(cells: Iterable[TableCell]) -> dict[str, list[TableCell]]:
-    """The cells whose numbers one entry of the table is the mean of, by its row and column."""
-    found: dict[str, list[TableCell]] = {}
-    for cell in cells:
-        found.setdefault(f"{cell.row} {cell.column}", []).append(cell)
-    return found
+_CLOSE = ("torch", "opencv", "pillow")  # of these another major or minor version computes otherwise than in rounding
 
 
 def settings(cells: Sequence[TableCell]) -> list[str]:
@@ -24,19 +21,44 @@ def settings(cells: Sequence[TableCell]) -> list[str]:
 
     A setting that one cell has and another has not is at its default there (`gta.fields.result`, `later`).
     """
-    together = means(cells)
-    where: dict[str, list[str]] = {}
-    for place, group in together.items():
-        for name in dict.fromkeys(name for cell in group for name in cell.settings):
-            seeds: dict[str, list[int]] = {}
-            for cell in sorted(group, key=lambda cell: cell.seed):
-                seeds.setdefault(cell.settings.get(name, "its default"), []).append(cell.seed)
-            if len(seeds) > 1:
-                where.setdefault(f"{name} {_by_seed(seeds)}", []).append(place)
-    everywhere = len(together) if len(together) > 1 else 0
+    return _within_means(cells, lambda cell: cell.settings, "its default")
+
+
+def computing(used: pd.DataFrame, cells: Iterable[TableCell]) -> list[str]:
+    """In which kind of device, and which versions by more than a patch, seeds of one mean differ, in such words.
+
+    `used`: the runs of the cells, a row each. What a record does not say is like all others.
+    """
+    found = {run["signature"]: _kinds(run) for _, run in used.iterrows()}
+    return _within_means([cell for cell in cells if cell.signature in found], lambda cell: found[cell.signature])
+
+
+def computed_by(used: pd.DataFrame) -> list[str]:
+    """What of versions, GPUs and CPUs is not the same for all cells: "torch 2.11.0 (5 cells), 2.12.0 (1 cell)"."""
+    found: dict[str, dict[str, int]] = {}
+    for _, run in used.iterrows():
+        device = {"trained on": _device(run)} if _device(run) else {}
+        for name, text in {**_versions(run), **device}.items():
+            counts = found.setdefault(name, {})
+            counts[text] = counts.get(text, 0) + 1
     return [
-        f"{said} {'of every mean' if len(places) == everywhere else f'of {some(places, _NAMED)}'}"
-        for said, places in where.items()
+        f"{name} {', '.join(f'{text} ({_cells(count)})' for text, count in counts.items())}"
+        for name, counts in found.items()
+        if len(counts) > 1
+    ]
+
+
+def roots(used: pd.DataFrame, cells: Iterable[TableCell]) -> list[str]:
+    """The folders of pictures of each data set that has several, with the cells of each; "" is not known, and none."""
+    called = {cell.signature: f"{cell.row} {cell.column} seed {cell.seed}" for cell in cells}
+    found: dict[str, dict[str, list[str]]] = {}
+    for _, run in used.iterrows():
+        if run["data_root"]:
+            found.setdefault(run["dataset"], {}).setdefault(run["data_root"], []).append(called[run["signature"]])
+    return [
+        f"{dataset} in {', '.join(f'{root} ({some(names, _NAMED)})' for root, names in folders.items())}"
+        for dataset, folders in found.items()
+        if len(folders) > 1
     ]
 
 
@@ -46,9 +68,55 @@ def few(told: Sequence[str]) -> str:
     return "; ".join(told[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
+def _within_means(
+    cells: Iterable[TableCell], values: Callable[[TableCell], Mapping[str, str]], absent: str = ""
+) -> list[str]:
+    """In what the cells of one row and column differ; what a cell does not say is `absent`, or, without that word, like
+    the others.
+    """
+    means: dict[str, list[TableCell]] = {}
+    for cell in cells:
+        means.setdefault(f"{cell.row} {cell.column}", []).append(cell)
+    where: dict[str, list[str]] = {}
+    for mean, group in means.items():
+        for name in dict.fromkeys(name for cell in group for name in values(cell)):
+            seeds: dict[str, list[int]] = {}
+            for cell in sorted(group, key=lambda cell: cell.seed):
+                if text := values(cell).get(name, absent):
+                    seeds.setdefault(text, []).append(cell.seed)
+            if len(seeds) > 1:
+                where.setdefault(f"{name} {_by_seed(seeds)}", []).append(mean)
+    every = len(means) if len(means) > 1 else 0
+    return [
+        f"{said} {'of every mean' if len(found) == every else f'of {some(found, _NAMED)}'}"
+        for said, found in where.items()
+    ]
+
+
 def _by_seed(seeds: dict[str, list[int]]) -> str:
     return ", ".join(
         f"{text if len(text) <= _LONGEST else text[: _LONGEST - 3] + '...'} "
         f"({'seed' if len(ones) == 1 else 'seeds'} {', '.join(map(str, ones))})"
         for text, ones in seeds.items()
     )
+
+
+def _kinds(run: pd.Series) -> dict[str, str]:
+    """The kind of device, and the major and minor version of what changes more than the last digits with it."""
+    kinds = {name: ".".join(text.split(".")[:2]) for name, text in _versions(run).items() if name in _CLOSE}
+    return kinds | ({"device": "CPU" if run["gpu"] == "none" else "GPU"} if run["gpu"] else {})
+
+
+def _versions(run: pd.Series) -> dict[str, str]:
+    """Package -> version, of the text that a run has."""
+    parted = (part.partition(" ") for part in str(run["versions"]).split(", "))
+    return {name: version for name, _, version in parted if version}
+
+
+def _device(run: pd.Series) -> str:
+    """The GPU that a cell trained on, else the CPU; empty where that is not known."""
+    return str(run["cpu"] or "a CPU") if run["gpu"] == "none" else str(run["gpu"])
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell{'s' if count > 1 else ''}"

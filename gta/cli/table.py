@@ -79,9 +79,17 @@ class Unread:
 @options.table
 @options.rows
 @option("--strict", is_flag=True, help="Refuse missing cells, and runs that do not belong together: see above.")
+@option("--other-roots", is_flag=True, help="With --strict: accept cells whose pictures were in several folders.")
 @options.paper
 def command(
-    words: Words, strict: bool, style: str, caption: str, label: str, decimals: int | None, **shown: Any
+    words: Words,
+    strict: bool,
+    other_roots: bool,
+    style: str,
+    caption: str,
+    label: str,
+    decimals: int | None,
+    **shown: Any,
 ) -> int:
     """The results table of a grid.
 
@@ -105,7 +113,9 @@ def command(
     --strict refuses a table with cells missing; one whose runs are of several commits, evaluations, lists, versions of
     timm or orders of the batches; one whose cells differ in how they are trained (encoder, weights, iterations,
     batch, crop, optimizer, views) otherwise than by method, data set, split and what the sweep's file varies
-    (hydra.sweeper.params); and one where seeds of one mean differ in any setting that can change a result.
+    (hydra.sweeper.params); one where seeds of one mean differ in any setting that can change a result, in the kind of
+    device, or in the version of torch, OpenCV or Pillow (its patch aside); and one whose cells had their pictures in
+    several folders (data.root), unless --other-roots says that these are copies of the same.
 
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected; and below the table, over all columns, interquartile means and
@@ -117,6 +127,8 @@ def command(
     Without a grid: the sweeps there are, and how far each is.
     """
     paper = _paper(style, caption, label, decimals)
+    if other_roots and not strict:
+        raise UserError("--other-roots is for what --strict refuses: add --strict.")
     if overview.asked(words.overrides):
         unfit = [word for word, given in (("--strict", strict), ("--style", paper)) if given]
         return overview.show(words.overrides, "table", unfit=unfit)
@@ -126,7 +138,7 @@ def command(
 
     sweep = sweep_of(master)
     problems = sync(cells, sweep)
-    return show(sweep, composing.look(cells), words.overrides, Shown(**shown), strict, problems, paper)
+    return show(sweep, composing.look(cells), words.overrides, Shown(**shown), strict, problems, paper, other_roots)
 
 
 def _paper(style: str, caption: str, label: str, decimals: int | None) -> PaperStyle | None:
@@ -149,6 +161,7 @@ def show(
     strict: bool = False,
     problems: Sequence[str] = (),
     paper: PaperStyle | None = None,
+    other_roots: bool = False,
 ) -> int:
     """Print the table of a grid and write its files; `overrides` are those that the grid was made of. The exit code: 1
     where something of it could not be read or written; that is said below the table, and the `problems` of before.
@@ -163,7 +176,7 @@ def show(
     paths = entries[0].cell.config.paths
     if strict:
         try:
-            made.refuse_gaps()
+            made.refuse_gaps(other_roots)
         except UserError:
             say(problems)  # maybe why there are gaps
             raise

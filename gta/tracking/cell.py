@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gta import evaluations, journal
 from gta.cellfolder import Attempt, BrokenRecord, CellFolder, Failure, Identity, NewOrder, Result, readable
@@ -16,7 +16,16 @@ from gta.config import Config
 from gta.evaluations import Evaluation
 from gta.sweep import Sweep
 from gta.tracking import keys
-from gta.tracking.tags import attempt_tags, evaluation_tags, gpu, gpu_seconds, result_tags, started_by, timm
+from gta.tracking.tags import (
+    attempt_tags,
+    computed_by,
+    evaluation_tags,
+    gpu,
+    gpu_seconds,
+    result_tags,
+    started_by,
+    timm,
+)
 
 _ERROR_LENGTH = 500  # characters of an error that are shown in a list of runs
 Found = TypeVar("Found")
@@ -77,6 +86,7 @@ class TrackedCell:
     failure: Failure | None  # the one that still counts
     attempt: Attempt | None  # the latest
     sweep: Sweep | None  # the one that the cell was last submitted for; None for a grid without a name
+    root: str = ""  # the folder of the pictures, as it was last submitted; "" where no config says
     orders: list[NewOrder] = field(default_factory=list)  # of the batches
     evaluated: list[Evaluation] = field(default_factory=list)  # by any protocol
     alive: bool | None = None  # whether a process works on the cell; None: not known
@@ -95,6 +105,7 @@ class TrackedCell:
         def either(read: Callable[[], Found | None]) -> Found | None:
             return read() if whole else readable(read, say=lambda _: None)
 
+        settings = either(folder.settings) or {}
         return cls(
             folder=folder,
             files=files,
@@ -103,7 +114,8 @@ class TrackedCell:
             result=result,
             failure=None if result else either(folder.last_failure),
             attempt=either(folder.latest_attempt),
-            sweep=either(lambda: _sweep(folder)),
+            sweep=_sweep(settings),
+            root=_root(settings),
             orders=result.orders if result else either(folder.orders) or [],  # of batches that count
             evaluated=evaluations.all_of(folder, certain=whole),  # what is lacking goes out of MLflow
             alive=alive,
@@ -165,7 +177,9 @@ class TrackedCell:
         if self.journal_began:
             tags[keys.JOURNAL] = repr(self.journal_began)
         if self.attempt is not None:
-            tags |= attempt_tags(self.attempt)
+            tags |= attempt_tags(self.attempt) | computed_by(self.attempt)
+        if self.root:
+            tags[keys.ROOT] = self.root[: keys.LONGEST]
         if names := gpu(self.records, self.attempt):
             tags[keys.GPU] = names
         if versions := timm(self.records):
@@ -240,7 +254,11 @@ def _records(path: Path) -> list[journal.Record]:
     return records
 
 
-def _sweep(folder: CellFolder) -> Sweep | None:
-    settings = folder.settings() or {}
+def _root(settings: Mapping[str, Any]) -> str:
+    data = settings.get("data")
+    return str(data.get("root") or "") if isinstance(data, dict) else ""
+
+
+def _sweep(settings: Mapping[str, Any]) -> Sweep | None:
     name = settings.get("sweep_name")
     return None if name in (None, "", Config().sweep_name) else Sweep(str(name), str(settings.get("variant") or ""))

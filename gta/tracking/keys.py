@@ -56,6 +56,11 @@ ERROR = "gta.error"
 JOB = "gta.job"
 HOST = "gta.host"
 GPU = "gta.gpu"  # names of the kinds of GPU that it trained on, parted by commas; "none" on a CPU
+CPU = "gta.cpu"  # the model of the CPU
+VERSIONS = (
+    "gta.versions"  # of the packages that compute: "torch 2.11.0+cpu, numpy 2.3.4, opencv 4.12.0.88, pillow 12.0.0"
+)
+ROOT = "gta.data_root"  # the folder of the pictures
 ATTEMPT = "gta.attempt"  # its number: how often the cell was started
 DIRTY = "gta.dirty"  # "true" where the code had changes that no commit has
 CHECKPOINT = "gta.checkpoint"  # path of the last checkpoint

@@ -15,6 +15,7 @@ from gta.sweep import Sweep
 from gta.tracking import keys
 
 EVALUATION_FIELDS = ("network", "which", "iteration", "evaluation", "images", "miou", "commit", "by_image")
+_COMPUTING = {"torch": "torch", "numpy": "numpy", "opencv-python-headless": "opencv", "pillow": "pillow"}
 _STARTS = ("started", "resumed")
 
 
@@ -28,6 +29,16 @@ def attempt_tags(attempt: Attempt) -> dict[str, str]:
     if attempt.commit and (dirty := attempt.environment.get("dirty")) is not None:
         tags[keys.DIRTY] = str(bool(dirty)).lower()
     return tags
+
+
+def computed_by(attempt: Attempt) -> dict[str, str]:
+    """On which CPU, and by which versions of what computes, as far as its record says."""
+    found = attempt.environment
+    packages = found.get("packages")
+    have = packages if isinstance(packages, dict) else {}
+    told = [f"{name} {have[package]}" for package, name in _COMPUTING.items() if have.get(package)]
+    values = {keys.CPU: str(found.get("cpu") or ""), keys.VERSIONS: ", ".join(told)}
+    return {name: text for name, text in values.items() if text}
 
 
 def started_by(sweep: Sweep | None, attempt: Attempt | None) -> dict[str, str]:

@@ -286,6 +286,60 @@ def test_seeds_of_one_mean_that_differ_in_a_setting_are_told_and_refused():
     ]
 
 
+VERSIONS = "torch 2.11.0+cpu, numpy 2.3.4, opencv 4.12.0.88, pillow 12.0.0"
+
+
+def of_seeds(*changes):
+    """The table of one mean whose seeds' runs have these changes."""
+    rows = [run(f"s{seed}", 50.0, seed=seed, **one) for seed, one in enumerate(changes)]
+    return build(frame(*rows), [want(f"s{seed}", seed=seed) for seed in range(len(rows))], "mine")
+
+
+def test_other_rounding_is_told_and_no_reason_to_refuse():
+    one = {"versions": VERSIONS, "gpu": "none", "cpu": "AMD EPYC"}
+    other = {"versions": VERSIONS.replace("2.11.0+cpu", "2.11.1+cu126").replace("2.3.4", "2.4.0"), "gpu": "none"}
+    made = of_seeds(one, other | {"cpu": "Intel Xeon"}, one, {})
+    assert (
+        "Not computed alike, so that rounding may differ: torch 2.11.0+cpu (2 cells), 2.11.1+cu126 (1 cell); "
+        "numpy 2.3.4 (2 cells), 2.4.0 (1 cell); trained on AMD EPYC (2 cells), Intel Xeon (1 cell)."
+    ) in made.notes, "what a record of before does not say is nothing"
+    made.refuse_gaps()
+    gpus = of_seeds({"gpu": "NVIDIA A100", "cpu": "x"}, {"gpu": "NVIDIA H200", "cpu": "y"})
+    told = "trained on NVIDIA A100 (1 cell), NVIDIA H200 (1 cell)"
+    assert f"Not computed alike, so that rounding may differ: {told}." in gpus.notes, "whatever the hosts' CPUs are"
+    gpus.refuse_gaps()
+    assert "rounding" not in " ".join(of_seeds(one, one).notes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"versions": VERSIONS.replace("2.11.0", "2.12.0")}, "torch 2.11 (seed 0), 2.12 (seed 1)"),
+        ({"versions": VERSIONS.replace("4.12.0", "4.11.0")}, "opencv 4.12 (seed 0), 4.11 (seed 1)"),
+        ({"versions": VERSIONS.replace("12.0.0", "11.3.0")}, "pillow 12.0 (seed 0), 11.3 (seed 1)"),
+        ({"gpu": "NVIDIA H200"}, "device CPU (seed 0), GPU (seed 1)"),
+    ],
+)
+def test_seeds_of_one_mean_by_other_devices_or_versions_are_refused(changes, said):
+    usual = {"versions": VERSIONS, "gpu": "none", "cpu": "AMD EPYC"}
+    made = of_seeds(usual, usual | changes)
+    assert f"Seeds of one mean differ (MIXED computing): {said} of gta 1/67 (6)." in made.notes
+    assert made.mixed == [f"devices or versions that differ between the seeds of one mean ({said} of gta 1/67 (6))"]
+    rows = [run("a", 50.0, **usual), run("b", 40.0, **usual | changes)]
+    build(frame(*rows), [want("a"), want("b", "sup")]).refuse_gaps()
+
+
+def test_several_data_roots_are_told_and_refused_until_somebody_vouches_for_them():
+    made = of_seeds({"data_root": "/a"}, {"data_root": "/b"}, {"data_root": "/a"}, {})
+    told = "shapes in /a (gta 1/67 (6) seed 0, gta 1/67 (6) seed 2), /b (gta 1/67 (6) seed 1)"
+    assert f"Several data roots, whose pictures nobody compared: {told}." in made.notes
+    with pytest.raises(UserError, match=r"several data roots .* accept them with --other-roots"):
+        made.refuse_gaps()
+    made.refuse_gaps(other_roots=True)
+    of_seeds({"data_root": "/a"}, {"data_root": "/a"}).refuse_gaps()
+    of_seeds({"data_root": "/a"}, {"data_root": "/b", "dataset": "camvid"}).refuse_gaps()
+
+
 def test_only_seeds_with_numbers_are_called_seeds_of_the_table():
     cells = [want("a"), want("b", seed=1), want("c", "sup", seed=1), want("d", seed=2)]
     notes = build(frame(run("a", 50.0), run("c", 40.0, seed=1)), cells).notes

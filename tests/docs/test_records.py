@@ -67,6 +67,7 @@ def test_a_run_has_the_tags_and_artifacts_of_the_page(tmp_path: Path, empty_stor
         (log := tmp_path / "log.out").write_text("a line")
         attempt(cell, 1, job="7", log=str(log), environment=environment() | {"commit": "abc", "dirty": False})
         CellFolder(cell).checkpoint_file.touch()
+        write_text(CellFolder(cell).config_file, "data: {root: /data/voc}\n")
         with Journal(CellFolder(cell).journal_file) as journal:
             journal.event("resumed", timm="1.0.9")
     fail(cells[0], attempt=1)

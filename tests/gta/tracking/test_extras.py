@@ -13,7 +13,9 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from mlflow.tracking import MlflowClient
 
+from analysis import runs
 from gta.cellfolder import Attempt, CellFolder
+from gta.files import write_text
 from gta.provenance.environment import commit_of, environment
 from gta.tracking import keys
 from gta.tracking import sync as tracking
@@ -88,6 +90,25 @@ def test_code_and_gpus_are_those_that_an_attempt_finds(tmp_path, uri, client, mo
     assert tags["gta.host"] == socket.gethostname()
     assert tags["gta.commit"] == (found["commit"] or commit_of(found))
     assert tags.get("gta.dirty") == (str(found["dirty"]).lower() if found["commit"] else None)
+
+
+def test_what_computed_a_cell_and_where_its_pictures_were_reach_the_analysis(tmp_path, uri, client):
+    """From MLflow, and from the cell's own folder; of a record that says nothing there is nothing."""
+    cell, bare = make_cell(tmp_path), make_cell(tmp_path)
+    write_text(CellFolder(cell).config_file, "data: {root: /data/voc}\n")
+    packages = {"torch": "2.11.0+cpu", "numpy": "2.3.4", "opencv-python-headless": "4.12.0.88", "mlflow": "3.5"}
+    found = {"cpu": "AMD EPYC", "gpus": [], "packages": packages}
+    attempt(cell, 1, environment=found)
+    attempt(bare, 1, environment={"packages": "none", "cpu": None})
+    for one in (cell, bare):
+        finish(one)
+    tracking.sync([cell, bare], uri)
+    names = ["gpu", "cpu", "versions", "data_root"]
+    for frame in (runs.load(uri), runs.of_folders([CellFolder(cell), CellFolder(bare)])):
+        rows = frame[frame["headline"]].set_index("signature")[names].to_dict("index")
+        told = ["none", "AMD EPYC", "torch 2.11.0+cpu, numpy 2.3.4, opencv 4.12.0.88", "/data/voc"]
+        assert list(rows[cell.name].values()) == told
+        assert list(rows[bare.name].values()) == ["", "", "", ""]
 
 
 def test_code_without_a_commit_is_told_by_its_digest_and_never_called_clean(tmp_path, uri, client):
