@@ -9,6 +9,7 @@ public code does with the scores: argmax, a boolean mask, a count. `ours` is `gt
 looked at for what is not finite; then with `evaluation.batch`. The last rows read the images and masks from JPEG and
 PNG files as an evaluation does, without a worker beside it (they need Pillow and OpenCV, and are left out where these
 are not): one network, and two that share the reading, against the passes of both.
+All rows, the plain ones too, have freed memory kept, as an evaluation has it from its first batch on.
 Rounds go over all rows in turn; seconds are those of the process (CPU time; on a GPU by the clock, its work done).
 """
 
@@ -36,6 +37,7 @@ from benchmarks.options import parse
 from gta.config import Config, DataConfig, EvaluationConfig, ModelConfig, SiteConfig
 from gta.methods import METHODS
 from gta.models import build_model
+from gta.ops.hostmemory import kept
 from gta.train import inference
 from gta.train.counting import Counts, count_batch
 
@@ -64,7 +66,8 @@ def main(arguments: list[str]) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         works = made(options, Path(folder))
-        seconds = measure(works, options)
+        with kept(torch.device(options["device"])):
+            seconds = measure(works, options)
     print("| look | work | seconds an image (median) | smallest to largest | this / forward |")
     print("| --- | --- | ---: | ---: | ---: |")
     for look, rows in seconds.items():

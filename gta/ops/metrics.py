@@ -5,15 +5,29 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+CACHED = 2**18  # pixels: a plane of so many scores stays in the cache between two operations
 
-def predicted(scores: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, H, W) integers: the class of the highest score, of several the first, as argmax says it.
 
-    C is at most 256. Scores that are not finite have no class that means anything (`finite`).
+def predicted(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, C, H, W) -> (N, H, W) integers, the class of the highest score, of several the first, as argmax says it; and
+    (N,) bool: whether all scores of an image are finite. Where they are not, no class means anything.
+
+    C is at most 256.
     """
     if not (on_host(scores) and scores.is_contiguous()):
-        return scores.max(1).indices
-    # On a CPU argmax walks across the planes of classes; plane by plane it is 15 times as fast (21 classes).
+        highest, classes = scores.max(1)
+    else:
+        together = max(1, CACHED // scores[0, 0].numel())
+        parts = [_by_planes(part) for part in scores.split(together)]
+        highest, classes = (torch.cat(found) if len(found) > 1 else found[0] for found in zip(*parts, strict=True))
+    # nan goes through both; a map of which are finite would be as large as the scores, and ten times as slow on a CPU
+    return classes, highest.amax((1, 2)).isfinite() & scores.amin((1, 2, 3)).isfinite()
+
+
+def _by_planes(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """(N, H, W) twice, the highest scores and their classes. On a CPU argmax walks across the planes of classes; plane
+    by plane it is 15 times as fast (21 classes).
+    """
     best = scores[:, 0].clone()
     found = torch.zeros(best.shape, dtype=torch.uint8)
     better = torch.empty(best.shape, dtype=torch.bool)
@@ -22,13 +36,7 @@ def predicted(scores: Tensor) -> Tensor:
         torch.gt(plane, best, out=better)
         torch.maximum(best, plane, out=best)
         torch.maximum(found, better.view(torch.uint8).mul_(number), out=found)  # a later class has a higher number
-    return found
-
-
-def finite(scores: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N,) bool: whether all scores of an image are finite."""
-    # nan goes through both; a map of which are finite would be as large as the scores, and ten times as slow on a CPU
-    return scores.amin((1, 2, 3)).isfinite() & scores.amax((1, 2, 3)).isfinite()
+    return best, found
 
 
 def confusions(pred: Tensor, mask: Tensor, num_classes: int, ignore_index: int = 255) -> Tensor:

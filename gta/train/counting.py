@@ -76,9 +76,9 @@ def count_batch(
         for config, (part, truth), found in zip(configs, parts, counts, strict=True):
             size = (truth.shape[-2], truth.shape[-1])
             scores = inference.class_scores(network, part, size, config, shared, _part(config))
-            matrices = metrics.confusions(metrics.predicted(scores), truth, classes, IGNORE)
-            found[name].add(indices, matrices)
-            unsound[name].index_add_(0, indices, (~metrics.finite(scores)).long())
+            labels, sound = metrics.predicted(scores)
+            found[name].add(indices, metrics.confusions(labels, truth, classes, IGNORE))
+            unsound[name].index_add_(0, indices, (~sound).long())
             del scores  # they are large: the next pass takes their place
 
 

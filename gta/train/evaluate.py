@@ -16,6 +16,7 @@ from gta.data.transforms import denormalise, normalised
 from gta.data.valbatches import Batches, batches_of, dealt
 from gta.errors import Diverged
 from gta.ops import distributed, metrics
+from gta.ops.hostmemory import kept
 from gta.train import counting, inference
 from gta.train.artifacts import Example
 from gta.train.counting import Counts, scored_part
@@ -57,7 +58,8 @@ def count(
     for network in networks.values():
         network.eval()
     plans = _plans(configs, chosen)
-    with progress.work("scoring images", sum(len(batch) for batches, _ in plans for batch in batches)) as work:
+    amount = sum(len(batch) for batches, _ in plans for batch in batches)
+    with kept(device), progress.work("scoring images", amount) as work:
         for batches, numbers in plans:
             together, found = [configs[number] for number in numbers], [counts[number] for number in numbers]
             for batch in val_batches(together[0], chosen, batches, pinned=device.type == "cuda"):

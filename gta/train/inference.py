@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from gta.config import SLIDING, Config, EvaluationConfig
 from gta.encoders import patch_size
 from gta.models.segmentation import upsample
+from gta.ops.metrics import on_host
 from gta.scoring import at_once, at_scale, window_side
 
 Key = tuple[Hashable, ...]  # which part of images a pass saw, and how
@@ -101,9 +102,19 @@ def class_scores(
         for mirrored in (False, True) if evaluation.flip else (False,):
             looked = scaled.flip(-1) if mirrored else scaled
             found = _probabilities(_scores(network, looked, config, shared, (*part, scale, mirrored)), config)
-            found = _at(found.flip(-1) if mirrored else found, size)
-            total, looks = total.add_(found) if looks else found, looks + 1
+            total, looks = _added(total if looks else None, found, mirrored, size), looks + 1
     return total.div_(looks)
+
+
+def _added(total: Tensor | None, found: Tensor, mirrored: bool, size: tuple[int, int]) -> Tensor:
+    """The sum of the looks so far, and of one more, turned back and brought to `size`."""
+    if total is None or not on_host(found):
+        found = _at(found.flip(-1) if mirrored else found, size)
+        return found if total is None else total.add_(found)
+    # the same on a CPU, plane by plane: what is made of one stays in the cache until it is added
+    for sums, plane in zip(total.split(1, 1), found.split(1, 1), strict=True):
+        sums.add_(_at(plane.flip(-1) if mirrored else plane, size))
+    return total
 
 
 def _at(scores: Tensor, size: tuple[int, int]) -> Tensor:

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torchmetrics.classification import MulticlassConfusionMatrix, MulticlassJaccardIndex
 
-from gta.ops.metrics import confusion, confusions, finite, iou, miou, occurrences, predicted
+from gta.ops import metrics
+from gta.ops.metrics import confusion, confusions, iou, miou, occurrences, predicted
 
 CLASSES = 6
 
@@ -65,16 +66,26 @@ def test_a_class_that_is_only_predicted_has_iou_zero() -> None:
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_predicted_class_is_the_first_of_the_highest(layout: torch.memory_format) -> None:
     scores = torch.randn(2, 150, 7, 9, generator=torch.Generator().manual_seed(0)).mul(2).round()  # many ties
-    assert torch.equal(predicted(scores.to(memory_format=layout)).long(), scores.argmax(1))
-    assert torch.equal(predicted(torch.zeros(1, 3, 2, 2)).long(), torch.zeros(1, 2, 2, dtype=torch.int64))
+    assert torch.equal(predicted(scores.to(memory_format=layout))[0].long(), scores.argmax(1))
+    assert torch.equal(predicted(torch.zeros(1, 3, 2, 2))[0].long(), torch.zeros(1, 2, 2, dtype=torch.int64))
+
+
+def test_images_that_are_too_large_for_the_cache_are_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = torch.randn(5, 4, 6, 7)
+    scores[3, 1, 2, 2] = math.nan
+    monkeypatch.setattr(metrics, "CACHED", 2 * 6 * 7)
+    classes, sound = predicted(scores)
+    assert torch.equal(classes[[0, 1, 2, 4]].long(), scores[[0, 1, 2, 4]].argmax(1))
+    assert sound.tolist() == [True, True, True, False, True]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_one_value_that_is_not_finite_is_found_in_its_image(value: float) -> None:
-    scores = torch.randn(3, 4, 5, 6)
-    assert finite(scores).tolist() == [True, True, True]
-    scores[1, 2, 3, 4] = value
-    assert finite(scores).tolist() == [True, False, True]
+    for layout in (torch.contiguous_format, torch.channels_last):
+        scores = torch.randn(3, 4, 5, 6).to(memory_format=layout)
+        assert predicted(scores)[1].tolist() == [True, True, True]
+        scores[1, 2, 3, 4] = value
+        assert predicted(scores)[1].tolist() == [True, False, True]
 
 
 def test_images_are_counted_apart() -> None:
