@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+WEIGHTS = "file of initial weights"  # among the settings of a cell: digits of its digest, or random
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -48,6 +50,17 @@ class TableCell:
     settings: Mapping[str, str] = field(default_factory=dict, compare=False)
     paper: str = ""
     protocols: tuple[Protocol, ...] = ()
+
+    @property
+    def random(self) -> str:
+        """ "random weights" where its encoder began with these; empty where not, or where nobody knows."""
+        return "random weights" if self.settings.get(WEIGHTS) == "random" else ""
+
+    @property
+    def scaled(self) -> str:
+        """At which size images enter its network, where it is not their own: "at 0.5 of their size"."""
+        scale = float(self.settings.get("data.input_scale", 1))
+        return "" if scale == 1 else f"at {scale:g} of their size"
 
     def protocol(self, name: str) -> Protocol:
         """Of that name; where nobody asked for it, the name is taken for the words."""

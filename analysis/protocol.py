@@ -49,10 +49,7 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
     else:
         text.append(f"Evaluation: {_how(used['evaluation'])}")
     network_of = dict(zip(used["signature"], used["network"], strict=True))
-    with_numbers = [cell for cell in cells if cell.signature in network_of]
-    text += _training(with_numbers)
-    if told := unlike.settings(with_numbers):
-        text.append(f"Seeds of one mean differ (MIXED settings): {unlike.few(told)}")
+    text += _training([cell for cell in cells if cell.signature in network_of])
     text += [] if view.protocols else _absent(used)  # of others `scored_by` says it
     networks: dict[str, dict[str, None]] = {}
     for cell in cells:
@@ -65,12 +62,7 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
     text.append(f"Code: {_several(_commits(used), 'commits')}")
     if versions := _timm(used):
         text.append(f"timm: {_several(versions, 'versions')}")
-    if told := unlike.computed_by(used):
-        text.append(f"Not computed alike, so that rounding may differ: {'; '.join(told)}")
-    if told := unlike.computing(used, cells):
-        text.append(f"Seeds of one mean differ (MIXED computing): {unlike.few(told)}")
-    if told := unlike.roots(used, cells):
-        text.append(f"Several data roots, whose pictures nobody compared: {'; '.join(told)}")
+    text += unlike.notes(used, cells)
     text += _orders(used, wanted)
     return [f"{note}." for note in text]
 
@@ -186,12 +178,9 @@ def mixed(
         groups[f"labeled lists of {name}"] = [_short(digest) for digest in digests]
     found = {name: list(dict.fromkeys(values)) for name, values in groups.items()}
     told = [f"{len(v)} {name} ({', '.join(x or 'unknown' for x in v)})" for name, v in found.items() if len(v) > 1]
-    with_numbers = [cell for cell in cells if cell.signature in set(used["signature"])]
-    if differing := unlike.settings(with_numbers):
-        told.append(f"settings that differ between the seeds of one mean ({unlike.few(differing)})")
-    if differing := unlike.computing(used, cells):
-        told.append(f"devices or versions that differ between the seeds of one mean ({unlike.few(differing)})")
-    return told + _trained_otherwise(with_numbers)
+    with_numbers = set(used["signature"])
+    told += unlike.mixed(used, cells)
+    return told + _trained_otherwise([cell for cell in cells if cell.signature in with_numbers])
 
 
 def _trained_otherwise(cells: Sequence[TableCell]) -> list[str]:
@@ -230,7 +219,17 @@ def of_table(used: pd.DataFrame, cells: Sequence[TableCell]) -> TableProtocol:
         evaluations=frozenset(used["evaluation"]),
         lists=lists,
         networks=networks,
+        random=_of_rows([(cell.random, cell.row) for cell in cells]),
+        scaled=_of_rows([(cell.scaled, cell.row) for cell in cells]),
         part=next((cell.val_list for cell in cells if cell.val_list.startswith("first ")), ""),
+    )
+
+
+def _of_rows(said: Sequence[tuple[str, str]]) -> str:
+    """What is said of rows (the words, the row), and of which where not of all; empty where nothing is."""
+    rows = {text: list(dict.fromkeys(row for other, row in said if other == text)) for text, _ in said if text}
+    return ", ".join(
+        text if all(other == text for other, _ in said) else f"{text} ({_listed(of)})" for text, of in rows.items()
     )
 
 

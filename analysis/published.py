@@ -54,7 +54,9 @@ class PublishedRow:
 class TableProtocol:
     """What a table's own numbers are. `lists`: label count -> families that share the list (none: unknown); `scored`:
     last, or best; `networks`: those that are scored where a method has several (none: unknown); `part`: of which
-    validation images alone the numbers are, in words, where not of all.
+    validation images alone the numbers are, in words, where not of all; `random`: which rows, in words, began with
+    random weights (those of all published numbers are pretrained); `scaled`: at which size images enter the networks,
+    in words, where it is not their own.
     """
 
     dataset: str
@@ -64,6 +66,8 @@ class TableProtocol:
     scored: str = "last"
     networks: frozenset[str] = frozenset()
     part: str = ""
+    random: str = ""
+    scaled: str = ""
 
 
 @dataclass(frozen=True)
@@ -203,6 +207,10 @@ def differences(number: PublishedNumber, count: int, protocol: TableProtocol) ->
         found.append("the source does not state the evaluation")
     elif protocol.evaluations and _plain(number.evaluation) not in {_plain(one) for one in protocol.evaluations}:
         found.append(f"another evaluation: {number.evaluation}")
+    if protocol.random:
+        found.append(f"pretrained encoder (ours: {protocol.random})")
+    if protocol.scaled:
+        found.append(f"images at their own size (ours: {protocol.scaled})")
     if protocol.part:
         found.append(f"scored on all validation images (ours: {protocol.part})")
     if number.scored == NOT_STATED:

@@ -16,18 +16,38 @@ _LONGEST = 40  # characters of a value
 _CLOSE = ("torch", "opencv", "pillow")  # of these another major or minor version computes otherwise than in rounding
 
 
-def settings(cells: Sequence[TableCell]) -> list[str]:
+def notes(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
+    """What a footer says of it; `used`: the runs that the numbers come from, a row each."""
+    text = []
+    if told := settings(used, cells):
+        text.append(f"Seeds of one mean differ (MIXED settings): {_few(told)}")
+    if told := computing(used, cells):
+        text.append(f"Seeds of one mean differ (MIXED computing): {_few(told)}")
+    if told := computed_by(used):
+        text.append(f"Not computed alike, so that rounding may differ: {'; '.join(told)}")
+    if told := roots(used, cells):
+        text.append(f"Several data roots, whose pictures nobody compared: {'; '.join(told)}")
+    return text
+
+
+def mixed(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
+    """What of it --strict refuses whatever else it is told; `used` as of `notes`."""
+    found = {"settings": settings(used, cells), "devices or versions": computing(used, cells)}
+    return [f"{kind} that differ between the seeds of one mean ({_few(told)})" for kind, told in found.items() if told]
+
+
+def settings(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
     """The settings in which seeds of one mean differ: "schedule.lr 0.01 (seed 0), 0.11 (seed 1) of gta 1/8 (50)".
 
     A setting that one cell has and another has not is at its default there (`gta.fields.result`, `later`).
     """
-    return _within_means(cells, lambda cell: cell.settings, "its default")
+    have = set(used["signature"])
+    return _within_means([cell for cell in cells if cell.signature in have], lambda cell: cell.settings, "its default")
 
 
 def computing(used: pd.DataFrame, cells: Iterable[TableCell]) -> list[str]:
-    """In which kind of device, and which versions by more than a patch, seeds of one mean differ, in such words.
-
-    `used`: the runs of the cells, a row each. What a record does not say is like all others.
+    """In which kind of device, and which versions by more than a patch, seeds of one mean differ, in such words; what a
+    record does not say is like all others.
     """
     found = {run["signature"]: _kinds(run) for _, run in used.iterrows()}
     return _within_means([cell for cell in cells if cell.signature in found], lambda cell: found[cell.signature])
@@ -62,14 +82,8 @@ def roots(used: pd.DataFrame, cells: Iterable[TableCell]) -> list[str]:
     ]
 
 
-def few(told: Sequence[str]) -> str:
-    """The first of many, parted by semicolons."""
-    more = len(told) - _NAMED
-    return "; ".join(told[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
-
-
 def _within_means(
-    cells: Iterable[TableCell], values: Callable[[TableCell], Mapping[str, str]], absent: str = ""
+    cells: Iterable[TableCell], values: Callable[[TableCell], Mapping[str, str]], absent: str | None = None
 ) -> list[str]:
     """In what the cells of one row and column differ; what a cell does not say is `absent`, or, without that word, like
     the others.
@@ -82,8 +96,8 @@ def _within_means(
         for name in dict.fromkeys(name for cell in group for name in values(cell)):
             seeds: dict[str, list[int]] = {}
             for cell in sorted(group, key=lambda cell: cell.seed):
-                if text := values(cell).get(name, absent):
-                    seeds.setdefault(text, []).append(cell.seed)
+                if (text := values(cell).get(name, absent)) is not None:
+                    seeds.setdefault(text or "nothing", []).append(cell.seed)
             if len(seeds) > 1:
                 where.setdefault(f"{name} {_by_seed(seeds)}", []).append(mean)
     every = len(means) if len(means) > 1 else 0
@@ -99,6 +113,12 @@ def _by_seed(seeds: dict[str, list[int]]) -> str:
         f"({'seed' if len(ones) == 1 else 'seeds'} {', '.join(map(str, ones))})"
         for text, ones in seeds.items()
     )
+
+
+def _few(told: Sequence[str]) -> str:
+    """The first of many, parted by semicolons."""
+    more = len(told) - _NAMED
+    return "; ".join(told[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _kinds(run: pd.Series) -> dict[str, str]:

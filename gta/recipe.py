@@ -26,7 +26,7 @@ def parts(config: Config) -> tuple[str, ...]:
         f"{title(model)}{width}, {weights}",
         f"{schedule.iterations:,} iterations",
         f"{schedule.batch_size} + {schedule.batch_size} images a step{_more(config.data)}",
-        f"crop {config.data.crop_size}",
+        f"crop {config.data.crop_size}{scaled(config.data.input_scale)}",
         f"{_OPTIMIZERS[schedule.optimizer]}, lr {schedule.lr:g}{_course(schedule)}{decoder}{_unusual(schedule)}",
         views(config.data.augment),
     )
@@ -41,6 +41,11 @@ def views(config: AugmentConfig) -> str:
         return _PLAIN
     digest = hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:8]
     return f"views {_SETS.get(digest, digest)}"
+
+
+def scaled(input_scale: float) -> str:
+    """Of which size the images are that the network sees, where that is not their own."""
+    return "" if input_scale == 1 else f" of images at {input_scale:g} of their size"
 
 
 def remarkable(words: Iterable[str]) -> bool:

@@ -63,7 +63,9 @@ def wanted(
 
 def _settings(cell: Cell) -> dict[str, str]:
     """All that makes the cell but its seed, and the lists that a table compares by themselves."""
-    digests = {"unlabeled": "unlabeled list", "weights": "file of initial weights", "method": "source of the method"}
+    from analysis.cells import WEIGHTS
+
+    digests = {"unlabeled": "unlabeled list", "weights": WEIGHTS, "method": "source of the method"}
     told = {title: cell.digests[name][:8] for name, title in digests.items() if name in cell.digests}
     return {name: text for name, text in cell.params.items() if name != "seed"} | told
 

@@ -280,6 +280,8 @@ def test_seeds_of_one_mean_that_differ_in_a_setting_are_told_and_refused():
     alike = made(cell("gta", 0), cell("gta", 1), *sup)
     assert "MIXED" not in " ".join(alike.notes), "rows may differ from each other"
     alike.refuse_gaps()
+    empty = made(cell("gta", 0, **{"data.glob": ""}), cell("gta", 1, **{"data.glob": "*.png"}))
+    assert "data.glob nothing (seed 0), *.png (seed 1) of gta 1/67 (6)" in " ".join(empty.mixed)
     every = made(*(cell(row, seed, **{"schedule.lr": f"0.{seed}1"}) for row in ("gta", "sup") for seed in (0, 1)))
     assert every.mixed == [
         "settings that differ between the seeds of one mean (schedule.lr 0.01 (seed 0), 0.11 (seed 1) of every mean)"
@@ -378,6 +380,25 @@ def test_published_rows_stand_on_our_columns():
     assert any("center crop 513" in note for note in table.footnotes)
     assert build(frame(), wanted).published == []
     assert build(frame(), [*wanted, want("c", seed=1, dataset="cityscapes")], rows_beside="all").published == []
+
+
+def test_published_rows_are_marked_where_ours_began_with_random_weights_or_see_smaller_pictures():
+    here = {"dataset": "voc_classic", "encoder": "resnet101", "lists": "u2pl 92 (VOC classic, 1/16)", "labels": 92}
+
+    def marks(*settings):
+        rows = ("gta", "sup")
+        cells = [want(row, row, "1/16 (92)", settings=of, **here) for row, of in zip(rows, settings, strict=True)]
+        frames = frame(*(run(row, 50.0, label=row) for row in rows))
+        notes = build(frames, cells, rows_beside="GTA-Seg").footnotes
+        return [note.partition(": ")[2] for note in notes if "pretrained" in note or "own size" in note]
+
+    usual = {"file of initial weights": "0123abcd", "data.input_scale": "1.0"}
+    assert marks(usual, usual) == []
+    assert marks(usual, {**usual, "data.input_scale": "0.5"}) == [
+        "images at their own size (ours: at 0.5 of their size (sup))."
+    ]
+    random = {**usual, "file of initial weights": "random"}
+    assert marks(random, random) == ["pretrained encoder (ours: random weights)."]
 
 
 def test_a_published_student_is_marked_beside_our_teacher_unless_there_are_rows_of_both():

@@ -29,6 +29,11 @@ def test_a_data_sets_own_views_are_not_worth_a_word(name: str, loader: ConfigLoa
     assert "views" not in recipe.line([made])
 
 
+def test_pictures_that_the_network_sees_smaller_are_told() -> None:
+    assert "; crop 32; " in recipe.line([config()])
+    assert "; crop 32 of images at 0.5 of their size; " in recipe.line([changed(config(), {"data.input_scale": 0.5})])
+
+
 def test_views_are_shown_where_somebody_chose_them_or_cells_differ() -> None:
     plain, own = config(), changed(config(), {"data.augment.scale_max": 1.5})
     assert recipe.views(AugmentConfig()) == "plain views"

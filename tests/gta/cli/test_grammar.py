@@ -235,7 +235,7 @@ def test_a_new_option_is_meant() -> None:
         "gc": "--best --cache --list --yes",
         "repair": "--yes",
         "table": "--baseline --published --best --no-best --missing --networks --score --protocol --bootstrap --strict "
-        "--style --caption --label --decimals",
+        "--other-roots --style --caption --label --decimals",
         "report": "--baseline --published --best --no-best --missing",
         "show": "--json",
         "diff": "--json",
