@@ -15,9 +15,9 @@ LAST, BEST = "last", "best"  # which evaluation a number is of
 @dataclass(frozen=True)
 class SeedScore:
     """What became of one cell: mIoU in percent of one of its networks, or None and the reason, with the command that
-    makes it (`fill`); by which `evaluation`, and, in a column of a protocol, the classes that are `absent` from masks
-    and predictions, and so from the mean. `commit`: of the code that scored it once more (empty: unknown; None: it was
-    scored in training).
+    makes it (`fill`); by which `evaluation`; `last_over` and `best_over`: how many classes the data set has, and which
+    of them neither masks nor predictions have, so that the mean is not over them (None: not known). `commit`: of the
+    code that scored it once more (empty: unknown; None: it was scored in training).
     """
 
     cell: TableCell
@@ -27,12 +27,17 @@ class SeedScore:
     reason: str = ""
     evaluation: str = ""
     commit: str | None = None
-    absent: tuple[str, ...] = ()
+    last_over: tuple[int, tuple[str, ...]] | None = None
+    best_over: tuple[int, tuple[str, ...]] | None = None
     fill: str = ""
 
     def value(self, which: str) -> float | None:
         """The score of the last iteration, or of the best evaluation."""
         return self.best if which == BEST else self.last
+
+    def classes_of(self, which: str) -> tuple[int, tuple[str, ...]] | None:
+        """Over which classes that score is a mean: see above."""
+        return self.best_over if which == BEST else self.last_over
 
 
 @dataclass

@@ -50,7 +50,6 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell], best: bool = True, vie
         text.append(f"Evaluation: {_how(used['evaluation'])}")
     network_of = dict(zip(used["signature"], used["network"], strict=True))
     text += _training([cell for cell in cells if cell.signature in network_of])
-    text += [] if view.protocols else _absent(used)  # of others `scored_by` says it
     networks: dict[str, dict[str, None]] = {}
     for cell in cells:
         if cell.signature in network_of:
@@ -80,18 +79,9 @@ def evaluations(used: pd.DataFrame, cells: Iterable[TableCell], protocol: str) -
 
 
 def scored_by(scores: Iterable[SeedScore]) -> list[str]:
-    """What is to be said of columns of protocols: which classes are in no mean; of networks that were scored once more,
-    by another one than in training, by which code.
-    """
-    scores = list(scores)
-    absent = dict.fromkeys((score.evaluation, name) for score in scores for name in score.absent)
-    text = [
-        f"By {words} some means leave out classes that neither masks nor predictions have: "
-        f"{', '.join(name for one, name in absent if one == words)}."
-        for words in dict.fromkeys(words for words, _ in absent)
-    ]
+    """What is to be said of networks that were scored once more, by another protocol than in training."""
     commits = _scored_by(scores)
-    return text + ([f"Scored once more by code: {_several(commits, 'commits')}."] if commits else [])
+    return [f"Scored once more by code: {_several(commits, 'commits')}."] if commits else []
 
 
 def _training(cells: Sequence[TableCell]) -> list[str]:
@@ -133,21 +123,6 @@ def _orders(used: pd.DataFrame, wanted: dict[str, TableCell]) -> list[str]:
         if run["order"]
     ]
     return [f"Diverged, and went on with other batches: {', '.join(named)}"] if named else []
-
-
-def _absent(used: pd.DataFrame) -> list[str]:
-    """A sentence for each set of classes that is nowhere in a run's evaluation, and so in no mean of it."""
-    found: dict[tuple[int, tuple[str, ...]], set[str]] = {}
-    for _, run in used.iterrows():
-        names = tuple(name for name, value in zip(run["classes"], run["iou"], strict=False) if pd.isna(value))
-        found.setdefault((len(run["classes"]), names), set()).add(run["signature"])
-    everywhere = len(found) == 1
-    return [
-        f"The mean is over {total - len(names)} of {total} classes{'' if everywhere else f' in {len(runs)} runs'}: "
-        f"neither masks nor predictions of the evaluation have {', '.join(names)} (public code counts 0 for these)"
-        for (total, names), runs in found.items()
-        if names
-    ]
 
 
 def mixed(

@@ -11,6 +11,7 @@
     classes, iou                       list of str; list of float: percent by class at the last iteration, NaN for an
                                        absent class; both empty until there are any. Of more classes than a tag holds
                                        they are read from the run's artifact: empty where that cannot be had
+    best_iou                           list of float: the same of the best evaluation; empty of what older versions sent
     status, error                      str: MLflow's (FINISHED, FAILED, RUNNING, KILLED); what stopped it
     seconds, gpu_hours                 float: training time; GPU-hours of all attempts, 0 on a CPU, NaN until known
     commit                             str: git commits that made it, parted by commas; +TREE: had uncommitted changes
@@ -31,24 +32,22 @@ A row a network, not a run: `frame[frame.headline]` is a row a run that has a sc
 
 from __future__ import annotations
 
-import json
-import os
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from gta.cellfolder import BrokenRecord, CellFolder, Result
+from analysis import class_iou
+from analysis.class_iou import ByClass
+from gta.cellfolder import BrokenRecord, CellFolder
 from gta.errors import UserError
 from gta.masking import masked
 from gta.text import first_line
 from gta.tracking import answers, keys, store
 from gta.tracking.answers import KeptRun
 from gta.tracking.cell import TrackedCell
-from gta.tracking.tags import evaluations_in, is_by_class
+from gta.tracking.tags import evaluations_in
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -89,6 +88,7 @@ COLUMNS = {
     "digest_weights": "str",
     "classes": "object",
     "iou": "object",
+    "best_iou": "object",
     "evaluations": "object",
 }
 _PAGE = 1000
@@ -194,7 +194,7 @@ def _of_folder(folder: CellFolder) -> list[dict[str, Any]]:
     """The rows of one cell. Raises BrokenRecord, or OSError for what cannot be opened."""
     cell = TrackedCell.read(folder, whole=False)
     result = cell.result
-    iou = {name: keys.rounded(scores.last.iou) for name, scores in result.networks.items()} if result else {}
+    iou = class_iou.of_result(result)
     metrics = {point.name: point.value for point in cell.final_points()}
     row = _row(cell.tags(), "", cell.status()[0], result.classes if result else [])
     return _by_network(row, metrics, iou, result.headline if result else "")
@@ -208,7 +208,7 @@ def joined(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
 
 def _rows(client: Callable[[], MlflowClient], run: KeptRun) -> list[dict[str, Any]]:
     tags, metrics = run.data.tags, run.data.metrics
-    classes, iou = _class_iou(client, run, keys.networks(metrics))
+    classes, iou = class_iou.of_run(client, run, keys.networks(metrics))
     row = _row(tags, run.info.run_id, run.info.status, classes)
     return _by_network(row, metrics, iou, tags.get(keys.HEADLINE, ""))
 
@@ -245,9 +245,7 @@ def _whole(text: str) -> int:
     return value
 
 
-def _by_network(
-    row: dict[str, Any], metrics: dict[str, float], iou: dict[str, list[float | None]], headline: str
-) -> list[dict[str, Any]]:
+def _by_network(row: dict[str, Any], metrics: dict[str, float], iou: ByClass, headline: str) -> list[dict[str, Any]]:
     """A row for each network that has scores; one with the network "" where none has."""
     rows = []
     for network in keys.networks(metrics) or [""]:
@@ -255,40 +253,11 @@ def _by_network(
             name: metrics.get(keys.final(network, name), float("nan"))
             for name in (keys.MIOU_LAST, keys.MIOU_BEST, "best_iteration")
         }
-        scores["iou"] = [float("nan") if value is None else value for value in iou.get(network, [])]
+        for name, by_class in zip(("iou", "best_iou"), iou.get(network, ([], [])), strict=True):
+            scores[name] = [float("nan") if value is None else value for value in by_class]
         scores["evaluations"] = [one for one in row["evaluations"] if one["network"] == network]
         rows.append({**row, **scores, "network": network, "headline": network != "" and network == headline})
     return rows
-
-
-def _class_iou(
-    client: Callable[[], MlflowClient], run: KeptRun, networks: list[str]
-) -> tuple[list[str], dict[str, list[float | None]]]:
-    """The classes, and network -> IoU of each: from the run's tags; from its artifact where one did not fit a tag."""
-    tags = run.data.tags
-    wanted = [keys.CLASSES, *(keys.IOU + network for network in networks)]
-    if not networks or all(name in tags for name in wanted):
-        found = {name: json.loads(tags.get(name, "[]")) for name in wanted}
-        names, *values = found.values()
-        if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
-            raise ValueError(f"{keys.CLASSES} is no list of names")
-        if not all(map(is_by_class, values)):
-            raise ValueError(f"{keys.IOU}... is no list of percentages")
-        return found[keys.CLASSES], {network: found[keys.IOU + network] for network in networks}
-    result = _result(client, run)
-    if result is None:
-        return [], {}
-    return result.classes, {network: keys.rounded(scores.last.iou) for network, scores in result.networks.items()}
-
-
-def _result(client: Callable[[], MlflowClient], run: KeptRun) -> Result | None:
-    """The run's `Result`, of which it has an artifact; None where that is out of reach or broken."""
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    with tempfile.TemporaryDirectory() as folder:
-        try:
-            return Result.read(Path(client().download_artifacts(run.info.run_id, keys.RESULT, folder)))
-        except Exception:  # a store whose artifacts are elsewhere: the numbers come without it
-            return None
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

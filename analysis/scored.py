@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from analysis.cells import Protocol, TableCell
-from analysis.entry import BEST, MISSING, SeedScore
+from analysis.entry import BEST, LAST, MISSING, SeedScore
 from analysis.view import Facet
 
 Runs = Mapping[tuple[str, str], pd.Series]  # (signature, network; "": the headline) -> run, of those that are over
@@ -46,10 +46,9 @@ def score(cell: TableCell, network: str, facet: Facet, runs: Runs) -> SeedScore:
     best = _float(run["miou_best"])
     if facet.which == BEST and best is None:
         return SeedScore(cell, run["network"], reason="no score of its best evaluation", fill=cell.fill)
-    # of a protocol's own column: else the footer says it of the runs (`analysis.protocol.notes`)
-    absent = _absent(run["classes"], run["iou"]) if facet.protocol and facet.which != BEST else ()
-    evaluation = str(run["evaluation"])
-    return SeedScore(cell, run["network"], float(run["miou_last"]), best, evaluation=evaluation, absent=absent)
+    over = {which: _over(run["classes"], run[iou]) for which, iou in ((LAST, "iou"), (BEST, "best_iou"))}
+    made = SeedScore(cell, run["network"], float(run["miou_last"]), best, evaluation=str(run["evaluation"]))
+    return replace(made, last_over=over[LAST], best_over=over[BEST])
 
 
 def _once_more(cell: TableCell, network: str, facet: Facet, protocol: Protocol, run: pd.Series) -> SeedScore:
@@ -58,9 +57,9 @@ def _once_more(cell: TableCell, network: str, facet: Facet, protocol: Protocol, 
     for one in run["evaluations"] or ():
         if (one["evaluation"], one["which"], one["iteration"]) == (protocol.words, facet.which, iteration):
             values: dict[str, Any] = {facet.which: float(one["miou"])}
-            absent = _absent(run["classes"], one.get("iou", ()))
+            values[f"{facet.which}_over"] = _over(run["classes"], one.get("iou", ()))
             commit = str(one["commit"] or "")
-            made = SeedScore(cell, run["network"], evaluation=protocol.words, commit=commit, absent=absent)
+            made = SeedScore(cell, run["network"], evaluation=protocol.words, commit=commit)
             return replace(made, **values)
     if facet.which == BEST and not run["headline"]:
         return SeedScore(cell, run["network"], reason=f"the best weights are kept of the headline, not the {network}")
@@ -71,9 +70,11 @@ def _once_more(cell: TableCell, network: str, facet: Facet, protocol: Protocol, 
     return SeedScore(cell, run["network"], reason=f"not scored by {protocol.name}{which}{of}", fill=fill)
 
 
-def _absent(classes: Iterable[str], iou: Iterable[float | None]) -> tuple[str, ...]:
-    """The classes that are neither in masks nor in predictions."""
-    return tuple(name for name, value in zip(classes, iou, strict=False) if pd.isna(value))
+def _over(classes: Sequence[str], iou: Sequence[float | None]) -> tuple[int, tuple[str, ...]] | None:
+    """How many classes there are, and those that no masks and no predictions have; None where that is not known."""
+    if not classes or len(classes) != len(iou):
+        return None
+    return len(classes), tuple(name for name, value in zip(classes, iou, strict=True) if pd.isna(value))
 
 
 def _float(value: float) -> float | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import aggregate, bootstrap, protocol, published, scored, significance, unlike
+from analysis import absent, aggregate, bootstrap, protocol, published, scored, significance, unlike
 from analysis.aggregate import Aggregate
 from analysis.bootstrap import OverImages, Uncounted
 from analysis.cells import TableCell
@@ -187,12 +187,14 @@ def build(
     scores = [score for entry in entries.values() for score in entry.done]
     table.mixed = protocol.mixed(used, cells, view, scores)
     table.roots = unlike.roots(used, cells)
+    table.mixed += absent.mixed(entries, table.facets)
     table.notes += protocol.scored_by(scores)
     _name_missing(table)
     if baseline:
         if baseline not in names and len(rows.get(baseline, ())):
             baseline = next(iter(rows[baseline]))
         _compare(table, baseline)
+    table.notes += absent.notes(entries, table.facets, table.best, table.baseline)
     if rows_beside:
         ours = protocol.of_table(finished if view.networks else used, cells)
         known = published.load_rows(ours.dataset) if ours.dataset else []

@@ -114,8 +114,9 @@ def command(
     timm or orders of the batches; one whose cells differ in how they are trained (encoder, weights, iterations,
     batch, crop, optimizer, views) otherwise than by method, data set, split and what the sweep's file varies
     (hydra.sweeper.params); one where seeds of one mean differ in any setting that can change a result, in the kind of
-    device, or in the version of torch, OpenCV or Pillow (its patch aside); and one whose cells had their pictures in
-    several folders (data.root), unless --other-roots says that these are copies of the same.
+    device, or in the version of torch, OpenCV or Pillow (its patch aside); one whose cells had their pictures in
+    several folders (data.root), unless --other-roots says that these are copies of the same; and
+    one whose means are over different classes, since a class that neither masks nor predictions have is in none.
 
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected; and below the table, over all columns, interquartile means and

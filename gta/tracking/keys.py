@@ -48,6 +48,7 @@ GPU_SECONDS = "gta.gpu_seconds"  # of all attempts
 COMMIT = "gta.commit"
 CLASSES = "gta.classes"  # JSON list of names; where MLflow takes no text so long, the artifact RESULT alone has it,
 IOU = "gta.iou."  # + network: JSON list of percentages (null: class absent), last iteration; as CLASSES
+BEST_IOU = "gta.best_iou."  # + network: the same of its best evaluation
 EVALUATED = "gta.evaluated."  # + name of an `Evaluation`: JSON of it, less what a tag does not hold
 RESULT = CellFolder(Path()).result_file.name  # the artifact with the whole `Result`
 ERROR = "gta.error"

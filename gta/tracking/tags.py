@@ -89,6 +89,7 @@ def result_tags(result: Result, attempt_tags: dict[str, str]) -> dict[str, str]:
     lists: dict[str, list[str] | list[float | None]] = {keys.CLASSES: result.classes}
     for network, scores in result.networks.items():
         lists[keys.IOU + network] = keys.rounded(scores.last.iou)
+        lists[keys.BEST_IOU + network] = keys.rounded(scores.best.iou)
     for name, values in lists.items():
         text = json.dumps(values, ensure_ascii=False, separators=(",", ":"))
         if values and len(text) <= keys.LONGEST:

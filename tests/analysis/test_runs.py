@@ -207,7 +207,7 @@ def test_from_the_store_to_the_table(uri):
     ]
     assert "Network: student (supervised), teacher (gta)." in built.notes
     (absent,) = [note for note in built.notes if note.startswith("The mean is over")]
-    assert absent.startswith("The mean is over 1 of 2 classes in 4 runs: neither masks nor predictions ")
+    assert absent.startswith("The mean is over 1 of 2 classes in supervised: neither masks nor predictions ")
     assert " have disc (" in absent
 
 
