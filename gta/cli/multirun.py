@@ -122,7 +122,8 @@ def finish(report: LaunchReport, overrides: Sequence[str] = ()) -> int:
     for line in hints(report.missing, overrides):
         print(line)
     unwritten = table.show(report.sweep, report.entries, overrides)
-    return 1 if any(entry.state is not State.DAMAGED for entry in report.missing) else unwritten
+    failed = any(entry.state is not State.DAMAGED for entry in report.missing)
+    return 1 if failed or not report.written else unwritten
 
 
 def why(entry: Entry) -> str:

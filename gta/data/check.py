@@ -22,6 +22,7 @@ from gta.data.masks import ColourMask
 from gta.data.pictures import UndeclaredRange
 from gta.data.present import absent
 from gta.data.spec import LABELED, UNLABELED, all_labeled, check_layout, own_ratio, split_folder, train_path, val_path
+from gta.data.splits.draw import edited
 from gta.data.splits.known import incomplete, set_by_number
 from gta.data.splits.split import extra_ids
 from gta.errors import UserError
@@ -137,6 +138,7 @@ def read_lists(config: DataConfig, problems: list[str]) -> dict[str, list[str]]:
         if shared := set(lists.get(one, ())) & set(lists.get(other, ())):
             problems.append(f"{len(shared)} images are in both {paths[one]} and {paths[other]}, {min(shared)} for one.")
     if "labeled" in lists and "unlabeled" in lists:
+        problems.extend(filter(None, [edited(config)]))
         of = set_by_number(config, lists["labeled"])
         if wrong := incomplete(lists["labeled"], lists["unlabeled"], of):
             problems.append(f"{split_folder(config)}: {wrong}.")

@@ -16,7 +16,7 @@ import urllib.request
 from contextlib import closing, suppress
 from pathlib import Path
 
-from gta.tracking import keys, store
+from gta.tracking import keys, moved, store
 
 RUNS = Path("runs")
 START_SECONDS = 120.0
@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     log = database.with_name("mlflow-server.log")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{database}"]
-    command += ["--artifacts-destination", str(database.with_name("mlartifacts"))]
+    command += ["--artifacts-destination", str(database.with_name(moved.ARTIFACTS))]
     with log.open("w") as said:
         server = subprocess.Popen(
             command, stdout=said, stderr=said, env={**os.environ, **_SETTINGS}, start_new_session=True
@@ -65,10 +65,12 @@ def _taken(port: int) -> bool:
 
 
 def _experiment(database: Path) -> str:
-    """The id of the project's experiment, made with its store where missing."""
+    """The id of the project's experiment, made with its store where missing; the store may have been moved."""
+    ask = "select experiment_id, artifact_location from experiments where name = ?"
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as opened:
-        for (found,) in opened.execute("select experiment_id from experiments where name = ?", [keys.EXPERIMENT]):
-            return str(found)
+        for found, artifacts in opened.execute(ask, [keys.EXPERIMENT]):
+            if moved.left_behind(database, str(artifacts or "")) is None:
+                return str(found)
     uri = f"sqlite:///{database}"
     with store.lock(uri):
         return store.experiment_id(store.connect(uri), uri)

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from gta import files, locks
 from gta.errors import UserError
 from gta.masking import masked, refuse_credentials
-from gta.tracking import keys, sqlite_schema
+from gta.tracking import keys, moved, sqlite_schema
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -160,18 +160,21 @@ def experiment_id(
     """The id of the project's experiment, made where missing; where it is in the trash it is restored with its runs,
     which is said. Call it under `lock`.
 
-    Artifacts go beside an SQLite store, below `runs` for another database, and to a server's own place.
+    Artifacts go beside an SQLite store, also where it was moved since (`gta.tracking.moved`), below `runs` for another
+    database, and to a server's own place.
     """
     found = client.get_experiment_by_name(keys.EXPERIMENT)
+    path = sqlite_path(uri)
     if found is not None:
+        if path and (told := moved.follow(path, str(found.experiment_id))):
+            say(told)
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(found.experiment_id)
             say(f"MLflow's experiment {keys.EXPERIMENT!r} was in the trash: it is restored, with its runs.")
         return str(found.experiment_id)
-    path = sqlite_path(uri)
     folder = path.parent if path else runs
     # Writing to a database itself, MLflow would put them into the current folder.
-    location = (folder.absolute() / "mlartifacts").as_uri() if folder and not uri.startswith("http") else None
+    location = moved.location(folder) if folder and not uri.startswith("http") else None
     return str(client.create_experiment(keys.EXPERIMENT, artifact_location=location))
 
 

@@ -14,6 +14,7 @@ from gta.errors import UserError
 from launch.state.ledger import Entry
 
 _RANK = re.compile(r"_(\d+)_log\.out$")
+LOGS = "sweeps"  # the folder below that of runs where submissions and their logs are
 POLL_SECONDS = 0.5
 ASK_SECONDS = 10.0  # between two questions to Slurm whether a job is still there
 
@@ -63,7 +64,7 @@ def find(folder: CellFolder, attempt: int | None = None, say: Callable[[str], No
     submitted = readable(folder.submitted, say)
     # submitted again: the next attempt has not begun; its job's log is what there is to see, once it is there
     if attempt is None and submitted and submitted.log and (record is None or submitted.time > (record.time or 0.0)):
-        waiting = Path(submitted.log)
+        waiting = _here(folder, submitted.log)
         if waiting.exists() or record is None:
             return Log(waiting, 0, _rank(waiting))
     if record is None:
@@ -73,7 +74,19 @@ def find(folder: CellFolder, attempt: int | None = None, say: Callable[[str], No
     log = (failure.log if failure else None) or record.log
     if log is None:
         raise UserError("This cell has no log: it ran in a terminal (`gta train`, `gta debug`), where its words went.")
-    return Log(Path(log), record.number, _rank(Path(log)))
+    path = _here(folder, log)
+    return Log(path, record.number, _rank(path))
+
+
+def _here(folder: CellFolder, log: str) -> Path:
+    """The log where it was written, or, of runs that were moved or copied since, the same one below the folder of runs
+    that the cell is in now.
+    """
+    path, runs = Path(log), folder.path.parent.parent
+    if path.exists():
+        return path
+    same = (runs.joinpath(*path.parts[at:]) for at, name in enumerate(path.parts) if name == LOGS)
+    return next((one for one in same if one.exists()), path)
 
 
 def log_tail(entry: Entry, lines: int = 12) -> str:

@@ -67,6 +67,7 @@ class LaunchReport:
     interrupted: bool = False
     detached: bool = False
     nothing: bool = False  # there was nothing to run again, and nothing was done
+    written: bool = True  # MLflow has all of it
 
     @property
     def missing(self) -> list[Entry]:
@@ -84,6 +85,7 @@ class LaunchReport:
             any(report.interrupted for report in reports),
             any(report.detached for report in reports),
             all(report.nothing for report in reports),
+            reports[-1].written,
         )
 
 
@@ -204,8 +206,8 @@ def _run(cells: list[Cell], cluster: Cluster, sweep: Sweep, options: Options, po
         except OSError:  # a full disk, say: no cell of ours goes on without who watches it
             watch.stop()
             raise
-    recorder.now()
-    return LaunchReport(entries, sweep, interrupted, detached)
+    written = recorder.now()
+    return LaunchReport(entries, sweep, interrupted, detached, written=written)
 
 
 def _within_budget(wanted: Sequence[Entry], grid: Sequence[Entry], budget: float | None, news: News) -> None:

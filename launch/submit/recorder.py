@@ -77,10 +77,13 @@ class Recorder:
             self.over = over
             self.now(MEANWHILE_SECONDS)
 
-    def now(self, patience: float | None = None) -> None:
-        for problem in sync(self.cells, self.sweep, patience=patience):
+    def now(self, patience: float | None = None) -> bool:
+        """Whether MLflow has everything now; why it has not is said."""
+        problems = sync(self.cells, self.sweep, patience=patience)
+        for problem in problems:
             self._warn(problem)
         self.last = time.monotonic()
+        return not problems
 
     def _warn(self, text: str) -> None:
         """Each trouble once: a store that is down stays down for a while."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +12,9 @@ from gta.data.listing import list_ids
 from gta.data.lists import digest, list_text, read_entries
 from gta.data.spec import LABELED, UNLABELED, own_ratio, own_seed, split_folder, train_path
 from gta.errors import UserError
-from gta.files import make_folder
+from gta.files import make_folder, write_text
+
+DRAWN = "drawn.json"  # beside the lists: their digests as they were drawn
 
 
 def draw(config: DataConfig, ratios: list[str], seed: int) -> list[Path]:
@@ -37,16 +40,19 @@ def draw(config: DataConfig, ratios: list[str], seed: int) -> list[Path]:
     folders = []
     for ratio, count in counts.items():
         folder = split_folder(replace(config, split=ratio.strip()))
-        write_lists(config, folder, sorted(order[:count]), sorted(order[count:]))
+        write_lists(config, folder, sorted(order[:count]), sorted(order[count:]), drawn=True)
         folders.append(folder)
     return folders
 
 
 def check_drawn(config: DataConfig) -> None:
-    """Raise UserError where lists that this program drew are not those of the train list of now (it was edited, or is
-    another file): they would be trained on without a word of images that came or went. Without a train list, or of
-    lists of somebody else, there is nothing to compare.
+    """Raise UserError where lists that go by a seed's name are not those that this program drew (they were edited), or
+    not those of the train list of now (it was edited, or is another file): they would be trained on under a false name,
+    or without a word of images that came or went. Without a train list, or of lists of somebody else, there is nothing
+    to compare.
     """
+    if told := edited(config):
+        raise UserError(told)
     folder, train_list = split_folder(config), train_path(config)
     if own_ratio(config) is None or not train_list.is_file():
         return
@@ -60,6 +66,39 @@ def check_drawn(config: DataConfig) -> None:
         f"({', '.join(f'{count} {what}' for count, what in told if count)}): put the train list back, or draw others, "
         "which makes other cells: name another place with data.split_dir=FOLDER, or remove that folder."
     )
+
+
+def edited(config: DataConfig) -> str:
+    """That lists which go by a seed's name are others than were drawn, and what to do; else empty. Lists without a
+    record of that (drawn by an earlier version) are taken as they are; `gta splits make` draws anew and compares.
+    """
+    folder = split_folder(config)
+    if own_ratio(config) is None or (drawn := _drawn(folder)) is None:
+        return ""
+    now = {name: digest(list_ids(config, folder / name)) for name in (LABELED, UNLABELED)}
+    names = [name for name in now if now[name] != drawn.get(name)]
+    if not names:
+        return ""
+    told = " and ".join(f"{name} is {now[name][:8]}, and was drawn as {str(drawn.get(name))[:8]}" for name in names)
+    family = config.split_family
+    move = (
+        f"move the folder to {folder.parent.with_name('mine') / folder.name} and "
+        if folder.parent.name == family
+        else ""
+    )
+    return (
+        f"The lists in {folder} were edited ({told}), and {family} is the name of those that this program draws: "
+        f"remove that folder, and they are drawn again; or give yours a name of their own: {move}say "
+        "data.split_family=mine."
+    )
+
+
+def _drawn(folder: Path) -> dict[str, str] | None:
+    try:
+        found = json.loads((folder / DRAWN).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _labeled_count(ratio: str, total: int, train_list: Path) -> int:
@@ -77,19 +116,28 @@ def _labeled_count(ratio: str, total: int, train_list: Path) -> int:
     return count
 
 
-def write_lists(config: DataConfig, folder: Path, labeled: list[str], unlabeled: list[str]) -> None:
+def write_lists(
+    config: DataConfig, folder: Path, labeled: list[str], unlabeled: list[str], drawn: bool = False
+) -> None:
     """Both lists appear at once, by the rename of a finished folder; a lost race is a list that is there
-    already. Raises UserError where other lists are there, and for an id that no list can hold.
+    already. `drawn`: this program drew them, which is recorded beside them. Raises UserError where other lists are
+    there, and for an id that no list can hold.
     """
     lists, paths = {LABELED: labeled, UNLABELED: unlabeled}, config.ids == "path"
     texts = {name: list_text(ids, config.image_suffix, paths) for name, ids in lists.items()}
 
+    record = json.dumps({name: digest(ids) for name, ids in lists.items()}, indent=2) + "\n"
+
     def fill(new: Path) -> None:
         for name, text in texts.items():
             (new / name).write_text(text, encoding="utf-8")
+        if drawn:
+            (new / DRAWN).write_text(record, encoding="utf-8")
 
     make_folder(folder, fill)
     for name, ids in lists.items():
         there = read_entries(folder / name, config.image_suffix, paths)
         if digest(entry.item for entry in there) != digest(ids):
             raise UserError(f"{folder} holds other lists than the new ones: remove it, or use another family.")
+    if drawn and _drawn(folder) is None:  # of an earlier version
+        write_text(folder / DRAWN, record)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 from gta.cell import Cell
 from launch.show import logs
@@ -32,6 +33,21 @@ def test_the_log_of_the_rank_that_failed_comes_first(say: Run, cells: list[Cell]
     failed(cells[0], when=time.time(), rank=1, log=failing)
     assert say("logs", "gta/1_8/seed0").stdout == "attempt 1 of rank 1\n"
     assert say("logs", "gta/1_8/seed0", "--rank=0").stdout == "attempt 1 of rank 0\n"
+
+
+def test_runs_that_were_moved_have_their_logs_with_them(say: Run, cells: list[Cell], tmp_path: Path) -> None:
+    cell = cells[0]
+    attempt(cell, "101", "done")
+    runs = Path(cell.config.paths.runs)
+    logs = runs / "sweeps/shapes/submissions/7"
+    logs.mkdir(parents=True)
+    (logs / "57_0_0_log.out").write_text("as it was written\n")
+    change_attempt(cell, log=str(logs / "57_0_0_log.out"))
+    assert say("logs", cell.signature[:8]).stdout == "as it was written\n"
+    runs.rename(tmp_path / "elsewhere")
+    said = say("logs", cell.signature[:8], "paths.runs=elsewhere")
+    assert said.stdout == "as it was written\n", said.stderr
+    assert "elsewhere/sweeps" in said.stderr
 
 
 def test_a_log_keeps_its_colours_and_moves_no_cursor(say: Run, cells: list[Cell]) -> None:

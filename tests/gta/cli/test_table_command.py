@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,22 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
     assert r"GTA-Seg & \textbf{54.00}$_{\pm1.0}$" in (folder / "paper.tex").read_text()
     assert main(["table", "sweep=shapes", "--label", "tab:x"]) == 2
     assert "--label is for the table of a paper: add --style paper" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_cell_that_mlflow_does_not_take_is_no_success(
+    say: Run, small: list[str], tmp_path: Path, empty_store: Path
+) -> None:
+    words = ["sweep=shapes", *small, "method=supervised", "seed=0"]
+    _, cells = grid(words)
+    for cell in cells:
+        scored(cell, 50.0)
+    shutil.copy(empty_store, tmp_path / "runs/mlflow.db")
+    (tmp_path / "runs/mlartifacts").write_text("no folder")
+    said = say("multirun", *words)
+    assert "not synced" in said.stdout
+    assert "50.00 (1)" in said.stdout
+    assert said.returncode == 1
 
 
 @pytest.mark.slow

@@ -266,3 +266,31 @@ def test_a_store_that_cannot_be_written_to_is_one_sentence(tmp_path: Path, own_u
     assert "3 more cells were not tried" in sentence
     path.chmod(0o644)
     assert tracking.sync(cells, own_uri, "shapes").updated == 6
+
+
+def test_a_store_that_was_moved_takes_its_artifacts_along(tmp_path: Path, empty_store: Path) -> None:
+    before, after, alone = (tmp_path / name for name in ("before", "after", "alone"))
+    for folder in (before, alone):
+        folder.mkdir()
+    shutil.copy(empty_store, before / "mlflow.db")
+    old = make_cell(before / "cells")
+    finish(old)
+    assert tracking.sync([old], f"sqlite:///{before}/mlflow.db").problems == []
+    shutil.copy(before / "mlflow.db", alone)
+    uri = f"sqlite:///{alone}/mlflow.db"
+    assert tracking.sync([old], uri).notes == [], "the store alone: its artifacts are where they were"
+    assert not (alone / "mlartifacts").exists()
+    before.rename(after)
+    before.write_text("nobody can write below this")
+    new = make_cell(after / "cells", seed=1)
+    finish(new)
+    uri = f"sqlite:///{after}/mlflow.db"
+    report = tracking.sync([new], uri)
+    assert report.problems == []
+    said = f"MLflow's store was moved: the artifacts of its runs are those in {after}/mlartifacts, not in {before}/mlar"
+    assert [note[: len(said)] for note in report.notes] == [said]
+    assert tracking.sync([after / "cells" / old.name, new], uri, force=True).notes == [], "once"
+    client = store.connect(uri)
+    for cell in (new, old):
+        run = run_of(client, cell)
+        assert "config.yaml" in {item.path for item in client.list_artifacts(run.info.run_id)}

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from gta.config import DataConfig
+from gta.data.check import read_lists
 from gta.data.lists import read_ids
 from gta.data.splits.balance import balanced_order, shown_classes
-from gta.data.splits.draw import check_drawn, draw
+from gta.data.splits.draw import DRAWN, check_drawn, draw
 from gta.data.splits.split import Split, load_split
 from gta.errors import UserError
 
@@ -181,6 +182,39 @@ def test_lists_that_were_drawn_before_the_train_list_changed_are_refused(tiny: T
             check_drawn(config)
     train.unlink()
     check_drawn(config)  # a copy of the lists, without what they were drawn from
+
+
+def test_drawn_lists_that_were_edited_go_by_another_name(tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(split="1_2", split_family="seed0", split_dir=str(tmp_path / "seed0"))
+    (folder,) = draw(config, ["1/2"], 0)
+    check_drawn(config)
+    labeled, unlabeled = (folder / name for name in ("labeled.txt", "unlabeled.txt"))
+    text, rest = labeled.read_text(), unlabeled.read_text()
+    labeled.write_text("\n".join(reversed(text.split())))
+    check_drawn(config)  # in another order
+    one, other = text.split()[0], rest.split()[0]
+    labeled.write_text(text.replace(one, other))
+    unlabeled.write_text(rest.replace(other, one))
+    mine = tmp_path / "mine/1_2"
+    says = f"1_2 were edited .labeled.txt is .{{8}}, and was drawn as .* move the folder to {mine} and say data.split"
+    with pytest.raises(UserError, match=says):
+        check_drawn(config)
+    problems: list[str] = []
+    read_lists(config, problems)
+    assert ["were edited" in problem for problem in problems] == [True]
+    mine.parent.mkdir()
+    folder.rename(mine)
+    check_drawn(replace(config, split_family="mine", split_dir=str(mine.parent)))
+
+
+def test_lists_of_an_earlier_version_get_their_record_where_they_are_drawn_anew(tiny: Tiny, tmp_path: Path) -> None:
+    config = tiny(split="1_2", split_family="seed0", split_dir=str(tmp_path / "seed0"))
+    (folder,) = draw(config, ["1/2"], 0)
+    record = (folder / DRAWN).read_text()
+    (folder / DRAWN).unlink()
+    check_drawn(config)
+    draw(config, ["1/2"], 0)
+    assert (folder / DRAWN).read_text() == record
 
 
 def test_lists_of_paths_are_compared_as_they_are_read(tiny: Tiny, tmp_path: Path) -> None:
