@@ -51,8 +51,8 @@ def check_drawn(config: DataConfig) -> None:
     or without a word of images that came or went. Without a train list, or of lists of somebody else, there is nothing
     to compare.
     """
-    if told := edited(config):
-        raise UserError(told)
+    if wrong := edited(config):
+        raise UserError(wrong)
     folder, train_list = split_folder(config), train_path(config)
     if own_ratio(config) is None or not train_list.is_file():
         return
