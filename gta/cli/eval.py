@@ -13,7 +13,7 @@ from gta.cellfolder import CellFolder
 from gta.cli import composing, grammar, options, outputs
 from gta.cli.evaluating import Scoring, check_labeled, of_the_machine
 from gta.cli.grammar import Words, option
-from gta.cli.trained import HERE, load, val_ids
+from gta.cli.trained import apart, load, refuse_other, val_ids
 from gta.errors import UserError
 from gta.text import first_line
 
@@ -54,13 +54,12 @@ def command(words: Words, again: bool, **asked: str) -> int:
     What a cell that is done scores is recorded in its folder (evaluations/), with what was right and wrong in each
     image, and reaches MLflow by the next sync; what is there is not scored again. `gta table --protocol` shows it.
     """
-    mine = [word for word in words.overrides if word.startswith(HERE)]
+    mine, others = apart(words.overrides)
     protocols = list(_protocols(mine))
     if asked["checkpoint"]:
-        rest = tuple(word for word in words.overrides if word not in mine)
-        return _of_checkpoint([Words(words.names, (*rest, *one)) for one in protocols], **asked)
+        return _of_checkpoint([Words(words.names, (*others, *one)) for one in protocols], **asked)
     scoring = Scoring(protocols, asked["network"], asked["which"], asked["device"], again)
-    cells = _cells(Words(words.names, tuple(word for word in words.overrides if word not in mine)))
+    cells = _cells(Words(words.names, tuple(others)))
     try:
         if len(cells) == 1 and words.names:
             _of_one(cells, scoring)
@@ -88,16 +87,15 @@ def _cells(words: Words) -> dict[str, CellFolder]:
     """What they are called -> their folders. Raises UserError where none is said, or there is none."""
     from launch.grid import names
 
-    apart = {name: CellFolder(Path(name)) for name in words.names}
-    inside = [name for name, folder in apart.items() if not folder.config_file.exists()]
-    found = {name: folder for name, folder in apart.items() if name not in inside}
+    of_names = {name: CellFolder(Path(name)) for name in words.names}
+    inside = [name for name, folder in of_names.items() if not folder.config_file.exists()]
+    found = {name: folder for name, folder in of_names.items() if name not in inside}
+    if words.names:
+        refuse_other(words.overrides)
     if composing.no_grid(words.overrides):
         if not words.names:
             raise UserError("eval takes cells or a grid: gta eval gta/92/seed0, or gta eval sweep=NAME.")
         known = names.known(composing.runs_folder(words.overrides)) if inside else []
-    elif words.names and not any(word.startswith("sweep=") for word in words.overrides):
-        wrong = next(word for word in words.overrides if not word.startswith(composing.RUNS))
-        raise UserError(f"{wrong}: of a trained cell, this changes only {', '.join(HERE)} ...")
     else:
         known = composing.named_cells(words.overrides)
     chosen = names.find_all(inside, known) if inside or words.names else known

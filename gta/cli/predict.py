@@ -27,7 +27,7 @@ NAMED = 5  # files that are passed over and said so one by one
     "predict",
     instead=["checkpoint"],
     examples=[
-        "gta predict gta/92/seed0 --out predictions",
+        "gta predict gta/92/seed0 sweep=voc_blender --out predictions",
         "gta predict gta_cityscapes/372/seed0 --out upload --images leftImg8bit/test --format cityscapes",
         "gta predict --checkpoint ckpt.pth --out predictions data=voc_blender model=resnet101",
     ],

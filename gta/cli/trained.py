@@ -39,12 +39,13 @@ def load(words: Words, network: str, which: str, device: str, checkpoint: str) -
     """
     if checkpoint:
         return _of_checkpoint(words, network, which, device, checkpoint)
-    folder = find(words.names[0], composing.runs_folder(words.overrides))
+    mine, others = apart(words.overrides)
+    folder = find(words.names[0], others)
     from gta.compose.compose import read_config
     from gta.compose.validate import check_evaluation
     from gta.train.run import load_network, prepare_device
 
-    config = changed(read_config(folder.config_file), apart(words.overrides))
+    config = changed(read_config(folder.config_file), mine)
     config = replace(config, site=replace(config.site, device=device))
     check_evaluation(config)
     place = prepare_device(config)
@@ -52,9 +53,10 @@ def load(words: Words, network: str, which: str, device: str, checkpoint: str) -
     return Trained(config, trained, place, f"{name}, iteration {iteration}, {folder.signature[:8]}")
 
 
-def apart(overrides: Sequence[str]) -> list[str]:
-    """The overrides that are not about where cells are."""
-    return [word for word in overrides if not word.startswith(composing.RUNS)]
+def apart(overrides: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The overrides that change how a trained cell is scored, and those that say which cells are meant."""
+    mine = [word for word in overrides if word.startswith(HERE)]
+    return mine, [word for word in overrides if word not in mine]
 
 
 def changed(config: Config, overrides: Sequence[str]) -> Config:
@@ -121,11 +123,20 @@ def val_ids(config: Config) -> list[str]:
     return sorted(list_ids(config.data, val_path(config.data)))
 
 
-def find(name: str, runs: Path) -> CellFolder:
-    """The folder of the cell called `name`; one that lies elsewhere is named by its path. Raises UserError."""
+def find(name: str, overrides: Sequence[str]) -> CellFolder:
+    """The folder of the cell called `name`, of those that `overrides` mean; one that lies elsewhere is its path."""
+    refuse_other(overrides)
     folder = CellFolder(Path(name))
     if folder.config_file.exists():
         return folder
     from launch.grid import names
 
-    return names.find(name, names.known(runs)).folder
+    return names.find(name, composing.named_cells(overrides)).folder
+
+
+def refuse_other(overrides: Sequence[str]) -> None:
+    """Raises UserError for words beside the name of a cell that say no grid, so that they were meant to change it."""
+    if composing.no_grid(overrides) or any(word.startswith("sweep=") for word in overrides):
+        return
+    wrong = next(word for word in overrides if not word.startswith(composing.RUNS))
+    raise UserError(f"{wrong}: of a trained cell, this changes only {', '.join(HERE)} ...")

@@ -117,6 +117,11 @@ def _one(name: str, cells: Sequence[Named]) -> Named:
     if len(found) == 1:
         return found[0]
     if found:
+        if len({(cell.dataset, cell.name) for cell in found}) == 1:
+            raise UserError(
+                f"{name} is what several cells are called: {some([str(cell) for cell in found], SHOWN)}; give the "
+                "beginning of a signature, or the grid that is meant (sweep=NAME, with what changes it)."
+            )
         raise UserError(
             f"{name} could be {some([str(cell) for cell in found], SHOWN)}; give more of it, "
             "or the beginning of its signature."

@@ -22,6 +22,7 @@ from tests.helpers.works import whole, works
 pytestmark = pytest.mark.slow
 
 Say = Callable[..., str]
+GRID = (*SMALL_SHAPES, *SMALL_SCHEDULE, "data.split=1/5", "method=supervised", "seed=0")
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,7 @@ def cell(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained cell: its folder."""
     folder = tmp_path_factory.mktemp("predict")
     paths = [f"paths.{name}={folder / name}" for name in ("splits", "runs", "results")]
-    words = [*SMALL_SHAPES, *SMALL_SCHEDULE, f"paths.data={generated}", *paths, "data.split=1/5"]
-    assert main(["train", *words, "method=supervised"]) == 0
+    assert main(["train", *GRID, f"paths.data={generated}", *paths]) == 0
     return next((folder / "runs/cells").iterdir())
 
 
@@ -182,6 +182,17 @@ def test_a_public_checkpoint_is_scored_with_a_report(say: Say, tmp_path: Path, g
     assert "(student, public.pth, original size)" in shown
     wrong = say("eval", "--checkpoint=public.pth", *PUBLIC, *data, "model.stem=plain", code=2)
     assert "no checkpoint of the configured network" in wrong
+
+
+def test_a_cell_is_named_within_its_grid_as_in_every_command(
+    cell: Path, say: Say, tmp_path: Path, generated: Path
+) -> None:
+    paths = [f"paths.data={generated}", *(f"paths.{name}={cell.parents[2] / name}" for name in ("splits", "runs"))]
+    words = ("predict", "supervised/1/5/seed0", *GRID, *paths, "--out", "o", "evaluation.flip=true")
+    assert "original size, flip" in say(*words, "sweep=shapes")
+    assert len(list((tmp_path / "o/masks").iterdir())) == 6
+    assert "of a trained cell, this changes only" in say(*words, code=2), "without a sweep"
+    assert "no such cell; did you mean supervised/1/5/seed1" in say(*words, "sweep=shapes", "seed=1", code=2)
 
 
 def test_eval_by_another_protocol(cell: Path, say: Say) -> None:

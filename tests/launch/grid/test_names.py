@@ -64,6 +64,13 @@ def test_other_names_get_a_sentence(cells: list[names.Named], name: str, message
         names.find(name, cells)
 
 
+def test_cells_of_one_name_are_told_apart_by_signature_or_grid(cells: list[names.Named], tmp_path: Path) -> None:
+    identity(CellFolder(tmp_path / "runs/cells/dddd5555"), method="gta", label="gta", split="92", seed=0)
+    two = names.known(tmp_path / "runs")
+    with pytest.raises(UserError, match=r"what several cells are called: .*abc111aa.*dddd5555.*; .* \(sweep=NAME"):
+        names.find("gta/92/seed0", two)
+
+
 def test_many_at_once(cells: list[names.Named]) -> None:
     found = names.find_all(["gta/92/*", "abc111", "mean_teacher"], cells)
     assert [cell.signature for cell in found] == ["abc111aa", "abc222bb", "abd33333"]
