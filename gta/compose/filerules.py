@@ -16,6 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from gta.compose.yamlfile import place, shown
 from gta.config import Config
 from gta.errors import UserError
+from gta.fields import describe
+from gta.methods import METHODS
 from gta.text import did_you_mean
 
 OURS = tuple(item.name for item in fields(Config))
@@ -79,6 +81,18 @@ def _check_params(path: Path, node: Any) -> None:
             )
         if value is None:
             raise UserError(f"{place(path, f'{PARAMS}.{key}')}: {key} has no value; give one, or several (A,B).")
+        if isinstance(value, list) and not _takes_a_list(str(key)):
+            several = ",".join(str(one).lower() if isinstance(one, bool) else str(one) for one in value)
+            raise UserError(
+                f"{place(path, f'{PARAMS}.{key}')}: {key} has a YAML list, and what is varied is text with commas: "
+                f"write {key}: {several}."
+            )
+
+
+def _takes_a_list(key: str) -> bool:
+    """Whether one value of a setting is a list."""
+    rows = [describe(Config), *(describe(method, "method.") for method in METHODS.configs())]
+    return any("a list" in str(row[key]["values"]) for row in rows if key in row)
 
 
 def _mapping(path: Path, name: str, node: Any, otherwise: str = "") -> dict[Any, Any]:

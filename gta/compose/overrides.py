@@ -16,14 +16,16 @@ from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from gta.compose.hydra import ConfigLoaderImpl, Parser, group_options
 from gta.compose.sources import SettingsSource
+from gta.compose.unreadable import unreadable
 from gta.compose.yamlfile import place
 from gta.config import Config, MethodConfig
 from gta.errors import UserError
 from gta.fields import describe
 from gta.methods import METHODS
 from gta.ranges import shown
-from gta.text import first_line, printable, there_are
+from gta.text import first_line, printable, some, there_are
 
+_REQUIRED = ("method", "data", "model", "schedule", "site")  # groups that every cell has a file of
 GROUPS = ("method", "data", "augment", "model", "schedule", "site", "sweep", "hydra/launcher")
 
 
@@ -76,6 +78,10 @@ def check_overrides(loader: ConfigLoaderImpl, overrides: Sequence[str], options:
     sections = {name.rsplit(".", 1)[0] for name in names if "." in name}
     for override in parsed:
         key = override.key_or_group
+        if not key:
+            raise UserError(unreadable(override.input_line or "="))
+        if override.is_delete() and key in _REQUIRED:
+            raise UserError(f"~{key}: there is no cell without a {key}; choose another ({key}=NAME)")
         if key == "sweep" and override.is_sweep_override():
             raise UserError(f"{override.input_line}: a table is one sweep; run the command once for each.")
         choices = group_options(loader, key)
@@ -111,10 +117,8 @@ def parse(parser: OverridesParser, overrides: Sequence[str]) -> list[Override]:
     for word in overrides:
         try:
             found += parser.parse_overrides([word])
-        except HydraException as error:
-            raise UserError(
-                f"Not an override: {first_line(error)}. Overrides look like seed=0,1 or method=gta."
-            ) from None
+        except HydraException:
+            raise UserError(unreadable(word)) from None
         except ValueError as error:  # a number of thousands of digits
             raise UserError(f"{word.partition('=')[0]}: {first_line(error)}.") from None
     return found
@@ -185,6 +189,8 @@ def explain(error: Exception, loader: ConfigLoaderImpl | None = None) -> str:
     line = printable(text.strip().split("\n")[0].strip() if text.strip() else type(cause).__name__)
     if re.search(r"Key '(\w+)' is not in struct|Key '(\w+)' not in '(\w+)'", text) and full:
         return f"{where}{full}: the chosen method or group has no such setting; {_near(full)}"
+    if "does not support deletion" in text:
+        return f"{where}~{full}: a setting cannot be left out; give it another value ({full}=VALUE)"
     if full and isinstance(cause, ValidationError) and (wanted := _wanted(full)):
         return f"{where}{full} is {shown(cause.value)}; it must be {wanted}"
     if full and text.startswith("Invalid value assigned: ") and (wanted := _wanted(full)):  # says types of OmegaConf
@@ -196,7 +202,13 @@ def _near(name: str) -> str:
     """What was probably meant by a setting that its section does not have."""
     section, _, last = name.rpartition(".")
     if name in setting_names():
-        return "another has it"
+        having = [method for method in METHODS.known if name in describe(METHODS.config(method), "method.")]
+        whose = (
+            f"{some(having, 3)} {'has' if len(having) == 1 else 'have'} it" if having else "a method of your own has it"
+        )
+        return (
+            f"{whose}; for some rows alone, choose a file conf/method/NAME.yaml that says it (docs/guides/own-sweep.md)"
+        )
     known = sorted(one for one in setting_names() if one.rpartition(".")[0] == section)
     begun = [one for one in known if one.rpartition(".")[2].startswith(last)]
     return f"did you mean {' or '.join(begun)}?" if begun else _meant(name, known)

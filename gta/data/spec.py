@@ -69,6 +69,16 @@ def shown_suffix(suffix: str) -> str:
     return words[0] if len(words) == 1 else "{" + ",".join(words) + "}" if words else ""
 
 
+_PUT = (
+    "Put it there, or name its place with data.root=FOLDER (for split lists data.split_dir=FOLDER; `gta splits import` "
+    "brings public ones)."
+)
+_WHOLE = (
+    f"data.split={ALL} labels the whole train list: name a folder of unlabeled images with data.unlabeled_root=FOLDER. "
+    "To train on all labels alone, take method=fully_supervised with any other split (data.split=1/8)."
+)
+
+
 @dataclass(frozen=True)
 class LayoutPart:
     """A part of a data set on disk: a file, or a folder with `files` in it (`ID.jpg`)."""
@@ -89,6 +99,7 @@ class Layout:
 
     root: Path
     parts: tuple[LayoutPart, ...]
+    advice: str
 
     @property
     def trouble(self) -> str:
@@ -103,12 +114,7 @@ class Layout:
         lines = [
             f"  {'ok     ' if part.there else 'MISSING'}  {part.shown:<{width}}  {part.meaning}" for part in self.parts
         ]
-        return (
-            f"{self.trouble}. It is expected to look like this:\n"
-            + "\n".join(lines)
-            + "\nPut it there, or name its place with data.root=FOLDER (for split lists data.split_dir=FOLDER; "
-            "`gta splits import` brings public ones)."
-        )
+        return f"{self.trouble}. It is expected to look like this:\n" + "\n".join(lines) + f"\n{self.advice}"
 
 
 def layout(config: DataConfig) -> Layout:
@@ -130,7 +136,7 @@ def layout(config: DataConfig) -> Layout:
             (split_folder(config) / UNLABELED, "", "unlabeled ids, one a line"),
         ]
     parts = (LayoutPart(path, files, what, path.is_dir() if files else path.is_file()) for path, files, what in wanted)
-    return Layout(root, tuple(parts))
+    return Layout(root, tuple(parts), _WHOLE if config.split == ALL and not config.unlabeled_root else _PUT)
 
 
 def check_layout(config: DataConfig) -> None:

@@ -22,6 +22,7 @@ from tests.helpers.program import SMALL_SCHEDULE, SMALL_SHAPES, Run
         (["multirun", "sweep=shapes", "schedule.group_size=3"], "groups"),
         (["multirun", "sweep=shapes", "site.ranks=2"], "do not divide over 2 ranks"),
         (["multirun", "sweep=shapes", "method=supervised", "method.drop_percent=3"], "has no such setting"),
+        (["plan", "sweep=shapes", "~schedule.lr"], "~schedule.lr: a setting cannot be left out; give it another value"),
         (["multirun", "sweep=shapes", "model.weights=nowhere.pth"], "model.weights=random"),
         (["multirun", "sweep=voc_blender"], "SegmentationClassAug"),
         (["multirun", "sweep=shapes", "schedule.warm_up=900"], "its teacher would never start"),

@@ -29,9 +29,16 @@ SWEEPS = {
     "number": ("defaults: 3\n", "line 1: defaults is a list of - GROUP: NAME, and not 3"),
     "nested_list": ("defaults: [[a]]\n", "line 1: ['a'] is no default; write - GROUP: NAME"),
     "option": ("defaults:\n  - override /data: vocc_classic\n", "there is no such data; did you mean voc_classic?"),
-    "gap": ('hydra:\n sweeper:\n  params:\n   seed: "0,,1"\n', "sweeps/gap.yaml, line 4: Not an override: "),
+    "gap": (
+        'hydra:\n sweeper:\n  params:\n   seed: "0,,1"\n',
+        "sweeps/gap.yaml, line 4: seed=0,,1: not an override; a value is missing beside a comma",
+    ),
     "mapping": ("hydra: {sweeper: {params: {data: {split: 1/50}}}}\n", "write data.split: ... there, with dots"),
     "no_value": ("hydra: {sweeper: {params: {seed: }}}\n", "sweeps/no_value.yaml, line 1: seed has no value"),
+    "yaml_list": (
+        "hydra:\n sweeper:\n  params:\n   method: gta\n   seed: [0, 1]\n",
+        "sweeps/yaml_list.yaml, line 5: seed has a YAML list, and what is varied is text with commas: write seed: 0,1.",
+    ),
     "misspelt": (
         "hydra:\n sweeper:\n  params: {sede: 1}\n",
         "line 3: sede: there is no such setting; did you mean seed",
@@ -45,7 +52,8 @@ SWEEPS = {
     ),
     "another": (
         "defaults: [override /method: supervised]\nmethod: {drop_percent: 3}\n",
-        "line 2: method.drop_percent: the chosen method or group has no such setting; another has it",
+        "line 2: method.drop_percent: the chosen method or group has no such setting; "
+        "student_teacher, gta have it; for some rows alone, choose a file conf/method/NAME.yaml",
     ),
     "gpus": (
         "site: {gpus: 4}\n",
@@ -152,7 +160,7 @@ def test_a_binary_file_is_not_text(hydra: Hydra) -> None:
 
 def test_what_is_no_file_is_not_there(hydra: Hydra) -> None:
     for word in ("sweep=lost", "sweep=folder", "sweep=.#x", "data=lost", "data=.#x"):
-        assert "there is no such" in refused(hydra, word.replace("#", "\\#")) or "Not an override" in refused(
+        assert "there is no such" in refused(hydra, word.replace("#", "\\#")) or "not an override" in refused(
             hydra, word
         )
 

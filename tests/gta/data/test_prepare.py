@@ -115,6 +115,12 @@ def test_only_the_missing_part_is_marked(tiny: Tiny) -> None:
     assert "mine/unlabeled.txt" in marked[0]
 
 
+def test_all_labels_without_unlabeled_images_are_another_method(tiny: Tiny) -> None:
+    with pytest.raises(UserError, match=r"unlabeled_root=FOLDER\. To train on all .* method=fully_supervised") as error:
+        check_layout(tiny(split="all"))
+    assert "splits import" not in str(error.value)
+
+
 def test_a_list_that_this_program_draws_need_not_be_there(tiny: Tiny) -> None:
     check_layout(tiny(split="1_2", split_family="seed7"))
 
