@@ -17,11 +17,13 @@ from gta.recipe import remarkable
 
 MEASURE = "mIoU in percent: mean ± sample standard deviation over (n) seeds, "  # + at which evaluation
 BEST = "In brackets the mean of each seed's best evaluation, picked on the validation set"
-_TRACES = ("Data: ", "Labeled lists: ", "Code: ", "Scored once more by code: ")  # notes with digests
+_TRACES = (  # notes with digests, and with versions and folders
+    "Data: ", "Labeled lists: ", "Code: ", "Scored once more by code: ", unlike.OTHER_ROUNDING, unlike.SEVERAL_ROOTS,
+)  # fmt: skip
 
 
 def traces(note: str) -> bool:
-    """Whether a note of the footer is there to trace the numbers: digests of lists, commits."""
+    """Whether a note of the footer is there to trace the numbers: digests of lists, commits, versions, folders."""
     return note.startswith(_TRACES)
 
 

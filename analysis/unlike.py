@@ -11,6 +11,8 @@ import pandas as pd
 from analysis.cells import TableCell
 from gta.text import some
 
+OTHER_ROUNDING = "Not computed alike, so that rounding may differ: "
+SEVERAL_ROOTS = "Several data roots, whose pictures nobody compared: "
 _NAMED = 3  # settings, means or cells in a sentence
 _LONGEST = 40  # characters of a value
 _CLOSE = ("torch", "opencv", "pillow")  # of these another major or minor version computes otherwise than in rounding
@@ -24,9 +26,9 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
     if told := computing(used, cells):
         text.append(f"Seeds of one mean differ (MIXED computing): {_few(told)}")
     if told := computed_by(used):
-        text.append(f"Not computed alike, so that rounding may differ: {'; '.join(told)}")
+        text.append(OTHER_ROUNDING + "; ".join(told))
     if told := roots(used, cells):
-        text.append(f"Several data roots, whose pictures nobody compared: {'; '.join(told)}")
+        text.append(SEVERAL_ROOTS + "; ".join(told))
     return text
 
 
@@ -93,9 +95,12 @@ def _within_means(
         means.setdefault(f"{cell.row} {cell.column}", []).append(cell)
     where: dict[str, list[str]] = {}
     for mean, group in means.items():
+        group.sort(key=lambda cell: cell.seed)
+        if all(values(cell) == values(group[0]) for cell in group):
+            continue  # most, at once
         for name in dict.fromkeys(name for cell in group for name in values(cell)):
             seeds: dict[str, list[int]] = {}
-            for cell in sorted(group, key=lambda cell: cell.seed):
+            for cell in group:
                 if (text := values(cell).get(name, absent)) is not None:
                     seeds.setdefault(text or "nothing", []).append(cell.seed)
             if len(seeds) > 1:
