@@ -26,7 +26,7 @@ from gta.text import first_line, some
 from gta.tracking import keys, store
 from gta.tracking.cell import TrackedCell, files_of
 from gta.tracking.report import SyncReport
-from gta.tracking.sync_cache import Sent, cached
+from gta.tracking.sync_cache import TAGS, Sent, cached
 from gta.tracking.told import Told
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def sync(
             report.waiting += 1
             continue
         sent = cached(folder, uri)
-        if force or sent is None or sent.files != files or not set(told.tags) <= set(sent.sweeps):
+        old = sent is None or sent.files != files or sent.tags < TAGS
+        if force or sent is None or old or not set(told.tags) <= set(sent.sweeps):
             pending.append(folder)
             continue
         if folder == folders[0] and any(not told.known(sent, tag) for tag in told.tags):

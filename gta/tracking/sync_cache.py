@@ -17,6 +17,8 @@ from gta.files import replacing
 from gta.jsonrecord import REPAIR, text_in
 from gta.masking import masked
 
+TAGS = 1  # which tags a run gets: higher where there are more, and runs of before get them at the next sync
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sent(JsonRecord):
@@ -24,7 +26,8 @@ class Sent(JsonRecord):
 
     `files`: as `gta.tracking.cell.files_of` found them; `status`: MLflow's word; `ended`: unix seconds, 0 while it
     runs; `cursor`: journal points sent; `rows`: sweep -> the rows of its table, as its own run was told them;
-    `grids`: sweep -> digest of its cells, likewise; `log`: [bytes, modification time in ns] of the log.
+    `grids`: sweep -> digest of its cells, likewise; `log`: [bytes, modification time in ns] of the log;
+    `tags`: `TAGS` of then.
     """
 
     run_id: str
@@ -36,6 +39,7 @@ class Sent(JsonRecord):
     rows: dict[str, list[str]] = field(default_factory=dict)
     grids: dict[str, str] = field(default_factory=dict)
     log: list[int] = field(default_factory=list)
+    tags: int = 0
 
 
 def cached(folder: CellFolder, uri: str) -> Sent | None:

@@ -14,7 +14,7 @@ from gta.tracking import keys
 from gta.tracking.cell import Point, TrackedCell
 from gta.tracking.extras import send_lists, send_log
 from gta.tracking.report import SyncReport
-from gta.tracking.sync_cache import Sent, cached, remember
+from gta.tracking.sync_cache import TAGS, Sent, cached, remember
 from gta.tracking.told import Told, digest
 
 if TYPE_CHECKING:
@@ -73,7 +73,9 @@ class Writer:
         self._set_status(run, status, ended)
         rows = {sweep.tag: self._tell(sweep, cell.created) for sweep in self.told.sweeps if self.told.anything}
         grids = dict.fromkeys(rows, digest(self.told.grid)) if self.told.grid else {}
-        known = Sent(run_id=run.info.run_id, files=cell.files, sweeps=sweeps, cursor=cursor, rows=rows, grids=grids)
+        known = Sent(
+            run_id=run.info.run_id, files=cell.files, sweeps=sweeps, cursor=cursor, rows=rows, grids=grids, tags=TAGS
+        )
         sent = replace(known, status=status, ended=ended, log=self._send_log(run, cell, status, had.log))
         remember(cell.folder, self.uri, sent)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from gta.files import write_text
 from gta.provenance.environment import commit_of, environment
 from gta.tracking import keys
 from gta.tracking import sync as tracking
+from gta.tracking.sync_cache import cached, remember
 from gta.tracking.tags import gpu, started_by
 from tests.helpers.tracked import attempt, finish, in_tags, make_cell, run_of, train
 
@@ -109,6 +111,17 @@ def test_what_computed_a_cell_and_where_its_pictures_were_reach_the_analysis(tmp
         told = ["none", "AMD EPYC", "torch 2.11.0+cpu, numpy 2.3.4, opencv 4.12.0.88", "/data/voc"]
         assert list(rows[cell.name].values()) == told
         assert list(rows[bare.name].values()) == ["", "", "", ""]
+
+
+def test_a_run_of_before_gets_the_tags_that_came_later_at_the_next_sync_and_once(tmp_path, uri, client):
+    cell = make_cell(tmp_path)
+    attempt(cell, 1, environment={"packages": {"torch": "2.11.0"}})
+    tracking.sync([cell], uri)
+    client.delete_tag(run_of(client, cell).info.run_id, keys.VERSIONS)
+    remember(CellFolder(cell), uri, replace(cached(CellFolder(cell), uri), tags=0))
+    assert tracking.sync([cell], uri).unchanged == 0
+    assert run_of(client, cell).data.tags[keys.VERSIONS] == "torch 2.11.0"
+    assert tracking.sync([cell], uri).unchanged == 1
 
 
 def test_code_without_a_commit_is_told_by_its_digest_and_never_called_clean(tmp_path, uri, client):
