@@ -227,8 +227,10 @@ def differences(number: PublishedNumber, count: int, protocol: TableProtocol) ->
 
 
 def _plain(evaluation: str) -> str:
-    """Without what stands in brackets: what the words are there for, not what is done."""
-    return re.sub(r" \([^)]*\)", "", evaluation)
+    """Without what stands in brackets: what the words are there for, not what is done. How many images it is of is
+    said by itself (`TableProtocol.part`).
+    """
+    return re.sub(r" \([^)]*\)|, first [\d,]+ images", "", evaluation)
 
 
 def _marks(marks: Mapping[str, str], texts: Iterable[str]) -> str:

@@ -32,6 +32,7 @@ def describe(config: Config) -> str:
         text += f", scales {' '.join(f'{scale:g}' for scale in evaluation.scales)}"
     text += ", flip" if evaluation.flip else ""
     text += f", {evaluation.precision}" if evaluation.precision != "fp32" else ""
+    text += f", first {config.schedule.eval_images:,} images" if config.schedule.eval_images else ""
     # in brackets: how the passes were made, no other protocol than a published one without these words
     return text + (f" (batches of {evaluation.batch})" if evaluation.batch > 1 else "")
 

@@ -146,7 +146,8 @@ def _balanced(text: str) -> bool:
 def _caption(table: Table) -> str:
     cells = [score.cell for entry in table.entries.values() for score in entry.scores]
     data = " and ".join(dict.fromkeys(cell.dataset for cell in cells if cell.dataset))
-    where = f" on the validation images of {data}" if data else ""
+    parts = dict.fromkeys(found[1] for cell in cells if (found := re.match(r"(first \d+) images", cell.val_list)))
+    where = f" on the {' or '.join(parts)}{' ' * bool(parts)}validation images of {data}" if data else ""
     return f"mIoU in percent{where}: mean and sample standard deviation over seeds."
 
 
@@ -163,11 +164,10 @@ def _comments(table: Table) -> list[str]:
 
 
 def _notes(table: Table, titles: Mapping[str, str]) -> list[str]:
-    left_out = (protocol.MEASURE, protocol.BEST)
     plain = [
         _called(note, titles)
         for note in layout.notes(table)
-        if not protocol.traces(note) and not note.startswith(left_out)
+        if not protocol.traces(note) and not note.startswith((protocol.MEASURE, protocol.BEST))
     ]
     several = {entry.n for entry in table.entries.values() if entry.n}
     seeds = (

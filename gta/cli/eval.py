@@ -6,6 +6,7 @@ import itertools
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from gta.cellfolder import CellFolder
 from gta.cli import composing, grammar, options, outputs
 from gta.cli.evaluating import Scoring, check_labeled, of_the_machine
 from gta.cli.grammar import Words, option
-from gta.cli.trained import apart, load, refuse_other, val_ids
+from gta.cli.trained import PART, apart, load, refuse_other, val_ids
 from gta.errors import UserError
 from gta.text import first_line
 
@@ -51,6 +52,9 @@ def command(words: Words, again: bool, **asked: str) -> int:
     evaluation.precision. Several values, parted by commas, are several protocols: each image is read once for all of
     them that have one batch, and a pass that they share is made once.
 
+    A grid with schedule.eval_images means the cells that were trained so, where there are any; of others it scores
+    so many images, for this once.
+
     What a cell that is done scores is recorded in its folder (evaluations/), with what was right and wrong in each
     image, and reaches MLflow by the next sync; what is there is not scored again. `gta table --protocol` shows it.
     """
@@ -59,7 +63,7 @@ def command(words: Words, again: bool, **asked: str) -> int:
     if asked["checkpoint"]:
         return _of_checkpoint([Words(words.names, (*others, *one)) for one in protocols], **asked)
     scoring = Scoring(protocols, asked["network"], asked["which"], asked["device"], again)
-    cells = _cells(Words(words.names, tuple(others)))
+    cells, scoring.protocols = _meant(words.names, others, mine, protocols)
     try:
         if len(cells) == 1 and words.names:
             _of_one(cells, scoring)
@@ -81,6 +85,22 @@ def _protocols(words: Sequence[str]) -> Iterator[list[str]]:
         each.append([f"{said.key_or_group}={value}" for value in values(said)] if several else [word])
     for one in itertools.product(*each):
         yield list(one)
+
+
+def _meant(
+    names: Sequence[str], others: Sequence[str], mine: Sequence[str], protocols: list[list[str]]
+) -> tuple[dict[str, CellFolder], list[list[str]]]:
+    """The cells that are meant, as `_cells`, and by which protocols. A grid with `schedule.eval_images` is that of the
+    cells which were trained so, where there are any that are done: that is their own protocol; else it is a part of the
+    images for this once.
+    """
+    part = [word for word in mine if word.startswith(PART)]
+    if part and not composing.no_grid(others):
+        with suppress(UserError):  # a name that is of no such cell, say
+            cells = _cells(Words(tuple(names), (*others, *part)))
+            if any(folder.done for folder in cells.values()):
+                return cells, [[word for word in one if not word.startswith(PART)] for one in protocols]
+    return _cells(Words(tuple(names), tuple(others))), protocols
 
 
 def _cells(words: Words) -> dict[str, CellFolder]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gta.cellfolder import CellFolder, readable
-from gta.cli.trained import changed, val_ids
+from gta.cli.trained import PART, changed, val_ids
 from gta.errors import UserError, chain
 from gta.text import first_line
 
@@ -117,7 +117,7 @@ class Scoring:
 
     @property
     def _partly(self) -> bool:
-        return any(word.startswith("schedule.eval_images") for words in self.protocols for word in words)
+        return any(word.startswith(PART) for words in self.protocols for word in words)
 
     def _listed(self, config: Config) -> list[str] | None:
         """The val list of a config as it is now, each once; None where it is not at hand, and says nothing."""

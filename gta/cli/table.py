@@ -115,8 +115,9 @@ def command(
     batch, crop, optimizer, views) otherwise than by method, data set, split and what the sweep's file varies
     (hydra.sweeper.params); one where seeds of one mean differ in any setting that can change a result, in the kind of
     device, or in the version of torch, OpenCV or Pillow (its patch aside); one whose cells had their pictures in
-    several folders (data.root), unless --other-roots says that these are copies of the same; and
-    one whose means are over different classes, since a class that neither masks nor predictions have is in none.
+    several folders (data.root), unless --other-roots says that these are copies of the same;
+    one whose means are over different classes (one that neither masks nor predictions have is in none); and one with
+    numbers of MLflow's whose cells have no record here.
 
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected; and below the table, over all columns, interquartile means and
@@ -222,7 +223,7 @@ def build(
 ) -> tuple[pd.DataFrame, Table, Unread]:
     """The runs of a grid, the table of them, and what MLflow could not tell; arguments and errors as of `show`."""
     from analysis import own, runs, table
-    from gta.cli.wanted import OWN, otherwise, unrecorded, wanted
+    from gta.cli.wanted import NO_RECORD, OWN, gone, otherwise, unrecorded, wanted
     from gta.tracking import store
     from launch.grid.recorded import told
     from launch.state.damage import damage
@@ -267,6 +268,9 @@ def build(
         view=shown.view,
     )
     made.listed = shown.missing
+    if lost_cells := gone(frame, entries):
+        made.notes.append(f"{NO_RECORD.capitalize()} of {lost_cells}; the numbers are MLflow's.")
+        made.mixed.append(f"numbers with {NO_RECORD} (of {lost_cells})")
     if shown.bootstrap:
         made.count_images(Path(paths.runs) / "cells")
     if text := told(entry.cell for entry in entries):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from gta.config import Config
 
-HERE = ("evaluation.", "schedule.eval_images", "data.root", "site.workers")  # what a cell's config may be changed in
+PART = "schedule.eval_images"
+HERE = ("evaluation.", PART, "data.root", "site.workers")  # what a cell's config may be changed in
 
 
 @dataclass

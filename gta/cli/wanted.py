@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from analysis.cells import Protocol, TableCell
     from gta.cell import Cell
+    from gta.cellfolder import Result
     from launch.state.ledger import Entry
 
 _NAMED = 6  # rows or columns in a sentence
@@ -38,6 +39,9 @@ def wanted(
     from launch.grid.axes import alike
 
     retry = _retry(entries)
+    beside: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        beside.setdefault((entry.cell.row, entry.cell.column), []).append(entry.cell.signature)
     return [
         TableCell(
             signature=entry.cell.signature,
@@ -55,7 +59,9 @@ def wanted(
             alike=alike(entry.cell, axes),
             settings=_settings(entry.cell),
             paper=entry.cell.paper_row,
-            protocols=tuple(protocol(name, entry.cell, overrides) for name in protocols),
+            protocols=tuple(
+                protocol(name, entry.cell, overrides, beside[entry.cell.row, entry.cell.column]) for name in protocols
+            ),
         )
         for entry in entries
     ]
@@ -99,12 +105,13 @@ def _fill(entry: Entry, overrides: Sequence[str], retry: str) -> str:
     return composing.shell_line("multirun", *overrides, *([] if retry == "none" else ["--retry", retry]))
 
 
-def protocol(name: str, cell: Cell, overrides: Sequence[str]) -> Protocol:
+def protocol(name: str, cell: Cell, overrides: Sequence[str], seeds: Sequence[str]) -> Protocol:
     """One protocol (own, sliding_window, sliding_window+flip=true) of a cell, in words, and the command that scores the
-    grid of these overrides so. Raises UserError for settings that are none of `evaluation`.
+    grid of these overrides so; of one whose overrides eval would take for other protocols, the cells that stand with it
+    in one entry, `seeds` by their signatures. Raises UserError for settings that are none of `evaluation`.
     """
     from analysis.cells import Protocol
-    from gta.cli.trained import HERE, changed
+    from gta.cli.trained import HERE, PART, changed
     from gta.scoring import describe
 
     first, *others = name.split("+")
@@ -112,8 +119,8 @@ def protocol(name: str, cell: Cell, overrides: Sequence[str]) -> Protocol:
     if wrong := [word for word in others if "=" not in word]:
         raise UserError(f"--protocol {name}: write NAME+setting=value; {wrong[0]} has no value.")
     told = describe(changed(cell.config, words))
-    apart = any(word.startswith(HERE) for word in overrides)  # which eval would take for other protocols
-    where = [cell.signature, *(word for word in overrides if word.startswith(composing.RUNS))] if apart else overrides
+    apart = any(word.startswith(HERE) and not word.startswith(PART) for word in overrides)
+    where = [*seeds, *(word for word in overrides if word.startswith(composing.RUNS))] if apart else overrides
     return Protocol(name, told, composing.shell_line("eval", *where, *words))
 
 
@@ -135,15 +142,16 @@ def unrecorded(cells: Sequence[TableCell], runs: str) -> list[str]:
 
 
 def otherwise(frame: pd.DataFrame, entries: Sequence[Entry], evaluated: bool) -> list[Entry]:
-    """The cells that are done by their own records, and not, or with another number, by MLflow's; where it is asked for
+    """The cells that are done by their own records, and not, or with other scores, or of another network, evaluation or
+    code, by MLflow's; where it is asked for
     what was `evaluated` by other protocols, also those of which MLflow knows less of that, or more.
     """
     from gta import evaluations
 
     headline = frame[frame["headline"] & (frame["status"] == "FINISHED")]
-    told = dict(zip(headline["signature"], headline["miou_last"], strict=True))
-    done = [entry for entry in entries if entry.miou is not None]
-    found = [entry for entry in done if told.get(entry.cell.signature) != entry.miou]
+    told = {str(run["signature"]): run for _, run in headline.iterrows()}
+    done = [entry for entry in entries if entry.result is not None]
+    found = [entry for entry in done if not _as_recorded(told.get(entry.cell.signature), entry.result)]
     if evaluated:
         known: dict[str, set[tuple[Any, ...]]] = {}
         for _, run in frame.iterrows():
@@ -155,6 +163,31 @@ def otherwise(frame: pd.DataFrame, entries: Sequence[Entry], evaluated: bool) ->
         unlike = {signature for signature, scores in own.items() if scores != known.get(signature, set())}
         found = [entry for entry in done if entry in found or entry.cell.signature in unlike]
     return found
+
+
+def _as_recorded(run: pd.Series | None, result: Result | None) -> bool:
+    """Whether a run (`analysis.runs.load`) has what the cell's own record says of its headline."""
+    if run is None or result is None:
+        return False
+    last, best = result.scores.last, result.scores.best
+    scores = (last.miou, result.iteration, best.miou, best.iteration) == tuple(
+        run[name] for name in ("miou_last", "iteration", "miou_best", "best_iteration")
+    )
+    whose = (result.headline, result.evaluation) == (run["network"], run["evaluation"])
+    return scores and whose and result.commit in (None, "", run["commit"])
+
+
+def gone(frame: pd.DataFrame, entries: Sequence[Entry]) -> str:
+    """Of cells whose numbers MLflow has, and of which no record is here: part of a sentence; empty where there is none.
+    One that is damaged is told as that.
+    """
+    from launch.state.ledger import State
+
+    numbered = set(frame[frame["headline"] & (frame["status"] == "FINISHED")]["signature"])
+    found = [entry.cell for entry in entries if entry.result is None and entry.state is not State.DAMAGED]
+    found = [cell for cell in found if cell.signature in numbered]
+    names = [f"{cell.row} {cell.column} seed {cell.config.seed}" for cell in found]
+    return f"{len(found)} cell{'s' * (len(found) != 1)}: {some(names, _NAMED)}" if found else ""
 
 
 def _evaluation(values: Mapping[str, Any]) -> tuple[Any, ...]:

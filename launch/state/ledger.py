@@ -8,12 +8,12 @@ taken for lost: the cell waits.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from gta import journal
-from gta.cellfolder import Attempt, BrokenRecord, Cancelled, Death, Failure, Submitted, readable
+from gta.cellfolder import Attempt, BrokenRecord, Cancelled, Death, Failure, Result, Submitted, readable
 from launch.state import setup, silent
 from launch.state.damage import latest
 from launch.state.jobs import EndedJob, HeldJob, Jobs, Unknown, Word
@@ -53,6 +53,7 @@ class Entry:
     detail: str = ""  # for people
     attempts: int = 0
     miou: float | None = None  # of a cell that is done, in percent
+    result: Result | None = field(default=None, compare=False, repr=False)  # of the same, whole
     log: str | None = None  # of the rank that failed, or of rank 0 of the last attempt
     cause: Death | None = None  # of the last attempt's end, where it is known
     job: str | None = None  # as which the cell was last submitted
@@ -98,7 +99,7 @@ def _look(cell: Cell, word: Word | None) -> Entry:
         return Entry(cell, State.NEVER_RUN, "no record of it is here, and its lists are not")
     folder.identity()  # the store and the names of cells live on it
     if (result := folder.result()) is not None:
-        return _done(cell, result.miou)
+        return _done(cell, result)
     folder.check_places()
     past, submitted = folder.latest_attempt(), folder.submitted()
     job = submitted.job if submitted else None
@@ -140,15 +141,16 @@ def _look(cell: Cell, word: Word | None) -> Entry:
     return _unfinished(base, past, mine, submitted, word)
 
 
-def _done(cell: Cell, miou: float) -> Entry:
+def _done(cell: Cell, result: Result) -> Entry:
     """A cell with a result, whatever of its other records can be read."""
     past, sent = latest(cell.folder), readable(cell.folder.submitted, say=lambda _: None)
     return Entry(
         cell,
         State.DONE,
-        f"mIoU {miou:.2f}",
+        f"mIoU {result.miou:.2f}",
         attempts=past.number if past else 0,
-        miou=miou,
+        miou=result.miou,
+        result=result,
         log=(past.log if past else None) or (sent.log if sent else None),
         job=sent.job if sent else None,
         cluster=sent.cluster if sent else None,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import shutil
 import sqlite3
 from pathlib import Path
@@ -207,3 +209,44 @@ def test_a_table_by_another_protocol_is_of_what_the_folders_have(
     out, said = show()
     assert "61.00" not in out, "MLflow has what the folder has no more"
     assert "1 of 1 cells is missing (1 not scored by sliding_window)" in out
+
+    def usual(strict: bool = False) -> tuple[str, str]:
+        table.show(SWEEP, look([cell]), words, strict=strict)
+        told = capsys.readouterr()
+        return told.out, told.err
+
+    assert "50.00 (1) [50.00]" in usual()[0]
+    for changes in ({"best": 62.0}, {"commit": "e" * 40}):
+        cells.finish(cell, 50.0, **{"best": 50.0, "commit": "a" * 40, **changes})
+        out, said = usual()
+        assert f"50.00 (1) [{changes.get('best', 50.0):.2f}]" in out, "the folder's"
+        assert "1 cell has its numbers from its own records, as MLflow has others or none" in said
+    assert "Code: eeeeeeeee." in out
+
+    cell.folder.path.rename(tmp_path / "elsewhere")
+    out, said = usual()
+    assert "50.00 (1) [50.00]" in out, "MLflow has it"
+    assert "No record here of 1 cell: supervised 1/5 (8) seed 0; the numbers are MLflow's." in " ".join(out.split())
+    with pytest.raises(UserError, match=r"numbers with no record here \(of 1 cell: supervised 1/5 \(8\) seed 0\)"):
+        usual(strict=True)
+
+
+@pytest.mark.slow
+def test_cells_that_score_a_part_of_the_images_say_so_and_are_scored_as_themselves(
+    small: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["sweep=shapes", *small, "method=supervised", "seed=0,1", "data.split=1/5", "schedule.eval_images=2"]
+    _, made = grid(words)
+    for cell in made:
+        scored(cell, 50.0)
+    table.show(SWEEP, look(made), words, table.Shown(bootstrap=True), paper=PaperStyle())
+    out = " ".join(capsys.readouterr().out.split())
+    command = re.search(r"Not known by image: supervised 1/5 \(8\); `gta (eval [^`]*)` makes that", out)
+    assert command is not None
+    paper = (tmp_path / "results/shapes/paper.tex").read_text()
+    assert r"\caption{mIoU in percent on the first 2 validation images of shapes:" in paper
+    assert main(shlex.split(command[1])) == 1
+    said = capsys.readouterr()
+    assert "not done" not in said.out
+    assert said.err.count("its last weights are gone") == 2, "those of both seeds, which these records have none of"

@@ -154,6 +154,7 @@ def test_the_default_is_one_pass_at_original_size_bit_for_bit(folder: Path, netw
     with torch.no_grad():
         assert torch.equal(inference.class_scores(network, image, (48, 48), config), network(image))
     assert scoring.describe(config) == "original size"
+    assert scoring.describe(changed(config, {"schedule.eval_images": 2})) == "original size, first 2 images"
 
 
 @pytest.mark.parametrize(
