@@ -10,7 +10,10 @@ import torch
 
 # parameters of mallopt, from malloc.h of the GNU C library
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
-KEPT = 2**30  # bytes: of a single block, and of what lies free at the end
+KEPT = 2**27  # bytes of a block
+# What is left over of an aligned block may lie between it and the next one: the library then holds up to eight of one
+# size before it uses the first again. So no larger blocks are kept, and this much may lie free at the end.
+FREE = 2**29
 # Where the library's own threshold of a block ends up, which follows what is freed until somebody sets it.
 USUAL = 2**25
 _entered: list[None] = []  # one while this process is inside `kept`
@@ -18,8 +21,8 @@ _entered: list[None] = []  # one while this process is inside `kept`
 
 @contextmanager
 def kept(device: torch.device) -> Iterator[None]:
-    """While entered, freed blocks of up to 1 GiB stay with this process; at the end they are given back. For work on a
-    CPU: on another device, and with another library than GNU's, nothing happens.
+    """While entered, freed blocks of up to 128 MiB stay with this process; at the end they are given back. For work on
+    a CPU: on another device, and with another library than GNU's, nothing happens.
 
     Scores of a batch are larger than what the library keeps by itself: each pass would get its memory anew, page by
     page, which takes longer than to compute them. One inside another changes nothing.
@@ -30,7 +33,7 @@ def kept(device: torch.device) -> Iterator[None]:
         return
     _entered.append(None)
     library.mallopt(MMAP_THRESHOLD, KEPT)
-    library.mallopt(TRIM_THRESHOLD, KEPT)
+    library.mallopt(TRIM_THRESHOLD, FREE)
     try:
         yield
     finally:
