@@ -25,6 +25,7 @@ from gta.fields import neutral, result
 from gta.notifyconfig import NotifyConfig
 from gta.ranges import LINE, MISSING, NAME, PATH, SCRIPT, SEEDS, WORD, WORDS, Span
 from gta.scheduleconfig import ScheduleConfig
+from gta.sweep import UNNAMED
 
 __all__ = [
     "CROP", "CROP_BACKGROUND", "MISSING", "ORIGINAL", "PRECISIONS", "PROTOCOLS", "SLIDING", "AugmentConfig", "Config",
@@ -258,4 +259,4 @@ class Config:
     variant: str = neutral(
         "", "What makes the cell's grid another than its sweep's file declares; the program finds that out.", text=LINE
     )
-    sweep_name: str = neutral("none", "The sweep (table) that asked for this cell.", text=NAME)
+    sweep_name: str = neutral(UNNAMED, "The sweep (table) that asked for this cell.", text=NAME)

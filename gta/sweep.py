@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+UNNAMED = "none"  # what a grid without a sweep is called
 VARIANTS = "variants"  # below a sweep's results
 _LONGEST = 80  # characters of a variant's name
 _DIGITS = 8  # of a digest that keeps apart what would have one name
@@ -22,6 +23,15 @@ class Sweep:
     name: str
     variant: str = ""
     axes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def unnamed(self) -> str:
+        """Of a grid without a name what is to be said of its files, in a sentence; else empty."""
+        if self.name != UNNAMED:
+            return ""
+        return (
+            "This grid has no name, and the next one without a name replaces these files: sweep_name=NAME keeps them."
+        )
 
     @property
     def folder_name(self) -> str:

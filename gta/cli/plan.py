@@ -30,7 +30,9 @@ def command(
     """What multirun would do, and what that would cost.
 
     With the same words: which cells are done, running, resumable, failed, to run; jobs, GPUs and GPU-hours. Runs
-    nothing. Without a grid: the sweeps there are, and how far each is.
+    nothing; but a cell is known by its lists, so those that this program draws are drawn where they are not there yet,
+    and a data set that it generates is generated, which is said. Without a grid: the sweeps there are, and how far each
+    is.
 
     The hours are those of finished cells of the same shape (method, network, crop, batch, ranks), else of site.rates
     (GPU-seconds an iteration), else of the cost model, with their range, else unknown. Cells without a GPU count

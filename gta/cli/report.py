@@ -47,6 +47,8 @@ def command(words: Words, **shown: Any) -> int:
     files = report.write_report(frame, table, paths.tracking_uri, folder, links, declared)
     for path in files:
         print(os.path.relpath(path))
+    if sweep.unnamed:
+        print(sweep.unnamed)
     if not unread.store:
         problems += publish(sweep, entries, table, files)
     problems = together(problems, unread)

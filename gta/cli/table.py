@@ -190,7 +190,7 @@ def show(
             problems.append(f"The table's files in {_short(folder)} are left as they are.")
         else:
             files = render.write_tables(made, folder, paper)
-            print(f"table: {', '.join(map(str, map(_short, files)))}")
+            print("\n".join(filter(None, [f"table: {', '.join(map(str, map(_short, files)))}", sweep.unnamed])))
             if not unread.store and not made.view.stem:  # the sweep's page has its table as it usually is
                 problems += publish(sweep, entries, made, files)
     except OSError as error:

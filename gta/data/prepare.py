@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -34,11 +35,17 @@ def prepare(config: DataConfig) -> None:
 def make_shapes(options: ShapesConfig, root: Path) -> bool:
     """Generate the shapes data set at `root` where it is absent; True when this call made it.
 
-    It is made beside its place and appears whole, by a rename. Raises UserError where something else is
-    there.
+    It is made beside its place and appears whole, by a rename, which is said: a mistyped root is generated into, too.
+    Raises UserError where something else is there, and where more than one folder above it would have to be made.
     """
     if _is_there(options, root):
         return False
+    above = root.absolute().parent
+    if not above.parent.is_dir():
+        raise UserError(
+            f"The data set would be generated in {root}, and not even {above.parent} is there: make {above}, or name "
+            "another place (data.root=FOLDER, or paths.data=FOLDER for all data sets)."
+        )
     from gta.data.shapes import generate  # OpenCV
 
     def fill(folder: Path) -> None:
@@ -46,7 +53,9 @@ def make_shapes(options: ShapesConfig, root: Path) -> bool:
         (folder / MADE_WITH).write_text(json.dumps(_made_with(options), indent=2) + "\n", encoding="utf-8")
 
     made = make_folder(root, fill)
-    if not made:
+    if made:
+        print(f"Made the generated data set in {root}.", file=sys.stderr, flush=True)
+    else:
         _is_there(options, root)  # another process was first; raises where it made something else
     return made
 

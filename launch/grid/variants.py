@@ -1,7 +1,7 @@
 """Whether a grid is the one that its sweep's file declares, or a variant, a try-out say, that has results of its own.
 
-Settings that cannot change a result (the site, paths, a row's label) make no variant. A cell of a variant that the
-sweep as declared has too is that sweep's: nothing is run twice.
+Settings that cannot change a result (the site, paths, where a data set lies, a row's label) make no variant. A cell
+of a variant that the sweep as declared has too is that sweep's: nothing is run twice.
 """
 
 from __future__ import annotations
@@ -74,7 +74,9 @@ def _neutral_settings() -> frozenset[str]:
 def _neutral(key: str) -> bool:
     if key in (_GROUP, "site", "method.label") or key.startswith(("site.", "paths.")):
         return True
-    return key in _neutral_settings() and not key.startswith(("data.", "model.", "method."))
+    if key.startswith("data."):  # where the data set lies; but which lists are meant tells cells apart
+        return key in _neutral_settings() and key.removeprefix("data.") not in _LISTS
+    return key in _neutral_settings() and not key.startswith(("model.", "method."))
 
 
 def declared(loader: ConfigLoaderImpl, master: DictConfig) -> DictConfig:

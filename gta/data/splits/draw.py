@@ -79,7 +79,7 @@ def edited(config: DataConfig) -> str:
     names = [name for name in now if now[name] != drawn.get(name)]
     if not names:
         return ""
-    told = " and ".join(f"{name} is {now[name][:8]}, and was drawn as {str(drawn.get(name))[:8]}" for name in names)
+    told = "; ".join(f"{name} is {now[name][:8]}, and was drawn as {str(drawn.get(name))[:8]}" for name in names)
     family = config.split_family
     move = (
         f"move the folder to {folder.parent.with_name('mine') / folder.name} and "

@@ -102,7 +102,7 @@ def test_the_table_of_a_grid_with_gaps_then_whole(
 def test_a_cell_that_mlflow_does_not_take_is_no_success(
     say: Run, small: list[str], tmp_path: Path, empty_store: Path
 ) -> None:
-    words = ["sweep=shapes", *small, "method=supervised", "seed=0"]
+    words = [*small, "method=supervised", "seed=0"]
     _, cells = grid(words)
     for cell in cells:
         scored(cell, 50.0)
@@ -111,6 +111,7 @@ def test_a_cell_that_mlflow_does_not_take_is_no_success(
     said = say("multirun", *words)
     assert "not synced" in said.stdout
     assert "50.00 (1)" in said.stdout
+    assert "the next one without a name replaces these files: sweep_name=NAME keeps them" in said.stdout
     assert said.returncode == 1
 
 

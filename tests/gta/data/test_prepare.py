@@ -39,6 +39,19 @@ def test_generated_once_and_then_left_alone(shapes_data: DataConfig, tmp_path: P
     assert sorted(entry.name for entry in (tmp_path / "data").iterdir()) == ["shapes"]  # no temporary folder stays
 
 
+def test_what_is_generated_is_said_and_no_path_is_made_for_it(
+    shapes_data: DataConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert shapes_data.generator is not None
+    root = tmp_path / "data/shapes"
+    with pytest.raises(UserError, match=f"in {root}/a, and not even {tmp_path}/data is there: make {root}, or name"):
+        make_shapes(shapes_data.generator, root / "a")
+    assert list(tmp_path.iterdir()) == []
+    for said in (f"Made the generated data set in {root}.\n", ""):
+        make_shapes(shapes_data.generator, root)
+        assert capsys.readouterr().err == said
+
+
 def test_other_options_are_refused_and_named(shapes_data: DataConfig) -> None:
     assert shapes_data.generator is not None
     other = replace(shapes_data, generator=replace(shapes_data.generator, noise=0.3, val=8))

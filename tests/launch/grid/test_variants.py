@@ -33,7 +33,7 @@ def named(*words: str) -> tuple[str, list[Config]]:
         (["method.label=Ours", "site.device=cpu"], ""),
         (["seed=0,1", "method=gta,supervised,mean_teacher"], ""),
         (["seed=range(0,2)", "schedule.lr=0.1", "data=shapes", "data.root=elsewhere"], ""),
-        (["seed=0"], "seed=0"),
+        (["seed=0", "data.root=elsewhere", "data.allow_absent_classes=true"], "seed=0"),
         (["seed=0,1,2"], "seed=0,1,2"),
         (["data.split=1/50"], "data.split=1/50"),
         (["schedule.iterations=9", "seed=0", "method=gta"], "method=gta seed=0 schedule.iterations=9"),
