@@ -217,18 +217,25 @@ def _settings(cells: Sequence[Cell]) -> list[dict[str, str]]:
 
 
 def _telling(names: set[str], settings: Sequence[dict[str, str]]) -> list[str]:
-    """What of these settings is worth saying, sorted: those of the network that come with the encoder are not."""
-    encoder = "model.encoder"
-    by_encoder = {name: {(one.get(encoder), one.get(name)) for one in settings} for name in names}
-    several = len(by_encoder.get(encoder, ()))
-    return sorted(n for n in names if not several or n == encoder or len(by_encoder[n]) > several or n[:6] != "model.")
+    """What of these settings is worth saying, sorted: those that come with the encoder, or with the method, are not."""
+    told = set(names)
+    for chief in names & {"model.encoder", "method.name"}:
+        section = chief.partition(".")[0]
+        several = len({one.get(chief) for one in settings})
+        for name in names - {chief}:
+            pairs = {(one.get(chief), one.get(name)) for one in settings}
+            if section in name.split(".")[:2] and len(pairs) == several:  # maths.method too
+                told.discard(name)
+    return sorted(told)
 
 
 def _labeled(cell: Cell, names: Sequence[str], settings: dict[str, str]) -> Cell:
     """The cell with the settings of these names in its row."""
     if not names:
         return cell
-    label = " ".join([cell.row, *(f"{name.rsplit('.', 1)[-1]}={settings.get(name)}" for name in names)])
+    label = " ".join(
+        [cell.row, *(f"{name.removesuffix('.name').rsplit('.', 1)[-1]}={settings.get(name)}" for name in names)]
+    )
     return replace(cell, config=replace(cell.config, method=replace(cell.config.method, label=label)))
 
 

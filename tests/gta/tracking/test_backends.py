@@ -24,7 +24,7 @@ from gta.train.control import Control, Request
 from tests.helpers import sync_worker
 from tests.helpers.backends import Postgres, Server
 from tests.helpers.configs import changed
-from tests.helpers.tracked import make_cell, run_of
+from tests.helpers.tracked import make_cell, run_of, train
 from tests.helpers.training import make, train_in
 
 pytestmark = pytest.mark.slow
@@ -113,10 +113,13 @@ def test_eight_cells_at_once_lose_nothing(stores: Stores, eight: list[Path], kin
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_a_store_lost_is_sent_again(stores: Stores, tmp_path: Path, kind: str) -> None:
+def test_what_a_store_lost_is_sent_again(
+    stores: Stores, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     uri = stores.uri(kind)
     cells = [make_cell(tmp_path / "cells", seed=number) for number in range(2)]
     write_text(CellFolder(cells[0]).artifacts_folder / "images/0_a.png", "picture")
+    train(cells[1], range(1), "stopped")
     assert tracking.sync(cells, uri).problems == []
     client = store.connect(uri)
     client.delete_run(run_of(client, cells[0]).info.run_id)
@@ -125,6 +128,7 @@ def test_what_a_store_lost_is_sent_again(stores: Stores, tmp_path: Path, kind: s
     files = client.list_artifacts(run_of(client, cells[0]).info.run_id, "images")
     assert [item.path for item in files] == ["images/0_a.png"]
     assert tracking.sync(cells, uri, check=True).unchanged == 2
+    assert capsys.readouterr().out == "", "MLflow says two lines a run of a server"
 
 
 class AtStep(Control):

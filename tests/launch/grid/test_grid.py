@@ -35,6 +35,11 @@ def test_rows_say_what_tells_cells_apart(cells) -> None:  # type: ignore[no-unty
     assert [cell.row for cell in made] == ["supervised lr=0.1", "supervised lr=0.2", "gta lr=0.1", "gta lr=0.2"]
 
 
+def test_methods_of_one_label_are_told_by_their_names(cells) -> None:  # type: ignore[no-untyped-def]
+    made = cells("method=supervised,fixmatch,gta", "data.split=1/5", "seed=0", "method.label=a")
+    assert [cell.row for cell in made] == ["a method=supervised", "a method=fixmatch", "a method=gta"]
+
+
 def test_a_network_is_told_by_its_encoder(cells) -> None:  # type: ignore[no-untyped-def]
     """What comes with it goes without saying; what does not is said."""
     words = ["method=gta", "data.split=1/5", "seed=0", "model=resnet18,resnet34", "model.weights=random"]
