@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import shutil
 import sqlite3
@@ -241,13 +240,14 @@ def test_cells_that_score_a_part_of_the_images_say_so_and_are_scored_as_themselv
     _, made = grid(words)
     for cell in made:
         scored(cell, 50.0)
-    table.show(SWEEP, look(made), words, table.Shown(bootstrap=True), paper=PaperStyle())
-    out = " ".join(capsys.readouterr().out.split())
-    command = re.search(r"Not known by image: supervised 1/5 \(8\); `gta (eval [^`]*)` makes that", out)
-    assert command is not None
+    shown = table.Shown(bootstrap=True)
+    table.show(SWEEP, look(made), words, shown, paper=PaperStyle())
+    assert "Not known by image: supervised 1/5 (8); `gta eval" in capsys.readouterr().out
+    (lack,) = table.build(SWEEP, look(made), words, shown)[1].uncounted
     paper = (tmp_path / "results/shapes/paper.tex").read_text()
     assert r"\caption{mIoU in percent on the first 2 validation images of shapes:" in paper
-    assert main(shlex.split(command[1])) == 1
+    code = main(shlex.split(lack.fill)[1:])
     said = capsys.readouterr()
+    assert code == 1, said.err
     assert "not done" not in said.out
     assert said.err.count("its last weights are gone") == 2, "those of both seeds, which these records have none of"
