@@ -72,7 +72,8 @@ def load(sweep: str, variant: str = "", baseline: str = "") -> tuple[pd.DataFram
         made.notes.append(f"{count} no run in this store, and no place in this table.")
     if unplaced := sum(chosen.grid.get(cell.signature, keys.NOWHERE) == keys.NOWHERE for cell in cells):
         named = f"{unplaced} of {len(cells)} cells in rows that may be called by other sweeps, and mix settings"
-        made.notes.append(f"MIXED: {named}; `gta sync sweep={sweep}` tells MLflow how this sweep calls them.")
+        grid = f"sweep={sweep} {chosen.variant}".strip()
+        made.notes.append(f"MIXED: {named}; `gta sync {grid}` tells MLflow how this sweep calls them.")
         made.mixed.append(named)
     return frame, made, RunHistory(uri, frame, made)
 
