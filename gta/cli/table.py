@@ -117,7 +117,7 @@ def command(
     device, or in the version of torch, OpenCV or Pillow (its patch aside); one whose cells had their pictures in
     several folders (data.root), unless --other-roots says that these are copies of the same;
     one whose means are over different classes (one that neither masks nor predictions have is in none); and one with
-    numbers of MLflow's whose cells have no record here.
+    numbers of MLflow's whose cells have no record here, or a damaged one.
 
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected; and below the table, over all columns, interquartile means and
@@ -223,7 +223,7 @@ def build(
 ) -> tuple[pd.DataFrame, Table, Unread]:
     """The runs of a grid, the table of them, and what MLflow could not tell; arguments and errors as of `show`."""
     from analysis import own, runs, table
-    from gta.cli.wanted import NO_RECORD, OWN, gone, otherwise, unrecorded, wanted
+    from gta.cli.wanted import OWN, otherwise, unfounded, unrecorded, wanted
     from gta.tracking import store
     from launch.grid.recorded import told
     from launch.state.damage import damage
@@ -268,9 +268,9 @@ def build(
         view=shown.view,
     )
     made.listed = shown.missing
-    if lost_cells := gone(frame, entries):
-        made.notes.append(f"{NO_RECORD.capitalize()} of {lost_cells}; the numbers are MLflow's.")
-        made.mixed.append(f"numbers with {NO_RECORD} (of {lost_cells})")
+    for why, which in unfounded(frame, entries):
+        made.notes.append(f"{why[:1].upper()}{why[1:]} of {which}; the numbers are MLflow's.")
+        made.mixed.append(f"numbers with {why} (of {which})")
     if shown.bootstrap:
         made.count_images(Path(paths.runs) / "cells")
     if text := told(entry.cell for entry in entries):

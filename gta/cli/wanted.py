@@ -143,8 +143,8 @@ def unrecorded(cells: Sequence[TableCell], runs: str) -> list[str]:
 
 def otherwise(frame: pd.DataFrame, entries: Sequence[Entry], evaluated: bool) -> list[Entry]:
     """The cells that are done by their own records, and not, or with other scores, or of another network, evaluation or
-    code, by MLflow's; where it is asked for
-    what was `evaluated` by other protocols, also those of which MLflow knows less of that, or more.
+    code, by MLflow's; where it is asked for what was `evaluated` by other protocols, also those of which MLflow knows
+    less of that, or more.
     """
     from gta import evaluations
 
@@ -177,17 +177,20 @@ def _as_recorded(run: pd.Series | None, result: Result | None) -> bool:
     return scores and whose and result.commit in (None, "", run["commit"])
 
 
-def gone(frame: pd.DataFrame, entries: Sequence[Entry]) -> str:
-    """Of cells whose numbers MLflow has, and of which no record is here: part of a sentence; empty where there is none.
-    One that is damaged is told as that.
-    """
+def unfounded(frame: pd.DataFrame, entries: Sequence[Entry]) -> list[tuple[str, str]]:
+    """Of cells whose numbers MLflow has, and which no record here bears out: what is the matter, and with which."""
     from launch.state.ledger import State
 
     numbered = set(frame[frame["headline"] & (frame["status"] == "FINISHED")]["signature"])
-    found = [entry.cell for entry in entries if entry.result is None and entry.state is not State.DAMAGED]
-    found = [cell for cell in found if cell.signature in numbered]
-    names = [f"{cell.row} {cell.column} seed {cell.config.seed}" for cell in found]
-    return f"{len(found)} cell{'s' * (len(found) != 1)}: {some(names, _NAMED)}" if found else ""
+    found = [entry for entry in entries if entry.result is None and entry.cell.signature in numbered]
+    damaged = [entry.cell for entry in found if entry.state is State.DAMAGED]
+    gone = [entry.cell for entry in found if entry.state is not State.DAMAGED]
+    return [(why, _told(cells)) for why, cells in ((NO_RECORD, gone), ("a damaged record", damaged)) if cells]
+
+
+def _told(cells: Sequence[Cell]) -> str:
+    names = [f"{cell.row} {cell.column} seed {cell.config.seed}" for cell in cells]
+    return f"{len(cells)} cell{'s' * (len(cells) != 1)}: {some(names, _NAMED)}"
 
 
 def _evaluation(values: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -223,6 +223,16 @@ def test_a_table_by_another_protocol_is_of_what_the_folders_have(
         assert "1 cell has its numbers from its own records, as MLflow has others or none" in said
     assert "Code: eeeeeeeee." in out
 
+    result = next(cell.folder.path.glob("result.json"))
+    whole = result.read_text()
+    result.write_text(whole[:100])
+    out = usual()[0]
+    assert "50.00 (1) [50.00]" in out
+    assert "A damaged record of 1 cell: supervised 1/5 (8) seed 0; the numbers are MLflow's." in " ".join(out.split())
+    with pytest.raises(UserError, match=r"numbers with a damaged record \(of 1 cell"):
+        usual(strict=True)
+    result.write_text(whole)
+
     cell.folder.path.rename(tmp_path / "elsewhere")
     out, said = usual()
     assert "50.00 (1) [50.00]" in out, "MLflow has it"
