@@ -193,6 +193,11 @@ def explain(error: Exception, loader: ConfigLoaderImpl | None = None) -> str:
         return f"{where}~{full}: a setting cannot be left out; give it another value ({full}=VALUE)"
     if full and isinstance(cause, ValidationError) and (wanted := _wanted(full)):
         return f"{where}{full} is {shown(cause.value)}; it must be {wanted}"
+    if full and where and (found := re.match(r"Value '(.*)' of type '(\w+)' ", text)) and (wanted := _wanted(full)):
+        value, kind = found.groups()
+        several = f"; to vary it, say {full}: {value.strip('[]').replace(' ', '')} in hydra.sweeper.params"
+        said = printable(value) if kind == "ListConfig" else shown(value)
+        return f"{where}{full} is {said}; it must be {wanted}{several if ',' in value else ''}"
     if full and text.startswith("Invalid value assigned: ") and (wanted := _wanted(full)):  # says types of OmegaConf
         return f"{where}{full} must be {wanted}"
     return f"{where}{full}: {line}" if full and full not in line else f"{where}{line}"

@@ -35,6 +35,11 @@ SWEEPS = {
     ),
     "mapping": ("hydra: {sweeper: {params: {data: {split: 1/50}}}}\n", "write data.split: ... there, with dots"),
     "no_value": ("hydra: {sweeper: {params: {seed: }}}\n", "sweeps/no_value.yaml, line 1: seed has no value"),
+    "not_varied": (
+        "schedule:\n  lr: [0.1, 0.2]\n",
+        "line 2: schedule.lr is [0.1, 0.2]; it must be a number, above 0 to 1,000; to vary it, "
+        "say schedule.lr: 0.1,0.2 in hydra.sweeper.params",
+    ),
     "yaml_list": (
         "hydra:\n sweeper:\n  params:\n   method: gta\n   seed: [0, 1]\n",
         "sweeps/yaml_list.yaml, line 5: seed has a YAML list, and what is varied is text with commas: write seed: 0,1.",
@@ -45,7 +50,10 @@ SWEEPS = {
     ),
     "empty": ("hydra: null\n", "sweeps/empty.yaml, line 1: hydra is empty; it holds settings"),
     "null_sweeper": ("hydra:\n  sweeper:\n", "sweeps/null_sweeper.yaml, line 2: hydra.sweeper is empty"),
-    "kind": ("seed: 1\nschedule:\n  iterations: many\n", "line 3: schedule.iterations: Value 'many' of type 'str'"),
+    "kind": (
+        "seed: 1\nschedule:\n  iterations: many\n",
+        "line 3: schedule.iterations is 'many'; it must be a whole number",
+    ),
     "inner": (
         "schedule: {iteration: 3}\n",
         "schedule.iteration: the chosen method or group has no such setting; did you mean schedule.iterations",
@@ -95,7 +103,10 @@ DATA = {
         "line 2: data.clases: the chosen method or group has no such setting; did you mean data.classes",
     ),
     "word": ("name: x\nclasses: road\n", "conf/data/word.yaml, line 2: data.classes must be a list of 0 to 254 texts"),
-    "kind": ("name: x\ncrop_size: wide\n", "conf/data/kind.yaml, line 2: data.crop_size: Value 'wide' of type 'str'"),
+    "kind": (
+        "name: x\ncrop_size: wide\n",
+        "conf/data/kind.yaml, line 2: data.crop_size is 'wide'; it must be a whole number, 16",
+    ),
 }
 
 
