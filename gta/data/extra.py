@@ -82,16 +82,19 @@ def twins(found: Mapping[str, str], listed: Mapping[str, str], val: Collection[s
             paths = {os.path.realpath(path) for path in listed.values()}
             same = {item for item, state in mine.items() if (state.st_dev, state.st_ino, state.st_size) in files}
             same |= {item for item in found if os.path.realpath(found[item]) in paths}
-            sizes = {theirs[item].st_size for item in val if item in theirs}
-            alike = [item for item, state in mine.items() if state.st_size in sizes and item not in same]
-            wanted = [item for item in val if item in theirs and alike]
-            for look in (_middle, _begin):  # a few bytes first: all pictures of a raw format have one size
-                known = set(_looks(pool, look, wanted, listed, theirs))
-                looks = _looks(pool, look, alike, found, mine)
-                alike = [item for item, seen in zip(alike, looks, strict=True) if seen in known]
+            alike, wanted = [item for item in mine if item not in same], [item for item in val if item in theirs]
+            for look in (_size, _middle, _begin):  # a few bytes first: all pictures of a raw format have one size
+                one, other = _looks(pool, look, alike, found, mine), _looks(pool, look, wanted, listed, theirs)
+                both = set(one) & set(other)
+                alike = [item for item, seen in zip(alike, one, strict=True) if seen in both]
+                wanted = [item for item, seen in zip(wanted, other, strict=True) if seen in both]
     except OSError as error:
-        raise UserError(f"data.unlabeled_root: {error.filename} cannot be read ({error.strerror}).") from None
+        raise UserError(f"{error.filename} cannot be read ({error.strerror}).") from None
     return same | set(alike)
+
+
+def _size(path: str, inode: int, size: int, changed: int) -> str:
+    return str(size)
 
 
 def _states(pool: ThreadPoolExecutor, files: Mapping[str, str]) -> dict[str, os.stat_result]:

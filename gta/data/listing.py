@@ -101,7 +101,7 @@ def _image_files(config: DataConfig) -> Files:
     found = _images(config)
     doubled = any(len(names) > 1 for names in found.values())
     named = {item: entry.image for item, entry in _named(config, found).items()} if doubled else {}
-    return _decided(Path(config.root) / config.images, found, named)
+    return _decided(Path(config.root) / config.images, found, named, _words(config.image_suffix))
 
 
 def _mask_files(config: DataConfig) -> Files:
@@ -115,7 +115,7 @@ def _mask_files(config: DataConfig) -> Files:
         if (name := _tail(path, every)) and name not in found.get(item, []):
             found[item] = [name]
             other.add(item)
-    files = _decided(folder, found, named)
+    files = _decided(folder, found, named, _words(config.mask_suffix))
     files.chosen |= other
     return files
 
@@ -222,8 +222,18 @@ def _beside(name: str, other: str) -> bool:
     return name.rpartition("/")[0] == other.rpartition("/")[0]
 
 
-def _decided(folder: Path, found: Mapping[str, list[str]], named: Mapping[str, str]) -> Files:
-    """One file an id: the only one, else the one that a list names, else the one right below the folder."""
+def _rank(name: str, suffixes: tuple[str, ...]) -> tuple[int, str]:
+    """Sorts the files of an id by their suffixes, as the data set names these, and by their names."""
+    ends = (place for place, suffix in enumerate(suffixes) if name.lower().endswith(suffix.lower()))
+    return next(ends, len(suffixes)), name
+
+
+def _decided(
+    folder: Path, found: Mapping[str, list[str]], named: Mapping[str, str], suffixes: tuple[str, ...]
+) -> Files:
+    """One file an id: the only one, else the one that a list names, else the one right below the folder. A list that
+    names the first of several has chosen none: another file beside it changes nothing.
+    """
     files = Files(folder)
     for item, names in found.items():
         top = [name for name in names if "/" not in name]
@@ -233,7 +243,7 @@ def _decided(folder: Path, found: Mapping[str, list[str]], named: Mapping[str, s
             files[item] = by_list or usual
         else:
             files.doubles[item] = names
-        if by_list and by_list != usual:
+        if by_list and by_list != (usual or min(top or names, key=lambda name: _rank(name, suffixes))):
             files.chosen.add(item)
     return files
 

@@ -17,7 +17,7 @@ def predicted(scores: Tensor) -> tuple[Tensor, Tensor]:
     if not (on_host(scores) and scores.is_contiguous()):
         highest, classes = scores.max(1)
     else:
-        together = max(1, CACHED // scores[0, 0].numel())
+        together = max(1, CACHED // (scores.shape[-2] * scores.shape[-1]))
         parts = [_by_planes(part) for part in scores.split(together)]
         highest, classes = (torch.cat(found) if len(found) > 1 else found[0] for found in zip(*parts, strict=True))
     # nan goes through both; a map of which are finite would be as large as the scores, and ten times as slow on a CPU

@@ -108,7 +108,7 @@ def class_scores(
 
 def _added(total: Tensor | None, found: Tensor, mirrored: bool, size: tuple[int, int]) -> Tensor:
     """The sum of the looks so far, and of one more, turned back and brought to `size`."""
-    if total is None or not on_host(found):
+    if total is None or not (on_host(found) and found.is_contiguous()):
         found = _at(found.flip(-1) if mirrored else found, size)
         return found if total is None else total.add_(found)
     # the same on a CPU, plane by plane: what is made of one stays in the cache until it is added

@@ -156,6 +156,8 @@ class Records:
             for folder, record in self.known.get(place, [])
             if (cell := _recorded(config, digests, record)) is not None and _same_places(config, folder)
         ]
+        if len(found) > 1:  # of before lists' choices of files were in the signature, and of since then
+            found = [cell for cell in found if FILES in cell.digests] or found
         if len(found) > 1:
             raise UserError(_refusal(found))
         return found[0] if found else None

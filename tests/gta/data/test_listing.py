@@ -288,4 +288,17 @@ def test_the_digests_see_which_of_two_images_a_list_means(tiny: Tiny) -> None:
         (Path(config.root) / config.val_list).write_text(f"JPEGImages/{folder}/f.jpg\n")
         seen.append(load_split(config).digests())
     assert seen[0]["val"] == seen[1]["val"]
-    assert seen[0]["files"] != seen[1]["files"]
+    assert "files" not in seen[0], "the first: had the other never been there, it would be the same cell"
+    assert seen[1]["files"]
+
+
+def test_a_file_that_nothing_reads_makes_no_other_cell(tiny: Tiny) -> None:
+    """A second file of an id, beside the one that the list names and that is read without it."""
+    config = tiny(image_suffix=".jpg .png")
+    images = Path(config.root) / "JPEGImages"
+    (Path(config.split_dir) / "mine/labeled.txt").write_text("JPEGImages/a.jpg\nJPEGImages/b.jpg\n")
+    plain = load_split(config).digests()
+    Image.open(images / "c.jpg").save(images / "b.png")
+    assert load_split(config).digests() == plain
+    (Path(config.split_dir) / "mine/labeled.txt").write_text("JPEGImages/a.jpg\nJPEGImages/b.png\n")
+    assert "files" in load_split(config).digests()
