@@ -15,10 +15,11 @@
     status, error                      str: MLflow's (FINISHED, FAILED, RUNNING, KILLED); what stopped it
     seconds, gpu_hours                 float: training time; GPU-hours of all attempts, 0 on a CPU, NaN until known
     commit                             str: git commits that made it, parted by commas; +TREE: had uncommitted changes
-    gpu, cpu                           str: kinds of GPU that it trained on, "none" on a CPU; the model of the CPU
-    versions                           str: of what computes, "torch 2.11.0+cpu, numpy 2.3.4, ..."; all three of the
-                                       latest attempt, "" where that does not say
-    data_root                          str: the folder of the pictures; "" where that is not known
+    gpu, cpu                           str: kinds of GPU that it trained on, "none" for a CPU; models of the CPUs
+    versions                           str: of what computes, "torch 2.11.0+cpu, numpy 2.3.4, ..."; all three of each
+                                       attempt of whose training something is left, parted by commas ("torch 2.6.0,
+                                       torch 2.11.0"), "" where none says
+    data_root                          str: the folder of the pictures, as it was last submitted; "": not known
     timm                               str: versions of timm, parted by commas; "" without a backbone of it, or unknown
     order                              str: of the batches, if not the first alone: "order 1 from iteration 400"
     evaluations                        list of dict, what `gta eval` found out about the network: `which` (last, best),

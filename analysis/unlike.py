@@ -1,5 +1,5 @@
 """What cells of one table have unlike, and the seeds of one mean, which should differ in the seed alone: settings, what
-computed them, the folders of their pictures.
+computed them (a cell that went on elsewhere: within itself), the folders of their pictures.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from gta.text import some
 
 OTHER_ROUNDING = "Not computed alike, so that rounding may differ: "
 SEVERAL_ROOTS = "Several data roots, whose pictures nobody compared: "
+_AND = " and "  # between the values of one cell, whose attempts were not alike
 _NAMED = 3  # settings, means or cells in a sentence
 _LONGEST = 40  # characters of a value
 _CLOSE = ("torch", "opencv", "pillow")  # of these another major or minor version computes otherwise than in rounding
@@ -24,7 +25,8 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
     if told := settings(used, cells):
         text.append(f"Seeds of one mean differ (MIXED settings): {_few(told)}")
     if told := computing(used, cells):
-        text.append(f"Seeds of one mean differ (MIXED computing): {_few(told)}")
+        who = "Seeds of one mean, or attempts at one cell, differ" if _torn(used) else "Seeds of one mean differ"
+        text.append(f"{who} (MIXED computing): {_few(told)}")
     if told := computed_by(used):
         text.append(OTHER_ROUNDING + "; ".join(told))
     if told := roots(used, cells):
@@ -34,8 +36,12 @@ def notes(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
 
 def mixed(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
     """What of it --strict refuses whatever else it is told; `used` as of `notes`."""
-    found = {"settings": settings(used, cells), "devices or versions": computing(used, cells)}
-    return [f"{kind} that differ between the seeds of one mean ({_few(told)})" for kind, told in found.items() if told]
+    within = " or within a cell" if _torn(used) else ""
+    found = {
+        "settings that differ between the seeds of one mean": settings(used, cells),
+        f"devices or versions that differ between the seeds of one mean{within}": computing(used, cells),
+    }
+    return [f"{kind} ({_few(told)})" for kind, told in found.items() if told]
 
 
 def settings(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
@@ -48,15 +54,24 @@ def settings(used: pd.DataFrame, cells: Sequence[TableCell]) -> list[str]:
 
 
 def computing(used: pd.DataFrame, cells: Iterable[TableCell]) -> list[str]:
-    """In which kind of device, and which versions by more than a patch, seeds of one mean differ, in such words; what a
-    record does not say is like all others.
+    """In which kind of device, and which versions by more than a patch, seeds of one mean differ, in such words, or the
+    attempts at one cell: "torch 2.6 and 2.11 (seed 0), 2.11 (seed 1) of gta 1/8 (50)". What a record does not say is
+    like all others.
     """
     found = {run["signature"]: _kinds(run) for _, run in used.iterrows()}
-    return _within_means([cell for cell in cells if cell.signature in found], lambda cell: found[cell.signature])
+    mine = [cell for cell in cells if cell.signature in found]
+    return _within_means(mine, lambda cell: found[cell.signature], torn=lambda text: _AND in text)
+
+
+def _torn(used: pd.DataFrame) -> bool:
+    """Whether a cell has attempts of several kinds."""
+    return any(_AND in text for _, run in used.iterrows() for text in _kinds(run).values())
 
 
 def computed_by(used: pd.DataFrame) -> list[str]:
-    """What of versions, GPUs and CPUs is not the same for all cells: "torch 2.11.0 (5 cells), 2.12.0 (1 cell)"."""
+    """What of versions, GPUs and CPUs is not the same for all cells, or for all of one: "torch 2.11.0 (5 cells), 2.12.0
+    (1 cell)", "torch 2.6.0 and 2.11.0 (1 cell)".
+    """
     found: dict[str, dict[str, int]] = {}
     for _, run in used.iterrows():
         device = {"trained on": _device(run)} if _device(run) else {}
@@ -66,7 +81,7 @@ def computed_by(used: pd.DataFrame) -> list[str]:
     return [
         f"{name} {', '.join(f'{text} ({_cells(count)})' for text, count in counts.items())}"
         for name, counts in found.items()
-        if len(counts) > 1
+        if len(counts) > 1 or any(_AND in text for text in counts)
     ]
 
 
@@ -85,10 +100,13 @@ def roots(used: pd.DataFrame, cells: Iterable[TableCell]) -> list[str]:
 
 
 def _within_means(
-    cells: Iterable[TableCell], values: Callable[[TableCell], Mapping[str, str]], absent: str | None = None
+    cells: Iterable[TableCell],
+    values: Callable[[TableCell], Mapping[str, str]],
+    absent: str | None = None,
+    torn: Callable[[str], bool] = lambda text: False,
 ) -> list[str]:
     """In what the cells of one row and column differ; what a cell does not say is `absent`, or, without that word, like
-    the others.
+    the others. A value that is `torn` differs from itself.
     """
     means: dict[str, list[TableCell]] = {}
     for cell in cells:
@@ -96,14 +114,14 @@ def _within_means(
     where: dict[str, list[str]] = {}
     for mean, group in means.items():
         group.sort(key=lambda cell: cell.seed)
-        if all(values(cell) == values(group[0]) for cell in group):
+        if all(values(cell) == values(group[0]) for cell in group) and not any(map(torn, values(group[0]).values())):
             continue  # most, at once
         for name in dict.fromkeys(name for cell in group for name in values(cell)):
             seeds: dict[str, list[int]] = {}
             for cell in group:
                 if (text := values(cell).get(name, absent)) is not None:
                     seeds.setdefault(text or "nothing", []).append(cell.seed)
-            if len(seeds) > 1:
+            if len(seeds) > 1 or any(map(torn, seeds)):
                 where.setdefault(f"{name} {_by_seed(seeds)}", []).append(mean)
     every = len(means) if len(means) > 1 else 0
     return [
@@ -127,20 +145,34 @@ def _few(told: Sequence[str]) -> str:
 
 
 def _kinds(run: pd.Series) -> dict[str, str]:
-    """The kind of device, and the major and minor version of what changes more than the last digits with it."""
-    kinds = {name: ".".join(text.split(".")[:2]) for name, text in _versions(run).items() if name in _CLOSE}
-    return kinds | ({"device": "CPU" if run["gpu"] == "none" else "GPU"} if run["gpu"] else {})
+    """The kinds of device, and the major and minor versions of what changes more than the last digits with them."""
+    kinds = {
+        name: _all(".".join(version.split(".")[:2]) for version in text.split(_AND))
+        for name, text in _versions(run).items()
+        if name in _CLOSE
+    }
+    device = _all("CPU" if name == "none" else "GPU" for name in str(run["gpu"]).split(", ") if name)
+    return kinds | ({"device": device} if device else {})
 
 
 def _versions(run: pd.Series) -> dict[str, str]:
-    """Package -> version, of the text that a run has."""
-    parted = (part.partition(" ") for part in str(run["versions"]).split(", "))
-    return {name: version for name, _, version in parted if version}
+    """Package -> its version, or versions, of the text that a run has."""
+    found: dict[str, list[str]] = {}
+    for name, _, version in (part.partition(" ") for part in str(run["versions"]).split(", ")):
+        if version:
+            found.setdefault(name, []).append(version)
+    return {name: _all(versions) for name, versions in found.items()}
 
 
 def _device(run: pd.Series) -> str:
-    """The GPU that a cell trained on, else the CPU; empty where that is not known."""
-    return str(run["cpu"] or "a CPU") if run["gpu"] == "none" else str(run["gpu"])
+    """The GPUs that a cell trained on, else the CPUs; empty where that is not known."""
+    if run["gpu"] == "none":
+        return _all(str(run["cpu"] or "a CPU").split(", "))
+    return _all("a CPU" if name == "none" else name for name in str(run["gpu"]).split(", "))
+
+
+def _all(values: Iterable[str]) -> str:
+    return _AND.join(dict.fromkeys(values))
 
 
 def _cells(count: int) -> str:

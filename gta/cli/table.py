@@ -114,10 +114,10 @@ def command(
     timm or orders of the batches; one whose cells differ in how they are trained (encoder, weights, iterations,
     batch, crop, optimizer, views) otherwise than by method, data set, split and what the sweep's file varies
     (hydra.sweeper.params); one where seeds of one mean differ in any setting that can change a result, in the kind of
-    device, or in the version of torch, OpenCV or Pillow (its patch aside); one whose cells had their pictures in
-    several folders (data.root), unless --other-roots says that these are copies of the same;
-    one whose means are over different classes (one that neither masks nor predictions have is in none); and one with
-    numbers of MLflow's whose cells have no record here, or a damaged one.
+    device, or in the version of torch, OpenCV or Pillow (its patch aside), or one cell does that went on elsewhere; one
+    whose cells had their pictures in several folders (data.root), unless --other-roots says that these are copies of
+    the same; one whose means are over different classes (one that neither masks nor predictions have is in none); and
+    one with numbers of MLflow's whose cells have no record here, or a damaged one.
 
     With --baseline also results/NAME/significance.csv: the differences paired by seed, with the confidence interval and
     an exact permutation test, Holm-corrected; and below the table, over all columns, interquartile means and

@@ -84,7 +84,7 @@ class TrackedCell:
     records: list[journal.Record]
     result: Result | None
     failure: Failure | None  # the one that still counts
-    attempt: Attempt | None  # the latest
+    attempts: list[Attempt]  # oldest first
     sweep: Sweep | None  # the one that the cell was last submitted for; None for a grid without a name
     root: str = ""  # the folder of the pictures, as it was last submitted; "" where no config says
     orders: list[NewOrder] = field(default_factory=list)  # of the batches
@@ -113,13 +113,18 @@ class TrackedCell:
             records=either(lambda: _records(folder.journal_file)) or [],
             result=result,
             failure=None if result else either(folder.last_failure),
-            attempt=either(folder.latest_attempt),
+            attempts=either(folder.attempts) or [],
             sweep=_sweep(settings),
             root=_root(settings),
             orders=result.orders if result else either(folder.orders) or [],  # of batches that count
             evaluated=evaluations.all_of(folder, certain=whole),  # what is lacking goes out of MLflow
             alive=alive,
         )
+
+    @property
+    def attempt(self) -> Attempt | None:
+        """The latest."""
+        return self.attempts[-1] if self.attempts else None
 
     @property
     def signature(self) -> str:
@@ -177,10 +182,10 @@ class TrackedCell:
         if self.journal_began:
             tags[keys.JOURNAL] = repr(self.journal_began)
         if self.attempt is not None:
-            tags |= attempt_tags(self.attempt) | computed_by(self.attempt)
+            tags |= attempt_tags(self.attempt) | computed_by(self.attempts)
         if self.root:
             tags[keys.ROOT] = self.root[: keys.LONGEST]
-        if names := gpu(self.records, self.attempt):
+        if names := gpu(self.records, self.attempts):
             tags[keys.GPU] = names
         if versions := timm(self.records):
             tags[keys.TIMM] = versions

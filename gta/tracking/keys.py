@@ -53,15 +53,15 @@ EVALUATED = "gta.evaluated."  # + name of an `Evaluation`: JSON of it, less what
 RESULT = CellFolder(Path()).result_file.name  # the artifact with the whole `Result`
 ERROR = "gta.error"
 
-# Who made it, and where; from the latest attempt at the cell.
+# Who made it, and where; from the latest attempt at the cell, what computed it from all of which something is left.
 JOB = "gta.job"
 HOST = "gta.host"
-GPU = "gta.gpu"  # names of the kinds of GPU that it trained on, parted by commas; "none" on a CPU
-CPU = "gta.cpu"  # the model of the CPU
+GPU = "gta.gpu"  # names of the kinds of GPU that it trained on, parted by commas; "none" for a CPU
+CPU = "gta.cpu"  # the models of the CPUs, likewise
 VERSIONS = (
     "gta.versions"  # of the packages that compute: "torch 2.11.0+cpu, numpy 2.3.4, opencv 4.12.0.88, pillow 12.0.0"
 )
-ROOT = "gta.data_root"  # the folder of the pictures
+ROOT = "gta.data_root"  # the folder of the pictures, as it was last submitted
 ATTEMPT = "gta.attempt"  # its number: how often the cell was started
 DIRTY = "gta.dirty"  # "true" where the code had changes that no commit has
 CHECKPOINT = "gta.checkpoint"  # path of the last checkpoint

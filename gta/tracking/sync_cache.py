@@ -17,7 +17,7 @@ from gta.files import replacing
 from gta.jsonrecord import REPAIR, text_in
 from gta.masking import masked
 
-TAGS = 1  # which tags a run gets: higher where there are more, and runs of before get them at the next sync
+TAGS = 2  # which tags a run gets: higher where there are more, and runs of before get them at the next sync
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from gta import journal
 from gta.cellfolder import Attempt, Result
@@ -17,6 +17,7 @@ from gta.tracking import keys
 EVALUATION_FIELDS = ("network", "which", "iteration", "evaluation", "images", "miou", "commit", "by_image")
 _COMPUTING = {"torch": "torch", "numpy": "numpy", "opencv-python-headless": "opencv", "pillow": "pillow"}
 _STARTS = ("started", "resumed")
+Item = TypeVar("Item")
 
 
 def attempt_tags(attempt: Attempt) -> dict[str, str]:
@@ -31,14 +32,29 @@ def attempt_tags(attempt: Attempt) -> dict[str, str]:
     return tags
 
 
-def computed_by(attempt: Attempt) -> dict[str, str]:
-    """On which CPU, and by which versions of what computes, as far as its record says."""
-    found = attempt.environment
-    packages = found.get("packages")
-    have = packages if isinstance(packages, dict) else {}
-    told = [f"{name} {have[package]}" for package, name in _COMPUTING.items() if have.get(package)]
-    values = {keys.CPU: str(found.get("cpu") or ""), keys.VERSIONS: ", ".join(told)}
-    return {name: text for name, text in values.items() if text}
+def computed_by(attempts: Sequence[Attempt]) -> dict[str, str]:
+    """On which CPUs, and by which versions of what computes, the attempts (oldest first) trained of which something is
+    left, as far as their records say: "torch 2.6.0, torch 2.11.0, numpy 2.3.4". What ended before it began is none.
+    """
+    begun = _begun(attempts)
+    found = [one.environment for one in _lasting(begun, [one.began or 0 for one in begun])]
+    packages = [have for one in found if isinstance(have := one.get("packages"), dict)]
+    told = (f"{name} {have[pip]}" for pip, name in _COMPUTING.items() for have in packages if have.get(pip))
+    values = {keys.CPU: (str(one.get("cpu") or "") for one in found), keys.VERSIONS: told}
+    joined = {name: ", ".join(filter(None, dict.fromkeys(texts))) for name, texts in values.items()}
+    return {name: text for name, text in joined.items() if text}
+
+
+def _begun(attempts: Sequence[Attempt]) -> Sequence[Attempt]:
+    """Those whose records say that they came to the training; where none does, the latest."""
+    return [one for one in attempts if one.began is not None] or attempts[-1:]
+
+
+def _lasting(items: Sequence[Item], began: Sequence[int]) -> list[Item]:
+    """Of trainings one after the other, which began at these iterations, those of which something is left: a later one
+    may have begun where they did, or before. The last is among them, whatever comes of it.
+    """
+    return [one for at, one in enumerate(items) if all(began[at] < later for later in began[at + 1 :])]
 
 
 def started_by(sweep: Sweep | None, attempt: Attempt | None) -> dict[str, str]:
@@ -52,20 +68,31 @@ def started_by(sweep: Sweep | None, attempt: Attempt | None) -> dict[str, str]:
     return tags
 
 
-def gpu(records: Iterable[journal.Record], attempt: Attempt | None) -> str:
-    """The kinds of GPU that the latest attempt trained on, parted by commas; "none" on a CPU, also of a machine that
-    has some; "" where neither the journal nor the attempt's record says.
+def gpu(records: Iterable[journal.Record], attempts: Sequence[Attempt]) -> str:
+    """The kinds of GPU that the cell trained on, of each attempt (oldest first) of which something is left, parted by
+    commas; "none" among them for a CPU, also of a machine that has some; "" where neither the journal nor the
+    attempts' records say.
     """
+    begun = [*_begun(attempts)]
     starts = [record for record in records if record["kind"] == "event" and record["event"] in _STARTS]
-    last = starts[-1] if starts else {}
-    device = str(last.get("device", ""))
+    starts = starts or [{"iteration": one.began or 0} for one in begun]
+    began = [int(start.get("iteration") or 0) for start in starts]
+    mine: list[Attempt | None] = []
+    for iteration in reversed(began):  # one that died after its line in the journal has no such record
+        mine.insert(0, begun.pop() if begun and begun[-1].began in (None, iteration) else None)
+    pairs = _lasting(list(zip(starts, mine, strict=True)), began)
+    return ", ".join(dict.fromkeys(name for start, attempt in pairs for name in _gpus(start, attempt)))
+
+
+def _gpus(start: Mapping[str, Any], attempt: Attempt | None) -> list[str]:
+    """The same of one attempt, whose line in the journal is `start`; [] where that is not known."""
+    device = str(start.get("device", ""))
     if device and not device.startswith("cuda"):
-        return "none"
+        return ["none"]
     seen = attempt.environment.get("gpus") if attempt else None
-    names = seen or ([str(last["gpu"])] if last.get("gpu") else [])
-    if names:
-        return ", ".join(dict.fromkeys(names))
-    return "unknown" if device else "none" if seen is not None else ""
+    if names := seen or ([str(start["gpu"])] if start.get("gpu") else []):
+        return names
+    return ["unknown"] if device else ["none"] if seen is not None else []
 
 
 def timm(records: Iterable[journal.Record]) -> str:

@@ -20,6 +20,7 @@ from launch.submit.costs import Amount, Amounts, Costs, Rates, costs_file
 
 CELLS_OF_A_SHAPE = 3  # done ones whose journals are read, of each group
 SHAPES = 8  # of other cells, which are counted for their rates; a group that has no rate yet gets one all the same
+IN_VAIN = 3  # shapes of a group that are counted though no rate comes of it
 
 
 def calibrate(cells: Sequence[Cell]) -> list[str]:
@@ -74,6 +75,7 @@ def _of_done(cells: Sequence[Cell], runs: str, counts: dict[str, Amounts]) -> li
     """Rates of cells that are done, of the groups of these cells; counts of their shapes are added."""
     groups, found = {costmodel.group(cell.config) for cell in cells}, list[Rates]()
     seen: Counter[tuple[str, str]] = Counter()
+    in_vain: Counter[str] = Counter()
     for folder in price.newest(Path(runs) / "cells")[: price.MOST_READ]:
         cell = readable(lambda folder=folder: _done(folder), say=lambda _: None)  # type: ignore[misc]
         if cell is None:
@@ -84,14 +86,19 @@ def _of_done(cells: Sequence[Cell], runs: str, counts: dict[str, Amounts]) -> li
         name = costmodel.key(cell)
         seen[group, name] += 1
         enough = len({shape for _, shape in seen}) > SHAPES and any(rate.group == group for rate in found)
-        if seen[group, name] > CELLS_OF_A_SHAPE or (name not in counts and enough):
+        if seen[group, name] > CELLS_OF_A_SHAPE or (name not in counts and (enough or in_vain[group] >= IN_VAIN)):
             continue
-        if name not in counts:
+        took = costmodel.measured(folder, cell.config)
+        if took is None:
+            continue  # before its shape is counted, which takes seconds
+        new = name not in counts
+        if new:
             more, _ = _counts([cell], {})
             counts.update(more)
-        took = costmodel.measured(folder, cell.config)
-        if name in counts and took and (rates := costmodel.rates_of(cell, counts[name], took, group)):
+        if name in counts and (rates := costmodel.rates_of(cell, counts[name], took, group)):
             found.append(rates)
+        elif new:
+            in_vain[group] += 1
     return found
 
 

@@ -332,6 +332,35 @@ def test_seeds_of_one_mean_by_other_devices_or_versions_are_refused(changes, sai
     build(frame(*rows), [want("a"), want("b", "sup")]).refuse_gaps()
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"versions": "torch 2.6.0, " + VERSIONS}, "torch 2.6 and 2.11"),
+        ({"versions": VERSIONS + ", pillow 11.3.0"}, "pillow 12.0 and 11.3"),
+        ({"gpu": "none, NVIDIA H200"}, "device CPU and GPU"),
+    ],
+)
+def test_a_cell_that_went_on_elsewhere_differs_from_itself(changes, said):
+    """Alone, beside seeds that did the same, and beside one that did not."""
+    usual = {"versions": VERSIONS, "gpu": "none", "cpu": "AMD EPYC"}
+    for seeds, runs in {"seed 0": [usual | changes], "seeds 0, 1": [usual | changes] * 2}.items():
+        made = of_seeds(*runs)
+        told = f"{said} ({seeds}) of gta 1/67 (6)"
+        assert f"Seeds of one mean, or attempts at one cell, differ (MIXED computing): {told}." in made.notes
+        assert made.mixed == [
+            f"devices or versions that differ between the seeds of one mean or within a cell ({told})"
+        ]
+    (beside,) = of_seeds(usual, usual | changes).mixed
+    assert f"(seed 0), {said.partition(' ')[2]} (seed 1) of gta" in beside
+
+
+def test_a_cell_that_went_on_with_another_patch_is_told_and_no_reason_to_refuse():
+    made = of_seeds({"versions": "torch 2.11.1, " + VERSIONS, "gpu": "NVIDIA A100, NVIDIA H200"})
+    told = "torch 2.11.1 and 2.11.0+cpu (1 cell); trained on NVIDIA A100 and NVIDIA H200 (1 cell)"
+    assert f"Not computed alike, so that rounding may differ: {told}." in made.notes
+    made.refuse_gaps()
+
+
 def test_several_data_roots_are_told_and_refused_until_somebody_vouches_for_them():
     made = of_seeds({"data_root": "/a"}, {"data_root": "/b"}, {"data_root": "/a"}, {})
     told = "shapes in /a (gta 1/67 (6) seed 0, gta 1/67 (6) seed 2), /b (gta 1/67 (6) seed 1)"

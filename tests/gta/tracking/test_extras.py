@@ -7,6 +7,7 @@ import os
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,12 +15,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from mlflow.tracking import MlflowClient
 
-from analysis import runs
+from analysis import runs, unlike
 from gta.cellfolder import Attempt, CellFolder
 from gta.files import write_text
+from gta.journal import Journal
 from gta.provenance.environment import commit_of, environment
 from gta.tracking import keys
 from gta.tracking import sync as tracking
+from gta.tracking.cell import TrackedCell
 from gta.tracking.sync_cache import cached, remember
 from gta.tracking.tags import gpu, started_by
 from tests.helpers.tracked import attempt, finish, in_tags, make_cell, run_of, train
@@ -149,8 +152,49 @@ def test_code_without_a_commit_is_told_by_its_digest_and_never_called_clean(tmp_
 )
 def test_the_gpu_is_the_one_that_the_cell_trained_on(start, seen, told):
     records = [{"time": 1.0, "kind": "event", "event": "resumed", "iteration": 0, **start}]
-    latest = None if seen is None else Attempt(number=1, environment={"gpus": seen})
-    assert gpu(records, latest) == told
+    attempts = [] if seen is None else [Attempt(number=1, environment={"gpus": seen})]
+    assert gpu(records, attempts) == told
+
+
+def on(torch: str, cpu: str, gpus: list[str], began: int | None) -> dict[str, Any]:
+    """The fields of an attempt that began at an iteration."""
+    return {"began": began, "environment": {"cpu": cpu, "gpus": gpus, "packages": {"torch": torch, "numpy": "2.3.4"}}}
+
+
+def test_every_attempt_counts_of_whose_training_something_is_left(tmp_path):
+    """Not the second, which saved nothing; nor the third, which never began and has no line in the journal."""
+    cell = make_cell(tmp_path)
+    starts = [("started", 0, "cpu"), ("resumed", 400, "cpu"), ("resumed", 400, "cuda:0"), ("resumed", 600, "cuda:0")]
+    with Journal(CellFolder(cell).journal_file) as log:
+        for event, iteration, device in starts:
+            log.event(event, iteration=iteration, device=device)
+    attempt(cell, 1, **on("2.6.0", "AMD EPYC", [], 0))
+    attempt(cell, 2, **on("2.7.0", "ARM", [], 400))
+    attempt(cell, 3, **on("2.8.0", "POWER", ["NVIDIA P100"], None), ended="failed")
+    attempt(cell, 4, **on("2.11.0", "AMD EPYC", ["NVIDIA A100"], 400))
+    attempt(cell, 5, **on("2.11.0", "Intel Xeon", ["NVIDIA H200"], 600))
+    finish(cell)
+    tags = TrackedCell.read(CellFolder(cell)).tags()
+    assert tags[keys.VERSIONS] == "torch 2.6.0, torch 2.11.0, numpy 2.3.4"
+    assert tags[keys.CPU] == "AMD EPYC, Intel Xeon"
+    assert tags[keys.GPU] == "none, NVIDIA A100, NVIDIA H200"
+    frame = runs.of_folders([CellFolder(cell)])
+    assert unlike.computed_by(frame[frame["headline"]]) == [
+        "torch 2.6.0 and 2.11.0 (1 cell)", "trained on a CPU and NVIDIA A100 and NVIDIA H200 (1 cell)",
+    ]  # fmt: skip
+
+
+def test_a_training_from_its_beginning_leaves_nothing_of_those_before(tmp_path):
+    """Also where one of them died before its record said that it began: the journal has its device."""
+    records = [
+        {"time": 1.0, "kind": "event", "event": event, "iteration": iteration, "device": device}
+        for event, iteration, device in [("started", 0, "cuda:0"), ("started", 0, "cpu"), ("resumed", 8, "cuda:0")]
+    ]
+    attempts = [
+        Attempt(number=number, **on("2.11.0", "", ["NVIDIA H200"], began)) for number, began in [(1, 0), (3, 8)]
+    ]
+    assert gpu(records, attempts) == "none, NVIDIA H200"
+    assert gpu(records[:2], attempts[:1] * 2) == "none"
 
 
 def test_the_log_of_a_cell_that_is_over_is_sent_without_passwords_and_again_when_it_grew(tmp_path, uri, client):

@@ -18,7 +18,7 @@ from gta.journal import Journal
 from gta.train import timed
 from launch.state.ledger import Entry, look
 from launch.submit import costmodel, price
-from launch.submit.calibrate import CELLS_OF_A_SHAPE, calibrate
+from launch.submit.calibrate import CELLS_OF_A_SHAPE, IN_VAIN, calibrate
 from launch.submit.costs import Amount, Amounts, Costs, Rates, costs_file
 from tests.helpers.cells import finish
 from tests.helpers.configs import changed
@@ -121,6 +121,33 @@ def test_rates_of_other_cells_are_kept(cell: Callable[..., Cell], costs: Path) -
     first, second, measured = Costs.read(costs).rates  # type: ignore[union-attr]
     assert [first, second] == others
     assert (measured.group, measured.cell) == (here, ran.signature), "no timed steps beside it"
+
+
+def test_shapes_that_give_no_rate_are_not_counted_one_after_the_other(
+    cell: Callable[..., Cell], costs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of journals without seconds none; of those by which work would cost nothing a few."""
+    asked: list[Cell] = []
+
+    def count(one: Cell) -> Amounts:
+        asked.append(one)
+        return COUNTS
+
+    monkeypatch.setattr("launch.submit.calibrate.count", count)
+    crops = range(33, 33 + 2 * IN_VAIN)
+    for crop in crops:
+        made = cell(**{"data.crop_size": crop})
+        made.write()
+        finish(made)
+    today = cell()
+    Costs(counts={costmodel.key(today): COUNTS}, rates=[rates(costmodel.group(today.config), cell="")]).write(costs)
+    calibrate([today])
+    assert asked == []
+    for crop in crops:
+        done(cell(**{"data.crop_size": crop}), device="cpu")
+    monkeypatch.setattr(costmodel, "rates_of", lambda *_: None)
+    calibrate([today])
+    assert len(asked) == IN_VAIN
 
 
 @pytest.mark.parametrize(
