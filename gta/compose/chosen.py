@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra.core.default_element import ConfigDefault, GroupDefault
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gta.compose.hydra import ConfigLoaderImpl, group_options
 from gta.compose.overrides import given
@@ -66,7 +66,8 @@ class _Said:
         chosen = {str(item.group).strip("/"): str(item.value) for item in items}
         assert isinstance(found.config, DictConfig)
         own = {str(key): value for key, value in found.config.items()}
-        params = _below(found.config, _PARAMS)
+        params = OmegaConf.to_container(_below(found.config, _PARAMS), resolve=False)
+        assert isinstance(params, dict)
         return cls(chosen, {str(key): str(value) for key, value in params.items()}, own)
 
     def names(self, part: str) -> bool:
@@ -80,10 +81,10 @@ def _names(said: dict[str, str], part: str) -> bool:
     return part in said or any(f"{part}.{name}" in said for name in PARTS[part])
 
 
-def _below(node: Any, name: str) -> Any:
+def _below(node: Any, name: str) -> DictConfig:
     for key in name.split("."):
         node = node.get(key) if isinstance(node, DictConfig) else None
-    return node if isinstance(node, DictConfig) else {}
+    return node if isinstance(node, DictConfig) else OmegaConf.create({})
 
 
 def _name(loader: ConfigLoaderImpl, data: str) -> str:

@@ -93,6 +93,8 @@ class Composer:
         self._pieces: dict[tuple[tuple[str, ...], ...], Pieces] = {}
         self._parser = Parser.create(config_loader=loader)
         self._is_group = cache(lambda key: bool(group_options(loader, key)))
+        # whether the choices tell the files: not where one follows from another, or the files are of other folders
+        self._files_told = not any(re.match(r"\+*hydra(\.searchpath|/.*\$\{)", word) for word in hydra_overrides)
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The composed, unresolved config of one cell, without the `hydra` node."""
@@ -124,7 +126,9 @@ class Composer:
         if others not in self._alike:
             choices = {one.key_or_group: str(one.value()) for one in groups if is_choice(one)}
             rest = tuple(str(one.input_line) for one in parsed if one.key_or_group not in {*plain, *choices})
-            pieces = self._pieces.setdefault((rest, tuple(sorted(choices)), others[1]), self._new_pieces())
+            pieces = self._new_pieces()
+            if self._files_told and not any("${" in str(one.input_line) for one in groups):
+                pieces = self._pieces.setdefault((rest, tuple(sorted(choices)), others[1]), pieces)
             if (made := pieces.made_of(choices)) is None:
                 composed = self.compose(overrides)
                 made = pieces.add(Composed(composed, checked(composed), plain, choices))

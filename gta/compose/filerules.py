@@ -81,6 +81,12 @@ def _check_params(path: Path, node: Any) -> None:
             )
         if value is None:
             raise UserError(f"{place(path, f'{PARAMS}.{key}')}: {key} has no value; give one, or several (A,B).")
+        if isinstance(value, str) and (found := re.search(r"(?<!\\)\$\{[^:{}]*\}", value)):
+            raise UserError(
+                f"{place(path, f'{PARAMS}.{key}')}: {key} follows from {found[0]}, and what is varied is values: "
+                f"say it outside of {PARAMS}, a setting as in any file, a choice as - override /GROUP: {found[0]} in "
+                f"defaults."
+            )
         if isinstance(value, list) and not _takes_a_list(str(key)):
             several = ",".join(str(one).lower() if isinstance(one, bool) else str(one) for one in value)
             raise UserError(

@@ -163,7 +163,7 @@ def sections_set_by(loader: ConfigLoaderImpl, group: str, name: str) -> frozense
     what is chosen.
     """
     files = loader._files if isinstance(loader, _Loader) else {}
-    found = files.get(f"config_path={group}/{name}")
+    found = None if "/" in name else files.get(f"config_path={group}/{name}")
     if found is None or any(_by_choice(one) for file in files.values() if file for one in file.defaults_list or ()):
         return None
     package = found.header["package"]

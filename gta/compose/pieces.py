@@ -31,10 +31,13 @@ class Pieces:
         self._behind: dict[tuple[Composed, str], Sections | None] = {}
 
     def add(self, one: Composed) -> Alike:
-        """Keep a cell that was composed, for those that share sections with it."""
-        for choice in one.choices.items():
-            if choice not in self._sections:
-                self._sections[choice] = self._set_by(*choice)
+        """Keep a cell that was composed, for those that share sections with it; not one in which a section may hold
+        what was said of another.
+        """
+        if one.has_aliases:
+            return Alike.itself(one)
+        known = {*self._sections, *one.choices.items()}
+        self._sections = {choice: self._set_by(*choice) for choice in known}  # all: a file read now may tell of each
         self._composed.append(one)
         return Alike.itself(one)
 

@@ -6,13 +6,15 @@ A value is set as OmegaConf would set it, by the type of its field; composing a 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from gta.compose.hydra import set_as
 from gta.config import AugmentConfig, Config
@@ -99,6 +101,13 @@ class Composed:
         assert isinstance(written, dict)
         return {str(name): references(value) for name, value in written.items()}
 
+    @cached_property
+    def has_aliases(self) -> bool:
+        """Whether some `${...}` in it is a list or a mapping of another place: a word that sets a part of it has set
+        that part there.
+        """
+        return _has_aliases(self.composed)
+
     def depends(self, names: Collection[str]) -> bool:
         """As the function of that name."""
         return any(_follow(known, names) for known in self.references.values())
@@ -114,6 +123,18 @@ class Composed:
                 config = _replaced(config, name.split("."), set_as(self.composed, name, value))
             self._sections[key] = getattr(config, section)
         return self._sections[key]
+
+
+def _has_aliases(node: DictConfig | ListConfig) -> bool:
+    keys: Iterable[Any] = node if isinstance(node, DictConfig) else range(len(node))
+    for key in keys:
+        with suppress(OmegaConfBaseException):  # what cannot be resolved is refused where the cell is typed
+            below = None if OmegaConf.is_missing(node, key) else node[key]
+            if isinstance(below, DictConfig | ListConfig) and (
+                OmegaConf.is_interpolation(node, key) or _has_aliases(below)
+            ):
+                return True
+    return False
 
 
 class Alike:

@@ -44,6 +44,11 @@ SWEEPS = {
         "hydra:\n sweeper:\n  params:\n   method: gta\n   seed: [0, 1]\n",
         "sweeps/yaml_list.yaml, line 5: seed has a YAML list, and what is varied is text with commas: write seed: 0,1.",
     ),
+    "follows": (
+        "hydra:\n sweeper:\n  params:\n   method: gta,supervised\n   schedule: ${method}\n",
+        "sweeps/follows.yaml, line 5: schedule follows from ${method}, and what is varied is values: say it outside of "
+        "hydra.sweeper.params",
+    ),
     "misspelt": (
         "hydra:\n sweeper:\n  params: {sede: 1}\n",
         "line 3: sede: there is no such setting; did you mean seed",

@@ -115,6 +115,43 @@ def test_files_that_do_more_than_set_their_section(
         assert found.schedule.lr == {"gta": 0.7, "supervised": 0.8}[method]
 
 
+OF_CHOICES = {
+    "conf/schedule/gta": "lr: 0.7\n",
+    "conf/schedule/supervised": "lr: 0.8\n",
+    "conf/base/gta": "width: 11\n",
+    "conf/base/supervised": "width: 12\n",
+    "conf/schedule/alias": "# @package _global_\nevaluation: {scales: '${data.mean}'}\nschedule: {lr: 0.9}\n",
+    "conf/model/of_schedule": "defaults: [tiny, {/base@_here_: '${schedule}'}]\n",
+}
+LENGTH = ["schedule.iterations=10", "schedule.batch_size=2", "schedule.group_size=2", "schedule.eval_every=5"]
+
+
+@pytest.mark.parametrize(
+    ("model", "schedules", "word", "expected"),
+    [
+        pytest.param("of_schedule", ("gta", "supervised"), "seed=1", {(11, 0.7), (12, 0.8)}, id="a file read late"),
+        pytest.param("resnet18", ("${method}",), "seed=1", {(0, 0.7), (0, 0.8)}, id="a word"),
+        pytest.param("resnet18", ("alias", "gta"), "evaluation.scales.0=0.6", {(0, 0.9), (0, 0.7)}, id="an alias"),
+    ],
+)
+def test_files_that_follow_from_what_else_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str, schedules: tuple[str, ...], word: str, expected: object
+) -> None:
+    for name, text in OF_CHOICES.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    loader = loader_of(composing.start())
+    ours, hydras = compose.Composer(loader), ConfigLoaderImpl(loader.config_search_path)
+    grid = [
+        [f"model={one}", f"schedule={schedule}", f"method={method}", *LENGTH, word]
+        for one, schedule, method in itertools.product(("tiny", model), schedules, ("gta", "supervised"))
+    ]
+    found = [ours.cell(words) for words in grid]
+    assert {(cell.model.width, cell.schedule.lr) for cell in found[len(found) // 2 :]} == expected
+    assert found[-1] == compose.checked(compose.Composer(hydras).compose(grid[-1]))
+
+
 @pytest.mark.parametrize("mode", RunMode)
 def test_the_whole_config_is_what_hydra_composes(
     loader: ConfigLoaderImpl, plain: ConfigLoaderImpl, mode: RunMode
