@@ -39,7 +39,7 @@ def claim(
     cores: float | None = None,
     environment: dict[str, Any] | None = None,
 ) -> Claim | None:
-    """The next attempt at the cell in `folder`, or None when another process is at it or was faster.
+    """The next attempt at the cell in `folder`, or None when another process is at it, was faster, or has finished it.
 
     An attempt up to number `after` is over, a scheduler said so; and so is one of the very `job` that claims now, which
     was requeued (`restart`: how often): neither has to be waited for until its heartbeat is old. A cancellation counts
@@ -48,6 +48,8 @@ def claim(
     before = folder.latest_attempt()
     over = before is None or before.number <= after or before.of_requeued(job, restart)
     if before is not None and not over and before.alive():
+        return None
+    if folder.done:  # asked after its attempts: who was at it may have ended since our process began
         return None
     attempt = Attempt(
         number=before.number + 1 if before else 1,

@@ -179,7 +179,7 @@ def test_a_public_checkpoint_is_scored_with_a_report(say: Say, tmp_path: Path, g
     assert "student: " in shown
     assert "none of the prediction path missing" in shown
     assert "background" in shown
-    assert "(student, public.pth, original size)" in shown
+    assert "(student, public.pth, original size, first 2 images)" in shown
     wrong = say("eval", "--checkpoint=public.pth", *PUBLIC, *data, "model.stem=plain", code=2)
     assert "no checkpoint of the configured network" in wrong
 

@@ -49,6 +49,16 @@ def test_of_eight_processes_one_gets_the_cell_and_its_death_frees_it(folder: Cel
             process.kill()
 
 
+def test_a_cell_that_was_finished_meanwhile_is_nobodys(folder: CellFolder) -> None:
+    """Between a process' look at the cell and its claim, which first asks what code and machine this is."""
+    first = attempts.claim(folder)
+    assert first is not None
+    folder.result_file.write_text("{}")
+    first.end("done")
+    assert attempts.claim(folder) is None
+    assert [record.number for record in folder.attempts()] == [1]
+
+
 def test_an_ended_attempt_is_history(folder: CellFolder) -> None:
     first = attempts.claim(folder, job="57_3")
     assert first is not None
