@@ -157,7 +157,9 @@ def test_a_job_that_begins_while_a_record_is_made_again_is_left_alone(
     load = checkpoint.load
 
     def meanwhile(*given: Any) -> dict[str, Any]:
+        cell.folder.result_file.unlink()  # the job claimed the cell before that was there
         attempt(cell, "7", None)
+        cell.folder.result_file.write_text("")
         return load(*given)
 
     monkeypatch.setattr(checkpoint, "load", meanwhile)

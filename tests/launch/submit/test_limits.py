@@ -46,7 +46,7 @@ def end(fake_slurm: FakeSlurm, cells: list[Cell], *jobs: str) -> None:
     """These jobs run their cells to the end."""
     for cell in cells:
         found = cell.folder.submitted()
-        if found and found.job in jobs:
+        if found and found.job in jobs and not cell.folder.done:
             claim(cell, job=found.job).end("done")
             finish(cell)
             fake_slurm.set(found.job, state="COMPLETED")
