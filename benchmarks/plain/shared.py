@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,7 @@ class Start:
     memory: tuple[int, int]  # U2PL: vectors of class 0, and of any other
 
 
-class Step:
+class Step(ABC):
     """One student and its optimizer, from the first step on without warm-up. `step` is what a method is."""
 
     adamw = False
@@ -82,9 +83,9 @@ class Step:
         """The network whose score is the method's."""
         return self.student
 
+    @abstractmethod
     def step(self, batch: Batch, drawn: Drawn, iteration: int) -> dict[str, float]:
         """Forward, backward, optimizers and moving averages; the losses by name."""
-        raise NotImplementedError
 
     def optimizer_of(self, model: SegmentationModel, whole: nn.Module) -> torch.optim.Optimizer:
         """Of `whole`, tensor by tensor; the encoder of `model`, which is in it, has a learning rate of its own."""
